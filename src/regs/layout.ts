@@ -1,0 +1,86 @@
+import { unknownExtended, unknownStandard, type CapabilityType } from "./capability.ts";
+import type { RegisterBlock } from "./map.ts";
+import {
+  bridgeHeader,
+  bridgeHeaderWithoutBist,
+  endpointHeader,
+  endpointHeaderWithoutBist,
+} from "./maps/header.ts";
+import { capabilityType } from "./maps/index.ts";
+import {
+  extendedEnd,
+  standardEnd,
+  walkCapabilities,
+  walkExtendedCapabilities,
+  type FoundCapability,
+  type Malformation,
+} from "./walk.ts";
+
+/** A capability where it lies, with the map that fits it. */
+export interface LocatedCapability extends FoundCapability {
+  /** Short name; `unknown` for an ID without a map. */
+  readonly name: string;
+  readonly type: CapabilityType | undefined;
+  readonly map: RegisterBlock;
+  /** Bytes up to the next capability or the end of the space: the most that it can take. */
+  readonly limit: number;
+}
+
+/** Everything that a config space image holds, found once. */
+export interface ConfigLayout {
+  /** Undefined for a header that is neither type 0 nor type 1. */
+  readonly header: RegisterBlock | undefined;
+  /** In list order, the standard ones first. */
+  readonly capabilities: readonly LocatedCapability[];
+  readonly malformations: readonly Malformation[];
+}
+
+/** Finds the header and every capability of a config space image of 64 to 4096 bytes. Never throws for its content. */
+export function layoutOf(config: Uint8Array): ConfigLayout {
+  const standard = walkCapabilities(config);
+  const extended = walkExtendedCapabilities(config);
+  const malformations = [...standard.malformations, ...extended.malformations];
+  if (config.length < 64)
+    malformations.unshift({
+      kind: "truncated",
+      offset: 0,
+      message: `the header takes 64 bytes, but only ${config.length} are there`,
+    });
+  const found = [...standard.found, ...extended.found];
+  // Where a pointer points something starts, even if nothing that counts is found there.
+  const starts = found.flatMap(({ offset, next }) => [offset, next & 0xffc]).sort((a, b) => a - b);
+  const memory = new DataView(config.buffer, config.byteOffset, config.byteLength);
+  const capabilities = found.map((capability): LocatedCapability => {
+    const { id, offset, extended: isExtended } = capability;
+    const end = Math.min(
+      config.length,
+      isExtended ? extendedEnd : standardEnd,
+      starts.find((start) => start > offset) ?? Infinity,
+    );
+    const limit = end - offset;
+    const type = capabilityType(id, isExtended);
+    const unknown = isExtended ? unknownExtended : unknownStandard;
+    let map: RegisterBlock = unknown;
+    if (type) {
+      const fit = type.layout(memory, offset, limit);
+      if (fit.size <= limit) map = fit;
+      else
+        malformations.push({
+          kind: config.length - offset < fit.size ? "truncated" : "overlap",
+          offset,
+          message: `${type.name} at 0x${offset.toString(16)} takes ${fit.size} bytes, but only ${limit} are there`,
+        });
+    }
+    return { ...capability, name: type?.name ?? "unknown", type, map, limit };
+  });
+  return { header: config.length >= 64 ? headerOf(config) : undefined, capabilities, malformations };
+}
+
+/** The built-in self test changes its register by itself only where there is one. */
+function headerOf(config: Uint8Array): RegisterBlock | undefined {
+  const bist = (config[0x0f]! & 0x80) !== 0;
+  const kind = config[0x0e]! & 0x7f;
+  if (kind === 0) return bist ? endpointHeader : endpointHeaderWithoutBist;
+  if (kind === 1) return bist ? bridgeHeader : bridgeHeaderWithoutBist;
+  return undefined;
+}

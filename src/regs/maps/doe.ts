@@ -1,0 +1,36 @@
+import { extendedCapability, extendedHead } from "../capability.ts";
+import { hex, ro, rw, rw1c, precious, volatile } from "../field.ts";
+import { registerMap } from "../map.ts";
+import { r32 } from "../register.ts";
+
+/** Data Object Exchange, PCI Express Base Specification 7.9.24. */
+export const doeCapability = registerMap("DOE", 0x18, {
+  ...extendedHead,
+  capabilities: r32(
+    0x04,
+    { interruptSupport: ro(0, "IntSup"), interruptMessage: hex(ro(11, 1, "Interrupt Message Number")) },
+    "DOECap",
+  ),
+  // `abort` and `go` read as zero.
+  control: volatile(
+    r32(0x08, { abort: rw(0, "Abort"), interruptEnable: rw(1, "IntEn"), go: rw(31, "Go") }, "DOECtl"),
+  ),
+  status: volatile(
+    r32(
+      0x0c,
+      {
+        busy: ro(0, "Busy"),
+        interruptStatus: rw1c(1, "IntSta"),
+        error: ro(2, "Error"),
+        objectReady: ro(31, "ObjectReady"),
+      },
+      "DOESta",
+    ),
+  ),
+  // Each write appends a DWORD to the request; it never reads back.
+  writeMailbox: volatile(hex(r32(0x10, "rw"))),
+  // The head of the response, which a transfer in progress takes DWORD by DWORD: never a dump's to touch.
+  readMailbox: precious(hex(r32(0x14, "rw"))),
+});
+
+export const doe = extendedCapability(0x2e, "DOE", doeCapability);

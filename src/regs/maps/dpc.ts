@@ -1,0 +1,97 @@
+import type { Access } from "../access.ts";
+import { extendedCapability, extendedHead, mapPerCount } from "../capability.ts";
+import { hex, ro, ros, rw, rw1cs, rws, volatile, type Field } from "../field.ts";
+import { registerMap } from "../map.ts";
+import { r16, r32, reset } from "../register.ts";
+import { fitting, repeat } from "./repeat.ts";
+
+const registers = {
+  ...extendedHead,
+  capability: r16(
+    0x04,
+    {
+      interruptMessage: ro(4, 0, "INT Msg"),
+      rootPortExtensions: ro(5, "RPExt"),
+      poisonedTlpBlocking: ro(6, "PoisonedTLP"),
+      softwareTrigger: ro(7, "SwTrigger"),
+      /** In DWORDs. */
+      logSize: ro(11, 8, "RP PIO Log"),
+      dlActiveError: ro(12, "DL_ActiveErr"),
+    },
+    "DpcCap",
+  ),
+  // `softwareTrigger` reads as zero.
+  control: r16(
+    0x06,
+    {
+      triggerEnable: hex(rw(1, 0, "Trigger")),
+      completionControl: rw(2, "Cmpl"),
+      interruptEnable: rw(3, "INT"),
+      errorCorrectableEnable: rw(4, "ErrCor"),
+      poisonedTlpBlockingEnable: rw(5, "PoisonedTLP"),
+      softwareTrigger: rw(6, "SwTrigger"),
+      dlActiveErrorEnable: rw(7, "DL_ActiveErr"),
+    },
+    "DpcCtl",
+  ),
+  status: volatile(
+    r16(
+      0x08,
+      {
+        triggered: rw1cs(0, "Trigger"),
+        reason: hex(ros(2, 1, "Reason")),
+        interrupt: rw1cs(3, "INT"),
+        rootPortBusy: ro(4, "RPBusy"),
+        reasonExtension: hex(ros(6, 5, "TriggerExt")),
+        firstErrorPointer: hex(ros(12, 8, "RP PIO ErrPtr")),
+      },
+      "DpcSta",
+    ),
+  ),
+  errorSource: volatile(hex(r16(0x0a, "ros", "Source"))),
+} as const;
+/** Downstream Port Containment without root port extensions, PCI Express Base Specification 7.9.14. */
+export const dpcCapability = registerMap("DPC", 12, registers);
+
+const errors = <A extends Access>(bit: (bit: number) => Field<A, boolean>) => ({
+  configUnsupported: bit(0),
+  configAborted: bit(1),
+  configTimeout: bit(2),
+  ioUnsupported: bit(8),
+  ioAborted: bit(9),
+  ioTimeout: bit(10),
+  memoryUnsupported: bit(16),
+  memoryAborted: bit(17),
+  memoryTimeout: bit(18),
+});
+const logNames = [
+  "header0",
+  "header1",
+  "header2",
+  "header3",
+  "implementation",
+  "prefix0",
+  "prefix1",
+  "prefix2",
+  "prefix3",
+];
+const logAt = 0x20;
+const withRootPort = mapPerCount((dwords) =>
+  registerMap("DPC", logAt + 4 * dwords, {
+    ...registers,
+    rootPortStatus: volatile(r32(0x0c, errors(rw1cs))),
+    rootPortMask: reset(0x0007_0707, r32(0x10, errors(rws))),
+    rootPortSeverity: r32(0x14, errors(rws)),
+    rootPortSystemError: r32(0x18, errors(rws)),
+    rootPortException: r32(0x1c, errors(rws)),
+    ...repeat(dwords, (i) => ({ [`${logNames[i]!}Log`]: volatile(hex(r32(logAt + 4 * i, "ros"))) })),
+  }),
+);
+
+/** Downstream Port Containment; a root port logs up to 9 DWORDs of a failed programmed I/O. */
+export const dpc = extendedCapability(0x1d, "DPC", (config, at, limit) => {
+  const capability = limit >= 6 ? config.getUint16(at + 4, true) : 0;
+  if (!(capability & 0x20)) return dpcCapability;
+  const dwords = Math.min((capability >>> 8) & 0xf, logNames.length);
+  return withRootPort(fitting(dwords, limit, logAt, 4));
+});

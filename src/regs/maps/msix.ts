@@ -1,0 +1,41 @@
+import { standardCapability, standardHead } from "../capability.ts";
+import { emulated, hex, ro, rw } from "../field.ts";
+import { registerMap } from "../map.ts";
+import { r16, r32 } from "../register.ts";
+
+/** MSI-X Capability, PCI Express Base Specification 7.7.2. The vectors live in a BAR; see `msixTableEntry`. */
+export const msixCapability = registerMap("MSI-X", 12, {
+  ...standardHead,
+  // vfio-pci drops guest writes of this register: vectors are armed through VFIO_DEVICE_SET_IRQS alone.
+  control: emulated(
+    r16(
+      0x02,
+      {
+        /** Entries of the table less one. */
+        tableSize: ro(10, 0, "LastVector"),
+        functionMask: rw(14, "Masked"),
+        enable: rw(15, "Enable"),
+      },
+      "Control",
+    ),
+  ),
+  // `offset` counts units of 8 bytes.
+  table: emulated(r32(0x04, { bir: ro(2, 0, "BAR"), offset: hex(ro(31, 3)) }, "Vector table")),
+  pba: emulated(r32(0x08, { bir: ro(2, 0, "BAR"), offset: hex(ro(31, 3)) }, "PBA")),
+});
+
+/** One entry of the MSI-X table, in the memory of a BAR: PCI Express Base Specification 7.7.2.5 to 7.7.2.8. */
+export const msixTableEntry = registerMap("MSI-X table entry", 16, {
+  /** A multiple of 4. */
+  addressLow: hex(r32(0x00, "rw")),
+  addressHigh: hex(r32(0x04, "rw")),
+  data: hex(r32(0x08, "rw")),
+  vectorControl: r32(0x0c, {
+    masked: rw(0),
+    /** Of TPH, where the table holds the steering tags; reserved otherwise. */
+    steeringTagLow: hex(rw(23, 16)),
+    steeringTagHigh: hex(rw(31, 24)),
+  }),
+});
+
+export const msix = standardCapability(0x11, "MSI-X", msixCapability);

@@ -1,0 +1,32 @@
+import { extendedCapability, extendedHead } from "../capability.ts";
+import { hwinit, ro, rw } from "../field.ts";
+import { registerMap } from "../map.ts";
+import { r32 } from "../register.ts";
+
+/** Precision Time Measurement, PCI Express Base Specification 7.9.15. */
+export const ptmCapability = registerMap("PTM", 12, {
+  ...extendedHead,
+  capability: r32(
+    0x04,
+    {
+      requester: ro(0, "Requester"),
+      responder: hwinit(1, "Responder"),
+      root: hwinit(2, "Root"),
+      /** In ns; 0 is unknown, 255 is 255 or more. */
+      clockGranularity: hwinit(15, 8),
+    },
+    "PTMCap",
+  ),
+  control: r32(
+    0x08,
+    {
+      enable: rw(0, "Enabled"),
+      rootSelect: rw(1, "RootSelected"),
+      /** In ns; 0 is unknown, 255 is 255 or more. */
+      effectiveGranularity: rw(15, 8),
+    },
+    "PTMControl",
+  ),
+});
+
+export const ptm = extendedCapability(0x1f, "PTM", ptmCapability);

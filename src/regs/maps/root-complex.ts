@@ -1,0 +1,95 @@
+// What only functions of a root complex have.
+import { extendedCapability, extendedHead, mapPerCount } from "../capability.ts";
+import { hex, hwinit, ro, rw, volatile } from "../field.ts";
+import { registerMap } from "../map.ts";
+import { r16, r32, r64 } from "../register.ts";
+import { fitting, repeat } from "./repeat.ts";
+
+const linksAt = 0x10;
+const linkSize = 16;
+
+const rootComplexLinks = mapPerCount((count) =>
+  registerMap("RCLink", linksAt + linkSize * count, {
+    ...extendedHead,
+    elementSelfDescription: r32(
+      0x04,
+      {
+        elementType: ro(3, 0, ["Config", "Egress", "Internal"], "EltType"),
+        linkEntries: hwinit(15, 8),
+        componentId: hex(hwinit(23, 16, "ComponentID")),
+        portNumber: hex(hwinit(31, 24, "PortNumber")),
+      },
+      "Desc",
+    ),
+    ...repeat(count, (i) => ({
+      [`link${i}Description`]: r32(
+        linksAt + linkSize * i,
+        {
+          valid: hwinit(0, "LinkValid"),
+          type: hwinit(1, 1, ["MemMapped", "Config"], "LinkType"),
+          associateRcrb: hwinit(2, "AssocRCRB"),
+          targetComponentId: hex(hwinit(23, 16, "TargetComponent")),
+          targetPortNumber: hex(hwinit(31, 24, "TargetPort")),
+        },
+        `Link${i}: Desc`,
+      ),
+      // Of a link to a config space: its address in ECAM, N bits of bus number where bits 2:0 say N (0 is 8).
+      [`link${i}Address`]: hex(r64(linksAt + linkSize * i + 8, "hwinit", `Link${i}: Addr`)),
+    })),
+  }),
+);
+
+/** Root Complex Link Declaration, PCI Express Base Specification 7.9.8. */
+export const rootComplexLink = extendedCapability(0x05, "RCLink", (config, at, limit) => {
+  const entries = limit >= 8 ? config.getUint8(at + 5) : 0;
+  return rootComplexLinks(fitting(entries, limit, linksAt, linkSize));
+});
+
+/** Root Complex Internal Link Control, PCI Express Base Specification 7.9.9. */
+export const rootComplexInternalLinkCapability = registerMap("RCInternalLink", 12, {
+  ...extendedHead,
+  linkCapabilities: r32(0x04, {
+    maxLinkSpeed: ro(3, 0),
+    maxLinkWidth: ro(9, 4),
+    aspmSupport: ro(11, 10),
+    l0sExitLatency: ro(14, 12),
+    l1ExitLatency: ro(17, 15),
+    supportedLinkSpeeds: hex(ro(24, 18)),
+  }),
+  linkControl: r16(0x08, { aspmControl: rw(1, 0), extendedSynch: rw(7) }),
+  linkStatus: volatile(r16(0x0a, { currentLinkSpeed: ro(3, 0), negotiatedLinkWidth: ro(9, 4) })),
+});
+export const rootComplexInternalLink = extendedCapability(
+  0x06,
+  "RCInternalLink",
+  rootComplexInternalLinkCapability,
+);
+
+const eventCollectorRegisters = {
+  ...extendedHead,
+  // Bit n: the integrated endpoint of device number n on this bus.
+  integratedEndpoints: hex(r32(0x04, "hwinit", "RCiEPBitmap")),
+} as const;
+const eventCollectorBuses = {
+  // Next above last: no other bus.
+  busNumbers: r32(0x08, { next: hex(hwinit(15, 8)), last: hex(hwinit(23, 16)) }, "AssociatedBusNumbers"),
+} as const;
+const eventCollectorV1 = registerMap("RCEC", 8, eventCollectorRegisters);
+/** Root Complex Event Collector Endpoint Association, version 2, PCI Express Base Specification 7.9.10. */
+export const eventCollectorCapability = registerMap("RCEC", 12, {
+  ...eventCollectorRegisters,
+  ...eventCollectorBuses,
+});
+export const eventCollector = extendedCapability(0x07, "RCEC", (config, at, limit) =>
+  (limit >= 4 ? config.getUint8(at + 2) & 0xf : 0) >= 2 ? eventCollectorCapability : eventCollectorV1,
+);
+
+/** RCRB Header, PCI Express Base Specification 7.9.7. */
+export const rcrbCapability = registerMap("RCRB", 0x14, {
+  ...extendedHead,
+  vendorId: hex(r16(0x04, "hwinit")),
+  deviceId: hex(r16(0x06, "hwinit")),
+  capabilities: r32(0x08, { softwareVisibility: ro(0) }),
+  control: r32(0x0c, { softwareVisibilityEnable: rw(0) }),
+});
+export const rcrb = extendedCapability(0x0a, "RCRB", rcrbCapability);

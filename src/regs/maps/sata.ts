@@ -1,0 +1,31 @@
+import { standardCapability, standardHead } from "../capability.ts";
+import { hex, ro, volatile } from "../field.ts";
+import { registerMap } from "../map.ts";
+import { r16, r32 } from "../register.ts";
+
+const registers = {
+  ...standardHead,
+  revision: r16(0x02, { minor: ro(3, 0), major: ro(7, 4) }, "Version"),
+  location: r32(
+    0x04,
+    {
+      bar: ro(3, 0, { BAR0: 4, BAR1: 5, BAR2: 6, BAR3: 7, BAR4: 8, BAR5: 9, InCfgSpace: 15 }, "Location"),
+      /** In units of 4 bytes. */
+      offset: hex(ro(23, 4, "Offset")),
+    },
+    "Index-data pair",
+  ),
+} as const;
+
+/** Serial ATA capability, Serial ATA AHCI 1.3.1, 2.4: where the index-data pair lies. */
+export const sataCapability = registerMap("SATA", 8, registers);
+/** The same with the index-data pair in the capability itself. */
+export const sataPairCapability = registerMap("SATA", 16, {
+  ...registers,
+  index: hex(r32(0x08, "rw")),
+  data: volatile(hex(r32(0x0c, "rw"))),
+});
+
+export const sata = standardCapability(0x12, "SATA", (config, at, limit) =>
+  limit >= 16 && (config.getUint8(at + 4) & 0xf) === 15 ? sataPairCapability : sataCapability,
+);

@@ -1,0 +1,62 @@
+import { extendedCapability, extendedHead } from "../capability.ts";
+import { hex, ro, rw, rw1c, volatile } from "../field.ts";
+import { registerMap } from "../map.ts";
+import { r16, r32, r8, reset } from "../register.ts";
+
+const bar = (index: number) => hex(r32(0x24 + 4 * index, "rw", `Region ${index}`));
+
+/** Single Root I/O Virtualization, PCI Express Base Specification 9.3.3. */
+export const srIovCapability = registerMap("SR-IOV", 0x40, {
+  ...extendedHead,
+  capabilities: r32(
+    0x04,
+    {
+      migrationCapable: ro(0, "Migration"),
+      ariHierarchyPreserved: ro(1),
+      tenBitTagRequester: ro(2, "10BitTagReq"),
+      interruptMessage: hex(ro(31, 21, "Interrupt Message Number")),
+    },
+    "IOVCap",
+  ),
+  control: r16(
+    0x08,
+    {
+      enable: rw(0, "Enable"),
+      migrationEnable: rw(1, "Migration"),
+      migrationInterruptEnable: rw(2, "Interrupt"),
+      memorySpaceEnable: rw(3, "MSE"),
+      ariHierarchy: rw(4, "ARIHierarchy"),
+      tenBitTagRequesterEnable: rw(5, "10BitTagReq"),
+    },
+    "IOVCtl",
+  ),
+  status: volatile(r16(0x0a, { migration: rw1c(0, "Migration") }, "IOVSta")),
+  initialVfs: r16(0x0c, "hwinit", "Initial VFs"),
+  totalVfs: r16(0x0e, "hwinit", "Total VFs"),
+  numVfs: r16(0x10, "rw", "Number of VFs"),
+  functionDependencyLink: hex(r8(0x12, "hwinit", "Function Dependency Link")),
+  // Both may change with the number of VFs and with the ARI hierarchy bit.
+  firstVfOffset: volatile(r16(0x14, "ro", "VF offset")),
+  vfStride: volatile(r16(0x16, "ro", "stride")),
+  vfDeviceId: hex(r16(0x1a, "ro", "Device ID")),
+  // Bit n: pages of 4096 * 2^n bytes.
+  supportedPageSizes: hex(r32(0x1c, "ro", "Supported Page Size")),
+  systemPageSize: reset(1, hex(r32(0x20, "rw", "System Page Size"))),
+  vfBar0: bar(0),
+  vfBar1: bar(1),
+  vfBar2: bar(2),
+  vfBar3: bar(3),
+  vfBar4: bar(4),
+  vfBar5: bar(5),
+  migrationStateArray: r32(
+    0x3c,
+    {
+      bir: hex(ro(2, 0, "BIR")),
+      /** In units of 8 bytes. */
+      offset: hex(ro(31, 3, "offset")),
+    },
+    "VF Migration",
+  ),
+});
+
+export const srIov = extendedCapability(0x10, "SR-IOV", srIovCapability);

@@ -1,0 +1,24 @@
+import { extendedCapability, extendedHead, mapPerCount } from "../capability.ts";
+import { hex, ro } from "../field.ts";
+import { registerMap } from "../map.ts";
+import { r32 } from "../register.ts";
+
+const headSize = 8;
+
+const maps = mapPerCount((size) =>
+  registerMap("VSEC", size, {
+    ...extendedHead,
+    vendorHeader: r32(0x04, {
+      vsecId: hex(ro(15, 0, "ID")),
+      revision: ro(19, 16, "Rev"),
+      /** In bytes, with both headers. */
+      length: hex(ro(31, 20, "Len")),
+    }),
+  }),
+);
+
+/** Vendor-Specific Extended Capability, PCI Express Base Specification 7.9.5. What the vendor put behind its head stays raw. */
+export const vsec = extendedCapability(0x0b, "VSEC", (config, at, limit) => {
+  const length = limit >= headSize ? config.getUint32(at + 4, true) >>> 20 : headSize;
+  return maps(Math.max(headSize, Math.min(length, limit)));
+});

@@ -1,0 +1,45 @@
+import type { Access } from "./access.ts";
+import type { Fields, Traits } from "./field.ts";
+
+export type Width = 8 | 16 | 32 | 64;
+
+/** One register: where it lies in its map (bytes), its width (bits), and its fields or the access word of the whole. */
+export interface Register<
+  W extends Width = Width,
+  A extends Access = Access,
+  F extends Fields = Fields,
+> extends Traits {
+  readonly at: number;
+  readonly width: W;
+  readonly access: A;
+  readonly fields: F;
+  /** Value after a reset, where the specification fixes one. */
+  readonly reset: number;
+}
+export type Registers = Readonly<Record<string, Register>>;
+export type NoFields = Record<never, never>;
+
+interface Define<W extends Width> {
+  <A extends Access>(at: number, access: A, label?: string): Register<W, A, NoFields>;
+  <const F extends Fields>(at: number, fields: F, label?: string): Register<W, "rw", F>;
+}
+
+const define = <W extends Width>(width: W): Define<W> =>
+  ((at: number, what: Access | Fields, label?: string) =>
+    typeof what === "string"
+      ? { at, width, access: what, fields: {}, reset: 0, label }
+      : { at, width, access: "rw", fields: what, reset: 0, label }) as Define<W>;
+
+/** A register of 8, 16, 32 or 64 bits at byte `at` of its map, little-endian. A 64-bit one has no fields. */
+export const r8 = define(8);
+export const r16 = define(16);
+export const r32 = define(32);
+export const r64 = define(64);
+
+/** Gives a register its value after reset. */
+export const reset = <R extends Register>(value: number, register: R): R => ({ ...register, reset: value });
+
+export const hasFields = (register: Register): boolean => {
+  for (const _ in register.fields) return true;
+  return false;
+};

@@ -1,0 +1,165 @@
+// The one walker for capability lists and the one for extended ones. A device, a recording or a guest
+// may hold anything: both are bounded by the space, stop at the first offset seen twice, read only
+// inside the bytes given, and report what is wrong instead of throwing.
+
+/** Where the capability lists of a config space may lie (PCI Express Base Specification 7.5.1.1.11 and 7.6). */
+export const standardStart = 0x40;
+export const standardEnd = 0x100;
+export const extendedStart = 0x100;
+export const extendedEnd = 0x1000;
+/** More capabilities than fit: every standard one takes 4 bytes at least, every extended one 4. */
+const standardLimit = (standardEnd - standardStart) / 4;
+const extendedLimit = (extendedEnd - extendedStart) / 4;
+
+export interface FoundCapability {
+  readonly id: number;
+  /** Byte offset in config space. */
+  readonly offset: number;
+  /** Offset of the next one as the device states it; 0 ends the list. */
+  readonly next: number;
+  readonly extended: boolean;
+  /** Of an extended capability, 0 to 15; 0 for a standard one. */
+  readonly version: number;
+}
+
+export type MalformationKind =
+  "pointer-unaligned" | "pointer-outside" | "cycle" | "too-many" | "all-ones" | "truncated" | "overlap";
+
+/** What is wrong with a capability list, as data. */
+export interface Malformation {
+  readonly kind: MalformationKind;
+  /** Of the register that holds the fault. */
+  readonly offset: number;
+  readonly message: string;
+}
+
+export interface Walk {
+  readonly found: readonly FoundCapability[];
+  readonly malformations: readonly Malformation[];
+}
+
+const hexOffset = (offset: number): string => `0x${offset.toString(16)}`;
+
+/**
+ * Walks the capability list of a config space image of any length.
+ * Follows nothing where STATUS says that there is no list (bit 4) or the header has no pointer.
+ */
+export function walkCapabilities(config: Uint8Array): Walk {
+  const found: FoundCapability[] = [];
+  const malformations: Malformation[] = [];
+  const report = (kind: MalformationKind, offset: number, message: string): void =>
+    void malformations.push({ kind, offset, message });
+  const header = (config[0x0e] ?? 0) & 0x7f;
+  const pointerAt = header === 2 ? 0x14 : 0x34;
+  if (config.length < standardStart || header > 2 || !(config[0x06]! & 0x10)) return { found, malformations };
+  const seen = new Set<number>();
+  let from = pointerAt;
+  let pointer = config[pointerAt]!;
+  while (pointer !== 0) {
+    if (pointer & 3) {
+      report("pointer-unaligned", from, `capability pointer ${hexOffset(pointer)} has its low bits set`);
+      // The low two bits are reserved: software must mask them (7.5.1.1.11).
+      pointer &= 0xfc;
+      if (pointer === 0) break;
+    }
+    if (pointer < standardStart) {
+      report("pointer-outside", from, `capability pointer ${hexOffset(pointer)} points into the header`);
+      break;
+    }
+    if (seen.has(pointer)) {
+      report("cycle", from, `capability pointer ${hexOffset(pointer)} goes back to a capability seen before`);
+      break;
+    }
+    if (found.length >= standardLimit) {
+      report("too-many", from, `more than ${standardLimit} capabilities`);
+      break;
+    }
+    if (pointer + 2 > config.length) {
+      report(
+        "truncated",
+        from,
+        `the capability at ${hexOffset(pointer)} lies past the ${config.length} bytes there are`,
+      );
+      break;
+    }
+    const id = config[pointer]!;
+    const next = config[pointer + 1]!;
+    if (id === 0xff) {
+      report("all-ones", pointer, `the capability at ${hexOffset(pointer)} reads all ones`);
+      break;
+    }
+    seen.add(pointer);
+    found.push({ id, offset: pointer, next, extended: false, version: 0 });
+    from = pointer + 1;
+    pointer = next;
+  }
+  return { found, malformations };
+}
+
+/** Walks the extended capability list, from 0x100; an image of 256 bytes or less has none. */
+export function walkExtendedCapabilities(config: Uint8Array): Walk {
+  const found: FoundCapability[] = [];
+  const malformations: Malformation[] = [];
+  const report = (kind: MalformationKind, offset: number, message: string): void =>
+    void malformations.push({ kind, offset, message });
+  if (config.length < extendedStart + 4) return { found, malformations };
+  const memory = new DataView(config.buffer, config.byteOffset, config.byteLength);
+  const seen = new Set<number>();
+  let from = extendedStart;
+  let pointer = extendedStart;
+  for (;;) {
+    if (seen.has(pointer)) {
+      report(
+        "cycle",
+        from,
+        `extended capability pointer ${hexOffset(pointer)} goes back to a capability seen before`,
+      );
+      break;
+    }
+    if (found.length >= extendedLimit) {
+      report("too-many", from, `more than ${extendedLimit} extended capabilities`);
+      break;
+    }
+    if (pointer + 4 > config.length) {
+      report(
+        "truncated",
+        from,
+        `the extended capability at ${hexOffset(pointer)} lies past the ${config.length} bytes there are`,
+      );
+      break;
+    }
+    const header = memory.getUint32(pointer, true);
+    // All zeros end the list, and at 0x100 say that there is none (7.6.2); all ones: no answer from the device.
+    if (header === 0) break;
+    if (header === 0xffffffff) {
+      if (pointer !== extendedStart)
+        report("all-ones", pointer, `the extended capability at ${hexOffset(pointer)} reads all ones`);
+      break;
+    }
+    const id = header & 0xffff;
+    const version = (header >>> 16) & 0xf;
+    const next = header >>> 20;
+    seen.add(pointer);
+    found.push({ id, offset: pointer, next, extended: true, version });
+    if (next === 0) break;
+    from = pointer + 2;
+    pointer = next;
+    if (pointer & 3) {
+      report(
+        "pointer-unaligned",
+        from,
+        `extended capability pointer ${hexOffset(pointer)} has its low bits set`,
+      );
+      pointer &= 0xffc;
+    }
+    if (pointer < extendedStart) {
+      report(
+        "pointer-outside",
+        from,
+        `extended capability pointer ${hexOffset(next)} points into the first 256 bytes`,
+      );
+      break;
+    }
+  }
+  return { found, malformations };
+}

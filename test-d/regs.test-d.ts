@@ -1,0 +1,90 @@
+import { expectAssignable, expectError, expectType } from "tsd";
+import {
+  endpointHeader,
+  expressCapability,
+  hex,
+  msixCapability,
+  msixTableEntry,
+  powerManagementCapability,
+  r16,
+  r32,
+  r64,
+  registerMap,
+  ro,
+  rw,
+  rw1c,
+  type RegisterIo,
+} from "../src/regs/index.ts";
+
+const memory = new DataView(new ArrayBuffer(64));
+declare const io: RegisterIo;
+
+// Values have the type of their bits: one is a boolean, several are a number, named ones are their names.
+const msix = msixCapability.view(memory);
+const pm = powerManagementCapability.view(memory);
+expectType<boolean>(msix.controlEnable);
+expectType<number>(msix.controlTableSize);
+expectType<number>(msix.id);
+expectType<"D0" | "D1" | "D2" | "D3" | `reserved(${number})`>(pm.controlPowerState);
+expectType<number>(msix.control);
+msix.controlEnable = true;
+pm.controlPowerState = "D3";
+
+// A register or a field that is not there.
+expectError(msix.contrl);
+expectError(msix.controlEnabled);
+expectError(endpointHeader.view(memory).bar6);
+expectError(msixCapability.offsetOf("contrl"));
+
+// Writing what is read-only: a register, a field, a register of read-only fields.
+expectError((msix.controlTableSize = 3));
+expectError((msix.id = 5));
+expectError((msix.table = 5));
+expectError((msix.tableBir = 1));
+
+// A wrong type, or a value without a name.
+expectError((msix.controlEnable = 1));
+expectError((pm.controlPowerState = 3));
+expectError((pm.controlPowerState = "D4"));
+expectError((pm.controlDataSelect = true));
+expectError((msixTableEntry.view(memory).data = 1n));
+
+// 64 bits are a bigint.
+const wide = registerMap("wide", 16, { address: r64(0, "rw"), fixed: r64(8, "ro") });
+expectType<bigint>(wide.view(memory).address);
+expectError((wide.view(memory).address = 1));
+expectError((wide.view(memory).fixed = 1n));
+
+// Live registers: snapshots cannot be written, changes are checked the same way.
+const live = powerManagementCapability.live(io);
+const snapshot = live.control.read();
+expectType<"D0" | "D1" | "D2" | "D3" | `reserved(${number})`>(snapshot.powerState);
+expectType<boolean>(snapshot.pmeStatus);
+expectType<number>(live.data.read());
+live.control.modify({ powerState: "D0", pmeStatus: true });
+expectError((snapshot.pmeEnable = true));
+expectError(live.contrl);
+expectError(snapshot.pme);
+expectError(live.control.modify({ state: "D0" }));
+expectError(live.control.modify({ noSoftReset: true }));
+expectError(live.control.modify({ powerState: 0 }));
+expectError(live.control.modify({ powerState: "D4" }));
+expectError(live.control.modify({ pmeEnable: 1 }));
+expectError(live.control.modify({ dataSelect: "1" }));
+expectError(live.data.write(1));
+expectError(live.data.modify({}));
+expectType<bigint>(wide.live(io).address.read());
+expectError(wide.live(io).address.write(1));
+expectError(expressCapability.live(io).linkStatus.modify({ speed: "8GT/s" }));
+
+// The traits keep the types of what they mark.
+const map = registerMap("map", 4, {
+  status: r16(0, { pending: rw1c(0), level: hex(ro(7, 4)), mode: rw(9, 8, ["off", "on"]) }),
+  word: hex(r16(2, "rw")),
+});
+expectType<number>(map.view(memory).statusLevel);
+expectAssignable<string>(map.view(memory).statusMode);
+expectError((map.view(memory).statusLevel = 1));
+map.view(memory).word = 1;
+expectError(r32(0, "wr"));
+expectError(registerMap("no size", { word: r32(0, "rw") }));
