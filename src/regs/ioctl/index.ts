@@ -1,0 +1,6 @@
+// Argument structs, requests and constants of VFIO, iommufd and KVM. Sizes and offsets are those of 64-bit Linux.
+export { constants, uapiName, type UapiName } from "./constants.ts";
+export * from "./declarations.ts";
+export * from "./registry.ts";
+export * from "./request.ts";
+export * from "./struct.ts";
