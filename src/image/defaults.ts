@@ -1,0 +1,152 @@
+import { formatBdf, parseBdf } from "../regs/bdf.ts";
+import { layoutOf, type ConfigLayout } from "../regs/layout.ts";
+import { msi32 } from "../regs/maps/msi.ts";
+import { msixCapability } from "../regs/maps/msix.ts";
+import { imageError } from "./error.ts";
+import {
+  configSizes,
+  imageFormat,
+  irqLimit,
+  regionName,
+  type DeviceImage,
+  type ImageHost,
+  type ImageIrq,
+  type ImageRegion,
+} from "./image.ts";
+
+/** A BAR or the ROM as config space shows it, without its size. */
+export interface BarKind {
+  /** Region index: 0 to 5, or 6 for the ROM. */
+  readonly index: number;
+  readonly io: boolean;
+  /** The next BAR holds its upper half. */
+  readonly wide: boolean;
+}
+
+/** @throws ImageError unless there are 64, 256 or 4096 bytes */
+export function checkConfigSize(config: Uint8Array): void {
+  if (!configSizes.includes(config.length))
+    throw imageError(
+      `${config.length} bytes of config space; a recording has 64, 256 or 4096, so this one is cut off or something else`,
+    );
+}
+
+/** The BARs whose register is not 0, and the ROM likewise. One that was never given an address may be missed. */
+export function barsOf(config: Uint8Array, layout: ConfigLayout = layoutOf(config)): BarKind[] {
+  const registers = layout.header?.registers ?? {};
+  const memory = new DataView(config.buffer, config.byteOffset, config.byteLength);
+  const bars: BarKind[] = [];
+  for (let index = 0; index < 6; index++) {
+    const register = registers[`bar${index}`];
+    if (!register) break;
+    const low = memory.getUint32(register.at, true);
+    if (low === 0) continue;
+    // Bit 0: I/O space; bits 2:1 of a memory BAR: 2 for 64 bits (PCI Express Base Specification 7.5.1.2.1).
+    const io = (low & 1) !== 0;
+    const wide = !io && (low & 6) === 4;
+    bars.push({ index, io, wide });
+    if (wide) index++;
+  }
+  const rom = registers["rom"];
+  if (rom && memory.getUint32(rom.at, true) !== 0) bars.push({ index: 6, io: false, wide: false });
+  return bars;
+}
+
+/** Where the MSI-X table lies and how many vectors it has; undefined without the capability. */
+export function msixOf(
+  config: Uint8Array,
+  layout: ConfigLayout = layoutOf(config),
+): { readonly bar: number; readonly vectors: number } | undefined {
+  const found = layout.capabilities.find(({ map }) => map.name === msixCapability.name);
+  if (!found) return undefined;
+  const view = msixCapability.view(memoryOf(config), found.offset);
+  return { bar: view.tableBir, vectors: view.controlTableSize + 1 };
+}
+
+const memoryOf = (config: Uint8Array): DataView =>
+  new DataView(config.buffer, config.byteOffset, config.byteLength);
+
+/**
+ * The interrupt indexes that Linux's vfio-pci would offer: INTx by the interrupt pin, MSI by the vectors that it
+ * asks for, MSI-X by its table, errors for PCI Express functions, requests always (drivers/vfio/pci/vfio_pci_core.c).
+ */
+export function irqsOf(config: Uint8Array, layout: ConfigLayout = layoutOf(config)): ImageIrq[] {
+  const found = layout.capabilities.find(({ extended, id, map }) => !extended && id === 0x05 && map.size > 2);
+  const asked = found ? 2 ** ((msi32.view(memoryOf(config), found.offset).control >>> 1) & 7) : 0;
+  const express = layout.capabilities.some(({ extended, id }) => !extended && id === 0x10);
+  const pin = layout.header?.registers["interruptPin"];
+  const edge = { eventfd: true, maskable: false, automasked: false };
+  return [
+    {
+      index: 0,
+      count: pin && config[pin.at] !== 0 ? 1 : 0,
+      eventfd: true,
+      maskable: true,
+      automasked: true,
+      noResize: false,
+    },
+    { index: 1, count: Math.min(asked, irqLimit(1)), ...edge, noResize: true },
+    // Since Linux 6.5 vectors of MSI-X come and go one by one where there is MSI-X at all.
+    { index: 2, count: msixOf(config, layout)?.vectors ?? 0, ...edge, noResize: !msixOf(config, layout) },
+    ...(express ? [{ index: 3, count: 1, ...edge, noResize: true }] : []),
+    { index: 4, count: 1, ...edge, noResize: true },
+  ];
+}
+
+/** The config space region; an image with the header alone stands for a space of 256 bytes. */
+export const configRegion = (config: Uint8Array): ImageRegion => ({
+  index: 7,
+  size: Math.max(256, config.length),
+  readable: true,
+  writable: true,
+  mappable: false,
+  msixMappable: false,
+});
+
+/** Puts an image together from its parts; whether a reset works cannot be seen in config space, and is assumed. */
+export function assemble(
+  bdf: string,
+  config: Uint8Array,
+  regions: readonly ImageRegion[],
+  host: ImageHost,
+  layout: ConfigLayout,
+): DeviceImage {
+  const notes = [...(host.notes ?? [])];
+  if (config.length === 64)
+    notes.push("only the first 64 bytes of config space were recorded: capabilities are unknown");
+  return {
+    version: imageFormat,
+    bdf: formatBdf(parseBdf(bdf)),
+    config: config.slice(),
+    regions: [...regions, configRegion(config)],
+    irqs: irqsOf(config, layout),
+    resettable: true,
+    host: { ...host, ...(notes.length > 0 && { notes }) },
+  };
+}
+
+/**
+ * The image of a device of which there is config space alone, as in an lspci dump. Regions that it shows have
+ * size 0, and a note says so: nothing in config space tells the size of a BAR without writing to it.
+ * @param config 64, 256 or 4096 bytes
+ * @throws ImageError for another size; RangeError for a bad BDF
+ */
+export function imageFromConfig(bdf: string, config: Uint8Array, host: ImageHost = {}): DeviceImage {
+  checkConfigSize(config);
+  const layout = layoutOf(config);
+  const msix = msixOf(config, layout);
+  const regions = barsOf(config, layout).map(({ index, io }): ImageRegion => ({
+    index,
+    size: 0,
+    readable: true,
+    writable: index < 6,
+    mappable: index < 6 && !io,
+    msixMappable: index < 6 && !io && msix?.bar === index,
+  }));
+  const names = regions.map(({ index }) => regionName(index)).join(", ");
+  const notes = [
+    ...(host.notes ?? []),
+    ...(names ? [`sizes of ${names} are unknown: config space alone does not tell them`] : []),
+  ];
+  return assemble(bdf, config, regions, { ...host, ...(notes.length > 0 && { notes }) }, layout);
+}

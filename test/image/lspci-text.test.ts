@@ -1,0 +1,145 @@
+import { expect, test } from "bun:test";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import fc from "fast-check";
+import { ImageError, imageFromConfig, readLspci, writeLspci } from "../../src/image/index.ts";
+import { lspciMissing, oracleTest } from "../support/lspci.ts";
+import { bdfs, configs } from "./arbitrary.ts";
+
+const data = join(import.meta.dir, "../data");
+const dump = readFileSync(join(data, "lspci-xxxx.txt"), "utf8");
+const devices = fc.uniqueArray(fc.record({ bdf: bdfs, config: configs }), {
+  minLength: 1,
+  maxLength: 4,
+  selector: ({ bdf }) => bdf,
+});
+
+const message = (body: () => unknown): string => {
+  try {
+    body();
+  } catch (error) {
+    if (error instanceof ImageError) return error.message;
+    throw error;
+  }
+  throw new Error("nothing was thrown");
+};
+
+test("a real dump of a whole machine gives the bytes that the kernel's files had", () => {
+  const found = readLspci(dump);
+  expect(found.length).toBe(26);
+  expect(found[0]).toMatchObject({ bdf: "0000:00:00.0", line: 1 });
+  expect(found[0]!.title).toStartWith("Host bridge: ");
+  for (const { bdf, config } of found)
+    expect(config).toEqual(new Uint8Array(readFileSync(join(data, "config", `${bdf}.bin`))));
+});
+
+test("what is written is read back", () => {
+  fc.assert(
+    fc.property(devices, (written) => {
+      const back = readLspci(writeLspci(written));
+      expect(back.map(({ bdf, config }) => ({ bdf, config }))).toEqual(written);
+    }),
+  );
+});
+
+test("lines of -v, line ends of another system, upper case and what lspci says of itself do not matter", () => {
+  const rows =
+    "00: 86 80 c9 10 07 05 10 00 01 00 00 02 00 00 00 00\n" +
+    [1, 2, 3].map((n) => `${n}0:${" 00".repeat(16)}\n`).join("");
+  const plain = readLspci(`04:00.0 Ethernet\n${rows}`);
+  const busy = `pcilib: Cannot open /sys/bus/pci: denied\n04:00.0 Ethernet (rev 01)\n\tSubsystem: x\n\tControl: I/O+\n${rows}\n`;
+  for (const text of [busy, busy.replaceAll("\n", "\r\n"), `0000:04:00.0 X\n${rows.toUpperCase()}`]) {
+    expect(readLspci(text).map(({ bdf, config }) => [bdf, config])).toEqual([
+      ["0000:04:00.0", plain[0]!.config],
+    ]);
+  }
+  expect(plain[0]!.config.length).toBe(64);
+});
+
+test("of a CardBus bridge, which lspci dumps by 128 bytes, the first 64 are kept", () => {
+  const config = new Uint8Array(128);
+  config[0x0e] = 2;
+  expect(readLspci(writeLspci([{ bdf: "02:00.0", config }]))[0]!.config).toEqual(config.slice(0, 64));
+});
+
+const head = "01:00.0 Device\n";
+const row = (offset: string): string => `${offset}:${" 00".repeat(16)}\n`;
+const faults: readonly (readonly [what: string, text: string, message: string | RegExp])[] = [
+  ["nothing", "", "no device: expected the output of lspci -xxxx"],
+  ["prose", "hello\n", /^line 1: "hello" is neither a device .* nor a row of a dump/],
+  ["a row alone", row("00"), "line 1: a row of a dump before any device"],
+  [
+    "no dump",
+    `${head}\tSubsystem: x\n`,
+    "line 1: 0000:01:00.0 has no dump of its config space: run lspci with -xxxx",
+  ],
+  [
+    "a dump that is cut off",
+    head + row("00") + row("10"),
+    /^line 3: the dump of 0000:01:00.0 ends after 32 bytes;/,
+  ],
+  ["a row that is cut off", `${head}00: 00 01 02\n`, "line 2: 3 bytes in a row of 16"],
+  ["a bad digit", head + row("00").replace("00 00", "0g 00"), /^line 2: "0g" is no byte/],
+  ["a row missing", head + row("00") + row("20"), "line 3: row 20 where row 10 should be"],
+  ["a row twice", head + row("00") + row("00"), "line 3: row 0 where row 10 should be"],
+  ["a row of 17", head + row("00").replace("\n", " 00\n"), "line 2: more than 16 bytes in one line"],
+  ["device 20", `01:20.0 Device\n`, /^line 1: "01:20.0" is no BDF: device 20 is above 1f$/],
+  ["function 8", `01:00.8 Device\n`, /^line 1: .*function 8 is above 7$/],
+  [
+    "a device twice",
+    (head + ["00", "10", "20", "30"].map(row).join("") + "\n").repeat(2),
+    "line 7: 0000:01:00.0 is there twice, first in line 1",
+  ],
+  ["too long a row number", `${head}1000: 00\n`, /^line 2: .* nor a row of a dump/],
+];
+for (const [what, text, expected] of faults)
+  test(`refused with the line: ${what}`, () => {
+    if (typeof expected === "string") expect(message(() => readLspci(text))).toBe(expected);
+    else expect(message(() => readLspci(text))).toMatch(expected);
+  });
+
+test("a dump that was changed anywhere is read, or refused with an ImageError", () => {
+  const text = dump.slice(0, 4000);
+  const change = fc.record({
+    at: fc.nat(text.length - 1),
+    drop: fc.nat(80),
+    put: fc.string({ unit: "binary", maxLength: 4 }),
+  });
+  fc.assert(
+    fc.property(change, ({ at, drop, put }) => {
+      try {
+        for (const { config } of readLspci(text.slice(0, at) + put + text.slice(at + drop)))
+          expect([64, 256, 4096]).toContain(config.length);
+      } catch (error) {
+        if (!(error instanceof ImageError)) throw error;
+      }
+    }),
+    { numRuns: 1000 },
+  );
+});
+
+oracleTest("lspci -F prints the bytes of what was exported", () => {
+  // As far as lspci itself goes: it reads domains of 16 bits from a dump.
+  const whole = readLspci(dump).map(({ bdf, config }) => imageFromConfig(bdf, config));
+  const text = writeLspci([...whole, imageFromConfig("ffff:ff:1f.7", whole[0]!.config.slice(0, 64))]);
+  const run = Bun.spawnSync(
+    [
+      Bun.which("lspci", { PATH: "/usr/bin:/usr/sbin:/sbin" }) ?? String(lspciMissing),
+      "-F",
+      "/dev/stdin",
+      "-D",
+      "-n",
+      "-xxxx",
+    ],
+    {
+      stdin: new TextEncoder().encode(text),
+      env: { LC_ALL: "C" },
+    },
+  );
+  expect(run.stderr.toString()).toBe("");
+  const printed = readLspci(run.stdout.toString());
+  const byBdf = (list: readonly { bdf: string; config: Uint8Array }[]) =>
+    new Map(list.map(({ bdf, config }) => [bdf, Buffer.from(config).toString("hex")]));
+  expect(printed.length).toBe(27);
+  expect(byBdf(printed)).toEqual(byBdf(readLspci(text)));
+});
