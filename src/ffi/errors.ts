@@ -1,0 +1,36 @@
+/** The facts of a failure; each is there where it is known. */
+export interface VfioErrorDetails {
+  /** Errno name such as `EBUSY`, or a name of this library's own in the same style: `EBADIMAGE`, `ECLOSED`. */
+  readonly code: string;
+  readonly errno?: number | undefined;
+  /** The system call: `ioctl`, `pread`, `mmap`. */
+  readonly syscall?: string | undefined;
+  /** The ioctl's name, with what it was asked for: `VFIO_DEVICE_SET_IRQS MSIX start 0 count 4`. */
+  readonly request?: string | undefined;
+  /** BDF, or the name of the recorded device. */
+  readonly device?: string | undefined;
+  /** The next step that a person can take. */
+  readonly hint?: string | undefined;
+  readonly cause?: unknown;
+}
+
+/** What failed, on which device, with which arguments, why, and what to do about it. */
+export class VfioError extends Error {
+  override readonly name = "VfioError";
+  readonly code: string;
+  readonly errno: number | undefined;
+  readonly syscall: string | undefined;
+  readonly request: string | undefined;
+  readonly device: string | undefined;
+  readonly hint: string | undefined;
+
+  constructor(message: string, details: VfioErrorDetails) {
+    super(message, details.cause === undefined ? undefined : { cause: details.cause });
+    this.code = details.code;
+    this.errno = details.errno;
+    this.syscall = details.syscall;
+    this.request = details.request;
+    this.device = details.device;
+    this.hint = details.hint;
+  }
+}

@@ -1,0 +1,96 @@
+import { readlinkSync } from "node:fs";
+import { lastErrno, libc, systemError } from "./libc.ts";
+import { VfioError } from "./errors.ts";
+
+const nonblocking = 0o4000;
+const closeOnExec = 0o2000000;
+const pollIn = 1;
+const again = 11;
+const duplicateCloseOnExec = 1030; // F_DUPFD_CLOEXEC, linux/fcntl.h.
+
+/** Whether a descriptor can be read without waiting; takes nothing from it. */
+export function isReadable(fd: number): boolean {
+  // struct pollfd: an int fd, a short events, a short revents; little-endian on every machine that this runs on.
+  const request = new Int32Array(new ArrayBuffer(8));
+  request[0] = fd;
+  request[1] = pollIn;
+  const ready = libc().poll(request, 1, 0);
+  if (ready < 0) throw systemError("poll", lastErrno(), `descriptor ${fd}`);
+  return ready > 0 && ((request[1] >>> 16) & pollIn) !== 0;
+}
+
+/** Adds to the counter of the eventfd behind a descriptor. A counter that is full keeps its events: that is no error. */
+export function signalEventfd(fd: number, count = 1): void {
+  const value = new BigUint64Array(new ArrayBuffer(8));
+  value[0] = BigInt(count);
+  if (libc().write(fd, value, 8) === 8) return;
+  const errno = lastErrno();
+  if (errno !== again) throw systemError("write", errno, `eventfd ${fd}`);
+}
+
+/** Takes the counter of the eventfd behind a descriptor: the events since the last time, 0 if there was none. */
+export function drainEventfd(fd: number): number {
+  const value = new BigUint64Array(new ArrayBuffer(8));
+  if (libc().read(fd, value, 8) === 8) return Number(value[0]);
+  const errno = lastErrno();
+  if (errno !== again) throw systemError("read", errno, `eventfd ${fd}`);
+  return 0;
+}
+
+/** A counter of events that other processes, the kernel and devices signal (eventfd(2)). Owned: `dispose` closes it. */
+export class Eventfd implements Disposable {
+  readonly #fd: number;
+  #closed = false;
+
+  /**
+   * A new counter, nonblocking; or a descriptor of one's own for a counter that is there. Closed on exec.
+   * @param of a descriptor of an eventfd: the new one outlives it
+   * @throws VfioError, as EMFILE where no descriptor is left, EBADF or EINVAL where `of` is no eventfd
+   */
+  constructor(of?: number) {
+    this.#fd =
+      of === undefined
+        ? libc().eventfd(0, nonblocking | closeOnExec)
+        : libc().fcntl(of, duplicateCloseOnExec, 0);
+    if (this.#fd < 0)
+      throw of === undefined
+        ? systemError("eventfd", lastErrno(), "a new eventfd")
+        : systemError("fcntl", lastErrno(), `descriptor ${of}`);
+    if (of === undefined || isEventfd(this.#fd)) return;
+    libc().close(this.#fd);
+    throw new VfioError(`descriptor ${of} is not an eventfd`, { code: "EINVAL", errno: 22 });
+  }
+
+  /** The descriptor, open until this is disposed of. @throws VfioError (`ECLOSED`) afterwards */
+  get fd(): number {
+    if (this.#closed) throw new VfioError("the eventfd is closed", { code: "ECLOSED" });
+    return this.#fd;
+  }
+  /** @param count at least 1 */
+  signal(count = 1): void {
+    signalEventfd(this.fd, count);
+  }
+  /** Takes the events since the last time; 0 if there was none. */
+  drain(): number {
+    return drainEventfd(this.fd);
+  }
+  /** Whether an event waits; takes nothing. */
+  isReady(): boolean {
+    return isReadable(this.fd);
+  }
+  /** Closes the descriptor. Safe to call twice. */
+  [Symbol.dispose](): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    libc().close(this.#fd);
+  }
+}
+
+/** Where there is no /proc to look, a descriptor passes for what it should be. */
+function isEventfd(fd: number): boolean {
+  try {
+    return readlinkSync(`/proc/self/fd/${fd}`) === "anon_inode:[eventfd]";
+  } catch {
+    return true;
+  }
+}
