@@ -1,0 +1,69 @@
+// The seam: what every source of a device implements. A kernel device, a vfio-user server and a recording
+// differ below it; the passthrough model above it does not know which one it has.
+
+import type { ImageArea, ImageIrq, ImageRegion } from "../image/image.ts";
+
+/** Region indexes of a VFIO PCI device (linux/vfio.h, VFIO_PCI_*_REGION_INDEX). */
+export const RegionIndex = { bar0: 0, bar5: 5, rom: 6, config: 7, vga: 8 } as const;
+
+/** Interrupt indexes of a VFIO PCI device (linux/vfio.h, VFIO_PCI_*_IRQ_INDEX). */
+export const IrqIndex = { intx: 0, msi: 1, msix: 2, error: 3, request: 4 } as const;
+
+/** Bytes of a region, from its start. */
+export type RegionArea = ImageArea;
+/** One region of the device, as VFIO_DEVICE_GET_REGION_INFO tells it. */
+export type RegionInfo = Omit<ImageRegion, "contents">;
+/** One interrupt index of the device, as VFIO_DEVICE_GET_IRQ_INFO tells it. */
+export type IrqInfo = ImageIrq;
+
+/** A VFIO_DEVICE_SET_IRQS request. A file descriptor of -1 takes a vector's eventfd away. */
+export interface IrqRequest {
+  readonly index: number;
+  readonly action: "trigger" | "mask" | "unmask";
+  readonly start: number;
+  readonly data:
+    | { readonly kind: "none"; readonly count: number }
+    | { readonly kind: "bool"; readonly values: readonly boolean[] }
+    | { readonly kind: "eventfd"; readonly fds: readonly number[] };
+}
+
+/** Region memory mapped into this process. Whoever asked for it disposes of it. */
+export interface RegionMapping extends Disposable {
+  /** Host virtual address. */
+  readonly hva: number;
+  /** In bytes. */
+  readonly size: number;
+}
+
+/** What a device can be asked by VFIO_DEVICE_FEATURE; undefined where it does not know the feature. */
+export interface FeatureSupport {
+  readonly get: boolean;
+  readonly set: boolean;
+}
+
+/**
+ * A source of a PCI device. Every call returns a result or throws a `VfioError`; none does half of its work in silence.
+ * The descriptions are read once, when the backend is made, and never change.
+ */
+export interface DeviceBackend extends Disposable {
+  /** For messages: the BDF of a kernel device, the name of a recording. */
+  readonly name: string;
+  /** Whether `reset` can work. */
+  readonly resettable: boolean;
+  /** By region index, with no gap: an absent region has size 0. */
+  readonly regions: readonly RegionInfo[];
+  /** By interrupt index, with no gap: an absent one has count 0. */
+  readonly irqs: readonly IrqInfo[];
+  /** Fills `data` from byte `offset` of a region. @throws VfioError; then `data` holds nothing useful */
+  read(region: number, offset: number, data: Uint8Array): void;
+  /** Writes all of `data` at byte `offset` of a region. @throws VfioError */
+  write(region: number, offset: number, data: Uint8Array): void;
+  /** Maps an area, page-aligned, of a mappable region. @throws VfioError */
+  map(region: number, area: RegionArea): RegionMapping;
+  /** @throws VfioError */
+  setIrqs(request: IrqRequest): void;
+  /** Resets the function; config space comes back as the host had it. @throws VfioError where it cannot */
+  reset(): void;
+  /** Asks for a VFIO_DEVICE_FEATURE by number, without using it. */
+  probeFeature(feature: number): FeatureSupport | undefined;
+}

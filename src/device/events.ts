@@ -1,0 +1,32 @@
+/** Why the model did less than the guest or the VMM asked; what it did instead is in the message. */
+export type DeviceEventKind =
+  /** The device could not be reset at attach or on request. */
+  | "reset-failed"
+  /** A guest access that no PCI host would make: crossing a dword, outside of the space, of an odd width. */
+  | "bad-access"
+  /** The device did not answer: the guest read all ones, or its write was dropped. */
+  | "access-failed"
+  /** A capability list or BAR of the device is malformed. */
+  | "malformed"
+  /** A BAR cannot be where the guest put it: it decodes nothing until the guest moves it. */
+  | "bar-unplaced"
+  /** An area of a BAR is not mapped: the guest's accesses to it trap. */
+  | "area-trapped"
+  /** Peers cannot reach this device's BAR. */
+  | "peer-unavailable"
+  /** The host or the platform refused an interrupt. */
+  | "interrupt-failed"
+  /** The MSI-X table cannot be used or moved as asked. */
+  | "msix"
+  /** Something could not be taken back at detach. */
+  | "teardown";
+
+export interface DeviceEvent {
+  readonly kind: DeviceEventKind;
+  /** The backend's name. */
+  readonly device: string;
+  readonly message: string;
+  readonly cause?: unknown;
+}
+
+export type ReportEvent = (kind: DeviceEventKind, message: string, cause?: unknown) => void;

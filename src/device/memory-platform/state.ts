@@ -1,0 +1,48 @@
+import type { DmaMapping, TrappedRange } from "../platform.ts";
+import { formatRange, type Range } from "../range.ts";
+import type { Route } from "./irqchip.ts";
+import type { LineState } from "./line.ts";
+import type { SlotState } from "./slots.ts";
+
+/** Everything that the platform holds now, as plain data, each list in ascending order. */
+export interface MemoryPlatformState {
+  readonly slots: readonly SlotState[];
+  /** The interrupt routing table. */
+  readonly routes: readonly Route[];
+  readonly irqfds: readonly { readonly group: number; readonly vector: number }[];
+  readonly intx: readonly LineState[];
+  readonly dma: readonly DmaMapping[];
+  readonly trapped: readonly TrappedRange[];
+  readonly addresses: {
+    readonly mmio32: readonly Range[];
+    readonly mmio64: readonly Range[];
+    readonly io: readonly Range[];
+  };
+}
+
+interface OpenGroup {
+  readonly group: number;
+  readonly count: number;
+  readonly eventfds: number;
+}
+
+/** Says in words what a state holds, one line each. */
+export function heldBy(state: MemoryPlatformState, groups: readonly OpenGroup[]): string[] {
+  const { addresses } = state;
+  return [
+    ...state.slots.map(({ slot, gpa, size }) => `memory slot ${slot}: ${formatRange({ base: gpa, size })}`),
+    ...groups.map(
+      ({ group, count, eventfds }) => `MSI group ${group}: ${count} vectors, ${eventfds} eventfds`,
+    ),
+    ...state.routes.map(({ group, vector }) => `route: group ${group} vector ${vector}`),
+    ...state.irqfds.map(({ group, vector }) => `irqfd: group ${group} vector ${vector}`),
+    ...state.intx.map(({ line, pin }) => `INTx line ${line}: INT${"ABCD"[pin - 1]}`),
+    ...state.dma.map(({ iova, size }) => `DMA mapping: ${formatRange({ base: iova, size })}`),
+    ...state.trapped.map(
+      (range) => `trapped ${range.kind} range: ${formatRange(range)} (region ${range.region})`,
+    ),
+    ...(["mmio32", "mmio64", "io"] as const).flatMap((space) =>
+      addresses[space].map((range) => `${space} address: ${formatRange(range)}`),
+    ),
+  ];
+}

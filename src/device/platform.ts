@@ -1,0 +1,146 @@
+// What the passthrough model needs of a virtual machine: small interfaces that a VMM implements.
+// `MemoryPlatform` implements all of them in memory, for tests; `bun-vfio/kvm` will on KVM.
+
+/** Host memory to be seen by the guest. */
+export interface SlotRequest {
+  /** Guest physical address, page-aligned. */
+  readonly gpa: number;
+  /** In bytes, page-aligned. */
+  readonly size: number;
+  /** Host virtual address, page-aligned. */
+  readonly hva: number;
+  /** Guest writes leave to the VMM instead of reaching the memory. */
+  readonly readOnly: boolean;
+}
+
+/** Guest memory slots (KVM_SET_USER_MEMORY_REGION). */
+export interface MemorySlots {
+  /** Shows memory to the guest and returns the slot's number. @throws if the range overlaps another slot or no slot is left */
+  add(request: SlotRequest): number;
+  /** Takes a slot away; afterwards the guest cannot touch its memory and its number may be used again. */
+  remove(slot: number): void;
+}
+
+/** Guest-programmed address and data of an MSI or MSI-X vector. */
+export interface MsiMessage {
+  readonly addressLow: number;
+  readonly addressHigh: number;
+  readonly data: number;
+  /** Requester ID of the device, for interrupt controllers that route by it. */
+  readonly deviceId: number;
+}
+
+/** What becomes of one vector: routed to the guest with this message, or not at all. */
+export interface VectorChange {
+  readonly vector: number;
+  /** Undefined: masked or unused. Its irqfd goes first, then its route. */
+  readonly message: MsiMessage | undefined;
+}
+
+/** The vectors of one MSI or MSI-X capability. Closing it closes its eventfds and releases its routes. */
+export interface MsiGroup extends Disposable {
+  /** The eventfd that the device signals for a vector; created when first asked for, owned by the group. */
+  eventfd(vector: number): number;
+  /**
+   * Applies all changes with at most one update of the routing table, in this order, which matters:
+   * irqfds of withdrawn vectors off (an irqfd without a route loses events), the table set once, irqfds of routed vectors on.
+   * An event that came while a vector was withdrawn stays in its eventfd and is delivered when it is routed again.
+   * @throws if the table is full; then nothing has changed
+   */
+  update(changes: readonly VectorChange[]): void;
+  /** Whether an event waits in the eventfd of a vector that is not routed: its pending bit. */
+  pending(vector: number): boolean;
+  /** Puts an event into a vector's eventfd, as the device would; a restored pending bit comes back this way. */
+  signal(vector: number): void;
+}
+
+/** A level-triggered interrupt line. Closing it closes its eventfds. */
+export interface IntxLine extends Disposable {
+  /** The device signals it when the line is asserted. */
+  readonly eventfd: number;
+  /**
+   * The platform signals it when the guest has handled the interrupt (irqfd resampling, KVM_IRQFD_FLAG_RESAMPLE);
+   * undefined where it cannot: the device is then unmasked on guest accesses, or by `endOfInterrupt`.
+   */
+  readonly resample: number | undefined;
+  /** The platform promises to call the device's `endOfInterrupt` instead, from its own interrupt controller. */
+  readonly notifiesEndOfInterrupt?: boolean | undefined;
+  /** Connects the line to the guest's interrupt controller; idempotent. */
+  connect(): void;
+  disconnect(): void;
+}
+
+export interface Interrupts {
+  /** @throws where the platform has no vectors left */
+  createMsiGroup(vectors: number): MsiGroup;
+  /** @param pin 1 to 4 for INTA to INTD; undefined where the platform has no line for the device */
+  createIntx(pin: number): IntxLine | undefined;
+}
+
+/** A mapping of the IOMMU that stands between the device and memory. */
+export interface DmaMapping {
+  readonly iova: number;
+  readonly size: number;
+  readonly hva: number;
+  readonly readable: boolean;
+  readonly writable: boolean;
+}
+
+export interface Dma {
+  /** @throws where the IOMMU refuses */
+  map(mapping: DmaMapping): void;
+  /** Takes back exactly one mapping made before. */
+  unmap(iova: number, size: number): void;
+}
+
+/** One window of guest addresses. */
+export interface AddressAllocator {
+  /** First address of the window. */
+  readonly base: number;
+  /** In bytes. */
+  readonly size: number;
+  /** The highest free range of `size` bytes, aligned; undefined where none is left. @param alignment a power of two */
+  allocate(size: number, alignment: number): number | undefined;
+  /** Takes exactly this range; false where it is not free or not in the window. */
+  reserve(base: number, size: number): boolean;
+  /** Gives back exactly a range taken before. @throws RangeError otherwise */
+  free(base: number, size: number): void;
+}
+
+export type AddressKind = "mmio" | "io";
+
+export interface AddressSpaces {
+  /** For 32-bit memory BARs and the ROM. */
+  readonly mmio32: AddressAllocator;
+  /** For 64-bit memory BARs. */
+  readonly mmio64: AddressAllocator;
+  /** For I/O BARs; absent on machines without I/O ports. */
+  readonly io?: AddressAllocator | undefined;
+}
+
+/** A range of guest addresses whose accesses the VMM hands to the device. */
+export interface TrappedRange {
+  readonly kind: AddressKind;
+  readonly base: number;
+  readonly size: number;
+  /** Region index of the device. */
+  readonly region: number;
+}
+
+export interface GuestBus {
+  /** @throws where another device has part of the range */
+  insert(range: TrappedRange): void;
+  remove(range: TrappedRange): void;
+}
+
+/** A virtual machine, as far as a passed-through device sees it. */
+export interface Platform {
+  /** Bytes of a host page; a power of two, 4096 or more. */
+  readonly pageSize: number;
+  readonly memory: MemorySlots;
+  readonly interrupts: Interrupts;
+  readonly addresses: AddressSpaces;
+  readonly bus: GuestBus;
+  /** Where peers of this device can reach its BARs; absent behind a virtual IOMMU. */
+  readonly dma?: Dma | undefined;
+}
