@@ -1,0 +1,71 @@
+import type { DeviceBackend, IrqRequest, RegionArea, RegionMapping } from "./backend.ts";
+import { RegionIndex } from "./backend.ts";
+
+/** Calls that went through, by kind. */
+export interface BackendCounts {
+  configReads: number;
+  configWrites: number;
+  regionReads: number;
+  regionWrites: number;
+  maps: number;
+  setIrqs: number;
+  resets: number;
+}
+
+/** A backend around another that counts the calls: each is one system call, or one message, for a real device. */
+export class CountedBackend implements DeviceBackend {
+  readonly #inner: DeviceBackend;
+  readonly counts: BackendCounts = {
+    configReads: 0,
+    configWrites: 0,
+    regionReads: 0,
+    regionWrites: 0,
+    maps: 0,
+    setIrqs: 0,
+    resets: 0,
+  };
+
+  constructor(inner: DeviceBackend) {
+    this.#inner = inner;
+  }
+  get name(): string {
+    return this.#inner.name;
+  }
+  get resettable(): boolean {
+    return this.#inner.resettable;
+  }
+  get regions(): DeviceBackend["regions"] {
+    return this.#inner.regions;
+  }
+  get irqs(): DeviceBackend["irqs"] {
+    return this.#inner.irqs;
+  }
+  read(region: number, offset: number, data: Uint8Array): void {
+    if (region === RegionIndex.config) this.counts.configReads++;
+    else this.counts.regionReads++;
+    this.#inner.read(region, offset, data);
+  }
+  write(region: number, offset: number, data: Uint8Array): void {
+    if (region === RegionIndex.config) this.counts.configWrites++;
+    else this.counts.regionWrites++;
+    this.#inner.write(region, offset, data);
+  }
+  map(region: number, area: RegionArea): RegionMapping {
+    this.counts.maps++;
+    return this.#inner.map(region, area);
+  }
+  setIrqs(request: IrqRequest): void {
+    this.counts.setIrqs++;
+    this.#inner.setIrqs(request);
+  }
+  reset(): void {
+    this.counts.resets++;
+    this.#inner.reset();
+  }
+  probeFeature(feature: number): ReturnType<DeviceBackend["probeFeature"]> {
+    return this.#inner.probeFeature(feature);
+  }
+  [Symbol.dispose](): void {
+    this.#inner[Symbol.dispose]();
+  }
+}

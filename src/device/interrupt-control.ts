@@ -1,0 +1,216 @@
+import { msixCapability } from "../regs/maps/msix.ts";
+import type { ConfigSpace } from "./config-space.ts";
+import type { ReportEvent } from "./events.ts";
+import type { Intx } from "./intx.ts";
+import { maskOffset, pendingOffset, type MsiState } from "./msi-state.ts";
+import { entrySize, type MsixGeometry } from "./msix-geometry.ts";
+import type { MsixState } from "./msix-state.ts";
+import type { VectorChange } from "./platform.ts";
+import type { VectorWiring } from "./vector-wiring.ts";
+
+export interface MsiParts {
+  readonly state: MsiState;
+  readonly wiring: VectorWiring;
+}
+export interface MsixParts {
+  readonly state: MsixState;
+  readonly wiring: VectorWiring;
+  /** Byte offset of the capability. */
+  readonly offset: number;
+  readonly physical: MsixGeometry;
+  /** Where the guest sees table and PBA. */
+  readonly guest: MsixGeometry;
+}
+
+/** What both state machines have. */
+interface Vectors {
+  enabled: boolean;
+  pendingChanges(): VectorChange[];
+  applied(changes: readonly VectorChange[]): void;
+}
+
+/** The interrupts of one device: INTx, MSI and MSI-X, of which one at most is on at the host. */
+export class InterruptControl {
+  readonly intx: Intx | undefined;
+  readonly msi: MsiParts | undefined;
+  readonly msix: MsixParts | undefined;
+  readonly #config: ConfigSpace;
+  readonly #report: ReportEvent;
+
+  constructor(
+    config: ConfigSpace,
+    parts: {
+      readonly intx: Intx | undefined;
+      readonly msi: MsiParts | undefined;
+      readonly msix: MsixParts | undefined;
+    },
+    report: ReportEvent,
+  ) {
+    this.#config = config;
+    this.#report = report;
+    this.intx = parts.intx;
+    this.msi = parts.msi;
+    this.msix = parts.msix;
+  }
+
+  /** The kind that the host delivers now. */
+  get mode(): "none" | "INTx" | "MSI" | "MSI-X" {
+    if (this.msix?.wiring.on) return "MSI-X";
+    if (this.msi?.wiring.on) return "MSI";
+    return this.intx?.enabled ? "INTx" : "none";
+  }
+
+  /** A device comes up with INTx. */
+  start(): void {
+    this.intx?.enable();
+  }
+
+  /** After the guest's write of the MSI-X control register is in the shadow. */
+  msixControlWritten(): void {
+    const { msix } = this;
+    if (!msix) return;
+    const registers = msixCapability.view(this.#config.view, msix.offset);
+    msix.state.masked = registers.controlFunctionMask;
+    const enable = registers.controlEnable;
+    if (enable === msix.state.enabled) return this.#apply(msix);
+    msix.state.enabled = enable;
+    if (!enable) return this.#turnOff(msix);
+    if (this.#turnOn(msix, "MSI-X", 1)) return;
+    // The guest reads back that it is off, and has INTx still.
+    registers.controlEnable = false;
+    msix.state.enabled = false;
+  }
+
+  /** After the guest's write of MSI registers is in the shadow. */
+  msiWritten(): void {
+    const { msi } = this;
+    if (!msi) return;
+    const { state, wiring } = msi;
+    if (state.enabled === wiring.on) {
+      if (wiring.on) this.#apply(msi);
+    } else if (!state.enabled) this.#turnOff(msi);
+    else if (!this.#turnOn(msi, "MSI", state.enabledVectors)) state.enabled = false;
+  }
+
+  #turnOn(parts: { state: Vectors; wiring: VectorWiring }, name: string, atLeast: number): boolean {
+    const { state, wiring } = parts;
+    const changes = state.pendingChanges();
+    const vectors =
+      name === "MSI"
+        ? Array.from({ length: atLeast }, (_, vector) => vector)
+        : changes.map(({ vector }) => vector);
+    // INTx goes first: the host has one kind of interrupt on at a time.
+    const other = name === "MSI" ? this.msix?.wiring : this.msi?.wiring;
+    if (other?.on) {
+      this.#report("interrupt-failed", `${name} is enabled while ${name === "MSI" ? "MSI-X" : "MSI"} is on`);
+      return false;
+    }
+    other?.stop();
+    this.intx?.disable();
+    try {
+      wiring.start(vectors, atLeast);
+    } catch (cause) {
+      this.#report("interrupt-failed", `${name} cannot be enabled; the device keeps INTx`, cause);
+      this.#enableIntx();
+      return false;
+    }
+    state.applied(wiring.apply(changes));
+    return true;
+  }
+
+  /** The guest stops hearing the vectors before the host frees them. */
+  #turnOff(parts: { state: Vectors; wiring: VectorWiring }): void {
+    this.#apply(parts);
+    parts.wiring.stop();
+    this.#enableIntx();
+  }
+
+  /** INTx is on whenever nothing else is. What the host refused to turn off before is turned off first. */
+  #enableIntx(): void {
+    const wirings = [this.msi?.wiring, this.msix?.wiring];
+    if (wirings.some((wiring) => wiring?.on)) return;
+    for (const wiring of wirings) wiring?.stop();
+    this.intx?.enable();
+  }
+
+  #apply({ state, wiring }: { state: Vectors; wiring: VectorWiring }): void {
+    state.applied(wiring.apply(state.pendingChanges()));
+  }
+
+  /** Stores guest bytes in the MSI-X table and carries out what follows. Allocates only where a route changes. */
+  tableWrite(offset: number, data: Uint8Array, from: number, count: number): void {
+    const { state, wiring } = this.msix!;
+    if (!state.write(offset, data, from, count) || !state.enabled || state.masked) return;
+    const first = Math.floor(offset / entrySize);
+    const last = Math.floor((offset + count - 1) / entrySize);
+    const changes = state.pendingChanges(first, last);
+    if (changes.length > 0) state.applied(wiring.apply(changes));
+  }
+
+  /**
+   * Adds to bytes of the device's PBA the events that wait in eventfds for masked vectors. The device itself holds those
+   * of vectors that the host was never asked for.
+   * @param index of the first byte
+   */
+  addPending(data: Uint8Array, from: number, count: number, index: number): void {
+    const { state, wiring } = this.msix!;
+    for (let i = 0; i < count; i++)
+      for (let bit = 0; bit < 8; bit++) {
+        const vector = (index + i) * 8 + bit;
+        if (vector < state.vectors && !state.isRouted(vector) && wiring.pending(vector))
+          data[from + i]! |= 1 << bit;
+      }
+  }
+
+  /** Brings the MSI pending bits in the shadow up to date. */
+  computeMsiPending(): void {
+    if (!this.msi) return;
+    const { state, wiring } = this.msi;
+    let bits = 0;
+    for (let vector = 0; vector < state.layout.vectors; vector++)
+      if (!state.isRouted(vector) && wiring.pending(vector)) bits += 2 ** vector;
+    this.#config.view.setUint32(pendingOffset(state.layout), bits, true);
+  }
+
+  /** As after a function reset: MSI and MSI-X off and masked, INTx on. */
+  reset(): void {
+    const { msi, msix } = this;
+    if (msix) {
+      msix.state.reset();
+      const registers = msixCapability.view(this.#config.view, msix.offset);
+      registers.controlEnable = false;
+      registers.controlFunctionMask = false;
+      this.#turnOff(msix);
+    }
+    if (msi) {
+      msi.state.reset();
+      this.#turnOff(msi);
+    }
+    this.#enableIntx();
+  }
+
+  /** Vectors whose events wait. @param pba the guest's PBA */
+  pendingVectors(pba: Uint8Array): { readonly msi: number[]; readonly msix: number[] } {
+    const vectors = (count: number): number[] => Array.from({ length: count }, (_, vector) => vector);
+    const { msi, msix } = this;
+    return {
+      msi: vectors(msi?.state.layout.vectors ?? 0).filter(
+        (vector) => !msi!.state.isRouted(vector) && msi!.wiring.pending(vector),
+      ),
+      msix: vectors(msix?.state.vectors ?? 0).filter((vector) => (pba[vector >>> 3]! >>> (vector & 7)) & 1),
+    };
+  }
+
+  /** Everything off: MSI-X, then MSI, then INTx; then the platform's vectors go. */
+  [Symbol.dispose](): void {
+    this.msix?.wiring[Symbol.dispose]();
+    this.msi?.wiring[Symbol.dispose]();
+    this.intx?.[Symbol.dispose]();
+  }
+}
+
+/** Whether an offset lies in the MSI pending register, which is worked out at each read. */
+export const msiPendingArea = (
+  state: MsiState,
+): { readonly offset: number; readonly size: number } | undefined =>
+  state.layout.maskable ? { offset: maskOffset(state.layout) + 4, size: 4 } : undefined;
