@@ -16,5 +16,6 @@ export { hiddenByDefault, type Patch, type PatchOptions } from "./device/patches
 export * from "./device/platform.ts";
 export * from "./device/range.ts";
 export { RecordedDevice } from "./device/recorded-device.ts";
+export * from "./device/replay.ts";
 export type { DeviceSnapshot } from "./device/snapshot.ts";
 export { VfioPciDevice } from "./device/vfio-pci-device.ts";

@@ -1,0 +1,125 @@
+// Replays the config accesses of a recorded guest on an attached device, and tells what came out otherwise, by rule.
+import type { TraceAccess } from "../image/trace.ts";
+import { layoutOf, type ConfigLayout } from "../regs/index.ts";
+import type { DeviceBackend } from "./backend.ts";
+import { readConfigImage } from "./config-image.ts";
+import { CountedBackend, type BackendCounts } from "./counted-backend.ts";
+import type { DeviceDescription } from "./describe.ts";
+import type { DeviceEvent } from "./events.ts";
+import type { AttachOptions } from "./options.ts";
+import type { Platform } from "./platform.ts";
+import { DifferenceRules, type DifferenceRule } from "./replay-rules.ts";
+import { ReplaySteps } from "./replay-steps.ts";
+import { VfioPciDevice } from "./vfio-pci-device.ts";
+
+export type { DifferenceRule } from "./replay-rules.ts";
+
+export interface ReplayDifference {
+  readonly line: number;
+  readonly offset: number;
+  readonly width: number;
+  /** What the recorded guest read. */
+  readonly recorded: number;
+  /** What this guest reads. */
+  readonly seen: number;
+  /** Undefined: a defect of the model or the recording. */
+  readonly rule: DifferenceRule | undefined;
+}
+
+/** Something that a guest's write set off. */
+export interface ReplayStep {
+  readonly line: number;
+  readonly what: string;
+}
+
+export interface ReplayReport {
+  readonly attached: DeviceDescription;
+  readonly final: DeviceDescription;
+  readonly reads: number;
+  readonly writes: number;
+  /** Calls at the seam during the replay, attach apart. */
+  readonly counts: BackendCounts;
+  /** The most config reads of the device that one guest access took. */
+  readonly mostReadsPerAccess: number;
+  readonly steps: readonly ReplayStep[];
+  readonly differences: readonly ReplayDifference[];
+  readonly events: readonly DeviceEvent[];
+}
+
+/**
+ * The width of a recorded access in bytes, 1, 2 or 4: at least the register's own, enough for the value. The recording does
+ * not tell.
+ */
+export function accessWidth(layout: ConfigLayout, { offset, value }: TraceAccess): number {
+  const needed = value > 0xffff ? 4 : value > 0xff ? 2 : 1;
+  const blocks = [
+    ...(layout.header ? [{ map: layout.header, offset: 0 }] : []),
+    ...layout.capabilities.filter((capability) => capability.offset <= offset),
+  ];
+  let natural = 1;
+  for (const { map, offset: base } of blocks)
+    for (const { at, width } of Object.values(map.registers))
+      if (base + at === offset) natural = Math.min(4, width / 8);
+  const width = Math.max(needed, natural);
+  // A misaligned value of 3 bytes in a dword would cross it.
+  return (offset & 3) + width <= 4 ? width : needed;
+}
+
+/**
+ * Attaches the device, replays the accesses in order and detaches it.
+ * @param config the recorded config space, which tells widths
+ * @throws VfioError where the device cannot be attached
+ */
+export function replay(
+  backend: DeviceBackend,
+  platform: Platform,
+  config: Uint8Array,
+  trace: readonly TraceAccess[],
+  options: AttachOptions = {},
+): ReplayReport {
+  const events: DeviceEvent[] = [];
+  const counted = new CountedBackend(backend);
+  using device = VfioPciDevice.attach(counted, platform, {
+    ...options,
+    onEvent: (event) => events.push(event),
+  });
+  const layout = layoutOf(config);
+  const attached = device.describe();
+  const before = { ...counted.counts };
+  const { bytes: shown } = readConfigImage(backend);
+  const rules = new DifferenceRules({ attached, layout, recorded: config, shown });
+  const steps: ReplayStep[] = [];
+  const differences: ReplayDifference[] = [];
+  let reads = 0;
+  let mostReadsPerAccess = 0;
+  const changes = new ReplaySteps(attached);
+  for (const access of trace) {
+    const { kind, offset, value, line } = access;
+    const width = accessWidth(layout, access);
+    const asked = counted.counts.configReads;
+    if (kind === "read") {
+      reads++;
+      const seen = device.configRead(offset, width);
+      const rule = rules.ruleOf(offset, width, value, seen);
+      if (seen !== value) differences.push({ line, offset, width, recorded: value, seen, rule });
+    } else {
+      device.configWrite(offset, width, value);
+      rules.written(offset, width);
+      for (const what of changes.since(device.describe())) steps.push({ line, what });
+    }
+    mostReadsPerAccess = Math.max(mostReadsPerAccess, counted.counts.configReads - asked);
+  }
+  const counts = { ...counted.counts };
+  for (const key of Object.keys(counts) as (keyof BackendCounts)[]) counts[key] -= before[key];
+  return {
+    attached,
+    final: device.describe(),
+    reads,
+    writes: trace.length - reads,
+    counts,
+    mostReadsPerAccess,
+    steps,
+    differences,
+    events,
+  };
+}
