@@ -1,0 +1,190 @@
+import { irqName, regionName, type DeviceImage, type ImageRegion } from "../image/image.ts";
+import { diffConfig, type ConfigDifference } from "../regs/diff.ts";
+import type { DecodedValue } from "../regs/decode.ts";
+import { CliError, exitCode } from "./failure.ts";
+import { readInput, type Input, type InputDevice } from "./input.ts";
+import { print } from "./output.ts";
+import { irqWords, regionWords } from "./show.ts";
+import { styleOf, type Style } from "./style.ts";
+
+export interface DiffOptions {
+  readonly json?: boolean | undefined;
+  readonly device?: string | undefined;
+  readonly color: boolean;
+}
+
+/** What VFIO said of two recordings and differs; null where one of them does not have it. */
+interface RecordingDifference {
+  readonly where: string;
+  readonly what: string;
+  readonly from: string | null;
+  readonly to: string | null;
+}
+interface DeviceDifference {
+  readonly from: InputDevice;
+  readonly to: InputDevice;
+  readonly config: readonly ConfigDifference[];
+  readonly recording: readonly RecordingDifference[];
+}
+
+/** Prints what differs between two files. @returns 1 if anything does */
+export function diffCommand(first: string, second: string, options: DiffOptions): number {
+  const a = readInput(first, options.device);
+  const b = readInput(second, options.device);
+  const { pairs, onlyFirst, onlySecond } = match(a, b);
+  const compared = pairs.map(([from, to]): DeviceDifference => ({
+    from,
+    to,
+    config: diffConfig(from.image.config, to.image.config),
+    recording: a.kind === "image" && b.kind === "image" ? recordingDiff(from.image, to.image) : [],
+  }));
+  const different = compared.filter(({ config, recording }) => config.length + recording.length > 0);
+  if (options.json) {
+    const devices = compared.map(({ from, to, config, recording }) => ({
+      from: from.bdf ?? null,
+      to: to.bdf ?? null,
+      config,
+      recording,
+    }));
+    print(`${JSON.stringify({ formatVersion: 1, devices, onlyFirst, onlySecond }, undefined, 2)}\n`);
+  } else {
+    const style = styleOf(options.color);
+    const lines = different.flatMap((device) => deviceLines(a.path, b.path, device, style));
+    lines.push(...onlyFirst.map((bdf) => style.bad(`- ${bdf}: only in ${a.path}`)));
+    lines.push(...onlySecond.map((bdf) => style.good(`+ ${bdf}: only in ${b.path}`)));
+    print(lines.map((line) => `${line}\n`).join(""));
+  }
+  return different.length + onlyFirst.length + onlySecond.length > 0 ? exitCode.found : exitCode.ok;
+}
+
+/** One device against one device whatever their places; otherwise those of the same BDF. */
+function match(a: Input, b: Input) {
+  const [first, ...moreFirst] = a.devices;
+  const [second, ...moreSecond] = b.devices;
+  if (first && second && moreFirst.length + moreSecond.length === 0)
+    return { pairs: [[first, second]] as const, onlyFirst: [], onlySecond: [] };
+  for (const { path, devices } of [a, b])
+    if (devices.some(({ bdf }) => bdf === undefined))
+      throw new CliError(
+        `${path}: which of the other file's devices is it? add --device, as --device 0000:01:00.0`,
+      );
+  const others = new Map(b.devices.map((device) => [device.bdf, device]));
+  const pairs: (readonly [InputDevice, InputDevice])[] = [];
+  const onlyFirst: string[] = [];
+  for (const device of a.devices) {
+    const other = others.get(device.bdf);
+    others.delete(device.bdf);
+    if (other) pairs.push([device, other]);
+    else onlyFirst.push(device.bdf!);
+  }
+  return { pairs, onlyFirst, onlySecond: [...others.keys()].map((bdf) => bdf!) };
+}
+
+const hex = (value: number): string => `0x${value.toString(16)}`;
+
+/** Each fact by its name; one that does not hold is empty. */
+type Facts = Readonly<Record<string, string>>;
+
+function regionFacts(region: ImageRegion): Facts {
+  const { size, msixMappable, sparse = [], type, contents = [] } = region;
+  const recorded = new Bun.CryptoHasher("sha256");
+  for (const { offset, bytes } of contents) recorded.update(`${offset} ${bytes.length} `).update(bytes);
+  return {
+    size: hex(size),
+    flags: regionWords(region).join(" "),
+    "msix-mappable": msixMappable ? "yes" : "",
+    sparse: sparse.map((area) => `${hex(area.offset)}+${hex(area.size)}`).join(" "),
+    type: type ? `${hex(type.type)}:${hex(type.subtype)}` : "",
+    contents: contents.length === 0 ? "" : recorded.digest("hex").slice(0, 16),
+  };
+}
+
+function recordingDiff(from: DeviceImage, to: DeviceImage): RecordingDifference[] {
+  const facts = ({ regions, irqs, resettable }: DeviceImage): Map<string, Facts> =>
+    new Map<string, Facts>([
+      ...regions.map((region): [string, Facts] => [regionName(region.index), regionFacts(region)]),
+      ...irqs.map((irq): [string, Facts] => [
+        irqName(irq.index),
+        { count: String(irq.count), flags: irqWords(irq).join(" ") },
+      ]),
+      ["device", { resettable: String(resettable) }],
+    ]);
+  const before = facts(from);
+  const after = facts(to);
+  const found: RecordingDifference[] = [];
+  for (const where of new Set([...before.keys(), ...after.keys()])) {
+    const old = before.get(where);
+    const now = after.get(where);
+    for (const what of Object.keys(old ?? now ?? {})) {
+      const [from, to] = [old?.[what] || null, now?.[what] || null];
+      if (from !== to) found.push({ where, what, from, to });
+    }
+  }
+  return found;
+}
+
+function deviceLines(first: string, second: string, device: DeviceDifference, style: Style): string[] {
+  const name = (path: string, bdf: string | undefined): string =>
+    bdf === undefined ? path : `${path} ${bdf}`;
+  const lines = [
+    style.bold(`--- ${name(first, device.from.bdf)}`),
+    style.bold(`+++ ${name(second, device.to.bdf)}`),
+  ];
+  let where = "";
+  const change = (text: string, from: string, to: string): string =>
+    `  ${text}: ${style.bad(from)} -> ${style.good(to)}`;
+  for (const difference of device.config) {
+    if (difference.kind === "field" && difference.where !== where) lines.push((where = difference.where));
+    lines.push(configLine(difference, change, style));
+  }
+  for (const { where, what, from, to } of device.recording)
+    lines.push(change(`${where} ${what}`, from ?? "none", to ?? "none").slice(2));
+  return lines;
+}
+
+function configLine(
+  difference: ConfigDifference,
+  change: (text: string, from: string, to: string) => string,
+  style: Style,
+): string {
+  switch (difference.kind) {
+    case "size":
+      return change("config space", `${difference.from} bytes`, `${difference.to} bytes`).slice(2);
+    case "added":
+      return style.good(`+ ${difference.where}`);
+    case "removed":
+      return style.bad(`- ${difference.where}`);
+    case "moved":
+      return change(`${difference.name} moved`, hex(difference.from ?? 0), hex(difference.to ?? 0)).slice(2);
+    case "bytes":
+      return change(
+        `bytes [${offset(difference.offset)}]`,
+        bytes(difference.from),
+        bytes(difference.to),
+      ).slice(2);
+    case "field": {
+      const text = (value: DecodedValue | null): string => valueText(value, difference.hex, difference.width);
+      const line = change(
+        `[${offset(difference.offset)}] ${difference.label}`,
+        text(difference.from),
+        text(difference.to),
+      );
+      return `${line} ${style.dim(`(${difference.access})`)}`;
+    }
+  }
+}
+
+const offset = (at: number): string => at.toString(16).padStart(2, "0");
+
+function bytes(digits: string): string {
+  const shown = digits.slice(0, 32).match(/../g)!.join(" ");
+  return digits.length > 32 ? `${shown} ... (${digits.length / 2} bytes)` : shown;
+}
+
+function valueText(value: DecodedValue | null, isHex: boolean, width: number): string {
+  if (value === null) return "none";
+  if (typeof value === "boolean") return value ? "+" : "-";
+  return typeof value === "number" && isHex
+    ? `0x${value.toString(16).padStart(Math.ceil(width / 4), "0")}`
+    : String(value);
+}

@@ -1,0 +1,66 @@
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { ImageError } from "../image/error.ts";
+import { imageFromRaw } from "../image/raw.ts";
+import { writeImage } from "../image/write.ts";
+import { CliError, exitCode, firstProblem } from "./failure.ts";
+import { readInput, readText, type InputDevice } from "./input.ts";
+import { kindOf, print, writeFiles } from "./output.ts";
+
+export interface ImportOptions {
+  readonly output: string;
+  readonly resource?: string | undefined;
+  readonly device?: string | undefined;
+  readonly force?: boolean | undefined;
+}
+
+/** Makes an image of each device of a file. */
+export function importCommand(file: string, options: ImportOptions): number {
+  const { output, force = false } = options;
+  const input = readInput(file, options.device);
+  const single = input.devices.length === 1 ? input.devices[0] : undefined;
+  const resource = options.resource;
+  const images = input.devices.map(({ bdf, image }) => {
+    if (bdf === undefined)
+      throw new CliError(`${file}: which device is it? add its BDF, as --device 0000:01:00.0`);
+    return { bdf, image: resource === undefined ? image : withResource(file, resource, single, image.host) };
+  });
+  const kind = kindOf(output);
+  const directory = kind === "directory" || output.endsWith("/") || !single;
+  if (directory && kind !== undefined && kind !== "directory")
+    throw new CliError(
+      `${output}: it is no directory, and ${file} has ${images.length} devices; give a directory, or one device with --device`,
+    );
+  const files = images.map(({ bdf, image }) => ({
+    path: directory ? join(output, `${bdf}.json`) : output,
+    text: writeImage(image),
+  }));
+  if (directory && kind === undefined)
+    try {
+      mkdirSync(output, { recursive: true });
+    } catch (error) {
+      throw new CliError(`${output}: cannot create it: ${(error as Error).message}`);
+    }
+  writeFiles(files, force);
+  print(files.map(({ path }) => `${path}\n`).join(""));
+  return exitCode.ok;
+}
+
+function withResource(
+  file: string,
+  path: string,
+  device: InputDevice | undefined,
+  host: InputDevice["image"]["host"],
+): InputDevice["image"] {
+  if (!device)
+    throw new CliError(`${file}: it has several devices, and --resource is of one; choose it with --device`);
+  const resource = readText(path, "the `resource` file of a device in sysfs");
+  const { bdf, config } = device.image;
+  try {
+    const notes = host.notes?.filter((note) => !note.startsWith("sizes of "));
+    return imageFromRaw({ bdf, config, resource, host: { ...host, ...(notes && { notes }) } });
+  } catch (error) {
+    if (error instanceof ImageError) throw new CliError(`${path}: ${firstProblem(error)}`);
+    throw error;
+  }
+}

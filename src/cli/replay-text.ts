@@ -1,0 +1,151 @@
+import type { DescribedBar, DeviceDescription } from "../device/describe.ts";
+import type { Style } from "./style.ts";
+import type { DifferenceRule, ReplayDifference, ReplayReport } from "../device/replay.ts";
+
+const hex = (value: number, digits = 0): string => `0x${value.toString(16).padStart(digits, "0")}`;
+
+/** Bytes as a person says them: `16 KiB`, `256 bytes`. */
+export function bytesText(size: number): string {
+  const units = ["bytes", "KiB", "MiB", "GiB", "TiB"];
+  let unit = 0;
+  while (size >= 1024 && size % 1024 === 0 && unit < units.length - 1) {
+    size /= 1024;
+    unit++;
+  }
+  return `${size} ${units[unit]}`;
+}
+
+const ruleText: Record<DifferenceRule, string> = {
+  "bar-address": "BAR registers: this guest got other addresses",
+  "hidden-capability": "a capability is hidden, or a list is linked past one",
+  "msix-relocated": "the MSI-X table is somewhere else",
+  "patched-bit": "a bit that belongs to the guest's bus",
+  "host-virtual": "a bit that the host shows otherwise than the device has it",
+  "recorded-later":
+    "writable bits that the guest had not written yet: recorded after firmware and driver had",
+};
+
+const kindText: Record<DescribedBar["kind"], string> = {
+  io: "I/O ports",
+  memory32: "32-bit memory",
+  memory64: "64-bit memory",
+  rom: "expansion ROM",
+};
+
+/** A readable account of a replay, in lines. */
+export function replayText(report: ReplayReport, style: Style): string[] {
+  const { attached, final } = report;
+  const title = (text: string): string[] => ["", style.bold(text)];
+  return [
+    ...title("Capabilities"),
+    ...capabilityLines(attached, style),
+    ...title("Base address registers"),
+    ...final.bars.flatMap((bar) => barLines(bar, attached, style)),
+    ...(final.bars.length === 0 ? ["  none"] : []),
+    ...msixLines(final),
+    ...title("What the guest set off"),
+    ...report.steps.map(({ line, what }) => `  ${style.dim(`line ${String(line).padStart(4)}`)}  ${what}`),
+    ...(report.steps.length === 0 ? ["  nothing"] : []),
+    ...title("Interrupts"),
+    ...interruptLines(final),
+    ...title("Cost"),
+    ...costLines(report, style),
+    ...title("Values that differ from the recorded guest's"),
+    ...differenceLines(report.differences, report.reads, style),
+    ...(report.events.length > 0
+      ? [...title("Events"), ...report.events.map(({ kind, message }) => `  ${kind}: ${message}`)]
+      : []),
+  ];
+}
+
+function capabilityLines({ capabilities, patches }: DeviceDescription, style: Style): string[] {
+  const lines = capabilities.map(({ offset, name, id, extended, hidden }) => {
+    const label = name === "unknown" ? `unknown (${extended ? "extended " : ""}ID ${hex(id, 2)})` : name;
+    return `  ${hex(offset, 3)}  ${label.padEnd(28)} ${hidden ? style.dim("hidden from the guest") : "shown"}`;
+  });
+  for (const { kind, offset, name } of patches)
+    if (kind === "added" || kind === "bit") lines.push(`  ${hex(offset, 3)}  ${name}`);
+  return lines.length > 0 ? lines : ["  none"];
+}
+
+function barLines(bar: DescribedBar, attached: DeviceDescription, style: Style): string[] {
+  const first = attached.bars.find(({ region }) => region === bar.region)!.address;
+  const grown = bar.size > bar.physicalSize ? ` (${bytesText(bar.physicalSize)} on the device)` : "";
+  const kind = `${kindText[bar.kind]}${bar.prefetchable ? ", prefetchable" : ""}`;
+  const at = (address: number | undefined): string => (address === undefined ? "nowhere" : hex(address));
+  const lines = [
+    `  ${bar.name.padEnd(5)} ${bytesText(bar.size).padEnd(10)} ${kind}${grown}: given ${at(first)}, ` +
+      (bar.base === undefined ? `now ${at(bar.address)}, not decoded` : `decodes at ${at(bar.base)}`),
+  ];
+  if (bar.base === undefined) return lines;
+  let mapped = 0;
+  for (const { gpa, size, peer } of bar.mapped) {
+    mapped += size;
+    lines.push(
+      style.dim(`        mapped ${hex(gpa)}-${hex(gpa + size - 1)}${peer ? ", within reach of peers" : ""}`),
+    );
+  }
+  if (mapped < bar.size) lines.push(style.dim(`        ${bytesText(bar.size - mapped)} trapped`));
+  return lines;
+}
+
+function msixLines({ msix }: DeviceDescription): string[] {
+  if (!msix) return [];
+  const { guest, physical, relocated } = msix;
+  const place = ({ region, offset }: { region: number; offset: number }): string =>
+    `BAR${region}+${hex(offset)}`;
+  const where = `table ${place(guest.table)}, PBA ${place(guest.pba)}`;
+  const moved = relocated
+    ? `relocated from ${place(physical.table)} and ${place(physical.pba)}`
+    : "not relocated";
+  return [`  MSI-X ${guest.vectors} vectors, ${where}, ${moved}`];
+}
+
+function interruptLines({ interrupts }: DeviceDescription): string[] {
+  const { mode, intx, msiVectors, msixVectors, routed } = interrupts;
+  const has = [
+    intx && `INTx (unmasked by ${intx === "resample" ? "resample eventfd" : intx})`,
+    msiVectors > 0 && `MSI with ${msiVectors} ${msiVectors === 1 ? "vector" : "vectors"}`,
+    msixVectors > 0 && `MSI-X with ${msixVectors} vectors`,
+  ].filter(Boolean);
+  const count = routed.length === 0 ? "" : `, ${routed.length} vectors routed`;
+  return [
+    `  the device has ${has.join(", ") || "none"}; at the end ${mode === "none" ? "none is" : `${mode} is`} on${count}`,
+  ];
+}
+
+function costLines({ reads, writes, counts, mostReadsPerAccess }: ReplayReport, style: Style): string[] {
+  const ratio = reads === 0 ? 0 : counts.configReads / reads;
+  return [
+    `  ${reads} guest reads took ${counts.configReads} reads of the device: ` +
+      `${style.good(ratio.toFixed(3))} a read, never more than ${mostReadsPerAccess}`,
+    `  ${writes} guest writes took ${counts.configWrites} writes of the device and ${counts.setIrqs} interrupt requests`,
+  ];
+}
+
+function differenceLines(differences: readonly ReplayDifference[], reads: number, style: Style): string[] {
+  const lines: string[] = [];
+  for (const [rule, text] of Object.entries(ruleText)) {
+    const found = differences.filter((difference) => difference.rule === rule);
+    if (found.length === 0) continue;
+    const { line, offset, recorded, seen } = found[0]!;
+    lines.push(`  ${String(found.length).padStart(4)}  ${text}`);
+    lines.push(
+      style.dim(
+        `        first: line ${line}, offset ${hex(offset)}: recorded ${hex(recorded)}, here ${hex(seen)}`,
+      ),
+    );
+  }
+  const unexplained = differences.filter(({ rule }) => rule === undefined);
+  for (const { line, offset, recorded, seen } of unexplained)
+    lines.push(
+      style.bad(
+        `  unexplained: line ${line}, offset ${hex(offset)}: recorded ${hex(recorded)}, here ${hex(seen)}`,
+      ),
+    );
+  const same = reads - differences.length;
+  lines.push(`  ${String(same).padStart(4)}  of ${reads} reads gave exactly what the recorded guest read`);
+  if (unexplained.length === 0)
+    lines.push(style.good("  every difference is one that the model makes on purpose"));
+  return lines;
+}

@@ -1,0 +1,76 @@
+import { RegionIndex } from "../device/backend.ts";
+import { MemoryPlatform } from "../device/memory-platform.ts";
+import { RecordedDevice } from "../device/recorded-device.ts";
+import { replay, type ReplayReport } from "../device/replay.ts";
+import { ImageError } from "../image/error.ts";
+import type { DeviceImage } from "../image/image.ts";
+import { parseTrace, type TraceAccess } from "../image/trace.ts";
+import { CliError, exitCode, firstProblem } from "./failure.ts";
+import { readInput, readText } from "./input.ts";
+import { print } from "./output.ts";
+import { replayText } from "./replay-text.ts";
+import { styleOf } from "./style.ts";
+
+export interface ReplayOptions {
+  readonly json?: boolean | undefined;
+  readonly color: boolean;
+}
+
+/** Where the replayed guest's firmware puts 32-bit BARs: below the I/O APIC. */
+const mmio32 = { base: 0x8000_0000, size: 0x7ec0_0000 };
+
+/** Replays a guest's config accesses on a recorded device. @returns 1 if a value differs that no rule explains */
+export function replayCommand(imagePath: string, tracePath: string, options: ReplayOptions): number {
+  const image = oneImage(imagePath);
+  const trace = readTrace(tracePath);
+  using platform = new MemoryPlatform({ windows: { mmio32 } });
+  const report = replay(new RecordedDevice(image), platform, image.config, trace);
+  if (options.json) print(`${JSON.stringify(replayJson(imagePath, tracePath, report), stable, 2)}\n`);
+  else {
+    const style = styleOf(options.color);
+    const { vendorId, deviceId } = report.attached;
+    const id = [vendorId, deviceId].map((part) => part.toString(16).padStart(4, "0")).join(":");
+    const head = `${style.bold(`${image.bdf} ${id}`)} from ${imagePath}, driven as in ${tracePath}`;
+    print(`${[head, ...replayText(report, style)].join("\n")}\n`);
+  }
+  return report.differences.some(({ rule }) => rule === undefined) ? exitCode.found : exitCode.ok;
+}
+
+function oneImage(path: string): DeviceImage {
+  const { kind, devices } = readInput(path);
+  if (kind !== "image")
+    throw new CliError(
+      `${path}: replay needs an image, which knows the sizes of regions; make one with bun-vfio import`,
+    );
+  const { image } = devices[0]!;
+  if (image.regions.some(({ index, size }) => index <= RegionIndex.bar5 && size === 0))
+    throw new CliError(`${path}: the sizes of its BARs are not known; import it again with --resource`);
+  return image;
+}
+
+function readTrace(path: string): TraceAccess[] {
+  try {
+    return parseTrace(readText(path, "a trace: lines of `read OFFSET VALUE` or `write OFFSET VALUE`"));
+  } catch (error) {
+    if (error instanceof ImageError) throw new CliError(`${path}: ${firstProblem(error)}`);
+    throw error;
+  }
+}
+
+/** A key is always there; addresses in this process say nothing and would differ from run to run. */
+const stable = (key: string, value: unknown): unknown =>
+  key === "hva" ? undefined : value === undefined ? null : value;
+
+/** What `--json` prints; its shape is described in docs/replay-json.md and changes only with `formatVersion`. */
+function replayJson(image: string, trace: string, report: ReplayReport): unknown {
+  const { reads, counts } = report;
+  return {
+    formatVersion: 1,
+    image,
+    trace,
+    ...report,
+    deviceReadsPerRead: reads === 0 ? 0 : counts.configReads / reads,
+    differences: report.differences.map(({ rule, ...difference }) => ({ ...difference, rule: rule ?? null })),
+    events: report.events.map(({ kind, message }) => ({ kind, message })),
+  };
+}

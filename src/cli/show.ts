@@ -1,0 +1,116 @@
+import { irqName, regionName, type DeviceImage, type ImageIrq, type ImageRegion } from "../image/image.ts";
+import { decodeConfig, type DecodedConfig } from "../regs/decode.ts";
+import { configText, type Verbosity } from "../regs/text.ts";
+import { exitCode } from "./failure.ts";
+import { readInput, type Input } from "./input.ts";
+import { print } from "./output.ts";
+import { styleOf, type Style } from "./style.ts";
+
+export interface ShowOptions {
+  readonly verbose: number;
+  readonly json?: boolean | undefined;
+  readonly device?: string | undefined;
+  readonly color: boolean;
+}
+
+/** Prints every device of a file. @returns 1 if a capability list is malformed */
+export function showCommand(file: string, options: ShowOptions): number {
+  const input = readInput(file, options.device);
+  const decoded = input.devices.map(({ image }) => decodeConfig(image.config));
+  if (options.json) print(`${JSON.stringify(showJson(input, decoded), undefined, 2)}\n`);
+  else {
+    const style = styleOf(options.color);
+    const verbosity = Math.min(options.verbose, 2) as Verbosity;
+    const texts = input.devices.map(({ bdf, image }) =>
+      deviceText(bdf, image, input.kind === "image", verbosity, style),
+    );
+    print(texts.join(verbosity === 0 ? "" : "\n"));
+  }
+  return decoded.some(({ malformations }) => malformations.length > 0) ? exitCode.found : exitCode.ok;
+}
+
+/** Flags of a region as words, in the file's order. */
+export const regionWords = (region: ImageRegion): string[] => [
+  ...(region.readable ? ["read"] : []),
+  ...(region.writable ? ["write"] : []),
+  ...(region.mappable ? ["mmap"] : []),
+];
+
+/** Flags of an interrupt index as words, in the file's order. */
+export const irqWords = (irq: ImageIrq): string[] => [
+  ...(irq.eventfd ? ["eventfd"] : []),
+  ...(irq.maskable ? ["maskable"] : []),
+  ...(irq.automasked ? ["automasked"] : []),
+  ...(irq.noResize ? ["noresize"] : []),
+];
+
+const hex = (value: number): string => `0x${value.toString(16)}`;
+
+/** What `--json` prints; its shape is described in docs/show-json.md and changes only with `formatVersion`. */
+function showJson({ kind, devices }: Input, decoded: readonly DecodedConfig[]): unknown {
+  return {
+    formatVersion: 1,
+    source: kind,
+    devices: devices.map(({ bdf, image }, index) => ({
+      bdf: bdf ?? null,
+      configSize: image.config.length,
+      config: decoded[index],
+      recording: kind === "image" ? recordingJson(image) : null,
+    })),
+  };
+}
+
+const recordingJson = ({ regions, irqs, resettable, host }: DeviceImage): unknown => ({
+  regions: regions.map((region) => ({
+    index: region.index,
+    name: regionName(region.index),
+    size: region.size,
+    flags: regionWords(region),
+    msixMappable: region.msixMappable,
+    sparse: region.sparse ?? null,
+    type: region.type ?? null,
+    recordedBytes: (region.contents ?? []).reduce((total, { bytes }) => total + bytes.length, 0),
+  })),
+  irqs: irqs.map((irq) => ({
+    index: irq.index,
+    name: irqName(irq.index),
+    count: irq.count,
+    flags: irqWords(irq),
+  })),
+  resettable,
+  host,
+});
+
+function deviceText(
+  bdf: string | undefined,
+  image: DeviceImage,
+  recorded: boolean,
+  verbosity: Verbosity,
+  style: Style,
+): string {
+  const [heading, ...rest] = configText(image.config, verbosity).trimEnd().split("\n");
+  const lines = [`${bdf === undefined ? "" : `${style.bold(bdf)} `}${heading}`];
+  if (recorded) lines.push(...image.regions.map((region) => regionLine(region)), ...irqLines(image));
+  for (const line of rest) {
+    const capability = /^\tCapabilities: \[\w+(?: v\d+)?\] /.exec(line)?.[0];
+    if (line.startsWith("\tMalformed: ")) lines.push(style.bad(line));
+    else if (capability) lines.push(capability + style.bold(line.slice(capability.length)));
+    else lines.push(line);
+  }
+  return `${lines.join("\n")}\n`;
+}
+
+function regionLine(region: ImageRegion): string {
+  const { index, size, sparse, type, msixMappable } = region;
+  const words = [size === 0 ? "size unknown" : `size ${hex(size)}`, regionWords(region).join(" ")];
+  if (msixMappable) words.push("MSI-X mappable");
+  if (sparse)
+    words.push(`sparse ${sparse.map(({ offset, size }) => `${hex(offset)}+${hex(size)}`).join(" ")}`);
+  if (type) words.push(`type ${hex(type.type)}:${hex(type.subtype)}`);
+  return `\tRegion ${regionName(index)}: ${words.filter((word) => word !== "").join(", ")}`;
+}
+
+function irqLines({ irqs }: DeviceImage): string[] {
+  const counts = irqs.map(({ index, count }) => `${irqName(index)} ${count}`);
+  return counts.length === 0 ? [] : [`\tInterrupts: ${counts.join(", ")}`];
+}

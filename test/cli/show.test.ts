@@ -1,0 +1,175 @@
+import { expect, setDefaultTimeout, test } from "bun:test";
+import { copyFileSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { readImage } from "../../src/image/index.ts";
+import { decodeConfig } from "../../src/regs/index.ts";
+import { wantsColor } from "../../src/cli/style.ts";
+import { showCommand } from "../../src/cli/show.ts";
+import { bunVfio, root, temporary } from "./run.ts";
+
+// Each test starts the command several times.
+setDefaultTimeout(60_000);
+
+const nvme = join(root, "images/nvme.json");
+const dump = join(root, "test/data/lspci-xxxx.txt");
+const raw = join(root, "test/data/config/0000:02:00.0.bin");
+
+test("an image: its place, regions, interrupts and capabilities, a line each", () => {
+  const { code, out, err } = bunVfio(["show", nvme]);
+  expect({ code, err }).toEqual({ code: 0, err: "" });
+  expect(out)
+    .toBe(`0000:02:00.0 Mass storage controller [0108]: 1b36:0010 (rev 02) (prog-if 02), endpoint header
+\tRegion BAR0: size 0x4000, read write mmap, MSI-X mappable
+\tRegion CONFIG: size 0x1000, read write
+\tInterrupts: INTX 1, MSI 0, MSIX 65, ERR 1, REQ 1
+\tCapabilities: [40] MSI-X
+\tCapabilities: [80] PCIe
+\tCapabilities: [60] PM
+`);
+});
+
+test("-v adds registers by their flags, twice all of them with raw values", () => {
+  const once = bunVfio(["show", nvme, "-v"]).out;
+  expect(once).toContain("\tControl: I/O+ Mem+ BusMaster+ ");
+  expect(once).not.toContain("0x0507");
+  const twice = bunVfio(["show", "-vv", nvme]).out;
+  expect(twice).toContain("[04] 0x0507 Control: I/O+ Mem+ BusMaster+ ");
+  expect(bunVfio(["show", "-v", "-v", "-v", nvme]).out).toBe(twice);
+});
+
+test("a dump of many devices, or one of it", () => {
+  const all = bunVfio(["show", dump]);
+  expect(all.code).toBe(0);
+  expect(all.out.match(/^\S/gm)).toHaveLength(26);
+  const one = bunVfio(["show", dump, "--device", "2:0.0"]);
+  expect(one.out.match(/^\S/gm)).toHaveLength(1);
+  expect(one.out).toStartWith("0000:02:00.0 Mass storage controller");
+  expect(all.out).toContain(one.out);
+});
+
+test("a raw config space has the BDF of its path, or the one given, or none", () => {
+  expect(bunVfio(["show", raw]).out).toStartWith("0000:02:00.0 Mass storage");
+  expect(bunVfio(["show", raw, "--device", "05:00.1"]).out).toStartWith("0000:05:00.1 Mass storage");
+  using folder = temporary();
+  copyFileSync(raw, folder.at("config"));
+  expect(bunVfio(["show", folder.at("config")]).out).toStartWith("Mass storage");
+});
+
+test("standard input is a file like any other", () => {
+  const { code, out } = bunVfio(["show", "/dev/stdin"], { input: readFileSync(dump) });
+  expect(code).toBe(0);
+  expect(out).toBe(bunVfio(["show", dump]).out);
+});
+
+test("--json is what docs/show-json.md says", () => {
+  const image = readImage(readFileSync(nvme, "utf8"));
+  const shown = JSON.parse(bunVfio(["show", nvme, "--json"]).out) as Record<string, unknown>;
+  expect(shown).toEqual({
+    formatVersion: 1,
+    source: "image",
+    devices: [
+      {
+        bdf: "0000:02:00.0",
+        configSize: 4096,
+        config: JSON.parse(JSON.stringify(decodeConfig(image.config))),
+        recording: {
+          regions: [
+            {
+              index: 0,
+              name: "BAR0",
+              size: 0x4000,
+              flags: ["read", "write", "mmap"],
+              msixMappable: true,
+              sparse: null,
+              type: null,
+              recordedBytes: 0,
+            },
+            {
+              index: 7,
+              name: "CONFIG",
+              size: 0x1000,
+              flags: ["read", "write"],
+              msixMappable: false,
+              sparse: null,
+              type: null,
+              recordedBytes: 0,
+            },
+          ],
+          irqs: [
+            { index: 0, name: "INTX", count: 1, flags: ["eventfd", "maskable", "automasked"] },
+            { index: 1, name: "MSI", count: 0, flags: ["eventfd", "noresize"] },
+            { index: 2, name: "MSIX", count: 65, flags: ["eventfd"] },
+            { index: 3, name: "ERR", count: 1, flags: ["eventfd", "noresize"] },
+            { index: 4, name: "REQ", count: 1, flags: ["eventfd", "noresize"] },
+          ],
+          resettable: true,
+          host: image.host,
+        },
+      },
+    ],
+  });
+  const lspci = JSON.parse(bunVfio(["show", dump, "--json"]).out);
+  expect(lspci).toMatchObject({ source: "lspci" });
+  expect(lspci.devices).toHaveLength(26);
+  expect(lspci.devices[0]).toMatchObject({ bdf: "0000:00:00.0", configSize: 256, recording: null });
+});
+
+test("a malformed capability list is shown, with exit code 1", () => {
+  using folder = temporary();
+  const config = new Uint8Array(readFileSync(raw));
+  config[0x41] = 0x40;
+  writeFileSync(folder.at("looped"), config);
+  const { code, out, err } = bunVfio(["show", folder.at("looped")]);
+  expect({ code, err }).toEqual({ code: 1, err: "" });
+  expect(out).toMatch(/\tMalformed: .*0x40 goes back to a capability seen before\n$/);
+  expect(bunVfio(["show", "--json", folder.at("looped")]).code).toBe(1);
+});
+
+test("colour is for terminals only, and not with NO_COLOR", () => {
+  const before = { NO_COLOR: process.env["NO_COLOR"], TERM: process.env["TERM"] };
+  try {
+    delete process.env["NO_COLOR"];
+    process.env["TERM"] = "xterm";
+    expect(wantsColor({ isTTY: true })).toBe(true);
+    expect(wantsColor({ isTTY: false })).toBe(false);
+    expect(wantsColor({})).toBe(false);
+    process.env["TERM"] = "dumb";
+    expect(wantsColor({ isTTY: true })).toBe(false);
+    process.env["TERM"] = "xterm";
+    process.env["NO_COLOR"] = "1";
+    expect(wantsColor({ isTTY: true })).toBe(false);
+  } finally {
+    for (const [name, value] of Object.entries(before))
+      if (value === undefined) delete process.env[name];
+      else process.env[name] = value;
+  }
+  expect(bunVfio(["show", nvme, "-vv"]).out).not.toContain("\u001b");
+});
+
+test("colour changes nothing but colour", () => {
+  const write = process.stdout.write;
+  const shown: string[] = [];
+  process.stdout.write = ((text: string) => shown.push(text) > 0) as typeof write;
+  try {
+    showCommand(nvme, { verbose: 0, color: true });
+  } finally {
+    process.stdout.write = write;
+  }
+  const text = shown.join("");
+  expect(text).toContain("\u001b[1m0000:02:00.0\u001b[22m");
+  expect(Bun.stripANSI(text)).toBe(bunVfio(["show", nvme]).out);
+});
+
+test("a reader that leaves early is no failure", () => {
+  const run = Bun.spawnSync(
+    [
+      "sh",
+      "-c",
+      '"$0" src/cli/main.ts show test/data/lspci-xxxx.txt -vv | head -n 1; wait',
+      process.execPath,
+    ],
+    { cwd: root },
+  );
+  expect(run.stdout.toString()).toStartWith("0000:00:00.0 ");
+  expect(run.stderr.toString()).toBe("");
+});
