@@ -1,0 +1,59 @@
+import { expect, test } from "bun:test";
+import fc from "fast-check";
+import { layoutOf } from "../../src/regs/index.ts";
+import { attach, type Attached } from "../support/attached.ts";
+import { anyDevice, anySteps, checkInvariants, perform } from "./guest-model.ts";
+import { runs, totalInCi } from "./runs.ts";
+
+test("the properties together are tried 100,000 times in CI", () => {
+  expect(totalInCi).toBeGreaterThanOrEqual(100_000);
+});
+
+test("whatever a guest does: one truth about BARs and vectors, at most one device read an access, no leak", () => {
+  fc.assert(
+    fc.property(anyDevice, anySteps, fc.boolean(), (device, steps, resample) => {
+      using it = attach(device, { platform: { resample } });
+      for (const step of steps) {
+        const before = it.backend.counts.configReads;
+        perform(it, step);
+        if (step.do === "look") expect(it.backend.counts.configReads - before).toBeLessThanOrEqual(1);
+      }
+      checkInvariants(it);
+      for (const call of it.backend.calls)
+        if (call.kind === "read" || call.kind === "write")
+          expect(call.offset + call.size).toBeLessThanOrEqual(it.backend.regions[call.region]!.size);
+    }),
+    runs("guestSequences"),
+  );
+}, 600_000);
+
+/** Config space as the guest reads it, but for status bits: the device alone sets them, so no restore sets them again. */
+function configOf({ device }: Attached): number[] {
+  const bytes = new Uint8Array(device.configSize);
+  const view = new DataView(bytes.buffer);
+  for (let at = 0; at < bytes.length; at += 4) view.setUint32(at, device.configRead(at, 4), true);
+  const { header, capabilities } = layoutOf(bytes);
+  for (const { map, offset } of [{ map: header!, offset: 0 }, ...capabilities])
+    map.masks.w1c.forEach((bits, i) => (bytes[offset + i]! &= ~bits));
+  return Array.from({ length: bytes.length / 4 }, (_, i) => view.getUint32(4 * i, true));
+}
+
+test("whatever a guest did, a snapshot brings it back", () => {
+  const seen = (it: Attached): unknown => ({
+    config: configOf(it),
+    bars: it.device.describe().bars.map(({ address, base }) => [address, base]),
+    state: it.platform.state().routes.map(({ vector, message }) => [vector, message]),
+    snapshot: it.device.snapshot(),
+  });
+  fc.assert(
+    fc.property(anyDevice, anySteps, (device, steps) => {
+      using it = attach(device);
+      for (const step of steps) perform(it, step);
+      const snapshot: unknown = JSON.parse(JSON.stringify(it.device.snapshot()));
+      using back = attach(device, { snapshot });
+      checkInvariants(back);
+      expect(seen(back)).toEqual(seen(it));
+    }),
+    runs("snapshots"),
+  );
+}, 600_000);

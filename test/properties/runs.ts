@@ -1,0 +1,25 @@
+// How often each property is tried: all of it in CI, a twentieth elsewhere so that the tests stay quick to run.
+// fast-check prints the seed and the smallest failing case by itself.
+const ci = {
+  configSpaces: 25_000,
+  configPairs: 8_000,
+  mutatedRecordings: 8_000,
+  attachAnything: 10_000,
+  scarcePlatforms: 3_000,
+  faults: 5_000,
+  guestSequences: 20_000,
+  images: 8_000,
+  traces: 5_000,
+  snapshots: 5_000,
+  damagedSnapshots: 5_000,
+} as const;
+
+export const totalInCi = Object.values(ci).reduce((sum, count) => sum + count, 0);
+
+/** fast-check's parameters for a property. */
+export const runs = (
+  property: keyof typeof ci,
+): { readonly numRuns: number; readonly includeErrorInReport: boolean } => ({
+  includeErrorInReport: true,
+  numRuns: process.env["CI"] ? ci[property] : ci[property] / 20,
+});
