@@ -1,0 +1,225 @@
+// Packs the tarball, installs it into empty projects and uses it there. Slow, so its name keeps it out of a plain
+// `bun test`: run it with `npm run test:package`. The installs fetch this package's dependencies.
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import manifest from "../../package.json" with { type: "json" };
+import { Sandbox } from "./sandbox.ts";
+import { root } from "./tree.ts";
+
+const minute = 60_000;
+const bun = process.execPath;
+const box = new Sandbox();
+const tarball = join(box.path, `${manifest.name}-${manifest.version}.tgz`);
+const built = join(box.path, "built");
+const packed = new Set<string>();
+
+function must(command: readonly string[], cwd: string): string {
+  const { code, stdout, stderr } = box.run(command, { cwd });
+  if (code !== 0) throw new Error(`${command.join(" ")} exited with ${code}:\n${stdout}${stderr}`);
+  return stdout;
+}
+
+/** Right and wrong uses: a compiler that saw our types reports exactly the wrong ones. */
+const right = `
+import * as vfio from "${manifest.name}";
+import * as image from "${manifest.name}/image";
+import { type Bdf, formatBdf, parseBdf } from "${manifest.name}/regs";
+import { bytesOf, create, VfioRegionInfo } from "${manifest.name}/regs/ioctl";
+
+const bdf: Bdf = parseBdf("0000:01:00.0");
+const info = create(VfioRegionInfo);
+info.argsz = bytesOf(info).byteLength;
+const argsz: number = info.argsz;
+console.log(formatBdf(bdf), Object.keys(vfio).length > 0, Object.keys(image).length > 0, argsz);
+`;
+const wrong = `import * as vfio from "${manifest.name}";
+import * as image from "${manifest.name}/image";
+import { formatBdf, parseBdf } from "${manifest.name}/regs";
+import { create, VfioRegionInfo } from "${manifest.name}/regs/ioctl";
+export const text: number = formatBdf(parseBdf("0000:01:00.0"));
+export const face: number = vfio;
+export const recorded: number = image;
+parseBdf(0x0100);
+export const size: number = create(VfioRegionInfo).size;
+`;
+const wrongLines = [
+  "wrong.ts(5,14): error TS2322",
+  "wrong.ts(6,14): error TS2322",
+  "wrong.ts(7,14): error TS2322",
+  "wrong.ts(8,10): error TS2345",
+  "wrong.ts(9,14): error TS2322",
+];
+
+/** What a type checker reported, as file, place and code. */
+function reported(outcome: { stdout: string }): string[] {
+  return outcome.stdout.split("\n").flatMap((line) => /^\S+\(\d+,\d+\): error TS\d+/.exec(line)?.[0] ?? []);
+}
+
+const strict = {
+  strict: true,
+  exactOptionalPropertyTypes: true,
+  noUncheckedIndexedAccess: true,
+  skipLibCheck: false,
+  noEmit: true,
+  target: "esnext",
+};
+
+/**
+ * Two projects that know nothing of Bun, one with the types that lie there and one that asks for none; and one as
+ * `bun init` makes them.
+ */
+const projects = {
+  plain: { devDependencies: {}, options: { ...strict, module: "nodenext" } },
+  untyped: { devDependencies: {}, options: { ...strict, module: "nodenext", types: [] } },
+  bun: {
+    devDependencies: { "@types/bun": manifest.devDependencies["@types/bun"] },
+    options: { ...strict, module: "preserve", moduleResolution: "bundler", lib: ["esnext"], types: ["bun"] },
+  },
+} as const;
+
+const compilers: Record<string, string[]> = {
+  "TypeScript 5.9": [bun, join(root, "node_modules/typescript/bin/tsc"), "--pretty", "false"],
+  "TypeScript 7": [bun, join(root, "node_modules/typescript-7/bin/tsc"), "--pretty", "false"],
+  "bun check": [bun, "check", "--no-script", "--no-pretty", "--all"],
+};
+
+beforeAll(() => {
+  const names = [...manifest.files, "scripts", "package.json", "tsconfig.json", "tsconfig.build.json"];
+  const also = ["LICENSE", "README.md"];
+  box.copy(
+    [...names, ...also].filter((name) => name !== "dist" && existsSync(join(root, name))),
+    "built",
+  );
+  box.link(join(root, "node_modules"), "built/node_modules");
+  must([bun, "pm", "pack", "--destination", box.path], "built");
+  for (const path of must(["tar", "-tzf", tarball], "").trim().split("\n"))
+    packed.add(path.replace("package/", ""));
+
+  for (const [name, { devDependencies, options }] of Object.entries(projects)) {
+    box.write(`${name}/package.json`, {
+      type: "module",
+      private: true,
+      dependencies: { [manifest.name]: `file:${tarball}` },
+      devDependencies,
+    });
+    box.write(`${name}/tsconfig.json`, { compilerOptions: options, files: ["right.ts", "wrong.ts"] });
+    box.write(`${name}/right.ts`, right);
+    box.write(`${name}/wrong.ts`, wrong);
+    must([bun, "install"], name);
+  }
+}, 3 * minute);
+
+afterAll(() => box[Symbol.dispose]());
+
+describe("the tarball", () => {
+  test("holds every file that the exports and the command name", () => {
+    const targets = Object.values(manifest.exports)
+      .flatMap((target) => (typeof target === "string" ? [target] : Object.values(target)))
+      .map((target) => target.replace("./", ""));
+    const missing = [...targets, ...Object.values(manifest.bin)].filter((path) => !packed.has(path));
+    expect(missing).toEqual([]);
+  });
+
+  test("holds the documents that it lists", () => {
+    for (const path of ["CHANGELOG.md", "CONTRIBUTING.md", "docs/image-format.md"])
+      expect(packed).toContain(path);
+  });
+
+  test("holds the license, and nothing that only the project itself needs", () => {
+    expect(packed.has("LICENSE")).toBe(true);
+    const needless = [...packed].filter(
+      (path) => !/^(?:src|dist|images|docs)\/|^[A-Z]+(?:\.md)?$|^package\.json$/.test(path),
+    );
+    expect(needless).toEqual([]);
+  });
+
+  // Who has only Bun packs with Bun. Where the tests are to be complete, npm is there, or this fails.
+  const absent = Bun.which("npm") === null && process.env["CI"] !== "true";
+  test.skipIf(absent)(
+    absent
+      ? "holds the same files when npm packs it (skipped: npm is not installed)"
+      : "holds the same files when npm packs it",
+    () => {
+      const listed = must(["npm", "pack", "--dry-run", "--json", "--ignore-scripts"], "built");
+      const [{ files }] = JSON.parse(listed) as [{ files: { path: string }[] }];
+      expect(files.map(({ path }) => path).sort()).toEqual([...packed].sort());
+    },
+    minute,
+  );
+});
+
+describe("an installed copy", () => {
+  test("brought the dependencies, the one that Node's types have, and no other", () => {
+    const expected = [manifest.name, ...Object.keys(manifest.dependencies), "undici-types"].sort();
+    const found = ["*/package.json", "@*/*/package.json"]
+      .flatMap((pattern) => [...new Bun.Glob(pattern).scanSync(join(box.path, "plain/node_modules"))])
+      .map((path) => path.replace("/package.json", ""))
+      .sort();
+    expect(found).toEqual(expected);
+  });
+
+  for (const project of Object.keys(projects)) {
+    for (const [compiler, command] of Object.entries(compilers)) {
+      test(
+        `type-checks under ${compiler}, declarations included: project ${project}`,
+        () => {
+          const outcome = box.run(command, { cwd: project });
+          expect({ outcome, reported: reported(outcome) }).toEqual({ outcome, reported: wrongLines });
+          expect(outcome.code).not.toBe(0);
+        },
+        2 * minute,
+      );
+    }
+  }
+
+  test("runs from source under Bun", () => {
+    expect(must([bun, "right.ts"], "plain")).toBe("0000:01:00.0 true true 32\n");
+  });
+
+  test("has the same exports built as JavaScript", async () => {
+    for (const [entry, target] of Object.entries(manifest.exports)) {
+      if (typeof target === "string" || !("default" in target)) continue;
+      const from = join(box.path, "plain/node_modules", manifest.name);
+      const builtKeys = Object.keys((await import(join(from, target.default))) as object).sort();
+      const sourceKeys = Object.keys((await import(join(from, target.bun))) as object).sort();
+      expect({ entry, keys: builtKeys }).toEqual({ entry, keys: sourceKeys });
+    }
+  });
+
+  // Only Bun has what the whole package needs; the pure entries run elsewhere too.
+  const nodeless = Bun.which("node") === null && process.env["CI"] !== "true";
+  test.skipIf(nodeless)(
+    nodeless
+      ? "runs its pure entries under Node (skipped: node is not installed)"
+      : "runs its pure entries under Node, and offers it no other",
+    () => {
+      const answers = Object.entries(manifest.exports).flatMap(([entry, target]) => {
+        if (typeof target === "string") return [];
+        const name = entry.replace(".", manifest.name);
+        const program = `import(${JSON.stringify(name)}).then(() => console.log("runs"), (e) => console.log(e.code))`;
+        return [`${name} ${must(["node", "-e", program], "plain").trim()}`];
+      });
+      expect(answers).toEqual([
+        `${manifest.name} ERR_PACKAGE_PATH_NOT_EXPORTED`,
+        `${manifest.name}/regs runs`,
+        `${manifest.name}/regs/ioctl runs`,
+        `${manifest.name}/image runs`,
+      ]);
+    },
+    minute,
+  );
+
+  test("has a command that answers", () => {
+    box.link(bun, "bin/bun");
+    const env = { ...process.env, PATH: `${box.path}/bin:${process.env["PATH"] ?? ""}`, NO_COLOR: "1" };
+    const outcome = box.run([join(box.path, "plain/node_modules/.bin/bun-vfio"), "--help"], { env });
+    expect(outcome.stderr).toBe("");
+    expect(outcome.stdout).toContain("bun-vfio");
+    expect(outcome.code).toBe(0);
+  });
+});
+
+test("the build leaves nothing of the command's own to import", () => {
+  expect(existsSync(join(built, "dist/cli"))).toBe(false);
+});
