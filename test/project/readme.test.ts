@@ -1,0 +1,127 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
+import { join } from "node:path";
+import { blocksOf, checkedModule, commandsOf, missingLine } from "./markdown.ts";
+import { Sandbox } from "./sandbox.ts";
+import { root } from "./tree.ts";
+
+const readme = readFileSync(join(root, "README.md"), "utf8");
+const blocks = blocksOf(readme);
+const snippets = blocks.filter(({ language }) => language === "ts");
+const shells = blocks.filter(({ language }) => language === "sh");
+const scripts = (
+  JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as { scripts: Record<string, string> }
+).scripts;
+
+describe("README snippets", () => {
+  // Inside of the project, where its name resolves to its sources.
+  const cache = join(root, ".cache");
+  let folder: string;
+  beforeAll(() => {
+    mkdirSync(cache, { recursive: true });
+    folder = mkdtempSync(join(cache, "readme-"));
+    const config = { extends: "../../tsconfig.json", include: ["*.ts"] };
+    writeFileSync(join(folder, "tsconfig.json"), JSON.stringify(config));
+    for (const { text, line } of snippets)
+      writeFileSync(join(folder, `line-${line}.ts`), checkedModule(text).code);
+  });
+  afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+  const bun = (...args: string[]): { code: number; output: string } => {
+    const run = Bun.spawnSync([process.execPath, ...args], { cwd: root, stdout: "pipe", stderr: "pipe" });
+    return { code: run.exitCode, output: run.stdout.toString() + run.stderr.toString() };
+  };
+
+  test("are there, and state values", () => {
+    expect(snippets.length).toBeGreaterThan(1);
+    for (const { text } of snippets) expect(checkedModule(text).values).toBeGreaterThan(3);
+  });
+
+  test.each(snippets.map(({ line }) => line))("the one of line %d runs, and its values are true", (line) => {
+    expect(bun(join(folder, `line-${line}.ts`))).toEqual({ code: 0, output: "" });
+  });
+
+  test("have no type error", () => {
+    const { code, output } = bun("check", "--no-script", "-p", folder);
+    expect([code, output]).toEqual([0, expect.stringContaining("No type errors")]);
+  });
+});
+
+describe("README commands", () => {
+  test("are there", () => expect(shells.length).toBeGreaterThan(3));
+
+  test.each(shells.map((block) => [block.line, block] as const))(
+    "those of line %d do what is shown",
+    (_, shell) => {
+      using sandbox = new Sandbox();
+      for (const name of ["images", "test"]) sandbox.link(join(root, name), name);
+      // In place of this machine's devices.
+      sandbox.write("host.txt", readFileSync(join(root, "test/data/lspci-xxxx.txt"), "utf8"));
+      let output = "";
+      const run = (command: readonly string[], exitCode: number, cwd = sandbox.path): void => {
+        const done = Bun.spawnSync([...command], { cwd, stdout: "pipe", stderr: "pipe" });
+        expect([command.join(" "), done.stderr.toString(), done.exitCode]).toEqual([
+          command.join(" "),
+          "",
+          exitCode,
+        ]);
+        output = done.stdout.toString();
+      };
+      for (const { words, exitCode } of commandsOf(shell)) {
+        const line = words.join(" ");
+        if (words[0] === "bun-vfio")
+          run([process.execPath, join(root, "src/cli/main.ts"), ...words.slice(1)], exitCode);
+        else if (line === "npm install && npm start") run(["sh", "-c", scripts["start"]!], exitCode, root);
+        else expect(line).toBe("lspci -xxxx > host.txt");
+      }
+      const shown = blocks[blocks.indexOf(shell) + 1];
+      if (shown?.language === "text") expect(missingLine(shown.text, output)).toBeUndefined();
+    },
+  );
+});
+
+describe("README links", () => {
+  const links = [...readme.matchAll(/\]\(([^)]+)\)/g)].map(([, target]) => target!);
+
+  test("lead to files", () => {
+    expect(links.length).toBeGreaterThan(4);
+    expect(links.filter((link) => !link.startsWith("https:") && !existsSync(join(root, link)))).toEqual([]);
+  });
+
+  test("name every page of docs", () => {
+    const pages = readdirSync(join(root, "docs")).map((name) => `docs/${name}`);
+    expect(pages.filter((page) => !links.includes(page))).toEqual([]);
+  });
+});
+
+describe("a snippet's value", () => {
+  const run = (text: string): void => {
+    const { code } = checkedModule(text);
+    new Function(new Bun.Transpiler({ loader: "ts" }).transformSync(code))();
+  };
+
+  test("is compared", () => {
+    expect(() => run("1 + 1; // => 2\n")).not.toThrow();
+    expect(() => run("1 + 1; // => 3\n")).toThrow("line 1: 2, not 3");
+    expect(() => run("const a = [1];\nconst b = { a }; // => { a: [2] }\n")).toThrow("line 2: ");
+  });
+
+  test("where nothing can be compared is refused", () => {
+    expect(() => checkedModule("if (true) {\n  1; // => 2\n}\n")).toThrow("inside of a statement");
+    expect(() => checkedModule("const [a] = [1]; // => 1\n")).toThrow("the value of nothing");
+  });
+
+  test("output that is not there is noticed", () => {
+    expect(missingLine("a\n...\nc\n", "a\nb\nc\n")).toBeUndefined();
+    expect(missingLine("c\na\n", "a\nb\nc\n")).toBe("a");
+    expect(missingLine("a \n", "a\n")).toBe("a ");
+  });
+});
