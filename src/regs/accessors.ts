@@ -161,8 +161,8 @@ function fieldAccessors(
           },
           set(this: Memory, value: boolean) {
             const o = this.$base + at;
-            const bits = value === true ? mask : value === false ? 0 : check(value);
-            this.$memory.setUint16(o, (this.$memory.getUint16(o, true) & keep) | bits, true);
+            if (value !== true && value !== false) check(value);
+            this.$memory.setUint16(o, (this.$memory.getUint16(o, true) & keep) | (value ? mask : 0), true);
           },
         };
       default:
@@ -172,8 +172,12 @@ function fieldAccessors(
           },
           set(this: Memory, value: boolean) {
             const o = this.$base + at;
-            const bits = value === true ? mask : value === false ? 0 : check(value);
-            this.$memory.setUint32(o, ((this.$memory.getUint32(o, true) & keep) | bits) >>> 0, true);
+            if (value !== true && value !== false) check(value);
+            this.$memory.setUint32(
+              o,
+              ((this.$memory.getUint32(o, true) & keep) | (value ? mask : 0)) >>> 0,
+              true,
+            );
           },
         };
     }
