@@ -16,15 +16,23 @@ export function firstProblem(error: ImageError): string {
   return `${problemText(first!)}${more}`;
 }
 
-/** What a person reads of an error, in one line and without a stack. */
-export function failureText(error: unknown): string {
+/** A hint is a sentence of its own; after the message it is a part of the line. Acronyms stay as they are. */
+const hintInLine = (hint: string): string =>
+  hint.replace(/^\p{Lu}(?=\p{Ll}|\s)/u, (letter) => letter.toLowerCase()).replace(/\.$/, "");
+
+/** What a person reads of a failure that is told of on purpose; undefined for any other, a defect of this program. */
+export function knownText(error: unknown): string | undefined {
   if (error instanceof ImageError) return firstProblem(error);
   if (error instanceof CliError) return error.message;
-  if (!(error instanceof Error)) return String(error);
-  const hint = "hint" in error && typeof error.hint === "string" ? `; ${error.hint}` : "";
-  const known = "code" in error || error instanceof RangeError;
-  return known ? `${error.message}${hint}` : `internal error, please report it: ${error.message}`;
+  if (!(error instanceof Error && ("code" in error || error instanceof RangeError))) return undefined;
+  const hint = "hint" in error && typeof error.hint === "string" ? `; ${hintInLine(error.hint)}` : "";
+  return `${error.message}${hint}`;
 }
+
+/** What a person reads of an error, in one line and without a stack. */
+export const failureText = (error: unknown): string =>
+  knownText(error) ??
+  `internal error, please report it: ${error instanceof Error ? error.message : String(error)}`;
 
 /** Keeps text from an input on one line: control characters could also drive a terminal. */
 export const oneLine = (text: string): string =>

@@ -5,7 +5,7 @@ import { replay, type ReplayReport } from "../device/replay.ts";
 import { ImageError } from "../image/error.ts";
 import type { DeviceImage } from "../image/image.ts";
 import { parseTrace, type TraceAccess } from "../image/trace.ts";
-import { CliError, exitCode, firstProblem } from "./failure.ts";
+import { CliError, exitCode, firstProblem, knownText } from "./failure.ts";
 import { readInput, readText } from "./input.ts";
 import { print } from "./output.ts";
 import { replayText } from "./replay-text.ts";
@@ -23,8 +23,7 @@ const mmio32 = { base: 0x8000_0000, size: 0x7ec0_0000 };
 export function replayCommand(imagePath: string, tracePath: string, options: ReplayOptions): number {
   const image = oneImage(imagePath);
   const trace = readTrace(tracePath);
-  using platform = new MemoryPlatform({ windows: { mmio32 } });
-  const report = replay(new RecordedDevice(image), platform, image.config, trace);
+  const report = replayed(imagePath, image, trace);
   if (options.json) print(`${JSON.stringify(replayJson(imagePath, tracePath, report), stable, 2)}\n`);
   else {
     const style = styleOf(options.color);
@@ -34,6 +33,17 @@ export function replayCommand(imagePath: string, tracePath: string, options: Rep
     print(`${[head, ...replayText(report, style)].join("\n")}\n`);
   }
   return report.differences.some(({ rule }) => rule === undefined) ? exitCode.found : exitCode.ok;
+}
+
+/** @throws CliError that names the image, where its device cannot be attached or driven */
+function replayed(path: string, image: DeviceImage, trace: readonly TraceAccess[]): ReplayReport {
+  using platform = new MemoryPlatform({ windows: { mmio32 } });
+  try {
+    return replay(new RecordedDevice(image), platform, image.config, trace);
+  } catch (error) {
+    const text = knownText(error);
+    throw text === undefined ? error : new CliError(`${path}: ${text}`, { cause: error });
+  }
 }
 
 function oneImage(path: string): DeviceImage {

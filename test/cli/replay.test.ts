@@ -188,12 +188,14 @@ describe("one line and exit code 2", () => {
     expect(failure(head.replace(/ 00 00",$/, ' 01 00",'))).toEqual({
       code: 2,
       out: "",
-      err: "bun-vfio: 0000:02:00.0: header type 1 is not an endpoint's; Bridges cannot be passed through; pass the devices behind them.\n",
+      err: `bun-vfio: ${folder.at("image")}: 0000:02:00.0: header type 1 is not an endpoint's; bridges cannot be passed through; pass the devices behind them\n`,
     });
     expect(failure(head.replace(/: .*"/, `: ${Array(16).fill("ff").join(" ")}"`))).toMatchObject({
       code: 2,
       out: "",
-      err: expect.stringMatching(/^bun-vfio: 0000:02:00\.0: config space reads all ones; [^\n]*\n$/),
+      err: expect.stringMatching(
+        /^bun-vfio: .*\/image: 0000:02:00\.0: config space reads all ones; the device is gone[^\n]*[^.\n]\n$/,
+      ),
     });
   });
 
