@@ -1,9 +1,10 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { ImageError } from "../image/error.ts";
+import { regionName, type DeviceImage } from "../image/image.ts";
 import { imageFromRaw } from "../image/raw.ts";
 import { writeImage } from "../image/write.ts";
-import { CliError, exitCode, firstProblem } from "./failure.ts";
+import { CliError, exitCode, firstProblem, oneLine } from "./failure.ts";
 import { readInput, readText, type InputDevice } from "./input.ts";
 import { kindOf, print, writeFiles } from "./output.ts";
 
@@ -43,7 +44,22 @@ export function importCommand(file: string, options: ImportOptions): number {
     }
   writeFiles(files, force);
   print(files.map(({ path }) => `${path}\n`).join(""));
+  const note = unknownSizes(images.map(({ image }) => image));
+  if (note !== undefined) process.stderr.write(`bun-vfio: ${oneLine(note)}\n`);
   return exitCode.ok;
+}
+
+/** Config space alone does not tell how large a BAR is, and replay has to know; undefined where all are known. */
+function unknownSizes(images: readonly DeviceImage[]): string | undefined {
+  const unknown = images
+    .map(({ bdf, regions }) => ({ bdf, regions: regions.filter(({ size }) => size === 0) }))
+    .filter(({ regions }) => regions.length > 0);
+  const [first] = unknown;
+  if (!first) return undefined;
+  if (images.length > 1)
+    return `note: the sizes of BARs of ${unknown.length} of ${images.length} devices are not known, which replay needs; import one with --device and --resource`;
+  const names = first.regions.map(({ index }) => regionName(index)).join(", ");
+  return `note: ${first.bdf}: sizes that are not known, which replay needs: ${names}; import it again with --resource`;
 }
 
 function withResource(
