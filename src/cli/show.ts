@@ -1,8 +1,9 @@
 import { irqName, regionName, type DeviceImage, type ImageIrq, type ImageRegion } from "../image/image.ts";
 import { decodeConfig, type DecodedConfig } from "../regs/decode.ts";
 import { configText, type Verbosity } from "../regs/text.ts";
+import type { Malformation } from "../regs/walk.ts";
 import { exitCode } from "./failure.ts";
-import { readInput, type Input } from "./input.ts";
+import { readInput, type Input, type InputDevice } from "./input.ts";
 import { print } from "./output.ts";
 import { styleOf, type Style } from "./style.ts";
 
@@ -13,7 +14,7 @@ export interface ShowOptions {
   readonly color: boolean;
 }
 
-/** Prints every device of a file. @returns 1 if a capability list is malformed */
+/** Prints every device of a file. @returns 1 if a capability list is malformed; one left out by a dump of the header alone is not */
 export function showCommand(file: string, options: ShowOptions): number {
   const input = readInput(file, options.device);
   const decoded = input.devices.map(({ image }) => decodeConfig(image.config));
@@ -21,13 +22,20 @@ export function showCommand(file: string, options: ShowOptions): number {
   else {
     const style = styleOf(options.color);
     const verbosity = Math.min(options.verbose, 2) as Verbosity;
-    const texts = input.devices.map(({ bdf, image }) =>
-      deviceText(bdf, image, input.kind === "image", verbosity, style),
+    const texts = input.devices.map(({ bdf, image }, index) =>
+      deviceText({ bdf, image }, decoded[index]!, input.kind === "image", verbosity, style),
     );
     print(texts.join(verbosity === 0 ? "" : "\n"));
   }
-  return decoded.some(({ malformations }) => malformations.length > 0) ? exitCode.found : exitCode.ok;
+  const malformed = decoded.some(({ malformations }, index) =>
+    malformations.some((found) => !isLeftOut(found, input.devices[index]!.image.config)),
+  );
+  return malformed ? exitCode.found : exitCode.ok;
 }
+
+/** A list that starts behind a header of 64 bytes, which is all that `lspci -x` prints and an unprivileged user reads. */
+const isLeftOut = ({ kind }: Malformation, config: Uint8Array): boolean =>
+  config.length === 64 && kind === "truncated";
 
 /** Flags of a region as words, in the file's order. */
 export const regionWords = (region: ImageRegion): string[] => [
@@ -82,8 +90,8 @@ const recordingJson = ({ regions, irqs, resettable, host }: DeviceImage): unknow
 });
 
 function deviceText(
-  bdf: string | undefined,
-  image: DeviceImage,
+  { bdf, image }: InputDevice,
+  { malformations }: DecodedConfig,
   recorded: boolean,
   verbosity: Verbosity,
   style: Style,
@@ -91,9 +99,14 @@ function deviceText(
   const [heading, ...rest] = configText(image.config, verbosity).trimEnd().split("\n");
   const lines = [`${bdf === undefined ? "" : `${style.bold(bdf)} `}${heading}`];
   if (recorded) lines.push(...image.regions.map((region) => regionLine(region)), ...irqLines(image));
+  const leftOut = malformations
+    .filter((found) => isLeftOut(found, image.config))
+    .map(({ message }) => `\tMalformed: ${message}`);
   for (const line of rest) {
     const capability = /^\tCapabilities: \[\w+(?: v\d+)?\] /.exec(line)?.[0];
-    if (line.startsWith("\tMalformed: ")) lines.push(style.bad(line));
+    if (leftOut.includes(line))
+      lines.push(`\tNote: capabilities are not in this dump of ${image.config.length} bytes`);
+    else if (line.startsWith("\tMalformed: ")) lines.push(style.bad(line));
     else if (capability) lines.push(capability + style.bold(line.slice(capability.length)));
     else lines.push(line);
   }

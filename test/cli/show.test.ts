@@ -125,6 +125,32 @@ test("a malformed capability list is shown, with exit code 1", () => {
   expect(bunVfio(["show", "--json", folder.at("looped")]).code).toBe(1);
 });
 
+test("a dump of the header alone has no capabilities, which is no fault", () => {
+  using folder = temporary();
+  const config = new Uint8Array(readFileSync(raw)).slice(0, 64);
+  const rows = config.toHex().match(/.{32}/g)!;
+  const dumped = rows.map((row, index) => `${index}0: ${row.match(/../g)!.join(" ")}`).join("\n");
+  writeFileSync(folder.at("lspci-x"), `02:00.0 Non-Volatile memory controller: x\n${dumped}\n`);
+  writeFileSync(folder.at("config"), config);
+  for (const name of ["lspci-x", "config"]) {
+    const { code, out, err } = bunVfio(["show", folder.at(name)]);
+    expect({ code, err }).toEqual({ code: 0, err: "" });
+    expect(out).toEndWith("endpoint header\n\tNote: capabilities are not in this dump of 64 bytes\n");
+    const json = bunVfio(["show", "--json", folder.at(name)]);
+    expect(json.code).toBe(0);
+    expect(JSON.parse(json.out).devices[0].config.malformations).toEqual([
+      { kind: "truncated", offset: 0x34, message: "the capability at 0x40 lies past the 64 bytes there are" },
+    ]);
+  }
+  // A pointer into the header is a fault at any size.
+  config[0x34] = 0x10;
+  writeFileSync(folder.at("config"), config);
+  const { code, out } = bunVfio(["show", folder.at("config")]);
+  expect(code).toBe(1);
+  expect(out).toContain("\tMalformed: capability pointer 0x10 points into the header\n");
+  expect(out).not.toContain("Note:");
+});
+
 test("colour is for terminals only, and not with NO_COLOR", () => {
   const before = { NO_COLOR: process.env["NO_COLOR"], TERM: process.env["TERM"] };
   try {
