@@ -205,7 +205,8 @@ function described(config: Uint8Array, layout: ConfigLayout): Uint8Array {
 
 /**
  * Bits that only one side describes belong to a capability that came, went, moved or has another shape; these are
- * told of already. What is left is what neither describes.
+ * told of already. What is left is what neither describes. So with headers of different types, what one has in
+ * reserved bytes that the other describes is not listed; the registers that only the other has are.
  */
 function byteDifferences(
   a: Uint8Array,
