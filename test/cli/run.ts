@@ -1,5 +1,5 @@
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { closeSync, mkdtempSync, openSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
@@ -15,20 +15,11 @@ export interface RunOptions {
   readonly cwd?: string;
   readonly env?: Readonly<Record<string, string>>;
   readonly input?: string | Uint8Array;
-  /** Runs the command as root without root's leave to read everything; where the tests run as root. */
-  readonly withoutOverride?: boolean;
 }
 
 /** Runs the command as a person would, its output into pipes. */
-export function bunVfio(
-  args: readonly string[],
-  { cwd = root, env = {}, input, withoutOverride }: RunOptions = {},
-): Run {
-  const command = [process.execPath, main, ...args];
-  // Still root, so that it reaches Bun and the project wherever they lie.
-  if (withoutOverride)
-    command.unshift("setpriv", "--bounding-set=-dac_override,-dac_read_search", "--inh-caps=-all");
-  const run = spawnSync(command[0]!, command.slice(1), {
+export function bunVfio(args: readonly string[], { cwd = root, env = {}, input }: RunOptions = {}): Run {
+  const run = spawnSync(process.execPath, [main, ...args], {
     cwd,
     env: { PATH: process.env["PATH"], ...env },
     ...(input !== undefined && { input }),
@@ -36,6 +27,30 @@ export function bunVfio(
   });
   if (run.error) throw run.error;
   return { code: run.status, out: run.stdout.toString(), err: run.stderr.toString() };
+}
+
+/**
+ * Runs the command as one whom file modes bind: as it is, or for root without root's leave to read everything. The
+ * project may then be out of reach, so the command is bundled into `folder` and Bun comes as an open file.
+ */
+export function boundByModes(args: readonly string[], folder: string): Run {
+  if (process.getuid?.() !== 0) return bunVfio(args);
+  const bundle = join(folder, "bundle.js");
+  const built = spawnSync(process.execPath, ["build", main, "--target=bun", `--outfile=${bundle}`]);
+  if (built.status !== 0) throw new Error(`no bundle: ${built.stderr?.toString()}`);
+  const bun = openSync(process.execPath, "r");
+  try {
+    const drop = ["--bounding-set=-dac_override,-dac_read_search", "--inh-caps=-all"];
+    const run = spawnSync("setpriv", [...drop, "/proc/self/fd/3", bundle, ...args], {
+      cwd: folder,
+      env: { PATH: process.env["PATH"] },
+      stdio: ["ignore", "pipe", "pipe", bun],
+    });
+    if (run.error) throw run.error;
+    return { code: run.status, out: run.stdout!.toString(), err: run.stderr!.toString() };
+  } finally {
+    closeSync(bun);
+  }
 }
 
 /** A directory that goes away with the block that holds it. */
