@@ -25,6 +25,8 @@ export interface MsixParts {
 /** What both state machines have. */
 interface Vectors {
   enabled: boolean;
+  /** Vectors whose events go to the guest now. */
+  wantedVectors(): number[];
   pendingChanges(): VectorChange[];
   applied(changes: readonly VectorChange[]): void;
 }
@@ -75,10 +77,15 @@ export class InterruptControl {
     if (enable === msix.state.enabled) return this.#apply(msix);
     msix.state.enabled = enable;
     if (!enable) return this.#turnOff(msix);
-    if (this.#turnOn(msix, "MSI-X", 1)) return;
-    // The guest reads back that it is off, and has INTx still.
-    registers.controlEnable = false;
-    msix.state.enabled = false;
+    if (!this.#turnOn(msix, "MSI-X", 1)) this.#showOff(msix);
+  }
+
+  /** The guest reads back that the interrupts are off. */
+  #showOff({ state }: { state: Vectors }): void {
+    state.enabled = false;
+    const { msix } = this;
+    if (msix && state === msix.state)
+      msixCapability.view(this.#config.view, msix.offset).controlEnable = false;
   }
 
   /** After the guest's write of MSI registers is in the shadow. */
@@ -89,16 +96,14 @@ export class InterruptControl {
     if (state.enabled === wiring.on) {
       if (wiring.on) this.#apply(msi);
     } else if (!state.enabled) this.#turnOff(msi);
-    else if (!this.#turnOn(msi, "MSI", state.enabledVectors)) state.enabled = false;
+    else if (!this.#turnOn(msi, "MSI", state.enabledVectors)) this.#showOff(msi);
   }
 
   #turnOn(parts: { state: Vectors; wiring: VectorWiring }, name: string, atLeast: number): boolean {
     const { state, wiring } = parts;
-    const changes = state.pendingChanges();
+    // Not those that change alone: a vector whose withdrawal failed before is routed still, but no longer armed.
     const vectors =
-      name === "MSI"
-        ? Array.from({ length: atLeast }, (_, vector) => vector)
-        : changes.map(({ vector }) => vector);
+      name === "MSI" ? Array.from({ length: atLeast }, (_, vector) => vector) : state.wantedVectors();
     // INTx goes first: the host has one kind of interrupt on at a time.
     const other = name === "MSI" ? this.msix?.wiring : this.msi?.wiring;
     if (other?.on) {
@@ -114,15 +119,19 @@ export class InterruptControl {
       this.#enableIntx();
       return false;
     }
-    state.applied(wiring.apply(changes));
+    this.#apply(parts);
     return true;
   }
 
   /** The guest stops hearing the vectors before the host frees them. */
   #turnOff(parts: { state: Vectors; wiring: VectorWiring }): void {
-    this.#apply(parts);
+    this.#withdraw(parts);
     parts.wiring.stop();
     this.#enableIntx();
+  }
+
+  #withdraw({ state, wiring }: { state: Vectors; wiring: VectorWiring }): void {
+    state.applied(wiring.apply(state.pendingChanges()));
   }
 
   /** INTx is on whenever nothing else is. What the host refused to turn off before is turned off first. */
@@ -133,18 +142,25 @@ export class InterruptControl {
     this.intx?.enable();
   }
 
-  #apply({ state, wiring }: { state: Vectors; wiring: VectorWiring }): void {
-    state.applied(wiring.apply(state.pendingChanges()));
+  #apply(parts: { state: Vectors; wiring: VectorWiring }, changes = parts.state.pendingChanges()): void {
+    const { state, wiring } = parts;
+    state.applied(wiring.apply(changes));
+    // The host lost all vectors while it took more: better INTx, and a guest that reads so, than silence.
+    if (state.enabled && !wiring.on) {
+      this.#report("interrupt-failed", "the host lost all vectors: the guest has INTx again");
+      this.#showOff(parts);
+      this.#turnOff(parts);
+    }
   }
 
   /** Stores guest bytes in the MSI-X table and carries out what follows. Allocates only where a route changes. */
   tableWrite(offset: number, data: Uint8Array, from: number, count: number): void {
-    const { state, wiring } = this.msix!;
+    const { state } = this.msix!;
     if (!state.write(offset, data, from, count) || !state.enabled || state.masked) return;
     const first = Math.floor(offset / entrySize);
     const last = Math.floor((offset + count - 1) / entrySize);
     const changes = state.pendingChanges(first, last);
-    if (changes.length > 0) state.applied(wiring.apply(changes));
+    if (changes.length > 0) this.#apply(this.msix!, changes);
   }
 
   /**
@@ -181,10 +197,12 @@ export class InterruptControl {
       registers.controlEnable = false;
       registers.controlFunctionMask = false;
       this.#turnOff(msix);
+      msix.wiring.forgetPending();
     }
     if (msi) {
       msi.state.reset();
       this.#turnOff(msi);
+      msi.wiring.forgetPending();
     }
     this.#enableIntx();
   }
@@ -203,9 +221,13 @@ export class InterruptControl {
 
   /** Everything off: MSI-X, then MSI, then INTx; then the platform's vectors go. */
   [Symbol.dispose](): void {
-    this.msix?.wiring[Symbol.dispose]();
-    this.msi?.wiring[Symbol.dispose]();
-    this.intx?.[Symbol.dispose]();
+    for (const part of [this.msix?.wiring, this.msi?.wiring, this.intx]) {
+      try {
+        part?.[Symbol.dispose]();
+      } catch (cause) {
+        this.#report("teardown", "interrupts cannot be given back", cause);
+      }
+    }
   }
 }
 

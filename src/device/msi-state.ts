@@ -73,6 +73,13 @@ export class MsiState {
   wanted(vector: number): boolean {
     return this.enabled && vector < this.enabledVectors && !this.isMasked(vector);
   }
+  /** Vectors whose events go to the guest now. */
+  wantedVectors(): number[] {
+    return Array.from({ length: this.layout.vectors }, (_, vector) => vector).filter((vector) =>
+      this.wanted(vector),
+    );
+  }
+
   isRouted(vector: number): boolean {
     return this.#routed[vector] !== undefined;
   }

@@ -42,6 +42,13 @@ export class MsixState {
     return this.enabled && !this.masked && !(this.table[vector * entrySize + 12]! & maskBit);
   }
 
+  /** Vectors whose events go to the guest now. */
+  wantedVectors(): number[] {
+    return Array.from({ length: this.vectors }, (_, vector) => vector).filter((vector) =>
+      this.wanted(vector),
+    );
+  }
+
   isRouted(vector: number): boolean {
     return this.#routed[vector] === 1;
   }

@@ -50,6 +50,8 @@ export interface MsiGroup extends Disposable {
   update(changes: readonly VectorChange[]): void;
   /** Whether an event waits in the eventfd of a vector that is not routed: its pending bit. */
   pending(vector: number): boolean;
+  /** Throws away an event that waits in a vector's eventfd: what came before a reset must not arrive after it. */
+  discard(vector: number): void;
   /** Puts an event into a vector's eventfd, as the device would; a restored pending bit comes back this way. */
   signal(vector: number): void;
 }

@@ -111,16 +111,31 @@ export class VectorWiring {
       if (changes.length > 0) this.#group.update(changes);
       return changes;
     } catch (cause) {
-      if (changes.length === 1) {
+      // Together they do not fit. Withdrawals make room, so they go first.
+      const off = this.#take(changes.filter(({ message }) => !message));
+      const on = this.#take(changes.filter(({ message }) => message));
+      const left = changes.length - off.length - on.length;
+      if (left > 0)
         this.#report(
           "interrupt-failed",
-          `${this.#name} vector ${changes[0]!.vector} is not delivered`,
+          `${this.#name}: ${left} of ${changes.length} changed vectors are not as the guest wants them`,
           cause,
         );
-        return [];
-      }
-      // Together they do not fit: as many as the platform takes, one at a time.
-      return changes.flatMap((change) => this.#update([change]));
+      return [...off, ...on];
+    }
+  }
+
+  /** As many changes as the platform takes, from the first on: by halves, so that a full table costs a few updates, not one a vector. */
+  #take(changes: readonly VectorChange[]): readonly VectorChange[] {
+    if (changes.length === 0) return changes;
+    try {
+      this.#group.update(changes);
+      return changes;
+    } catch {
+      if (changes.length === 1) return [];
+      const half = changes.slice(0, Math.ceil(changes.length / 2));
+      const taken = this.#take(half);
+      return taken.length < half.length ? taken : [...taken, ...this.#take(changes.slice(half.length))];
     }
   }
 
@@ -161,6 +176,9 @@ export class VectorWiring {
     } catch (cause) {
       this.start(before, old);
       throw cause;
+    } finally {
+      // What the device sent while its vectors were off reached nobody. One event too many does no harm, one too few does.
+      if (this.on) for (const vector of before) this.#group.signal(vector);
     }
   }
 
@@ -170,7 +188,30 @@ export class VectorWiring {
 
   /** Whether an event of a vector waits in its eventfd because the guest masked it. */
   pending(vector: number): boolean {
-    return this.#used[vector] === 1 && this.#group.pending(vector);
+    if (this.#used[vector] !== 1) return false;
+    try {
+      return this.#group.pending(vector);
+    } catch (cause) {
+      this.#report(
+        "interrupt-failed",
+        `${this.#name}: whether vector ${vector} is pending cannot be told`,
+        cause,
+      );
+      return false;
+    }
+  }
+
+  /** After a reset: what waited for the guest is not for it any more. */
+  forgetPending(): void {
+    this.#used.forEach((used, vector) => {
+      if (!used) return;
+      try {
+        this.#group.discard(vector);
+      } catch (cause) {
+        this.#report("interrupt-failed", `${this.#name}: an old event of vector ${vector} stays`, cause);
+      }
+    });
+    this.#used.fill(0);
   }
 
   /** Gives a restored pending bit back to the vector. */

@@ -67,6 +67,17 @@ describe("teardown", () => {
     it.platform[Symbol.dispose]();
   });
 
+  test("one kind of interrupts that cannot be given back keeps no other", () => {
+    const it = attach({ ...full, pin: 1 });
+    it.platform.failNext("msi-close");
+    it.device[Symbol.dispose]();
+    expect(
+      it.platform.leaks().filter((line) => line.startsWith("MSI") || line.startsWith("INTx")),
+    ).toHaveLength(1);
+    expect(it.eventsOf("teardown")).toHaveLength(1);
+    it.platform[Symbol.dispose]();
+  });
+
   test("defects 12 and 62: whatever call of attach fails, nothing is left behind and the backend is closed", () => {
     const count = (): number => {
       using it = attach(full);

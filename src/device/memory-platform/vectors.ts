@@ -70,6 +70,11 @@ export class Vectors implements MsiGroup {
     return !this.#irqchip.hasIrqfd(this.#gsi(vector)) && (this.#eventfds.get(vector)?.isReady() ?? false);
   }
 
+  discard(vector: number): void {
+    this.#check(vector);
+    this.#eventfds.get(vector)?.drain();
+  }
+
   signal(vector: number): void {
     this.#check(vector);
     const eventfd = this.#eventfd(vector);
