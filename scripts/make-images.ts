@@ -8,6 +8,7 @@ import {
   parseTrace,
   regionName,
   writeImage,
+  type ConfigBits,
   type DeviceImage,
   type ImageIrq,
   type ImageRegion,
@@ -80,17 +81,20 @@ function surveyOf(survey: string, bdf: string): Surveyed {
   };
 }
 
-type Bits = NonNullable<DeviceImage["readOnlyBits"]>;
-
-/** Bits that were seen not to change when each register was written with ones and zeros through vfio-pci. */
-function measured(name: string): Bits {
-  const text = readFileSync(join(data, "recordings/kept-bits.json"), "utf8");
-  const all = JSON.parse(text) as Record<string, Record<string, string>>;
-  return Object.entries(all[name]!).map(([offset, mask]) => ({ offset: Number(offset), mask: Number(mask) }));
+/** What was seen when each register was written with ones and zeros through vfio-pci, before and after a reset. */
+interface Measured {
+  /** Dword and mask. */
+  readonly readOnlyBits: Readonly<Record<string, string>>;
+  readonly keptByReset?: Readonly<Record<string, string>>;
+  /** First byte, and the byte after the last. */
+  readonly writable: readonly (readonly [start: string, end: string])[];
 }
 
+const bitsOf = (masks: Readonly<Record<string, string>> = {}): ConfigBits[] =>
+  Object.entries(masks).map(([offset, mask]) => ({ offset: Number(offset), mask: Number(mask) }));
+
 /** One entry an offset, in order. */
-function mergeBits(bits: Bits): Bits {
+function mergeBits(bits: readonly ConfigBits[]): ConfigBits[] {
   const masks = new Map<number, number>();
   for (const { offset, mask } of bits) masks.set(offset, ((masks.get(offset) ?? 0) | mask) >>> 0);
   return [...masks].sort(([a], [b]) => a - b).map(([offset, mask]) => ({ offset, mask }));
@@ -99,6 +103,10 @@ function mergeBits(bits: Bits): Bits {
 /** Every image by name. */
 export function makeImages(): Map<string, DeviceImage> {
   const survey = readFileSync(join(data, "recordings/vfio-survey.txt"), "utf8");
+  const measured = JSON.parse(readFileSync(join(data, "recordings/config-writes.json"), "utf8")) as Record<
+    string,
+    Measured
+  >;
   return new Map(
     Object.entries(devices).map(([name, [bdf, what]]): [string, DeviceImage] => {
       const { driver, resettable, regions, irqs } = surveyOf(survey, bdf);
@@ -114,9 +122,23 @@ export function makeImages(): Map<string, DeviceImage> {
         ...(driver && { driver }),
         notes: [what, ...added],
       };
-      const kept = mergeBits([...keptBits(config, trace), ...measured(name)]);
-      const readOnlyBits = kept.length > 0 && { readOnlyBits: kept };
-      return [name, { version: imageFormat, bdf, config, regions, irqs, ...readOnlyBits, resettable, host }];
+      const seen = measured[name]!;
+      const image: DeviceImage = {
+        version: imageFormat,
+        bdf,
+        config,
+        regions,
+        irqs,
+        readOnlyBits: mergeBits([...keptBits(config, trace), ...bitsOf(seen.readOnlyBits)]),
+        writable: seen.writable.map(([start, end]) => ({
+          offset: Number(start),
+          size: Number(end) - Number(start),
+        })),
+        ...(seen.keptByReset && { keptByReset: bitsOf(seen.keptByReset) }),
+        resettable,
+        host,
+      };
+      return [name, image];
     }),
   );
 }

@@ -36,7 +36,7 @@ const lowPower: readonly number[] = [3, 4, 5];
 /**
  * A recorded device that behaves as vfio-pci of Linux 6.12 would with it: config space with the kernel's permissions, BARs
  * and ROM backed by memory, interrupts on real eventfds, resets. What the recording does not know reads 0, and config
- * bytes that no register map describes cannot be written. Mappings stay readable while memory decoding is off, where the
+ * bytes that neither a register map nor the image describes cannot be written. Mappings stay readable while memory decoding is off, where the
  * kernel's raise SIGBUS.
  */
 export class RecordedDevice implements DeviceBackend {

@@ -12,10 +12,16 @@ export const maxContentBytes = 32 * 2 ** 20;
 /** Sizes that a recorded config space may have: the header alone, conventional PCI, PCI Express. In bytes. */
 export const configSizes: readonly number[] = [64, 256, 4096];
 
-/** Bytes of a region, from its start. */
+/** Bytes of a region or of config space, from its start. */
 export interface ImageArea {
   readonly offset: number;
   readonly size: number;
+}
+
+/** Bits of a dword of config space: a `mask` of 32 bits, 1 to 0xffffffff, little-endian from byte `offset`, a multiple of 4. */
+export interface ConfigBits {
+  readonly offset: number;
+  readonly mask: number;
 }
 
 /** Recorded bytes of a region; what no block covers is unknown, and reads 0. */
@@ -80,11 +86,17 @@ export interface DeviceImage {
   /** By index, in order; one that the device does not have is not listed. */
   readonly irqs: readonly ImageIrq[];
   /**
-   * Bits of config space that the specification lets software write, but that this device keeps: a `mask` of 32 bits,
-   * 1 to 0xffffffff, little-endian from byte `offset`, a multiple of 4. In order, each offset once. Seen when a guest
-   * wrote them and read back something else.
+   * Bits of config space that the specification lets software write, but that this device keeps. In order, each offset
+   * once. Seen when a guest wrote them and read back something else.
    */
-  readonly readOnlyBits?: readonly { readonly offset: number; readonly mask: number }[] | undefined;
+  readonly readOnlyBits?: readonly ConfigBits[] | undefined;
+  /**
+   * Bytes of config space that no register map describes, but that this device stores as they are written, and keeps when
+   * it is reset. In order, apart from each other, inside of `config`.
+   */
+  readonly writable?: readonly ImageArea[] | undefined;
+  /** Bits of config space that the specification lets a reset clear, but that this device keeps. As `readOnlyBits`. */
+  readonly keptByReset?: readonly ConfigBits[] | undefined;
   /** Whether the host could reset the function. */
   readonly resettable: boolean;
   readonly host: ImageHost;

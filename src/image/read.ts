@@ -84,6 +84,8 @@ export function fromFile(file: ImageFile): DeviceImage {
       }))
       .sort(byIndex),
     ...(file.readOnlyBits && { readOnlyBits: file.readOnlyBits }),
+    ...(file.writable && { writable: file.writable }),
+    ...(file.keptByReset && { keptByReset: file.keptByReset }),
     resettable: file.resettable,
     host: file.host,
   };

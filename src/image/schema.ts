@@ -12,6 +12,7 @@ import {
   maxIndex,
   regionName,
   type ContentBlock,
+  type ImageArea,
 } from "./image.ts";
 
 /** The value of `format` in every image file. */
@@ -33,6 +34,7 @@ const hexNumber = z
   .refine(Number.isSafeInteger, { error: "expected a number below 2^53", abort: true });
 const text = z.string().max(4096, "at most 4096 characters");
 const index = z.int().min(0).max(maxIndex);
+const area = z.strictObject({ offset: hexNumber, size: hexNumber });
 const flagsOf = <const F extends readonly string[]>(names: F) =>
   bounded(z.enum(names), names.length).refine(
     (flags) => new Set(flags).size === flags.length,
@@ -40,7 +42,7 @@ const flagsOf = <const F extends readonly string[]>(names: F) =>
   );
 
 /** Whether areas lie in order inside `size` bytes, apart from each other; if not, what is wrong. */
-function areasFault(areas: readonly { offset: number; size: number }[], size: number): string | undefined {
+function areasFault(areas: readonly ImageArea[], size: number, whole = "the region"): string | undefined {
   let end = 0;
   for (const area of areas) {
     if (area.size === 0) return "an area of size 0";
@@ -48,7 +50,7 @@ function areasFault(areas: readonly { offset: number; size: number }[], size: nu
       return `the area at 0x${area.offset.toString(16)} overlaps the one before it or is out of order`;
     end = area.offset + area.size;
     if (end > size)
-      return `the area at 0x${area.offset.toString(16)} ends past the region's 0x${size.toString(16)} bytes`;
+      return `the area at 0x${area.offset.toString(16)} ends past ${whole}'s 0x${size.toString(16)} bytes`;
   }
   return undefined;
 }
@@ -117,7 +119,7 @@ const region = z
     size: hexNumber,
     flags: flagsOf(regionFlags),
     msixMappable: z.boolean().default(false),
-    sparse: bounded(z.strictObject({ offset: hexNumber, size: hexNumber }), 1024).optional(),
+    sparse: bounded(area, 1024).optional(),
     type: z.strictObject({ type: z.uint32(), subtype: z.uint32() }).optional(),
     contents: bounded(contentBlock, 65536).optional(),
   })
@@ -162,13 +164,13 @@ const onceEach = <T extends { index: number; name: string }>(
   }
 };
 
-const keptBits = z.strictObject({
+const configBits = z.strictObject({
   offset: hexNumber.refine((offset) => offset % 4 === 0, "expected a multiple of 4"),
   mask: hexNumber.refine((mask) => mask >= 1 && mask <= 0xffffffff, "expected a mask from 0x1 to 0xffffffff"),
 });
 
-/** What is wrong with the offsets of kept bits in a config space of `size` bytes. */
-function keptBitsFault(bits: readonly { offset: number }[], size: number): string | undefined {
+/** What is wrong with the offsets of bits in a config space of `size` bytes. */
+function configBitsFault(bits: readonly { offset: number }[], size: number): string | undefined {
   let last = -1;
   for (const { offset } of bits) {
     const name = `offset 0x${offset.toString(16)}`;
@@ -202,7 +204,9 @@ export const imageFileSchema = z
     irqs: bounded(irq, maxIndex + 1).superRefine(onceEach),
     regions: bounded(region, maxIndex + 1).superRefine(onceEach),
     config,
-    readOnlyBits: bounded(keptBits, 1024).optional(),
+    readOnlyBits: bounded(configBits, 1024).optional(),
+    writable: bounded(area, 1024).optional(),
+    keptByReset: bounded(configBits, 1024).optional(),
   })
   .superRefine((value, context) => {
     const fail = (message: string, ...path: string[]): void =>
@@ -210,8 +214,12 @@ export const imageFileSchema = z
     const space = value.regions.find(({ name }) => name === "CONFIG");
     if (space && space.size < value.config.length)
       fail(`CONFIG has ${space.size} bytes, but ${value.config.length} are recorded`, "regions");
-    const kept = keptBitsFault(value.readOnlyBits ?? [], value.config.length);
-    if (kept) fail(kept, "readOnlyBits");
+    for (const key of ["readOnlyBits", "keptByReset"] as const) {
+      const fault = configBitsFault(value[key] ?? [], value.config.length);
+      if (fault) fail(fault, key);
+    }
+    const writable = areasFault(value.writable ?? [], value.config.length, "this config space");
+    if (writable) fail(writable, "writable");
     let total = 0;
     for (const { contents = [] } of value.regions) for (const { bytes } of contents) total += bytes.length;
     if (total > maxContentBytes)

@@ -1,6 +1,14 @@
 import { ImageError, imageError } from "./error.ts";
 import { hexBytes, hexRow } from "./hex.ts";
-import { irqName, maxImageBytes, regionName, type ContentBlock, type DeviceImage } from "./image.ts";
+import {
+  irqName,
+  maxImageBytes,
+  regionName,
+  type ConfigBits,
+  type ContentBlock,
+  type DeviceImage,
+  type ImageArea,
+} from "./image.ts";
 import { contentLine, formatName, imageFileSchema } from "./schema.ts";
 
 /** Blocks of contents above this many bytes are written as base64: nobody reads them, and it takes half the space. */
@@ -27,6 +35,7 @@ export function writeImage(image: DeviceImage): string {
 
 const hex = (value: number): string => `0x${value.toString(16)}`;
 const byIndex = (a: { index: number }, b: { index: number }): number => a.index - b.index;
+const byOffset = (a: { offset: number }, b: { offset: number }): number => a.offset - b.offset;
 const flags = (given: Readonly<Record<string, boolean>>): string[] =>
   Object.keys(given).filter((key) => given[key]);
 
@@ -55,20 +64,20 @@ function toFile(image: DeviceImage): unknown {
       size: hex(region.size),
       flags: flags({ read: region.readable, write: region.writable, mmap: region.mappable }),
       ...(region.msixMappable && { msixMappable: true }),
-      ...(region.sparse && {
-        sparse: region.sparse.map(({ offset, size }) => ({ offset: hex(offset), size: hex(size) })),
-      }),
+      ...(region.sparse && { sparse: region.sparse.map(areaToFile) }),
       ...(region.type && { type: { type: region.type.type, subtype: region.type.subtype } }),
       ...(region.contents && { contents: region.contents.map(blockToFile) }),
     })),
     config: { size: image.config.length, lines: configLines(image.config) },
-    ...(image.readOnlyBits && {
-      readOnlyBits: [...image.readOnlyBits]
-        .sort((a, b) => a.offset - b.offset)
-        .map(({ offset, mask }) => ({ offset: hex(offset), mask: hex(mask) })),
-    }),
+    ...(image.readOnlyBits && { readOnlyBits: bitsToFile(image.readOnlyBits) }),
+    ...(image.writable && { writable: [...image.writable].sort(byOffset).map(areaToFile) }),
+    ...(image.keptByReset && { keptByReset: bitsToFile(image.keptByReset) }),
   };
 }
+
+const areaToFile = ({ offset, size }: ImageArea): unknown => ({ offset: hex(offset), size: hex(size) });
+const bitsToFile = (bits: readonly ConfigBits[]): unknown[] =>
+  [...bits].sort(byOffset).map(({ offset, mask }) => ({ offset: hex(offset), mask: hex(mask) }));
 
 /** Rows of 16 bytes; those that hold zeros alone are left out. */
 function configLines(config: Uint8Array): string[] {

@@ -84,7 +84,7 @@ const irqs = fc.uniqueArray(fc.constantFrom(0, 1, 2, 3, 4, 7), { maxLength: 6 })
 
 const note = fc.string({ unit: "binary", maxLength: 40 });
 
-const readOnlyBits = (size: number): fc.Arbitrary<DeviceImage["readOnlyBits"]> =>
+const configBits = (size: number): fc.Arbitrary<DeviceImage["readOnlyBits"]> =>
   fc.option(
     fc
       .uniqueArray(fc.tuple(fc.nat(size / 4 - 1), fc.integer({ min: 1, max: 0xffffffff })), {
@@ -111,9 +111,17 @@ export const images: fc.Arbitrary<DeviceImage> = fc
     ),
   })
   .chain((image) =>
-    readOnlyBits(image.config.length).map((bits) => ({
-      version: imageFormat,
-      ...image,
-      ...(bits && { readOnlyBits: bits }),
-    })),
+    fc
+      .tuple(
+        configBits(image.config.length),
+        fc.option(fc.array(fc.nat(4096), { maxLength: 6 }), { nil: undefined }),
+        configBits(image.config.length),
+      )
+      .map(([readOnlyBits, writable, keptByReset]) => ({
+        version: imageFormat,
+        ...image,
+        ...(readOnlyBits && { readOnlyBits }),
+        ...(writable && { writable: areas(writable, image.config.length) }),
+        ...(keptByReset && { keptByReset }),
+      })),
   );

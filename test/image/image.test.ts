@@ -36,6 +36,14 @@ const minimal: DeviceImage = {
     { offset: 0x04, mask: 0x140 },
     { offset: 0x3c, mask: 0xffffffff },
   ],
+  writable: [
+    { offset: 0x08, size: 1 },
+    { offset: 0x28, size: 0x10 },
+  ],
+  keptByReset: [
+    { offset: 0x14, mask: 0x3f },
+    { offset: 0x18, mask: 0x7e0 },
+  ],
   resettable: true,
   host: { kernel: "Linux" },
 };
@@ -71,7 +79,12 @@ test("bits that the device keeps stand in order, a dword a line", () => {
   expect(text).toContain(
     '    { "offset": "0x4", "mask": "0x140" },\n    { "offset": "0x3c", "mask": "0xffffffff" }\n',
   );
-  const reversed = { ...minimal, readOnlyBits: minimal.readOnlyBits!.toReversed() };
+  const reversed = {
+    ...minimal,
+    readOnlyBits: minimal.readOnlyBits!.toReversed(),
+    writable: minimal.writable!.toReversed(),
+    keptByReset: minimal.keptByReset!.toReversed(),
+  };
   expect(writeImage(reversed)).toBe(text);
 });
 
@@ -82,6 +95,8 @@ test("the example in docs/image-format.md is an image", () => {
     bdf: "0000:02:00.0",
     irqs: [{ count: 65 }],
     readOnlyBits: [{ offset: 0x88, mask: 0x100 }],
+    writable: [{ offset: 0x4c, size: 0x14 }],
+    keptByReset: [{ offset: 0xcc, mask: 0xff }],
   });
 });
 
@@ -239,6 +254,42 @@ const faults: readonly (readonly [what: string, text: string, message: string | 
     "too many kept bits",
     broken('"readOnlyBits": [', `"readOnlyBits": [${"0,".repeat(1024)}`),
     /readOnlyBits: at most 1024 entries$/,
+  ],
+  [
+    "bits kept by a reset past the end",
+    broken('"0x18"', '"0x40"'),
+    /keptByReset: offset 0x40 lies past the 64 bytes of this config space$/,
+  ],
+  [
+    "bits kept by a reset of a dword twice",
+    broken('"0x18"', '"0x14"'),
+    /keptByReset: offset 0x14 is there twice or out of order$/,
+  ],
+  [
+    "no bit kept by a reset",
+    broken('"0x3f"', '"0x0"'),
+    /keptByReset\[0\]\.mask: expected a mask from 0x1 to/,
+  ],
+  [
+    "too many bits kept by a reset",
+    broken('"keptByReset": [', `"keptByReset": [${"0,".repeat(1024)}`),
+    /keptByReset: at most 1024 entries$/,
+  ],
+  [
+    "writable bytes past the end",
+    broken('"size": "0x10"', '"size": "0x19"'),
+    /^line \d+, column \d+: writable: the area at 0x28 ends past this config space's 0x40 bytes$/,
+  ],
+  ["no writable byte", broken('"size": "0x1" }', '"size": "0x0" }'), /writable: an area of size 0$/],
+  [
+    "writable bytes that overlap",
+    broken('"0x28"', '"0x8"'),
+    /writable: the area at 0x8 overlaps the one before it or is out of order$/,
+  ],
+  [
+    "too many writable areas",
+    broken('"writable": [', `"writable": [${"0,".repeat(1024)}`),
+    /writable: at most 1024 entries$/,
   ],
   [
     "sparse areas past the end",

@@ -1,8 +1,7 @@
 import { layoutOf } from "../../regs/index.ts";
-import type { DeviceImage } from "../../image/image.ts";
+import { regionsByIndex, type ConfigBits, type DeviceImage } from "../../image/image.ts";
 import { RegionIndex } from "../backend.ts";
 import { barsOf } from "../bars.ts";
-import { regionsByIndex } from "../../image/image.ts";
 
 const ioSpace = 0x0001;
 const memorySpace = 0x0002;
@@ -34,14 +33,15 @@ const savedExtended: typeof savedStandard = {
 };
 
 /**
- * The function below vfio-pci: its registers take what the register maps say that software can write. Bits that no map
- * describes keep their recorded value, since nothing tells what they would do.
+ * The function below vfio-pci: its registers take what the register maps say that software can write. Bits that neither a
+ * map nor the image describes keep their recorded value, since nothing tells what they would do.
  */
 export class RecordedHardware {
   /** Config space as the device has it now. */
   readonly config: Uint8Array;
   readonly #write: Uint8Array;
   readonly #clear: Uint8Array;
+  /** Bits that live through a reset. */
   readonly #sticky: Uint8Array;
   /** Bytes that the host saves and restores: 1; 2 and 3: only while MSI, MSI-X is enabled. */
   readonly #saved: Uint8Array;
@@ -66,8 +66,13 @@ export class RecordedHardware {
       this.#clear.set(map.masks.w1c, offset);
       this.#sticky.set(map.masks.sticky, offset);
     }
-    for (const { offset, mask } of image.readOnlyBits ?? [])
-      for (let i = 0; i < 4 && offset + i < size; i++) this.#write[offset + i]! &= ~(mask >>> (8 * i));
+    for (const area of image.writable ?? []) {
+      this.#write.fill(0xff, area.offset, area.offset + area.size);
+      this.#clear.fill(0, area.offset, area.offset + area.size);
+      this.#sticky.fill(0xff, area.offset, area.offset + area.size);
+    }
+    for (const [at, bits] of bytesOf(image.readOnlyBits, size)) this.#write[at]! &= ~bits;
+    for (const [at, bits] of bytesOf(image.keptByReset, size)) this.#sticky[at]! |= bits;
     const view = new DataView(this.config.buffer);
     view.setUint16(0x04, openedCommand(image, view.getUint16(0x04, true)), true);
     for (const { id, offset, extended, map } of capabilities) {
@@ -151,6 +156,14 @@ export class RecordedHardware {
     };
   }
 }
+
+/** Bits of dwords, byte by byte, inside of config space. */
+const bytesOf = (bits: readonly ConfigBits[] | undefined, size: number): [at: number, bits: number][] =>
+  (bits ?? []).flatMap(({ offset, mask }) =>
+    [0, 1, 2, 3]
+      .map((i): [number, number] => [offset + i, (mask >>> (8 * i)) & 0xff])
+      .filter(([at]) => at < size),
+  );
 
 /** COMMAND as pci_enable_device leaves it: what the BARs need is on; what the firmware set besides stays. */
 function openedCommand(image: DeviceImage, recorded: number): number {

@@ -56,6 +56,15 @@ describe("writes", () => {
     expect(bytes(hardware, 0x0c, 1)).toBe("f0");
   });
 
+  test("of bytes that no map describes store what this device was seen to store", () => {
+    const hardware = make(
+      { patch: (config) => config.fill(0x5a, 0xe0, 0xe4) },
+      { writable: [{ offset: 0xe1, size: 2 }], readOnlyBits: [{ offset: 0xe0, mask: 0x0f0000 }] },
+    );
+    put(hardware, 0xe0, "ffffffff");
+    expect(bytes(hardware, 0xe0, 4)).toBe("5afffa5a");
+  });
+
   test("of MSI mask bits store those of the vectors that there are", () => {
     for (const [msi, at32] of [
       [{ log2: 2, maskable: true }, 12],
@@ -75,6 +84,17 @@ describe("writes", () => {
     put(hardware, at.af + 4, "ff");
     expect([bytes(hardware, at.pcie + 8, 2), bytes(hardware, at.af + 4, 1)]).toEqual(["0f00", "00"]);
   });
+});
+
+test("a reset leaves what this device was seen to keep", () => {
+  const hardware = make(
+    { pm: true },
+    { writable: [{ offset: 0xe0, size: 2 }], keptByReset: [{ offset: at.pm + 4, mask: 0x0600 }] },
+  );
+  put(hardware, at.pm + 4, "001e");
+  put(hardware, 0xe0, "1234");
+  hardware.reset();
+  expect([bytes(hardware, at.pm + 4, 2), bytes(hardware, 0xe0, 2)]).toEqual(["0006", "1234"]);
 });
 
 test("a reset gives back what the host saved, begins afresh with the rest, and ends errors that do not outlive it", () => {
