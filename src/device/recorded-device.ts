@@ -202,8 +202,8 @@ export class RecordedDevice implements DeviceBackend {
   }
 
   #functionReset(): void {
-    this.#hardware.reset();
     this.#config.awake();
+    this.#hardware.reset();
     this.#memory.restart();
     this.#interrupts.forget();
     this.accesses.resets++;

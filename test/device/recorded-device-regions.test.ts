@@ -250,6 +250,19 @@ describe("reset", () => {
     expect(state()).toEqual([0, 0x000f, 0x1000]);
   });
 
+  test("in D3hot wakes the function first: what it keeps over resets of its power register is gone then", () => {
+    const image = syntheticImage({ pm: true });
+    for (const [state, left] of [
+      [0, 0x0e00],
+      [3, 0],
+    ] as const) {
+      using device = new RecordedDevice({ ...image, keptByReset: [{ offset: at.pm + 4, mask: 0x0e00 }] });
+      put(device, 7, at.pm + 4, `0${state}0e`);
+      device.reset();
+      expect(Number.parseInt(get(device, 7, at.pm + 5, 1), 16) << 8).toBe(left);
+    }
+  });
+
   test("is refused where the host could not", () => {
     using device = new RecordedDevice({ ...syntheticImage(shape), resettable: false });
     expect(codeOf(() => device.reset())).toBe("EINVAL");

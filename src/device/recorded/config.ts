@@ -157,17 +157,18 @@ export class RecordedConfig {
     const mayForget = !(config[start + 4]! & 0x08);
     if (mayForget && state === d3hot && this.#power < d3hot) this.#hardware.sleep();
     if (mayForget && state === 0 && this.#power === d3hot) this.#hardware.wake();
-    // The host writes 0 to all of the register on the way up: what else was in it is gone.
-    if (state === 0 && this.#power !== 0) this.#hardware.write(start + 4, Uint8Array.of(0, 0));
+    if (state === 0) return this.awake(start);
     this.#power = state;
     config[start + 4] = (config[start + 4]! & ~3) | state;
   }
 
-  /** A reset leaves the function in D0. */
-  awake(): void {
+  /** To D0, as the host does at the user's request and before a reset: with a 0 to all of the register. What else was in it is gone. */
+  awake(start = startOf(this.#map, 0x01, 8)): void {
+    if (this.#power === 0) return;
     this.#power = 0;
-    const start = startOf(this.#map, 0x01, 8);
-    if (start !== undefined) this.#hardware.config[start + 4]! &= ~3;
+    if (start === undefined) return;
+    this.#hardware.write(start + 4, Uint8Array.of(0, 0));
+    this.#hardware.config[start + 4]! &= ~3;
   }
 
   /** The host does a transfer at once: the flag turns. A recording has no VPD: it reads 0, and writes are dropped. */

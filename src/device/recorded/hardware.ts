@@ -83,6 +83,11 @@ export class RecordedHardware {
           offset + Math.min(at + length, map.size),
         );
       if (extended || map.size < 4) continue;
+      // A function that sleeps is woken first: the host writes 0 to all of the register.
+      if (id === 0x01 && map.size > 4 && this.config[offset + 4]! & 3) {
+        this.write(offset + 4, Uint8Array.of(0, 0));
+        this.config[offset + 4]! &= ~3;
+      }
       if (id === 0x05) {
         this.#msi = offset;
         this.config[offset + 2]! &= ~0x01;

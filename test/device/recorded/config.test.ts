@@ -112,6 +112,34 @@ describe("power", () => {
   });
 });
 
+describe("coming up to D0", () => {
+  const written = (act: (config: RecordedConfig) => void): string[] => {
+    const { config, hardware } = make({ pm: true });
+    act(config);
+    return hardware.writes;
+  };
+  const up = `${offset(at.pm + 4)}: 0000`;
+  test("writes 0 to all of the control register after what the user wrote there", () => {
+    const { config, hardware } = make({ pm: true });
+    put(config, at.pm + 4, "0300");
+    put(config, at.pm + 4, "0004");
+    expect(hardware.writes.at(-1)).toBe(up);
+    expect(get(config, at.pm + 4, 2)).toBe("0000");
+    // One that is in D0 already takes it.
+    put(config, at.pm + 4, "0004");
+    expect(get(config, at.pm + 4, 2)).toBe("0004");
+  });
+
+  test("is what a reset does first to a function that sleeps, and to none that is awake", () => {
+    expect(written((config) => config.awake())).toEqual([]);
+    const writes = written((config) => {
+      put(config, at.pm + 4, "0306");
+      config.awake();
+    });
+    expect(writes.at(-1)).toBe(up);
+  });
+});
+
 describe("PCI Express", () => {
   test("the read request size reaches the device: at least its payload size, at most 4096 bytes", () => {
     // A payload of 256 bytes, requests of 512.

@@ -24,6 +24,13 @@ describe("right after vfio-pci has opened it", () => {
     ]);
   });
 
+  test("is awake, and coming up wrote 0 to all of its power control register", () => {
+    const hardware = make({ pm: true, patch: (_, view) => view.setUint16(at.pm + 4, 0x1e0b, true) });
+    expect(bytes(hardware, at.pm + 4, 2)).toBe("0800");
+    const awake = make({ pm: true, patch: (_, view) => view.setUint16(at.pm + 4, 0x1e08, true) });
+    expect(bytes(awake, at.pm + 4, 2)).toBe("081e");
+  });
+
   test("has message interrupts off, and MSI-X not masked as a whole", () => {
     const hardware = make({
       bars: { 0: { size: 0x1000 } },
