@@ -1,7 +1,7 @@
 // Puts the parts of a device together at attach, over the platform, as the plan says.
 import { msixCapability } from "../regs/maps/msix.ts";
 import { plan, type MsixPlan, type Plan } from "./attach-plan.ts";
-import { IrqIndex, RegionIndex, type DeviceBackend, type RegionArea } from "./backend.ts";
+import { IrqIndex, RegionIndex, type DeviceBackend, type RegionArea, type RegionInfo } from "./backend.ts";
 import { BarAccess } from "./bar-access.ts";
 import { BarMapping } from "./bar-mapping.ts";
 import { BarPlacement } from "./bar-placement.ts";
@@ -11,6 +11,7 @@ import { configSizeOf, readConfigImage, type ConfigImage } from "./config-image.
 import { ConfigSpace } from "./config-space.ts";
 import { emulate, Source } from "./config-tables.ts";
 import type { ReportEvent } from "./events.ts";
+import { VfioError } from "../ffi/errors.ts";
 import { InterruptControl, msiPendingArea, type MsiParts, type MsixParts } from "./interrupt-control.ts";
 import { Intx } from "./intx.ts";
 import { mappableAreas } from "./mappable-areas.ts";
@@ -59,6 +60,30 @@ export function assemble(
   backend.write(RegionIndex.config, 0x04, new Uint8Array(new ArrayBuffer(2)));
   const image = readConfigImage(backend);
   const made = plan(backend, image, platform.pageSize, options, report);
+  try {
+    return build(backend, platform, image, made, options, report);
+  } catch (cause) {
+    const isFull = cause instanceof VfioError && cause.code === "ENOSPC";
+    if (!isFull || !made.msix?.relocated || options.msixRelocation === "always") throw cause;
+    // What has been said of the device is not said twice.
+    const never = { ...options, msixRelocation: "never" } as const;
+    const smaller = plan(backend, image, platform.pageSize, never, () => {});
+    const parts = build(backend, platform, image, smaller, options, report);
+    const { region } = made.msix.physical.table;
+    report("msix", `no guest address for a larger BAR${region}: the MSI-X table stays where it is`, cause);
+    return parts;
+  }
+}
+
+/** Carries out a plan. @throws what any step throws; everything done before is undone */
+function build(
+  backend: DeviceBackend,
+  platform: Platform,
+  image: ConfigImage,
+  made: Plan,
+  options: AttachOptions,
+  report: ReportEvent,
+): Parts {
   const config = new ConfigSpace(backend, made.tables, report);
   using undo = new DisposableStack();
   const interrupts = undo.use(
@@ -169,8 +194,7 @@ function buildPlacement(
     const info = backend.regions[bar.region]!;
     const excluded = options.excludeFromMapping?.includes(bar.region) ?? false;
     const isMemory = bar.kind !== "io" && bar.region !== RegionIndex.rom;
-    const areas =
-      excluded || !isMemory ? [] : mappableAreas(info, holesOf(bar.region, msix), platform.pageSize);
+    const areas = excluded || !isMemory ? [] : mappableAreas(info, holesOf(info, msix), platform.pageSize);
     const peers = options.peerToPeer ?? true;
     return { bar, mapping: new BarMapping(backend, platform, bar.region, areas, peers, report) };
   });
@@ -178,7 +202,13 @@ function buildPlacement(
 }
 
 /** The guest's table and PBA are the model's: where they lie over the device's own registers, those are not mapped. */
-function holesOf(region: number, msix: MsixPlan | undefined): RegionArea[] {
-  if (!msix || msix.relocated) return [];
-  return [msix.guest.table, msix.guest.pba].filter((area) => area.region === region);
+function holesOf(
+  { index: region, msixMappable: tableIsMappable }: RegionInfo,
+  msix: MsixPlan | undefined,
+): RegionArea[] {
+  if (!msix) return [];
+  const { table, pba } = msix.physical;
+  // Moved away, they may be mapped; but some hosts keep the device's table to themselves.
+  const trapped = !msix.relocated ? [table, pba] : tableIsMappable ? [] : [table];
+  return trapped.filter((area) => area.region === region);
 }

@@ -4,7 +4,14 @@ import { addressMask, barsOf, typeBits, type Bar } from "./bars.ts";
 import type { ConfigImage } from "./config-image.ts";
 import { configTables, emulate, type ConfigTables } from "./config-tables.ts";
 import type { ReportEvent } from "./events.ts";
-import { geometryProblem, physicalGeometry, relocate, type MsixGeometry } from "./msix-geometry.ts";
+import {
+  freesPages,
+  geometryProblem,
+  physicalGeometry,
+  relocate,
+  type MsixGeometry,
+  type Relocation,
+} from "./msix-geometry.ts";
 import type { AttachOptions } from "./options.ts";
 import { addClique, hideCapabilities, isHidden, patchMultiFunction, type Patch } from "./patches.ts";
 
@@ -93,9 +100,28 @@ function planMsix(
     report("msix", `${problem}: the capability is hidden`);
     return undefined;
   }
-  const relocation =
-    options.msixRelocation === "never" ? undefined : relocate(physical, bars, backend.regions, pageSize);
+  const relocation = planRelocation(backend, physical, bars, pageSize, options);
   return { offset, physical, guest: relocation?.guest ?? physical, relocated: relocation !== undefined };
+}
+
+function planRelocation(
+  { regions }: DeviceBackend,
+  physical: MsixGeometry,
+  bars: readonly Bar[],
+  pageSize: number,
+  { msixRelocation = "auto", excludeFromMapping = [] }: AttachOptions,
+): Relocation | undefined {
+  if (msixRelocation === "never") return undefined;
+  if (msixRelocation === "auto") {
+    const mapped = regions.map((info) =>
+      excludeFromMapping.includes(info.index) ? { ...info, mappable: false } : info,
+    );
+    return freesPages(physical, mapped, pageSize) ? relocate(physical, bars) : undefined;
+  }
+  const relocation = relocate(physical, bars);
+  if (!relocation)
+    throw new RangeError(`"msixRelocation": "always": BAR${physical.table.region} cannot grow`);
+  return relocation;
 }
 
 /** Every BAR register is the model's: absent ones read zero, the others take the bits that their size leaves. */

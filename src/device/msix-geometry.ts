@@ -3,6 +3,7 @@
 import { msixCapability } from "../regs/maps/msix.ts";
 import type { RegionInfo } from "./backend.ts";
 import type { Bar } from "./bars.ts";
+import { mappableAreas } from "./mappable-areas.ts";
 
 /** Bytes of one vector in the table (PCI Express Base Specification 7.7.2.2). */
 export const entrySize = 16;
@@ -68,30 +69,55 @@ export interface Relocation {
 }
 
 /**
- * Moves table and PBA into an upper half added to the table's BAR, if a page that holds one of them may hold other
- * registers too: trapping that page would slow those down. Undefined where nothing is gained or the BAR cannot grow.
+ * No other register may share an aligned range of so many bytes with table or PBA (PCI Express Base Specification 7.7.2). A
+ * device that starts one inside of such a range seems not to know that: what is before it there may be a register.
+ */
+const isolation = 4096;
+const up = (value: number, unit: number): number => Math.ceil(value / unit) * unit;
+
+/**
+ * Whether moving table and PBA away lets the host map a page that it could not map otherwise, and in which other registers
+ * may be: trapping that page would slow those down.
+ * @param regions as they may be mapped
  * @param pageSize of the host, in bytes
  */
-export function relocate(
+export function freesPages(
   physical: MsixGeometry,
-  bars: readonly Bar[],
   regions: readonly RegionInfo[],
   pageSize: number,
-): Relocation | undefined {
+): boolean {
+  const structures = [physical.table, physical.pba];
+  // Without it the host keeps the table's page to itself, wherever the guest finds its table.
+  if (!regions[physical.table.region]?.msixMappable) return false;
+  return structures.some(({ region, offset, size }) => {
+    const info = regions[region];
+    if (!info) return false;
+    const start = Math.floor(offset / pageSize) * pageSize;
+    const end = up(offset + size, pageSize);
+    const pages = mappableAreas(info, [], pageSize).map((area) => {
+      const from = Math.max(start, area.offset);
+      return { offset: from, size: Math.min(end, area.offset + area.size) - from };
+    });
+    const own = structures
+      .filter((structure) => structure.region === region)
+      .map((structure) => ({
+        offset: structure.offset,
+        size: up(structure.offset + structure.size, isolation) - structure.offset,
+      }));
+    return mappableAreas({ ...info, sparse: pages }, own, 1).length > 0;
+  });
+}
+
+/**
+ * Moves table and PBA into an upper half added to the table's BAR. The same on every host, so that a guest finds the same
+ * after a restore on another one. Undefined where the BAR cannot grow.
+ */
+export function relocate(physical: MsixGeometry, bars: readonly Bar[]): Relocation | undefined {
   const { table, pba, vectors } = physical;
-  const unaligned = (area: MsixArea): boolean => area.offset % pageSize !== 0;
-  // A PBA behind the table in the table's own last page costs no page more.
-  const pbaApart =
-    pba.region === table.region &&
-    Math.floor(pba.offset / pageSize) !== Math.floor((table.offset + table.size - 1) / pageSize);
   const bar = bars.find(({ region }) => region === table.region);
-  const info = regions[table.region];
-  // Without MSIX_MAPPABLE the host refuses to map the table's page: moving the table away would gain nothing.
-  if (!bar || !info?.mappable || !info.msixMappable || (bar.kind !== "memory32" && bar.kind !== "memory64"))
-    return undefined;
-  if (!unaligned(table) && !(pbaApart && unaligned(pba))) return undefined;
-  const pages = (bytes: number): number => Math.ceil(bytes / pageSize) * pageSize;
-  const needed = pages(table.size) + pages(pba.size);
+  if (!bar || (bar.kind !== "memory32" && bar.kind !== "memory64")) return undefined;
+  const tableRoom = up(table.size, isolation);
+  const needed = tableRoom + up(pba.size, isolation);
   const size = 2 * Math.max(bar.size, 2 ** Math.ceil(Math.log2(needed)));
   const half = size / 2;
   // Table and PBA offsets are 32-bit registers, and so is the size of a 32-bit BAR.
@@ -102,7 +128,7 @@ export function relocate(
     guest: {
       vectors,
       table: { region: table.region, offset: half, size: table.size },
-      pba: { region: table.region, offset: half + pages(table.size), size: pba.size },
+      pba: { region: table.region, offset: half + tableRoom, size: pba.size },
     },
   };
 }

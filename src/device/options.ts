@@ -5,10 +5,11 @@ export interface AttachOptions extends PatchOptions {
   /** Requester ID of the device in the guest (bus << 8 | device << 3 | function), for interrupt routes; 0 without it. */
   readonly deviceId?: number | undefined;
   /**
-   * `auto` (default) moves the MSI-X table into a half added to its BAR where it shares a host page with other registers,
-   * so that this page can be mapped; `never` traps such a page instead.
+   * Whether the MSI-X table and PBA move into a half added to the table's BAR, so that the pages that they are in can be
+   * mapped. `auto` (default): where such a page may hold other registers and the host can map it, and the larger BAR gets an
+   * address. `always`: wherever the BAR can grow, as a restore needs it. `never`: such pages are trapped.
    */
-  readonly msixRelocation?: "auto" | "never" | undefined;
+  readonly msixRelocation?: "auto" | "always" | "never" | undefined;
   /** BARs, by region index, that stay trapped although they could be mapped. */
   readonly excludeFromMapping?: readonly number[] | undefined;
   /** Whether other devices reach the BARs by DMA (default true); a failure is an event, never fatal. */

@@ -30,7 +30,7 @@ const schema = z.strictObject({
     expose: ids,
     multiFunction: z.boolean(),
     gpuDirectClique: integer(15).optional(),
-    msixRelocation: z.enum(["auto", "never"]),
+    msixRelocation: z.enum(["always", "never"]),
   }),
   /** COMMAND as the guest last wrote it. */
   command: integer(0xffff),
@@ -97,7 +97,8 @@ export function takeSnapshot(
       expose: [...(options.expose ?? [])],
       multiFunction: options.multiFunction ?? false,
       ...(options.gpuDirectClique !== undefined && { gpuDirectClique: options.gpuDirectClique }),
-      msixRelocation: options.msixRelocation ?? "auto",
+      // What came of it here: another host might choose otherwise, and the guest has seen the BAR's size.
+      msixRelocation: parts.plan.msix?.relocated ? "always" : "never",
     },
     command,
     power,

@@ -358,6 +358,11 @@ describe("MSI-X relocation", () => {
     msix: { vectors: 32, table: [0, 0x5200], pba: [0, 0xd600] },
   };
 
+  /** Of so many bytes each. */
+  const windows = (size: number) => ({
+    windows: { mmio32: { base: 0xc0000000, size }, mmio64: { base: 2 ** 40, size } },
+  });
+
   test("defect 28: all of the device's BAR is mapped, the table is trapped in the half added to it", () => {
     using it = ready(kioxia);
     const base = it.device.describe().bars[0]!.base!;
@@ -384,6 +389,77 @@ describe("MSI-X relocation", () => {
     using it = ready(kioxia, { attach: { msixRelocation: "never" } });
     expect(it.device.configRead(at.msix + 4, 4)).toBe(0x5200);
     expect(it.platform.state().slots.map(({ size }) => size)).toEqual([0x5000, 0x7000, 0x2000]);
+  });
+
+  test("where the larger BAR gets no address, the table stays, and an event says so", () => {
+    // Room for the device's own BAR, not for twice as much.
+    using it = ready(kioxia, { platform: windows(0x10000) });
+    expect(it.device.configRead(at.msix + 4, 4)).toBe(0x5200);
+    expect(it.platform.state().slots.map(({ size }) => size)).toEqual([0x5000, 0x7000, 0x2000]);
+    expect(it.eventsOf("msix").map(({ message }) => message)).toEqual([
+      "no guest address for a larger BAR0: the MSI-X table stays where it is",
+    ]);
+    writeVector(it.device, it.device.describe().bars[0]!.base! + 0x5200, 3, 9);
+    it.device.configWrite(control, 2, enable);
+    expect(routes(it)).toEqual([3]);
+  });
+
+  test("where no size gets an address, attach says what the device itself needs; always is not given up", () => {
+    expect(() => attach(kioxia, { platform: windows(0x8000) })).toThrow("BAR0 (0x10000 bytes");
+    const always = { msixRelocation: "always" } as const;
+    expect(() => attach(kioxia, { platform: windows(0x10000), attach: always })).toThrow(
+      "BAR0 (0x20000 bytes",
+    );
+  });
+
+  test("a BAR that stays trapped is not made larger for its mapping", () => {
+    using it = ready(kioxia, { attach: { excludeFromMapping: [0] } });
+    expect(it.device.configRead(at.msix + 4, 4)).toBe(0x5200);
+  });
+
+  test("always: the table moves although nothing is gained; where the BAR cannot grow, attach is refused", () => {
+    const own = { ...kioxia, msix: { vectors: 32, table: [0, 0x5000], pba: [0, 0xd000] } } as const;
+    using plain = ready(own);
+    expect(plain.device.describe().msix!.relocated).toBe(false);
+    using it = ready(own, { attach: { msixRelocation: "always" } });
+    expect(it.device.configRead(at.msix + 4, 4)).toBe(0x10000);
+    const large = { ...own, bars: { 0: { size: 2 ** 33, kind: "memory64" } } } as const;
+    expect(() => attach(large, { attach: { msixRelocation: "always" } })).toThrow(RangeError);
+  });
+
+  test("always, where the host keeps the table's page: the rest of the BAR is mapped", () => {
+    const kept = {
+      ...kioxia,
+      bars: { 0: { size: 0x10000, kind: "memory64", msixMappable: false } },
+    } as const;
+    using it = ready(kept, { attach: { msixRelocation: "always" } });
+    expect(it.device.configRead(at.msix + 4, 4)).toBe(0x10000);
+    expect(it.platform.state().slots.map(({ size }) => size)).toEqual([0x5000, 0xa000]);
+    expect(it.eventsOf("area-trapped")).toEqual([]);
+  });
+
+  test("a restored device has its table where the guest found it, whatever this host would choose", () => {
+    const registers = ({ device }: Attached): number[] => [
+      device.configRead(at.msix + 4, 4),
+      device.configRead(at.msix + 8, 4),
+      device.describe().bars[0]!.size,
+    ];
+    const here = [{}, { attach: { msixRelocation: "never" as const } }, { platform: windows(0x10000) }];
+    // Nothing is gained on these: another page size, a host that keeps the table, a VMM that wants the BAR trapped.
+    const there = [
+      {},
+      { platform: { pageSize: 0x10000 } },
+      { attach: { excludeFromMapping: [0] } },
+      { attach: { msixRelocation: "never" as const } },
+      { attach: { msixRelocation: "always" as const } },
+    ];
+    for (const one of here)
+      for (const other of there) {
+        using first = ready(kioxia, one);
+        const snapshot: unknown = JSON.parse(JSON.stringify(first.device.snapshot()));
+        using second = attach(kioxia, { ...other, snapshot });
+        expect(registers(second)).toEqual(registers(first));
+      }
   });
 
   test("defect 31: a BAR of 8 GiB keeps its table where it is", () => {

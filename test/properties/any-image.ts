@@ -159,7 +159,7 @@ export const anyOptions: fc.Arbitrary<AttachOptions> = fc.record(
     expose: ids,
     multiFunction: fc.boolean(),
     gpuDirectClique: rarely<number | undefined>(undefined, -1, 0, 15, 16),
-    msixRelocation: fc.constantFrom("auto", "auto", "never"),
+    msixRelocation: fc.constantFrom("auto", "auto", "always", "never"),
     excludeFromMapping: fc.oneof(fc.constant([]), fc.subarray([0, 1, 2, 6])),
     peerToPeer: fc.boolean(),
     deviceId: fc.nat(0xffff),
