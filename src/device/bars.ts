@@ -26,7 +26,12 @@ const maximumSize: Record<BarKind, number> = {
   rom: 2 ** 31,
 };
 
-const powerOfTwoAtLeast = (size: number): number => 2 ** Math.ceil(Math.log2(size));
+/** Exact, which a logarithm is not close to a power of two. @param size below 2^53 */
+function powerOfTwoAtLeast(size: number): number {
+  let power = 1;
+  while (power < size) power *= 2;
+  return power;
+}
 
 /**
  * The BARs of a type 0 device. Sizes come from the regions: no all-ones probe touches the device.
@@ -41,11 +46,11 @@ export function barsOf(
   const add = (region: number, register: number, kind: BarKind, prefetchable: boolean): void => {
     const physicalSize = regions[region]?.size ?? 0;
     if (physicalSize === 0) return;
-    const size = Math.max(powerOfTwoAtLeast(physicalSize), minimumSize[kind]);
-    if (!Number.isSafeInteger(physicalSize) || size > maximumSize[kind]) {
+    if (!Number.isSafeInteger(physicalSize) || physicalSize > maximumSize[kind]) {
       problems.push(`BAR${region} (${kind}) cannot hold ${physicalSize} bytes`);
       return;
     }
+    const size = Math.max(powerOfTwoAtLeast(physicalSize), minimumSize[kind]);
     bars.push({ region, register, kind, prefetchable, physicalSize, size });
   };
   for (let index = 0; index <= RegionIndex.bar5; index++) {

@@ -54,6 +54,11 @@ describe("BARs from region sizes and type bits", () => {
   test("a region that is not a power of two is rounded up", () => {
     expect(one(0, 0x3000)).toMatchObject({ size: 0x4000, physicalSize: 0x3000 });
   });
+  test("rounding up is exact where a logarithm is not", () => {
+    expect(one(0x4, 2 ** 51 + 1).size).toBe(2 ** 52);
+    expect(one(0x4, 2 ** 52).size).toBe(2 ** 52);
+    expect(one(0x4, 2 ** 51 - 1).size).toBe(2 ** 51);
+  });
   test("a size that the register cannot express is a problem", () => {
     expect(barsOf(header({ 0: 0 }), regions({ 0: 2 ** 32 })).problems[0]).toContain("BAR0");
   });
