@@ -59,7 +59,7 @@ export class RangeAllocator implements AddressAllocator {
   /** The highest free range that fits. @throws TypeError, RangeError as `find` */
   allocate(size: number, alignment: number): number | undefined {
     const base = this.find(size, alignment);
-    if (base !== undefined) this.#taken.splice(this.#after(base), 0, { base, size });
+    if (base !== undefined) this.#take(base, size);
     return base;
   }
 
@@ -77,22 +77,30 @@ export class RangeAllocator implements AddressAllocator {
   /** Takes exactly this range; false where it is not free or not in the window. @throws TypeError, RangeError */
   reserve(base: number, size: number): boolean {
     if (!this.isFree(base, size)) return false;
-    this.#taken.splice(this.#after(base), 0, { base, size });
+    this.#take(base, size);
     return true;
   }
 
   /** Gives back exactly a range taken before. @throws TypeError, RangeError; then nothing has changed */
   free(base: number, size: number): void {
-    const at = this.#after(toAddress(base, "base")) - 1;
+    const address = toAddress(base, "base");
+    const at = this.#after(address) - 1;
     const range = this.#taken[at];
     const wanted = this.#size(size);
-    if (range?.base !== base)
+    if (range?.base !== address)
       throw new RangeError(`cannot free ${hex(wanted)} bytes at ${hex(base)}: no range taken starts there`);
     if (range.size !== wanted)
       throw new RangeError(
         `cannot free ${hex(wanted)} bytes at ${hex(base)}: the range taken there is ${formatRange(range)}`,
       );
     this.#taken.splice(at, 1);
+  }
+
+  /** @param base of a range that is free */
+  #take(base: number, size: number): void {
+    // As numbers, also where somebody's JavaScript came with a bigint.
+    const range = toRange(base, size);
+    this.#taken.splice(this.#after(range.base), 0, range);
   }
 
   /** Index of the first taken range that starts above `address`. */

@@ -164,6 +164,20 @@ describe("free", () => {
   });
 });
 
+test("a bigint from JavaScript is the number that it is", () => {
+  const allocator = new RangeAllocator(0x1000, 0x1000);
+  const big = (value: number): number => BigInt(value) as unknown as number;
+  expect(allocator.allocate(big(0x10), 0x10)).toBe(0x1ff0);
+  expect(allocator.reserve(big(0x1000), big(0x20))).toBe(true);
+  expect(allocator.taken()).toEqual([
+    { base: 0x1000, size: 0x20 },
+    { base: 0x1ff0, size: 0x10 },
+  ]);
+  allocator.free(big(0x1000), big(0x20));
+  allocator.free(0x1ff0, 0x10);
+  expect(allocator.taken()).toEqual([]);
+});
+
 test("agrees with a model that looks at every address", () => {
   const base = 0x38_0000_0000;
   const length = 48;
