@@ -5,7 +5,7 @@ import { InterruptController } from "./memory-platform/interrupts.ts";
 import { type FaultPredicate, Journal } from "./memory-platform/journal.ts";
 import { Mappings } from "./memory-platform/mappings.ts";
 import { Slots } from "./memory-platform/slots.ts";
-import { heldBy, type MemoryPlatformState } from "./memory-platform/state.ts";
+import { heldBy, usersOf, type MemoryPlatformState } from "./memory-platform/state.ts";
 import type {
   AddressKind,
   AddressSpaces,
@@ -17,7 +17,7 @@ import type {
   Platform,
   TrappedRange,
 } from "./platform.ts";
-import { formatRange, isPowerOfTwo, type Range, rangeEnd } from "./range.ts";
+import { formatRange, intersects, isPowerOfTwo, type Range, rangeEnd, toRange } from "./range.ts";
 
 export type { DeliveredInterrupt, PlatformAction, PlatformActionKind } from "./memory-platform/action.ts";
 export type { Route } from "./memory-platform/irqchip.ts";
@@ -111,6 +111,10 @@ export class MemoryPlatform implements Platform, Disposable {
     const { mmio32 = { base: 0xc000_0000, size: 0x3c00_0000 }, io = { base: 0x1000, size: 0xf000 } } =
       windows;
     const { mmio64 = { base: 2 ** 40, size: 2 ** 40 } } = windows;
+    if (intersects(checkWindow(mmio32, "mmio32", 2 ** 32), mmio64))
+      throw new RangeError(
+        `the mmio32 window ${formatRange(mmio32)} overlaps the mmio64 window ${formatRange(mmio64)}`,
+      );
     const journal = this.#journal;
     this.pageSize = pageSize;
     this.memory = this.#slots = new Slots(journal, pageSize, checkCount(maxSlots, "maxSlots"));
@@ -120,7 +124,7 @@ export class MemoryPlatform implements Platform, Disposable {
       intx: intx ? (resample ? "resample" : onEndOfInterrupt ? "notify" : "none") : undefined,
     });
     this.addresses = this.#allocators = {
-      mmio32: new RecordedAllocator(journal, "mmio32", checkWindow(mmio32, "mmio32", 2 ** 32)),
+      mmio32: new RecordedAllocator(journal, "mmio32", mmio32),
       mmio64: new RecordedAllocator(journal, "mmio64", mmio64),
       ...(io && { io: new RecordedAllocator(journal, "io", checkWindow(io, "io", 0x1_0000)) }),
     };
@@ -213,6 +217,17 @@ export class MemoryPlatform implements Platform, Disposable {
   /** What is still held, one line each, in words; empty after a device went as it should. */
   leaks(): string[] {
     return heldBy(this.state(), [...this.#controller.groups]);
+  }
+
+  /**
+   * The memory slots and DMA mappings that show part of a range of host memory, one line each, in words. Ask before the
+   * range is unmapped, and expect none: a guest and a peer device would reach whatever the host puts there next.
+   * @param hva host virtual address @param size in bytes
+   * @throws TypeError, RangeError if the range ends at or above 2^53
+   */
+  usersOf(hva: number, size: number): string[] {
+    const slots = this.#slots.state();
+    return usersOf({ slots, dma: this.#mappings?.state() ?? [] }, toRange(hva, size, "host memory"));
   }
 
   /** Closes every eventfd and forgets all that is held; recorded actions stay. Ask `leaks` before. Safe to call twice. */

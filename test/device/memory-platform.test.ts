@@ -154,6 +154,7 @@ describe("trapped ranges", () => {
       { base: 2 ** 53 - 1 },
       { kind: "io" as const, base: 0xffff, size: 2 },
       { kind: "pci" as unknown as "io" },
+      { region: -1 },
     ])
       expect(() => platform.bus.insert({ ...bar, ...bad })).toThrow(RangeError);
     expect(platform.actions).toEqual([]);
@@ -202,9 +203,25 @@ test("options that cannot be are refused", () => {
     { windows: { mmio32: { base: 0xf000_0000, size: 0x1000_0001 } } },
     { windows: { io: { base: 0xff00, size: 0x101 } } },
     { windows: { mmio64: { base: 0, size: 0 } } },
+    { windows: { mmio64: { base: 0xd000_0000, size: 2 ** 32 } } },
   ])
     expect(() => new MemoryPlatform(bad)).toThrow(RangeError);
   expect(() => new MemoryPlatform({ maxRoutes: "1" as unknown as number })).toThrow(TypeError);
+});
+
+test("what shows host memory is named, to be asked for before that is unmapped", () => {
+  using platform = new MemoryPlatform();
+  platform.memory.add({ ...slot, size: 0x2000 });
+  platform.dma!.map({ iova: 0x8000, size: 0x1000, hva: slot.hva, readable: true, writable: false });
+  expect(platform.usersOf(slot.hva, 0x1000)).toEqual([
+    "memory slot 0: 0xc0000000-0xc0001fff",
+    "DMA mapping: 0x8000-0x8fff",
+  ]);
+  expect(platform.usersOf(slot.hva + 0x1fff, 1)).toEqual(["memory slot 0: 0xc0000000-0xc0001fff"]);
+  expect(platform.usersOf(slot.hva + 0x2000, 0x1000)).toEqual([]);
+  expect(platform.usersOf(slot.hva - 0x1000, 0x1000)).toEqual([]);
+  expect(() => platform.usersOf(-1, 1)).toThrow(RangeError);
+  expect(() => platform.usersOf("0" as unknown as number, 1)).toThrow(TypeError);
 });
 
 describe("the end", () => {

@@ -28,6 +28,12 @@ export type Call =
 export class WatchedBackend extends CountedBackend {
   readonly calls: Call[] = [];
   fails: (call: Call) => boolean = () => false;
+  /** What still shows a range of host memory; `attach` asks the platform. */
+  usersOf: (hva: number, size: number) => readonly string[] = () => [];
+  /** Mappings that were disposed of. */
+  unmapped = 0;
+  /** What still showed host memory when that was unmapped: a guest that reaches freed memory. */
+  readonly unmappedInUse: string[] = [];
 
   #note(call: Call): void {
     this.calls.push(call);
@@ -44,7 +50,17 @@ export class WatchedBackend extends CountedBackend {
   }
   override map(region: number, area: RegionArea): RegionMapping {
     this.#note({ kind: "map", region, area });
-    return super.map(region, area);
+    const mapping = super.map(region, area);
+    const { hva, size } = mapping;
+    return {
+      hva,
+      size,
+      [Symbol.dispose]: () => {
+        this.unmapped++;
+        this.unmappedInUse.push(...this.usersOf(hva, size));
+        mapping[Symbol.dispose]();
+      },
+    };
   }
   override setIrqs(request: IrqRequest): void {
     this.#note({ kind: "irqs", request });
@@ -88,6 +104,7 @@ export function attach(what: SyntheticDevice | DeviceImage, test: AttachTest = {
   const platform = new MemoryPlatform(test.platform);
   const recorded = new RecordedDevice(image);
   const backend = new WatchedBackend(recorded);
+  backend.usersOf = (hva, size) => platform.usersOf(hva, size);
   const events: DeviceEvent[] = [];
   test.prepare?.(backend, platform);
   const options = { ...test.attach, onEvent: (event: DeviceEvent) => void events.push(event) };
@@ -104,6 +121,7 @@ export function attach(what: SyntheticDevice | DeviceImage, test: AttachTest = {
     eventsOf: (kind) => events.filter((event) => event.kind === kind),
     [Symbol.dispose]() {
       device[Symbol.dispose]();
+      expect(backend.unmappedInUse).toEqual([]);
       expect(platform.leaks()).toEqual([]);
       platform[Symbol.dispose]();
     },

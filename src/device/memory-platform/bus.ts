@@ -3,7 +3,7 @@ import { contains, formatRange, intersects, toAddress, toRange } from "../range.
 import { type Journal, refuse } from "./journal.ts";
 
 const describe = (range: TrappedRange): string =>
-  `${range.kind} ${formatRange(range)} (region ${toAddress(range.region, "region")})`;
+  `${range.kind} ${formatRange(range)} (region ${range.region})`;
 
 /** Guest addresses that leave to devices; none belongs to two. */
 export class Bus implements GuestBus {
@@ -19,6 +19,7 @@ export class Bus implements GuestBus {
     if (kind !== "mmio" && kind !== "io")
       throw new RangeError(`kind must be "mmio" or "io", not ${String(kind)}`);
     toRange(base, size, "trapped range");
+    toAddress(region, "region");
     if (size === 0) throw new RangeError("size of the trapped range must not be 0");
     if (kind === "io" && base + size > 0x1_0000)
       throw new RangeError(`trapped range ${describe(range)} is not within the 65536 I/O ports`);

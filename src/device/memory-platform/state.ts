@@ -1,5 +1,5 @@
 import type { DmaMapping, TrappedRange } from "../platform.ts";
-import { formatRange, type Range } from "../range.ts";
+import { formatRange, intersects, type Range } from "../range.ts";
 import type { Route } from "./irqchip.ts";
 import type { LineState } from "./line.ts";
 import type { SlotState } from "./slots.ts";
@@ -26,18 +26,29 @@ interface OpenGroup {
   readonly eventfds: number;
 }
 
+const slotLine = ({ slot, gpa, size }: SlotState): string =>
+  `memory slot ${slot}: ${formatRange({ base: gpa, size })}`;
+const dmaLine = ({ iova, size }: DmaMapping): string => `DMA mapping: ${formatRange({ base: iova, size })}`;
+
+/** Says in words what shows a range of host memory, one line each. */
+export function usersOf({ slots, dma }: Pick<MemoryPlatformState, "slots" | "dma">, host: Range): string[] {
+  const shows = ({ hva, size }: { hva: number; size: number }): boolean =>
+    intersects(host, { base: hva, size });
+  return [...slots.filter(shows).map(slotLine), ...dma.filter(shows).map(dmaLine)];
+}
+
 /** Says in words what a state holds, one line each. */
 export function heldBy(state: MemoryPlatformState, groups: readonly OpenGroup[]): string[] {
   const { addresses } = state;
   return [
-    ...state.slots.map(({ slot, gpa, size }) => `memory slot ${slot}: ${formatRange({ base: gpa, size })}`),
+    ...state.slots.map(slotLine),
     ...groups.map(
       ({ group, count, eventfds }) => `MSI group ${group}: ${count} vectors, ${eventfds} eventfds`,
     ),
     ...state.routes.map(({ group, vector }) => `route: group ${group} vector ${vector}`),
     ...state.irqfds.map(({ group, vector }) => `irqfd: group ${group} vector ${vector}`),
     ...state.intx.map(({ line, pin }) => `INTx line ${line}: INT${"ABCD"[pin - 1]}`),
-    ...state.dma.map(({ iova, size }) => `DMA mapping: ${formatRange({ base: iova, size })}`),
+    ...state.dma.map(dmaLine),
     ...state.trapped.map(
       (range) => `trapped ${range.kind} range: ${formatRange(range)} (region ${range.region})`,
     ),
