@@ -2,6 +2,7 @@ import type { DeviceBackend, RegionArea, RegionMapping } from "./backend.ts";
 import { barName } from "./bars.ts";
 import type { ReportEvent } from "./events.ts";
 import type { Platform } from "./platform.ts";
+import { hex, intersects, type Range } from "./range.ts";
 
 /** An area of a BAR that the guest reaches without the VMM. */
 export interface MappedArea extends RegionArea {
@@ -12,9 +13,20 @@ export interface MappedArea extends RegionArea {
   readonly peer: boolean;
 }
 
+/** What an area that was withdrawn still has of the platform, because that could not take it back. */
+interface Leftover {
+  readonly area: RegionArea;
+  readonly gpa: number;
+  slot: number | undefined;
+  peer: boolean;
+  /** Said once, tried again as often as there is an occasion. */
+  reported: boolean;
+}
+
 /**
  * Shows the mappable areas of one BAR to the guest and to peer devices. The host mapping is made when first needed and
- * kept until the end: a BAR that moves costs memory slots alone.
+ * kept until the end: a BAR that moves costs memory slots alone. It goes last of all: host memory under a slot or a peer
+ * mapping that cannot be taken back stays mapped, since the guest reaches whatever the host puts there next.
  */
 export class BarMapping {
   readonly #backend: DeviceBackend;
@@ -26,7 +38,8 @@ export class BarMapping {
   readonly #host = new Map<RegionArea, RegionMapping>();
   /** Areas that the host refuses to map: asked once, then trapped. */
   readonly #refused = new Set<RegionArea>();
-  #mapped: MappedArea[] = [];
+  #mapped: (MappedArea & { readonly area: RegionArea })[] = [];
+  #left: Leftover[] = [];
 
   /** @param peers whether to map the BAR for peer devices too */
   constructor(
@@ -46,37 +59,51 @@ export class BarMapping {
   }
 
   get mapped(): readonly MappedArea[] {
-    return this.#mapped;
+    return this.#mapped.map(({ area: _, ...mapped }) => mapped);
   }
 
-  /** Maps every area at `base` in guest memory. What cannot be mapped is trapped instead, and reported. */
+  /** Whether something that was withdrawn, and could not be taken back, is still in a range of guest memory. */
+  hasLeft(range: Range): boolean {
+    return this.#left.some(({ gpa, area }) => intersects(range, { base: gpa, size: area.size }));
+  }
+
+  /**
+   * Maps every area at `base` in guest memory. What cannot be mapped is trapped instead, and reported. What an area left
+   * at this very place is what it needs there, and is its own again.
+   */
   show(base: number): void {
     for (const area of this.#areas) {
       const gpa = base + area.offset;
-      const what = `${barName(this.#region)} 0x${area.offset.toString(16)}+0x${area.size.toString(16)}`;
-      if (gpa % this.#platform.pageSize !== 0) continue;
-      const host = this.#hostMapping(area, what);
-      if (!host) continue;
-      const { hva } = host;
-      const readOnly = !this.#backend.regions[this.#region]!.writable;
-      let slot: number;
-      try {
-        slot = this.#platform.memory.add({ gpa, size: area.size, hva, readOnly });
-      } catch (cause) {
-        this.#report("area-trapped", `${what} gets no memory slot and stays trapped`, cause);
+      const what = this.#name(area);
+      const trapped = (why: string, cause?: unknown): void =>
+        this.#report("area-trapped", `${what} ${why} and stays trapped`, cause);
+      const { pageSize } = this.#platform;
+      if (gpa % pageSize !== 0) {
+        trapped(`would be at ${hex(gpa)}, which is not aligned to pages of ${pageSize} bytes,`);
         continue;
       }
-      this.#mapped.push({
-        ...area,
-        slot,
-        gpa,
-        hva,
-        peer: this.#mapPeer(gpa, area.size, hva, readOnly, what),
-      });
+      const kept = this.#left.find((left) => left.area === area && left.gpa === gpa);
+      if (!kept && this.hasLeft({ base: gpa, size: area.size })) {
+        trapped(`would be over a memory slot or peer mapping that could not be taken back,`);
+        continue;
+      }
+      const hva = this.#hostMapping(area, trapped)?.hva;
+      if (hva === undefined) continue;
+      const readOnly = !this.#backend.regions[this.#region]!.writable;
+      let slot = kept?.slot;
+      try {
+        slot ??= this.#platform.memory.add({ gpa, size: area.size, hva, readOnly });
+      } catch (cause) {
+        trapped("gets no memory slot", cause);
+        continue;
+      }
+      this.#left = this.#left.filter((left) => left !== kept);
+      const peer = kept?.peer || this.#mapPeer(gpa, area.size, hva, readOnly, what);
+      this.#mapped.push({ ...area, area, slot, gpa, hva, peer });
     }
   }
 
-  #hostMapping(area: RegionArea, what: string): RegionMapping | undefined {
+  #hostMapping(area: RegionArea, trapped: (why: string, cause: unknown) => void): RegionMapping | undefined {
     const known = this.#host.get(area);
     if (known || this.#refused.has(area)) return known;
     try {
@@ -85,7 +112,7 @@ export class BarMapping {
       return mapping;
     } catch (cause) {
       this.#refused.add(area);
-      this.#report("area-trapped", `${what} cannot be mapped and stays trapped`, cause);
+      trapped("cannot be mapped", cause);
       return undefined;
     }
   }
@@ -103,28 +130,66 @@ export class BarMapping {
     }
   }
 
-  /** Takes all areas away from peers, then from the guest. */
+  /** Takes all areas away from peers, then from the guest. What cannot be taken is left for `settle`. */
   withdraw(): void {
-    const mapped = this.#mapped;
+    for (const { area, gpa, slot, peer } of this.#mapped)
+      this.#left.push({ area, gpa, slot, peer, reported: false });
     this.#mapped = [];
-    for (const { peer, gpa, size, slot } of mapped) {
-      if (peer) this.#try("peer mapping", () => this.#platform.dma!.unmap(gpa, size));
-      this.#try("memory slot", () => this.#platform.memory.remove(slot));
-    }
+    this.settle();
   }
 
-  #try(what: string, action: () => void): void {
+  /** Tries again to take back what is left. */
+  settle(): void {
+    this.#left = this.#left.filter((left) => {
+      const { gpa, area, slot } = left;
+      if (left.peer && this.#takeBack(left, "peer mapping", () => this.#platform.dma!.unmap(gpa, area.size)))
+        left.peer = false;
+      if (slot !== undefined && this.#takeBack(left, "memory slot", () => this.#platform.memory.remove(slot)))
+        left.slot = undefined;
+      return left.peer || left.slot !== undefined;
+    });
+  }
+
+  #takeBack(left: Leftover, what: string, action: () => void): boolean {
     try {
       action();
+      return true;
     } catch (cause) {
-      this.#report("teardown", `${barName(this.#region)}: a ${what} cannot be taken back`, cause);
+      if (!left.reported)
+        this.#report(
+          "teardown",
+          `${this.#name(left.area)}: its ${what} at ${hex(left.gpa)} cannot be taken back`,
+          cause,
+        );
+      left.reported = true;
+      return false;
     }
   }
 
-  /** Withdraws, then unmaps the device's memory from this process. */
+  #name({ offset, size }: RegionArea): string {
+    return `${barName(this.#region)} ${hex(offset)}+${hex(size)}`;
+  }
+
+  /**
+   * Withdraws, then unmaps the device's memory from this process; not that under a slot or peer mapping that is left, which
+   * is reported. Called again, it tries again.
+   */
   [Symbol.dispose](): void {
     this.withdraw();
-    for (const mapping of this.#host.values()) this.#try("host mapping", () => mapping[Symbol.dispose]());
-    this.#host.clear();
+    for (const [area, mapping] of this.#host) {
+      if (this.#left.some((left) => left.area === area)) {
+        this.#report(
+          "teardown",
+          `${this.#name(area)} stays mapped in this process: the guest or a peer still reaches it`,
+        );
+        continue;
+      }
+      try {
+        mapping[Symbol.dispose]();
+        this.#host.delete(area);
+      } catch (cause) {
+        this.#report("teardown", `${this.#name(area)}: its host mapping cannot be taken back`, cause);
+      }
+    }
   }
 }

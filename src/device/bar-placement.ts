@@ -1,8 +1,11 @@
 import { VfioError } from "../ffi/errors.ts";
-import { barName, type Bar, type BarKind } from "./bars.ts";
+import { barName, type Bar } from "./bars.ts";
 import type { BarMapping } from "./bar-mapping.ts";
+import { isNeeded, isProbe, obstacleOf, rangeOf, type Obstacle, type Placement } from "./bar-place.ts";
+import { BarReservations } from "./bar-reservations.ts";
 import type { ReportEvent } from "./events.ts";
-import type { AddressAllocator, Platform, TrappedRange } from "./platform.ts";
+import type { Platform, TrappedRange } from "./platform.ts";
+import { hex } from "./range.ts";
 
 /** Where one BAR is in the guest's address space. */
 export interface PlacedBar {
@@ -11,29 +14,27 @@ export interface PlacedBar {
   readonly base: number | undefined;
 }
 
-interface Placement {
-  readonly bar: Bar;
-  readonly mapping: BarMapping;
-  /** The range of the address allocator that the BAR's register stands for, decoded or not. */
-  reserved: { readonly allocator: AddressAllocator; readonly base: number } | undefined;
-  placed: TrappedRange | undefined;
-  mapped: boolean;
-}
-
 /** What the registers say, now. */
 export interface BarWish {
   /** The address in the register; undefined where no guest address can be. */
   readonly address: number | undefined;
   /** Whether the BAR decodes: memory or I/O enable, power state, ROM enable. */
   readonly decoded: boolean;
-  /** Whether its areas may be mapped. */
+  /** Whether its areas may be mapped now. */
   readonly mappable: boolean;
 }
+
+/** Places that a BAR may leave something behind at. What a platform never takes back must not grow with each move. */
+const mostLeft = 8;
 
 /**
  * Keeps guest address, trapped range, memory slots and peer mappings of each BAR the same thing. A move is one
  * transaction over all BARs: first everything that leaves its place is withdrawn, then everything that comes is placed,
- * so that two BARs can change places. A BAR that cannot be where the guest put it decodes nothing.
+ * so that two BARs can change places. A BAR that cannot be where the guest put it decodes nothing, and is tried again at
+ * each `sync`. Of two BARs that want one address the one that decodes has it, then the one that had it before.
+ *
+ * What the platform does not take back is kept and tried again at each `sync`: slots first, then the trapped range around
+ * them, then the address, so that nobody else comes to be where a slot still is.
  */
 export class BarPlacement {
   readonly #platform: Platform;
@@ -52,9 +53,15 @@ export class BarPlacement {
     this.#placements = bars.map(({ bar, mapping }) => ({
       bar,
       mapping,
-      reserved: undefined,
+      reservations: new BarReservations(platform, bar, report),
+      address: undefined,
+      decoded: false,
+      obstacle: undefined,
+      home: undefined,
       placed: undefined,
       mapped: false,
+      left: [],
+      complaint: undefined,
     }));
   }
 
@@ -66,28 +73,15 @@ export class BarPlacement {
     const addresses = new Map<number, number>();
     // The largest first: natural alignment then leaves no holes.
     for (const placement of [...this.#placements].sort((a, b) => b.bar.size - a.bar.size)) {
-      const { bar } = placement;
-      // A page of its own, so that a mapping next to it never covers it.
-      const alignment = bar.kind === "io" ? bar.size : Math.max(bar.size, this.#platform.pageSize);
-      for (const allocator of this.#windows(bar.kind)) {
-        const base = allocator.allocate(bar.size, alignment);
-        if (base === undefined) continue;
-        placement.reserved = { allocator, base };
-        addresses.set(bar.region, base);
-        break;
-      }
-      if (!placement.reserved) {
+      const base = placement.reservations.allocate();
+      if (base === undefined) {
         this.release();
-        throw noRoom(device, bar, this.#placements);
+        throw noRoom(device, placement.bar, this.#placements);
       }
+      placement.address = placement.home = base;
+      addresses.set(placement.bar.region, base);
     }
     return addresses;
-  }
-
-  #windows(kind: BarKind): AddressAllocator[] {
-    const { io, mmio32, mmio64 } = this.#platform.addresses;
-    if (kind === "io") return io ? [io] : [];
-    return kind === "memory64" ? [mmio64, mmio32] : [mmio32];
   }
 
   /** Makes the address space follow the registers. Called after each write that may change them. */
@@ -95,38 +89,114 @@ export class BarPlacement {
     if (this.#paused) return;
     const first = this.#first;
     this.#first = undefined;
-    const comesFirst = ({ bar }: Placement): boolean => first?.has(bar.region) ?? true;
-    const wishes = this.#placements.map((placement) => ({ placement, wish: wish(placement.bar) }));
-    let changed = false;
-    for (const { placement, wish: wanted } of wishes) {
-      const { placed } = placement;
+    const wishes = this.#placements.map((placement) => {
+      const wanted = wish(placement.bar);
+      const { placed, obstacle, address, bar } = placement;
       const stays = placed !== undefined && wanted.decoded && wanted.address === placed.base;
-      if (placement.mapped && !(stays && wanted.mappable)) {
-        placement.mapping.withdraw();
-        placement.mapped = false;
-      }
-      if (placed && !stays) {
-        this.#remove(placement);
-        changed = true;
-      }
-      if (placement.reserved && !(placement.reserved.base === wanted.address && comesFirst(placement)))
-        this.#unreserve(placement);
+      const had = first ? first.has(bar.region) : !obstacle && address === wanted.address;
+      const rank = stays ? 0 : (wanted.decoded ? 1 : 3) + (had ? 0 : 1);
+      const turnedOn = wanted.decoded && !placement.decoded;
+      placement.decoded = wanted.decoded;
+      return { placement, wanted, stays, rank, turnedOn };
+    });
+    for (const { placement, wanted, stays } of wishes)
+      this.#leave(placement, stays, stays && wanted.mappable, wanted.address);
+    const decided: Placement[] = [];
+    for (const { placement, wanted } of wishes.sort((a, b) => a.rank - b.rank)) {
+      placement.obstacle = placement.placed ? undefined : obstacleOf(placement, decided, this.#placements);
+      if (wanted.decoded && !placement.placed) this.#place(placement);
+      if (!placement.obstacle) decided.push(placement);
     }
-    if (first) wishes.sort((a, b) => Number(comesFirst(b.placement)) - Number(comesFirst(a.placement)));
-    for (const { placement, wish: wanted } of wishes) {
-      if (wanted.address !== undefined) this.#reserve(placement, wanted.address);
-      if (wanted.decoded && !placement.placed && this.#place(placement, wanted.address)) changed = true;
-      if (placement.placed && wanted.mappable && !placement.mapped) {
-        placement.mapping.show(placement.placed.base);
-        placement.mapped = true;
-      }
+    for (const { placement, turnedOn } of wishes) this.#reserve(placement, turnedOn);
+    for (const { placement, wanted } of wishes) {
+      if (!placement.placed || !wanted.mappable || placement.mapped) continue;
+      placement.mapping.show(placement.placed.base);
+      placement.mapped = true;
     }
-    if (changed) this.#rebuild();
+    this.#rebuild();
+  }
+
+  /** Takes a BAR, or its mapping alone, from where it was, and tries again what could not be taken before. */
+  #leave(placement: Placement, stays: boolean, staysMapped: boolean, address: number | undefined): void {
+    placement.address = address;
+    if (placement.mapped && !staysMapped) {
+      placement.mapped = false;
+      placement.mapping.withdraw();
+    } else placement.mapping.settle();
+    if (placement.placed && !stays) {
+      placement.left.push({ range: placement.placed, reported: false });
+      placement.placed = undefined;
+    }
+    placement.left = placement.left.filter((left) => !this.#remove(placement, left));
+  }
+
+  #remove({ mapping }: Placement, left: Placement["left"][number]): boolean {
+    const { range } = left;
+    // It keeps everybody else out while there is a slot in it.
+    if (mapping.hasLeft(range)) return false;
+    try {
+      this.#platform.bus.remove(range);
+      return true;
+    } catch (cause) {
+      if (!left.reported)
+        this.#report("teardown", `${barName(range.region)}: its trapped range cannot be taken back`, cause);
+      left.reported = true;
+      return false;
+    }
+  }
+
+  #place(placement: Placement): void {
+    const { bar, address, left } = placement;
+    placement.obstacle ??= this.#insert(placement);
+    const { obstacle } = placement;
+    if (!obstacle) {
+      placement.placed = left.find(({ range }) => range.base === address)?.range ?? rangeOf(bar, address!);
+      placement.left = left.filter(({ range }) => range.base !== address);
+      placement.complaint = undefined;
+      return;
+    }
+    const where = address === undefined ? "an address above 2^53" : hex(address);
+    if (placement.complaint !== where)
+      this.#report(
+        "bar-unplaced",
+        `${barName(bar.region)} cannot be at ${where}: ${obstacle.why}`,
+        obstacle.cause,
+      );
+    placement.complaint = where;
+  }
+
+  #insert({ bar, address, left }: Placement): Obstacle | undefined {
+    // Back where it could not be taken away from.
+    if (left.some(({ range }) => range.base === address)) return undefined;
+    if (left.length >= mostLeft) return { why: `what it had at ${left.length} others is not taken back yet` };
+    try {
+      this.#platform.bus.insert(rangeOf(bar, address!));
+      return undefined;
+    } catch (cause) {
+      return { why: "the bus refuses it", cause };
+    }
+  }
+
+  /** Reserves what a BAR has or would have, and gives back what it has no more. @param turnedOn whether it decodes from now on */
+  #reserve(placement: Placement, turnedOn: boolean): void {
+    const { bar, address, obstacle, reservations, placed } = placement;
+    if (!obstacle && address !== undefined) {
+      const range = rangeOf(bar, address);
+      if (!reservations.has(address))
+        for (const other of this.#placements)
+          if (other !== placement && (other.bar.kind === "io") === (bar.kind === "io"))
+            other.reservations.yield(range, (base) => isNeeded(other, base));
+      reservations.reserve(address);
+      // What looks like sizing may be the top of a window after all: then the guest turns decoding on there.
+      if ((placed || reservations.has(address)) && (turnedOn || !isProbe(bar, address)))
+        placement.home = address;
+    }
+    reservations.release((base) => base === placement.home || isNeeded(placement, base));
   }
 
   /** BARs, by region index, that have the addresses in their registers: where two want the same, the first to come has it. */
   get held(): readonly number[] {
-    return this.#placements.filter(({ reserved }) => reserved).map(({ bar }) => bar.region);
+    return this.#placements.filter(({ obstacle }) => !obstacle).map(({ bar }) => bar.region);
   }
 
   /**
@@ -140,68 +210,6 @@ export class BarPlacement {
     } finally {
       this.#paused = false;
       this.#first = new Set(held);
-    }
-  }
-
-  #reserve(placement: Placement, base: number): void {
-    if (placement.reserved) return;
-    const { bar } = placement;
-    const { io, mmio32, mmio64 } = this.#platform.addresses;
-    try {
-      for (const allocator of bar.kind === "io" ? [io] : [mmio32, mmio64])
-        if (allocator?.reserve(base, bar.size)) {
-          placement.reserved = { allocator, base };
-          return;
-        }
-    } catch (cause) {
-      // As one that is taken: a BAR that decodes says so where it is placed.
-      this.#report("bar-unplaced", `${barName(bar.region)} gets no address`, cause);
-    }
-  }
-
-  #unreserve(placement: Placement): void {
-    const { reserved, bar } = placement;
-    placement.reserved = undefined;
-    try {
-      reserved?.allocator.free(reserved.base, bar.size);
-    } catch (cause) {
-      this.#report("teardown", `${barName(bar.region)}: its address cannot be given back`, cause);
-    }
-  }
-
-  #place(placement: Placement, address: number | undefined): boolean {
-    const { bar, reserved } = placement;
-    if (!reserved || address === undefined) {
-      const where = address === undefined ? "an address above 2^53" : `0x${address.toString(16)}`;
-      this.#report(
-        "bar-unplaced",
-        `${barName(bar.region)} cannot be at ${where}: taken, or outside of every window`,
-      );
-      return false;
-    }
-    const range: TrappedRange = {
-      kind: bar.kind === "io" ? "io" : "mmio",
-      base: address,
-      size: bar.size,
-      region: bar.region,
-    };
-    try {
-      this.#platform.bus.insert(range);
-    } catch (cause) {
-      this.#report("bar-unplaced", `${barName(bar.region)} cannot be at 0x${address.toString(16)}`, cause);
-      return false;
-    }
-    placement.placed = range;
-    return true;
-  }
-
-  #remove(placement: Placement): void {
-    const range = placement.placed!;
-    placement.placed = undefined;
-    try {
-      this.#platform.bus.remove(range);
-    } catch (cause) {
-      this.#report("teardown", `${barName(range.region)}: its trapped range cannot be taken back`, cause);
     }
   }
 
@@ -223,17 +231,17 @@ export class BarPlacement {
     return this.#placements.map(({ bar, placed, mapping }) => ({ bar, base: placed?.base, mapping }));
   }
 
-  /** Gives everything back: mappings, trapped ranges, addresses. */
+  /** Gives everything back: mappings, trapped ranges, addresses. What cannot be given back is reported. */
   release(): void {
     for (const placement of this.#placements) {
-      if (placement.mapped) placement.mapping.withdraw();
-      placement.mapped = false;
-      if (placement.placed) this.#remove(placement);
-      this.#unreserve(placement);
+      this.#leave(placement, false, false, undefined);
+      placement.home = undefined;
+      placement.reservations.release((base) => isNeeded(placement, base));
     }
-    this.#table = [];
+    this.#rebuild();
   }
 
+  /** Releases, then unmaps what no slot shows any more. Called again, it tries again. */
   [Symbol.dispose](): void {
     this.release();
     for (const { mapping } of this.#placements) mapping[Symbol.dispose]();

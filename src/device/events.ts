@@ -10,6 +10,8 @@ export type DeviceEventKind =
   | "malformed"
   /** A BAR cannot be where the guest put it: it decodes nothing until the guest moves it. */
   | "bar-unplaced"
+  /** The platform failed to reserve a BAR's address: it may be handed to another device. */
+  | "address-unreserved"
   /** An area of a BAR is not mapped: the guest's accesses to it trap. */
   | "area-trapped"
   /** Peers cannot reach this device's BAR. */
@@ -18,7 +20,7 @@ export type DeviceEventKind =
   | "interrupt-failed"
   /** The MSI-X table cannot be used or moved as asked. */
   | "msix"
-  /** Something could not be taken back at detach. */
+  /** Something could not be taken back, at detach or when a BAR left its place; there it is tried again. */
   | "teardown";
 
 export interface DeviceEvent {

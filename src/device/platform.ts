@@ -17,7 +17,10 @@ export interface SlotRequest {
 export interface MemorySlots {
   /** Shows memory to the guest and returns the slot's number. @throws if the range overlaps another slot or no slot is left */
   add(request: SlotRequest): number;
-  /** Takes a slot away; afterwards the guest cannot touch its memory and its number may be used again. */
+  /**
+   * Takes a slot away; afterwards the guest cannot touch its memory and its number may be used again.
+   * @throws where it cannot; then the slot is as it was, and the model asks again later
+   */
   remove(slot: number): void;
 }
 
@@ -91,11 +94,14 @@ export interface DmaMapping {
 export interface Dma {
   /** @throws where the IOMMU refuses */
   map(mapping: DmaMapping): void;
-  /** Takes back exactly one mapping made before. */
+  /** Takes back exactly one mapping made before. @throws where it cannot; then it is as it was, and the model asks again */
   unmap(iova: number, size: number): void;
 }
 
-/** One window of guest addresses. */
+/**
+ * One window of guest addresses. What is reserved here is not handed out again; whether a BAR may decode where a guest puts
+ * it, in the window, is the bus's to say.
+ */
 export interface AddressAllocator {
   /** First address of the window. */
   readonly base: number;
@@ -105,7 +111,7 @@ export interface AddressAllocator {
   allocate(size: number, alignment: number): number | undefined;
   /** Takes exactly this range; false where it is not free or not in the window. */
   reserve(base: number, size: number): boolean;
-  /** Gives back exactly a range taken before. @throws RangeError otherwise */
+  /** Gives back exactly a range taken before. @throws RangeError otherwise; where it cannot, the range stays taken */
   free(base: number, size: number): void;
 }
 
@@ -130,8 +136,9 @@ export interface TrappedRange {
 }
 
 export interface GuestBus {
-  /** @throws where another device has part of the range */
+  /** @throws where anything else has part of the range: another device's BAR, or something of the VMM's own */
   insert(range: TrappedRange): void;
+  /** Takes back exactly one range. @throws where it cannot; then it is as it was, and the model asks again */
   remove(range: TrappedRange): void;
 }
 

@@ -1,11 +1,13 @@
 import { expect, test } from "bun:test";
 import fc from "fast-check";
 import type { PlatformActionKind } from "../../src/device/memory-platform.ts";
-import { attach, type Call } from "../support/attached.ts";
+import { attach, type Attached, type Call } from "../support/attached.ts";
 import { anyDevice, anySteps, checkInvariants, perform } from "./guest-model.ts";
 import { runs } from "./runs.ts";
 
-/** What a platform may refuse at any time. It takes back what it gave: a removal that fails would be a leak of its own. */
+/** What a platform may fail to take back of BARs, though it takes it when asked again. */
+const removals: readonly PlatformActionKind[] = ["slot-remove", "dma-unmap", "bus-remove", "address-free"];
+/** What a platform may refuse at any time. */
 const refusable: readonly PlatformActionKind[] = [
   "slot-add",
   "dma-map",
@@ -15,7 +17,20 @@ const refusable: readonly PlatformActionKind[] = [
   "irqfd-on",
   "eventfd-create",
   "intx-connect",
+  ...removals,
 ];
+
+/** Every BAR's address is reserved, once, and nothing else is: what was left at other places is gone. */
+function checkReservations({ device, platform }: Attached): void {
+  const { mmio32, mmio64, io } = platform.state().addresses;
+  const range = ({ base, size }: { base: number; size: number }): string => `${base} ${size}`;
+  expect([...mmio32, ...mmio64, ...io].map(range).sort()).toEqual(
+    device
+      .describe()
+      .bars.map(({ address, size }) => range({ base: address!, size }))
+      .sort(),
+  );
+}
 
 test("whatever the platform and the device refuse, no guest access throws, nothing leaks, and a reset mends it", () => {
   fc.assert(
@@ -29,10 +44,35 @@ test("whatever the platform and the device refuse, no guest access throws, nothi
       it.backend.fails = () => false;
       it.device.reset();
       checkInvariants(it);
+      it.device.configWrite(0x04, 2, 3);
+      checkInvariants(it);
+      checkReservations(it);
+      expect(it.backend.unmappedInUse).toEqual([]);
       for (const step of after) perform(it, step);
       checkInvariants(it);
       expect(it.device.describe().interrupts.mode === "none" && device.pin === 1).toBe(false);
     }),
     runs("faults"),
+  );
+}, 600_000);
+
+test("whatever a platform does not take back at detach has its host memory still, and an event", () => {
+  fc.assert(
+    fc.property(anyDevice, anySteps, fc.infiniteStream(fc.nat(2)), (device, steps, dice) => {
+      const it = attach(device);
+      it.device.configWrite(0x04, 2, 3);
+      it.platform.failOn(({ kind }) => removals.includes(kind) && dice.next().value === 0);
+      for (const step of steps) perform(it, step);
+      const before = it.eventsOf("teardown").length;
+      it.device[Symbol.dispose]();
+      expect(it.backend.unmappedInUse).toEqual([]);
+      const { slots, dma } = it.platform.state();
+      const shown = new Set([...slots, ...dma].map(({ hva }) => hva));
+      expect(it.eventsOf("teardown").length - before).toBeGreaterThanOrEqual(shown.size);
+      const left = [...it.platform.leaks()];
+      if (left.length > 0) expect(it.eventsOf("teardown").length).toBeGreaterThan(0);
+      it.platform[Symbol.dispose]();
+    }),
+    runs("detachFaults"),
   );
 }, 600_000);
