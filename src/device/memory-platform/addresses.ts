@@ -37,6 +37,7 @@ export class RecordedAllocator implements AddressAllocator {
   }
 
   free(base: number, size: number): void {
+    this.#journal.check();
     // Asked for first: a free that is refused anyway must not use up a fault meant for one that is not.
     if (!this.#ranges.taken().some((range) => range.base === base && range.size === size)) {
       this.#ranges.free(base, size);

@@ -31,6 +31,7 @@ export class Bus implements GuestBus {
   }
 
   remove({ kind, base, size, region }: TrappedRange): void {
+    this.#journal.check();
     const at = this.#ranges.findIndex(
       (one) => one.kind === kind && one.base === base && one.size === size && one.region === region,
     );

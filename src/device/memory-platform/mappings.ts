@@ -34,6 +34,7 @@ export class Mappings implements Dma {
   }
 
   unmap(iova: number, size: number): void {
+    this.#journal.check();
     const mapping = this.#mappings.get(iova);
     if (mapping?.size !== size)
       throw refuse(

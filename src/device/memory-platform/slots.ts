@@ -51,6 +51,7 @@ export class Slots implements MemorySlots {
   }
 
   remove(slot: number): void {
+    this.#journal.check();
     if (!this.#slots.has(slot)) throw refuse("ENOENT", `there is no memory slot ${slot} to remove`);
     this.#journal.perform({ kind: "slot-remove", slot }, () => this.#slots.delete(slot));
   }
