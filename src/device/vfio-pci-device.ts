@@ -114,7 +114,7 @@ export class VfioPciDevice implements Disposable {
     const resets =
       (hook === Hook.pcieReset && byteOf(offset, width, bits, 1) & 0x80) ||
       (hook === Hook.afReset && byteOf(offset, width, bits, 0) & 0x01);
-    if (resets) return this.#decode.reset(() => void config.forward(offset, width, bits));
+    if (resets) return this.#decode.guestReset(offset, width, bits);
     config.store(offset, width, bits);
     config.forward(offset, width, bits);
     if (hook === Hook.msix) interrupts.msixControlWritten();
@@ -176,8 +176,10 @@ export class VfioPciDevice implements Disposable {
   }
 
   /**
-   * Resets the function, as at a reset of the virtual machine: the guest finds it as after attach.
-   * @throws VfioError where the device cannot be reset; its interrupts and mappings are withdrawn all the same
+   * Resets the function, as at a reset of the virtual machine: the guest finds it as after attach, interrupts off but for
+   * INTx, COMMAND 0, BARs at the first addresses that they had. (After a reset that the guest itself asks for they read 0.)
+   * @throws VfioError where the device cannot be reset. What the model and the host hold of it is as after attach all the
+   * same, so nothing decodes and no DMA is allowed; the power state is the one that the device says it is in.
    */
   reset(): void {
     this.#open();
