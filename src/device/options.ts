@@ -14,6 +14,9 @@ export interface AttachOptions extends PatchOptions {
   readonly excludeFromMapping?: readonly number[] | undefined;
   /** Whether other devices reach the BARs by DMA (default true); a failure is an event, never fatal. */
   readonly peerToPeer?: boolean | undefined;
-  /** Hears why the model did less than was asked; see `DeviceEvent`. Must not throw. */
+  /**
+   * Hears why the model did less than was asked; see `DeviceEvent`. It is called in the middle of what goes wrong, so it
+   * must not call the device. What it throws reaches no caller of the device: it becomes an uncaught error.
+   */
   readonly onEvent?: ((event: DeviceEvent) => void) | undefined;
 }

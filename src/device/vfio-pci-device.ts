@@ -5,7 +5,7 @@ import { Hook } from "./config-hooks.ts";
 import { allOnes } from "./config-space.ts";
 import { describe, type DeviceDescription } from "./describe.ts";
 import { VfioError } from "../ffi/errors.ts";
-import type { DeviceEventKind } from "./events.ts";
+import { eventReporter } from "./events.ts";
 import type { AttachOptions } from "./options.ts";
 import type { Platform } from "./platform.ts";
 import {
@@ -64,11 +64,9 @@ export class VfioPciDevice implements Disposable {
   private constructor(backend: DeviceBackend, platform: Platform, options: AttachOptions) {
     this.#backend = backend;
     this.#options = options;
-    const report = (kind: DeviceEventKind, message: string, cause?: unknown): void =>
-      options.onEvent?.({ kind, device: backend.name, message, cause });
     using failed = new DisposableStack();
     failed.use(backend);
-    this.#parts = assemble(backend, platform, options, report);
+    this.#parts = assemble(backend, platform, options, eventReporter(backend.name, options.onEvent));
     failed.move();
     this.#decode = new DecodeControl(this.#parts);
   }

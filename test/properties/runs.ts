@@ -7,6 +7,7 @@ const ci = {
   attachAnything: 10_000,
   scarcePlatforms: 3_000,
   faults: 5_000,
+  callbacks: 3_000,
   guestSequences: 20_000,
   images: 8_000,
   traces: 5_000,
