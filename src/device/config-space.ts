@@ -31,12 +31,21 @@ export class ConfigSpace {
 
   /** Whether an access is one that a PCI host makes: 1, 2 or 4 bytes inside of one dword of the space. */
   accepts(offset: number, width: number): boolean {
+    return this.#fits(offset, width, this.tables.size);
+  }
+
+  /** Whether a PCI host makes such an access, to extended space that the device does not have. */
+  isBeyond(offset: number, width: number): boolean {
+    return offset >= this.tables.size && this.#fits(offset, width, 4096);
+  }
+
+  #fits(offset: number, width: number, size: number): boolean {
     return (
       (width === 1 || width === 2 || width === 4) &&
       Number.isInteger(offset) &&
       offset >= 0 &&
       (offset & 3) + width <= 4 &&
-      offset + width <= this.tables.size
+      offset + width <= size
     );
   }
 

@@ -4,7 +4,7 @@ import { EventCounts } from "./event-counts.ts";
 export type DeviceEventKind =
   /** The device could not be reset at attach or on request. */
   | "reset-failed"
-  /** A guest access that no PCI host would make: crossing a dword, outside of the space, of an odd width. */
+  /** A guest access that no PCI host would make: crossing a dword, outside of 4096 bytes, of an odd width. */
   | "bad-access"
   /** The device did not answer: the guest read all ones, or its write was dropped. */
   | "access-failed"

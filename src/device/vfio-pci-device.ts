@@ -84,37 +84,40 @@ export class VfioPciDevice implements Disposable {
   /**
    * A guest's config read.
    * @param offset in bytes @param width 1, 2 or 4 bytes, inside of one dword
-   * @returns all ones for any other access, and where the device does not answer
+   * @returns unsigned. All ones, of 32 bits at most, for any other access, beyond the end of config space, and where the
+   * device does not answer
    */
   configRead(offset: number, width: number): number {
     const { config, report } = this.#open();
     if (config.accepts(offset, width)) return config.read(offset, width);
-    report("bad-access", `config read of ${width} at ${offset}: all ones`);
+    // A guest looks for extended config space by reading there: nothing is wrong.
+    if (!config.isBeyond(offset, width))
+      report("bad-access", `config read of ${width} at ${offset}: all ones`);
     return allOnes(width);
   }
 
   /**
    * A guest's config write; see `configRead`. Dropped where it cannot be.
    * @param value an integer from 0 to 0xffffffff, of which `width` bytes count
-   * @throws TypeError, RangeError for a value that is none: no guest can cause that
+   * @throws TypeError, RangeError for a value that is none, where the access is one: no guest can cause that
    */
   configWrite(offset: number, width: number, value: number): void {
     const { config, hooks, interrupts, report } = this.#open();
-    if (typeof value !== "number" || value >>> 0 !== value) throw badValue(value);
-    const bits = value;
     if (!config.accepts(offset, width)) {
-      report("bad-access", `config write of ${width} at ${offset}: dropped`);
+      if (!config.isBeyond(offset, width))
+        report("bad-access", `config write of ${width} at ${offset}: dropped`);
       return;
     }
+    if (typeof value !== "number" || value >>> 0 !== value) throw badValue(value);
     const hook = hooks.table[offset >>> 2]!;
-    if (hook === Hook.command) return this.#decode.writeCommand(offset, width, bits);
-    if (hook === Hook.power) return this.#decode.writePower(offset, width, bits);
+    if (hook === Hook.command) return this.#decode.writeCommand(offset, width, value);
+    if (hook === Hook.power) return this.#decode.writePower(offset, width, value);
     const resets =
-      (hook === Hook.pcieReset && byteOf(offset, width, bits, 1) & 0x80) ||
-      (hook === Hook.afReset && byteOf(offset, width, bits, 0) & 0x01);
-    if (resets) return this.#decode.guestReset(offset, width, bits);
-    config.store(offset, width, bits);
-    config.forward(offset, width, bits);
+      (hook === Hook.pcieReset && byteOf(offset, width, value, 1) & 0x80) ||
+      (hook === Hook.afReset && byteOf(offset, width, value, 0) & 0x01);
+    if (resets) return this.#decode.guestReset(offset, width, value);
+    config.store(offset, width, value);
+    config.forward(offset, width, value);
     if (hook === Hook.msix) interrupts.msixControlWritten();
     if (hook === Hook.msi) interrupts.msiWritten();
     // A BAR may have moved; and where INTx came or went, that may decide what can be mapped.

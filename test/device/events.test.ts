@@ -48,3 +48,34 @@ describe("a listener that throws", () => {
     for (const task of later) expect(task).toThrow(broken);
   });
 });
+
+describe("config space of 256 bytes", () => {
+  test("a guest that looks for more finds nothing, which is no event", () => {
+    using it = attach({ ...device, configSize: 256 });
+    for (const offset of [0x100, 0x104, 0xffc]) {
+      expect(it.device.configRead(offset, 4)).toBe(0xffffffff);
+      it.device.configWrite(offset, 4, 0);
+    }
+    expect(it.device.configRead(0x103, 1)).toBe(0xff);
+    expect(it.events).toEqual([]);
+  });
+
+  test("an access that no PCI host makes is one there too", () => {
+    using it = attach({ ...device, configSize: 256 });
+    for (const [offset, width] of [
+      [0x102, 4],
+      [0x100, 3],
+      [0xfe, 4],
+      [0x1000, 4],
+      [0x100, 8],
+    ] as const)
+      it.device.configRead(offset, width);
+    expect(it.eventsOf("bad-access")).toHaveLength(5);
+  });
+});
+
+test("a write of 8 bytes is the guest's, so it is dropped whatever number stands for it", () => {
+  using it = attach(device);
+  for (const value of [2 ** 40, 2n ** 63n]) it.device.configWrite(0x10, 8, value as number);
+  expect(it.eventsOf("bad-access")).toHaveLength(2);
+});
