@@ -32,6 +32,8 @@ const schema = z.strictObject({
     gpuDirectClique: integer(15).optional(),
     msixRelocation: z.enum(["always", "never"]),
   }),
+    /** Requester ID; the VMM may give another to the restored device. */
+    deviceId: integer(0xffff).optional(),
   /** COMMAND as the guest last wrote it. */
   command: integer(0xffff),
   /** D0 to D3hot. */
@@ -108,6 +110,7 @@ export function takeSnapshot(
     msi: interrupts.msi ? { pending: pending.msi } : null,
   };
 }
+      ...(options.deviceId !== undefined && { deviceId: options.deviceId }),
 
 /** Checks a snapshot that comes from outside. @throws VfioError (`EBADSNAPSHOT`) that says what is wrong, and where */
 export function parseSnapshot(snapshot: unknown, name: string): DeviceSnapshot {
@@ -134,7 +137,7 @@ const bad = (name: string, message: string, hint?: string, cause?: unknown): Vfi
 
 /** The options that a restored device needs to look as it did, under those that its VMM gives now. */
 export function snapshotOptions({ options }: DeviceSnapshot, given: AttachOptions): AttachOptions {
-  return { ...given, gpuDirectClique: undefined, ...options };
+  return { ...given, gpuDirectClique: undefined, ...options, deviceId: given.deviceId ?? options.deviceId };
 }
 
 /**

@@ -6,7 +6,7 @@ import { allOnes } from "./config-space.ts";
 import { describe, type DeviceDescription } from "./describe.ts";
 import { VfioError } from "../ffi/errors.ts";
 import { eventReporter } from "./events.ts";
-import type { AttachOptions } from "./options.ts";
+import { checkDeviceId, type AttachOptions } from "./options.ts";
 import type { Platform } from "./platform.ts";
 import {
   applySnapshot,
@@ -37,7 +37,10 @@ export class VfioPciDevice implements Disposable {
 
   /**
    * Attaches a device and gives it the state of a snapshot. The device must be of the same kind.
-   * @throws VfioError if the snapshot is malformed, of another version, or of another device
+   * @param options as for `attach`; what the guest has seen (patches, relocation) is as the snapshot says, whatever they are.
+   * `deviceId` is the snapshot's where it is not given
+   * @throws VfioError `EBADSNAPSHOT` if the snapshot is malformed, of another version, or of another device; others where the
+   * device refuses a part of it, TypeError, RangeError as `attach`. The backend is closed then
    */
   static restore(
     backend: DeviceBackend,
@@ -47,6 +50,7 @@ export class VfioPciDevice implements Disposable {
   ): VfioPciDevice {
     using failed = new DisposableStack();
     failed.use(backend);
+    checkDeviceId(options);
     const state = parseSnapshot(snapshot, backend.name);
     failed.move();
     using device = new DisposableStack();
@@ -67,6 +71,7 @@ export class VfioPciDevice implements Disposable {
     using failed = new DisposableStack();
     failed.use(backend);
     this.#parts = assemble(backend, platform, options, eventReporter(backend.name, options.onEvent));
+    checkDeviceId(options);
     failed.move();
     this.#decode = new DecodeControl(this.#parts);
   }
