@@ -1,3 +1,4 @@
+import { VfioError } from "../ffi/errors.ts";
 import type { DeviceBackend } from "./backend.ts";
 import { RegionIndex } from "./backend.ts";
 import { Source, type ConfigTables } from "./config-tables.ts";
@@ -16,6 +17,8 @@ export class ConfigSpace {
   readonly view: DataView;
   readonly #backend: DeviceBackend;
   readonly #report: ReportEvent;
+  /** Whether failures throw. */
+  #strict = false;
   /** Scratch buffers by width: a read allocates nothing. */
   readonly #scratch = [0, 1, 2, 3, 4].map((width) => new Uint8Array(new ArrayBuffer(width)));
   /** Fills computed bytes of the shadow before they are read. */
@@ -79,7 +82,7 @@ export class ConfigSpace {
     try {
       this.#backend.read(RegionIndex.config, offset, bytes);
     } catch (cause) {
-      this.#report("access-failed", `config read of ${width} at 0x${offset.toString(16)}: all ones`, cause);
+      this.#failed(`config read of ${width} at 0x${offset.toString(16)}`, "all ones", cause);
       return false;
     }
     for (let i = 0; i < width; i++) {
@@ -135,7 +138,7 @@ export class ConfigSpace {
     try {
       this.#backend.write(RegionIndex.config, offset, bytes);
     } catch (cause) {
-      this.#report("access-failed", `config write of ${width} at 0x${offset.toString(16)} is dropped`, cause);
+      this.#failed(`config write of ${width} at 0x${offset.toString(16)}`, "dropped", cause);
       return false;
     }
     // What the device made of it is known only after a read: of the whole dword, whose fields may depend on each other.
@@ -147,6 +150,27 @@ export class ConfigSpace {
       } else if (source[at] === Source.shadow && emulated[at] !== 0xff) source[at] = Source.stale;
     }
     return true;
+  }
+
+  /**
+   * Runs `act` for the VMM: what the device refuses meanwhile throws, and is not answered as a guest's access would be.
+   * @throws VfioError, and what `act` throws
+   */
+  strictly<T>(act: () => T): T {
+    const outer = this.#strict;
+    this.#strict = true;
+    try {
+      return act();
+    } finally {
+      this.#strict = outer;
+    }
+  }
+
+  #failed(access: string, outcome: string, cause: unknown): void {
+    if (!this.#strict) return this.#report("access-failed", `${access}: ${outcome}`, cause);
+    const device = this.#backend.name;
+    const code = cause instanceof VfioError ? cause.code : "EIO";
+    throw new VfioError(`${device}: ${access} fails`, { code, device, cause });
   }
 
   /** After a reset or a change of power state nothing that the device holds is known any more. */

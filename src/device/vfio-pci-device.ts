@@ -29,7 +29,7 @@ export class VfioPciDevice implements Disposable {
    * Attaches a device to a platform: resets it, stops it, reads it, finds guest addresses for its BARs and turns INTx on.
    * The guest finds it as after power-on: decoding off, interrupts masked. Takes ownership of the backend: `dispose`
    * closes it, and so does a failure here.
-   * @throws VfioError where the device does not answer or does not fit; RangeError for options that do not fit it
+   * @throws VfioError where the device does not answer or does not fit; TypeError, RangeError for options that do not fit it
    */
   static attach(backend: DeviceBackend, platform: Platform, options: AttachOptions = {}): VfioPciDevice {
     return new VfioPciDevice(backend, platform, options);
@@ -60,7 +60,8 @@ export class VfioPciDevice implements Disposable {
         () => new VfioPciDevice(backend, platform, snapshotOptions(state, options)),
       ),
     );
-    applySnapshot(restored, backend, restored.#parts, state);
+    const parts = restored.#parts;
+    parts.config.strictly(() => applySnapshot(restored, backend, parts, state));
     device.move();
     return restored;
   }
@@ -70,8 +71,8 @@ export class VfioPciDevice implements Disposable {
     this.#options = options;
     using failed = new DisposableStack();
     failed.use(backend);
-    this.#parts = assemble(backend, platform, options, eventReporter(backend.name, options.onEvent));
     checkDeviceId(options);
+    this.#parts = assemble(backend, platform, options, eventReporter(backend.name, options.onEvent));
     failed.move();
     this.#decode = new DecodeControl(this.#parts);
   }
@@ -209,7 +210,10 @@ export class VfioPciDevice implements Disposable {
     return describe(this.#backend, this.#open(), this.#decode.command);
   }
 
-  /** Everything that the guest could tell apart, as plain data for JSON. */
+  /**
+   * Everything that the guest could tell apart, as plain data for JSON.
+   * @throws VfioError where the device does not answer: what it would have said is part of it
+   */
   snapshot(): DeviceSnapshot {
     return takeSnapshot(this.#backend, this.#open(), this.#options, this.#decode.command, this.#decode.power);
   }
