@@ -8,6 +8,7 @@ import { VfioError } from "../ffi/errors.ts";
 import { eventReporter } from "./events.ts";
 import { checkDeviceId, type AttachOptions } from "./options.ts";
 import type { Platform } from "./platform.ts";
+import { contains } from "./range.ts";
 import {
   applySnapshot,
   attachForRestore,
@@ -194,13 +195,15 @@ export class VfioPciDevice implements Disposable {
   }
 
   /**
-   * Host memory behind a guest address of a BAR; undefined unless the whole range lies in one mapped area: a range across a
-   * hole is not memory. For mappings that a virtual IOMMU asks for.
+   * Host memory behind a guest address of a BAR; undefined unless the whole range, at least a byte, lies in one mapped area: a
+   * range across a hole is not memory. For mappings that a virtual IOMMU asks for.
    */
   hostAddress(gpa: number, size: number): { readonly hva: number; readonly writable: boolean } | undefined {
-    for (const { bar, mapping } of this.#open().placement.bars)
+    const { placement } = this.#open();
+    if (!(size >= 1)) return undefined;
+    for (const { bar, mapping } of placement.bars)
       for (const area of mapping.mapped)
-        if (gpa >= area.gpa && gpa + size <= area.gpa + area.size)
+        if (contains({ base: area.gpa, size: area.size }, gpa, size))
           return { hva: area.hva + (gpa - area.gpa), writable: this.#backend.regions[bar.region]!.writable };
     return undefined;
   }

@@ -45,6 +45,9 @@ describe("mappings that a virtual IOMMU asks for", () => {
     );
     dma.map({ iova: 0x200000, gpa: base + 0x3000, size: 0x1000, ...both });
     expect(dma.mappings).toHaveLength(1);
+    for (const size of [0, -1, NaN, 0x1001])
+      expect(it.device.hostAddress(base + 0x3000, size)).toBeUndefined();
+    expect(it.device.hostAddress(base + 0x3fff, 1)).toBeDefined();
     expect(dma.forget(it.device)).toBe(0x1000);
     expect(dma.mappings).toEqual([]);
   });
