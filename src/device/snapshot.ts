@@ -12,14 +12,15 @@ import type { AttachOptions } from "./options.ts";
 
 const integer = (limit: number) => z.int().min(0).max(limit);
 const vectors = z.array(integer(2047)).max(2048);
-const ids = z.array(integer(0xffff)).max(64);
+const ids = z.array(integer(0xffff)).max(0x10000);
+const longestName = 256;
 
 const schema = z.strictObject({
   /** Of this format. */
   version: z.literal(1),
   /** The kind of device that the state fits: the first 64 bytes that never change, and the size of config space. */
   device: z.strictObject({
-    name: z.string().max(256),
+    name: z.string().max(longestName),
     vendorId: integer(0xffff),
     deviceId: integer(0xffff),
     subsystemVendorId: integer(0xffff),
@@ -98,7 +99,7 @@ export function takeSnapshot(
   return {
     version: 1,
     device: {
-      name: backend.name,
+      name: backend.name.slice(0, longestName),
       vendorId: word(0x00),
       deviceId: word(0x02),
       subsystemVendorId: word(0x2c),
@@ -106,8 +107,8 @@ export function takeSnapshot(
       configSize: mask.length === 256 ? 256 : 4096,
     },
     options: {
-      hide: [...(options.hide ?? [])],
-      expose: [...(options.expose ?? [])],
+      hide: [...new Set(options.hide)],
+      expose: [...new Set(options.expose)],
       multiFunction: options.multiFunction ?? false,
       ...(options.gpuDirectClique !== undefined && { gpuDirectClique: options.gpuDirectClique }),
       ...(options.deviceId !== undefined && { deviceId: options.deviceId }),

@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { VfioError } from "../../src/ffi/errors.ts";
 import { attach, memory, type Call, type WatchedBackend } from "../support/attached.ts";
 import { tryAttach } from "../properties/try-attach.ts";
-import { at, type SyntheticDevice } from "../support/synthetic-image.ts";
+import { at, syntheticImage, type SyntheticDevice } from "../support/synthetic-image.ts";
 
 const device: SyntheticDevice = {
   bars: { 0: { size: 0x4000 } },
@@ -71,5 +71,16 @@ describe("a restore", () => {
     const how = { snapshot, prepare: (backend: WatchedBackend) => void (backend.fails = refuses) };
     const documented = (error: unknown) => expect(error).toMatchObject({ name: "VfioError", code: "EIO" });
     expect(tryAttach(device, how, documented)).toBeUndefined();
+  });
+
+  test("takes any snapshot that was taken, whatever the name and however many capabilities are hidden", () => {
+    const { bdf: _, ...rest } = syntheticImage(device);
+    const image = { ...rest, bdf: "0000:01:00.0 in a socket's path".padEnd(300, "/") };
+    const hide = Array.from({ length: 600 }, (_, i) => i % 300);
+    using it = attach(image, { attach: { hide } });
+    const snapshot: unknown = JSON.parse(JSON.stringify(it.device.snapshot()));
+    using back = attach(image, { snapshot });
+    expect(back.device.snapshot()).toEqual(it.device.snapshot());
+    expect(back.device.snapshot().options.hide).toHaveLength(300);
   });
 });
