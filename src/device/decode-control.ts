@@ -83,16 +83,20 @@ export class DecodeControl {
   /**
    * Resets the function by `act`, as at a reset of the virtual machine: afterwards the guest finds it as after attach, its
    * BARs at their first addresses. So it does where `act` fails: what runs in the guest next knows nothing of the device.
-   * @throws what `act` throws
+   * @throws what `act` throws; VfioError where the device cannot be kept from DMA
    */
   reset(act: () => void): void {
+    const { config, firstAddresses } = this.#parts;
+    let stopped = false;
     this.#withdrawn(() => {
       try {
         act();
       } finally {
-        this.#forget((bar) => this.#parts.firstAddresses.get(bar.region) ?? 0);
+        stopped = this.#forget((bar) => firstAddresses.get(bar.region) ?? 0);
       }
     });
+    // What runs in the guest next has other things in the memory that the device may still write to.
+    if (!stopped) config.strictly(() => config.forward(commandOffset, 2, 0));
   }
 
   /** Nothing is mapped while the device may be reset by `act`. */
@@ -107,13 +111,16 @@ export class DecodeControl {
     }
   }
 
-  /** Interrupts, COMMAND and BARs as after a reset. The power state is what the device says. */
-  #forget(address: (bar: Bar) => number): void {
+  /**
+   * Interrupts, COMMAND and BARs as after a reset. The power state is what the device says.
+   * @returns whether the device heard of COMMAND
+   */
+  #forget(address: (bar: Bar) => number): boolean {
     const { config, interrupts, placement } = this.#parts;
     interrupts.reset();
     // The host gives COMMAND back as it was; after a reset the guest expects decoding and bus mastering off.
     this.#command = 0;
-    config.forward(commandOffset, 2, 0);
+    const stopped = config.forward(commandOffset, 2, 0);
     config.invalidate();
     // A reset that failed may have left the device asleep.
     this.#power = this.#readPower();
@@ -121,6 +128,7 @@ export class DecodeControl {
       if (bar.kind === "rom") config.view.setUint32(bar.register, 0, true);
       setBarAddress(bar, config.view, address(bar));
     }
+    return stopped;
   }
 
   /** The power state that the device says it is in; D3hot, where nothing is mapped, if it does not answer. */

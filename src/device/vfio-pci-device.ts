@@ -186,8 +186,8 @@ export class VfioPciDevice implements Disposable {
   /**
    * Resets the function, as at a reset of the virtual machine: the guest finds it as after attach, interrupts off but for
    * INTx, COMMAND 0, BARs at the first addresses that they had. (After a reset that the guest itself asks for they read 0.)
-   * @throws VfioError where the device cannot be reset. What the model and the host hold of it is as after attach all the
-   * same, so nothing decodes and no DMA is allowed; the power state is the one that the device says it is in.
+   * @throws VfioError where the device cannot be reset, or its COMMAND not be written, so that it may still do DMA. What the
+   * model holds of it is as after attach all the same; the power state is the one that the device says it is in.
    */
   reset(): void {
     this.#open();

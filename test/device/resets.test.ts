@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { attach, io, memory, type Attached, type Call } from "../support/attached.ts";
+import { attach, io, master, memory, type Attached, type Call } from "../support/attached.ts";
 import { at, type SyntheticDevice } from "../support/synthetic-image.ts";
 
 const device: SyntheticDevice = {
@@ -88,6 +88,21 @@ describe("the VMM's reset", () => {
     it.device.configWrite(0x04, 2, memory);
     expect(it.device.snapshot().power).toBe(0);
     expect(it.platform.state().slots.length).toBeGreaterThan(0);
+  });
+
+  test("throws where the device cannot be kept from DMA; a second try is made", () => {
+    using it = attach(device);
+    it.device.configWrite(0x04, 2, memory | master);
+    let writes = 0;
+    const isCommand = (call: Call): boolean => call.kind === "write" && call.offset === 0x04;
+    it.backend.fails = (call) => isCommand(call) && writes++ < 1;
+    it.device.reset();
+    expect([writes, it.device.configRead(0x04, 2)]).toEqual([2, 0]);
+    it.backend.fails = isCommand;
+    expect(() => it.device.reset()).toThrow("config write of 2 at 0x4 fails");
+    expect(it.platform.state().trapped).toEqual([]);
+    it.backend.fails = (call) => isCommand(call) || call.kind === "reset";
+    expect(() => it.device.reset()).toThrow("reset fails as told");
   });
 
   test("maps nothing on a device that does not say whether it is awake", () => {
