@@ -91,14 +91,6 @@ export class BarAccess {
     return part;
   }
 
-  /** The guest's PBA, whole. @param decodes whether the device answers; its own pending bits are out of reach otherwise */
-  pendingBits(decodes: boolean): Uint8Array {
-    const data = new Uint8Array(new ArrayBuffer(this.#pba?.size ?? 0));
-    if (this.#pba && decodes) this.#readPending(0, data, 0, data.length);
-    else if (this.#pba) this.#interrupts.addPending(data, 0, data.length, 0);
-    return data;
-  }
-
   #readPending(index: number, data: Uint8Array, from: number, count: number): void {
     const { region, offset } = this.#interrupts.msix!.physical.pba;
     this.#readDevice(region, offset + index, data.subarray(from, from + count), 0);

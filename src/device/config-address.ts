@@ -21,25 +21,30 @@ function checkInteger(value: number, name: string, max: number): void {
     throw new RangeError(`${name} must be an integer from 0 to ${max}, not ${value}`);
 }
 
-function checkWidth(width: number): void {
+/**
+ * Whether a bus makes accesses of this width. A guest can cause any from 1 to 8: KVM splits what crosses a page, and hands
+ * over the pieces.
+ * @throws TypeError, RangeError for what is no width of an access at all
+ */
+function isNatural(width: number): boolean {
   checkInteger(width, "width", 8);
-  if (width !== 1 && width !== 2 && width !== 4 && width !== 8)
-    throw new RangeError(`width must be 1, 2, 4 or 8 bytes, not ${width}`);
+  if (width === 0) throw new RangeError("width must be an integer from 1 to 8, not 0");
+  return width === 1 || width === 2 || width === 4 || width === 8;
 }
 
 /**
  * Decodes an access to ECAM (PCI Express Base Specification 7.2.2): bus in bits 27:20 of the offset, device 19:15,
  * function 14:12, register 11:0.
  * @param offset of the access from the base of the segment's ECAM, in bytes
- * @param width of the access in bytes: 1, 2, 4 or 8
- * @returns undefined where the access is beyond bus 255 or reaches into the next function
- * @throws TypeError, RangeError
+ * @param width of the access in bytes, 1 to 8
+ * @returns undefined where the access is beyond bus 255, reaches into the next function, or has not 1, 2, 4 or 8 bytes: no
+ * device answers it, so a read gives all ones and a write is dropped
+ * @throws TypeError, RangeError for what no guest can cause: an offset or a width that is not an integer or out of range
  */
 export function decodeEcam(offset: number, width = 1): ConfigAddress | undefined {
   checkInteger(offset, "ECAM offset", Number.MAX_SAFE_INTEGER);
-  checkWidth(width);
   // Below 2^28 from here on: the bitwise operators see all of it.
-  if (offset >= ecamSize || (offset & 0xfff) + width > 0x1000) return undefined;
+  if (!isNatural(width) || offset >= ecamSize || (offset & 0xfff) + width > 0x1000) return undefined;
   return {
     bus: offset >> 20,
     device: (offset >> 15) & 0x1f,
@@ -84,10 +89,10 @@ export class ConfigAddressPort {
 
   /**
    * A guest's write to a port.
-   * @param width in bytes
-   * @param value of the access, unsigned
+   * @param width in bytes, 1 to 8
+   * @param value of the access, unsigned; of no interest where it is not to CONFIG_ADDRESS
    * @returns false where it is no access to CONFIG_ADDRESS; then nothing has changed
-   * @throws TypeError, RangeError
+   * @throws TypeError, RangeError for what no guest can cause
    */
   write(port: number, width: number, value: number): boolean {
     if (!this.#isAddress(port, width)) return false;
@@ -104,15 +109,19 @@ export class ConfigAddressPort {
   /**
    * The register that a data access means.
    * @param port of the access; its low two bits choose the byte in the dword that 0xCF8 selects
-   * @param width in bytes: 1, 2 or 4
-   * @returns undefined where the access is not to 0xCFC to 0xCFF, reaches past 0xCFF, or configuration is not enabled
-   * (bit 31): such an access is ordinary I/O
-   * @throws TypeError, RangeError
+   * @param width in bytes, 1 to 8
+   * @returns undefined where the access is not to 0xCFC to 0xCFF, reaches past 0xCFF, has not 1, 2 or 4 bytes, or
+   * configuration is not enabled (bit 31): such an access is ordinary I/O
+   * @throws TypeError, RangeError for what no guest can cause
    */
   target(port: number, width: number): ConfigAddress | undefined {
     checkInteger(port, "port", 0xffff);
-    checkWidth(width);
-    if (port < configDataPort || port + width > configDataPort + 4 || this.#value < 0x8000_0000)
+    if (
+      !isNatural(width) ||
+      port < configDataPort ||
+      port + width > configDataPort + 4 ||
+      this.#value < 0x8000_0000
+    )
       return undefined;
     const value = this.#value;
     return {
@@ -125,7 +134,6 @@ export class ConfigAddressPort {
 
   #isAddress(port: number, width: number): boolean {
     checkInteger(port, "port", 0xffff);
-    checkWidth(width);
-    return port === configAddressPort && width === 4;
+    return isNatural(width) && port === configAddressPort && width === 4;
   }
 }

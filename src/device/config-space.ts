@@ -1,3 +1,4 @@
+import { VfioError } from "../ffi/errors.ts";
 import type { DeviceBackend } from "./backend.ts";
 import { RegionIndex } from "./backend.ts";
 import { Source, type ConfigTables } from "./config-tables.ts";
@@ -16,6 +17,8 @@ export class ConfigSpace {
   readonly view: DataView;
   readonly #backend: DeviceBackend;
   readonly #report: ReportEvent;
+  /** Whether failures throw. */
+  #strict = false;
   /** Scratch buffers by width: a read allocates nothing. */
   readonly #scratch = [0, 1, 2, 3, 4].map((width) => new Uint8Array(new ArrayBuffer(width)));
   /** Fills computed bytes of the shadow before they are read. */
@@ -31,12 +34,21 @@ export class ConfigSpace {
 
   /** Whether an access is one that a PCI host makes: 1, 2 or 4 bytes inside of one dword of the space. */
   accepts(offset: number, width: number): boolean {
+    return this.#fits(offset, width, this.tables.size);
+  }
+
+  /** Whether a PCI host makes such an access, to extended space that the device does not have. */
+  isBeyond(offset: number, width: number): boolean {
+    return offset >= this.tables.size && this.#fits(offset, width, 4096);
+  }
+
+  #fits(offset: number, width: number, size: number): boolean {
     return (
       (width === 1 || width === 2 || width === 4) &&
       Number.isInteger(offset) &&
       offset >= 0 &&
       (offset & 3) + width <= 4 &&
-      offset + width <= this.tables.size
+      offset + width <= size
     );
   }
 
@@ -70,7 +82,7 @@ export class ConfigSpace {
     try {
       this.#backend.read(RegionIndex.config, offset, bytes);
     } catch (cause) {
-      this.#report("access-failed", `config read of ${width} at 0x${offset.toString(16)}: all ones`, cause);
+      this.#failed(`config read of ${width} at 0x${offset.toString(16)}`, "all ones", cause);
       return false;
     }
     for (let i = 0; i < width; i++) {
@@ -126,7 +138,7 @@ export class ConfigSpace {
     try {
       this.#backend.write(RegionIndex.config, offset, bytes);
     } catch (cause) {
-      this.#report("access-failed", `config write of ${width} at 0x${offset.toString(16)} is dropped`, cause);
+      this.#failed(`config write of ${width} at 0x${offset.toString(16)}`, "dropped", cause);
       return false;
     }
     // What the device made of it is known only after a read: of the whole dword, whose fields may depend on each other.
@@ -138,6 +150,27 @@ export class ConfigSpace {
       } else if (source[at] === Source.shadow && emulated[at] !== 0xff) source[at] = Source.stale;
     }
     return true;
+  }
+
+  /**
+   * Runs `act` for the VMM: what the device refuses meanwhile throws, and is not answered as a guest's access would be.
+   * @throws VfioError, and what `act` throws
+   */
+  strictly<T>(act: () => T): T {
+    const outer = this.#strict;
+    this.#strict = true;
+    try {
+      return act();
+    } finally {
+      this.#strict = outer;
+    }
+  }
+
+  #failed(access: string, outcome: string, cause: unknown): void {
+    if (!this.#strict) return this.#report("access-failed", `${access}: ${outcome}`, cause);
+    const device = this.#backend.name;
+    const code = cause instanceof VfioError ? cause.code : "EIO";
+    throw new VfioError(`${device}: ${access} fails`, { code, device, cause });
   }
 
   /** After a reset or a change of power state nothing that the device holds is known any more. */

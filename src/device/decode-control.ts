@@ -26,7 +26,7 @@ export class DecodeControl {
   get command(): number {
     return this.#command;
   }
-  /** D0 to D3hot, as the device said after the guest last asked for one. */
+  /** D0 to D3hot, as the device said after a reset, or after the guest last asked for one. */
   get power(): number {
     return this.#power;
   }
@@ -61,7 +61,7 @@ export class DecodeControl {
       // Leaving D3hot may reset the function (PCI Express Base Specification 7.5.2.2, No_Soft_Reset).
       config.invalidate();
       // A state that the device does not have, or cannot enter from where it is, is discarded: it says which one it is in.
-      if (arrived) this.#power = config.read(this.#parts.hooks.pmcsr!, 1) & 3;
+      if (arrived) this.#power = this.#readPower();
       // A soft reset on the way up may have undone what the guest wrote to COMMAND while the device slept.
       const awake = this.#power === 0 ? config.read(commandOffset, 2) : allOnes(2);
       // Reserved bits of COMMAND read 0: all ones is a device that does not answer.
@@ -70,27 +70,71 @@ export class DecodeControl {
     this.sync();
   }
 
-  /** Resets the function by `act`: afterwards the guest finds it as after attach, even if `act` throws. */
+  /**
+   * A guest's function-level reset, by a write to config space. Where it arrives the guest finds the device as after
+   * power-on, its BARs at 0; where it does not, nothing has changed.
+   */
+  guestReset(offset: number, width: number, value: number): void {
+    this.#withdrawn(() => {
+      if (this.#parts.config.forward(offset, width, value)) this.#forget(() => 0);
+    });
+  }
+
+  /**
+   * Resets the function by `act`, as at a reset of the virtual machine: afterwards the guest finds it as after attach, its
+   * BARs at their first addresses. So it does where `act` fails: what runs in the guest next knows nothing of the device.
+   * @throws what `act` throws; VfioError where the device cannot be kept from DMA
+   */
   reset(act: () => void): void {
-    const { config, interrupts, placement, firstAddresses } = this.#parts;
+    const { config, firstAddresses } = this.#parts;
+    let stopped = false;
+    this.#withdrawn(() => {
+      try {
+        act();
+      } finally {
+        stopped = this.#forget((bar) => firstAddresses.get(bar.region) ?? 0);
+      }
+    });
+    // What runs in the guest next has other things in the memory that the device may still write to.
+    if (!stopped) config.strictly(() => config.forward(commandOffset, 2, 0));
+  }
+
+  /** Nothing is mapped while the device may be reset by `act`. */
+  #withdrawn(act: () => void): void {
     this.#resetting = true;
     this.sync();
-    interrupts.reset();
     try {
       act();
     } finally {
       this.#resetting = false;
-      this.#power = 0;
-      // The host gives COMMAND back as it was; after a reset the guest expects decoding and bus mastering off.
-      this.#command = 0;
-      config.forward(commandOffset, 2, 0);
-      config.invalidate();
-      for (const { bar } of placement.bars) {
-        if (bar.kind === "rom") config.view.setUint32(bar.register, 0, true);
-        setBarAddress(bar, config.view, firstAddresses.get(bar.region) ?? 0);
-      }
       this.sync();
     }
+  }
+
+  /**
+   * Interrupts, COMMAND and BARs as after a reset. The power state is what the device says.
+   * @returns whether the device heard of COMMAND
+   */
+  #forget(address: (bar: Bar) => number): boolean {
+    const { config, interrupts, placement } = this.#parts;
+    interrupts.reset();
+    // The host gives COMMAND back as it was; after a reset the guest expects decoding and bus mastering off.
+    this.#command = 0;
+    const stopped = config.forward(commandOffset, 2, 0);
+    config.invalidate();
+    // A reset that failed may have left the device asleep.
+    this.#power = this.#readPower();
+    for (const { bar } of placement.bars) {
+      if (bar.kind === "rom") config.view.setUint32(bar.register, 0, true);
+      setBarAddress(bar, config.view, address(bar));
+    }
+    return stopped;
+  }
+
+  /** The power state that the device says it is in; D3hot, where nothing is mapped, if it does not answer. */
+  #readPower(): number {
+    const { config, hooks } = this.#parts;
+    return hooks.pmcsr === undefined ? 0 : config.read(hooks.pmcsr, 1) & 3;
   }
 
   /** Makes the address space follow registers, COMMAND, power and interrupts. */

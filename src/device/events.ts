@@ -1,8 +1,10 @@
+import { EventCounts } from "./event-counts.ts";
+
 /** Why the model did less than the guest or the VMM asked; what it did instead is in the message. */
 export type DeviceEventKind =
   /** The device could not be reset at attach or on request. */
   | "reset-failed"
-  /** A guest access that no PCI host would make: crossing a dword, outside of the space, of an odd width. */
+  /** A guest access that no PCI host would make: crossing a dword, outside of 4096 bytes, of an odd width. */
   | "bad-access"
   /** The device did not answer: the guest read all ones, or its write was dropped. */
   | "access-failed"
@@ -28,7 +30,34 @@ export interface DeviceEvent {
   /** The backend's name. */
   readonly device: string;
   readonly message: string;
+  /**
+   * Events of this kind so far, this one included. Of each kind the first 100 are told, then those whose count is a power
+   * of two: a guest can cause any number. A number that is left out is an event that was not told.
+   */
+  readonly count: number;
   readonly cause?: unknown;
 }
 
 export type ReportEvent = (kind: DeviceEventKind, message: string, cause?: unknown) => void;
+
+/**
+ * Tells a listener of one device's events, thinned as `DeviceEvent.count` says. What the listener throws is no business of
+ * the guest access that it was called from: it is thrown again as a microtask, where it is an uncaught error.
+ */
+export function eventReporter(
+  device: string,
+  listener: ((event: DeviceEvent) => void) | undefined,
+): ReportEvent {
+  const counts = new EventCounts();
+  return (kind, message, cause) => {
+    const count = counts.next(kind);
+    if (count === undefined) return;
+    try {
+      listener?.({ kind, device, message, count, cause });
+    } catch (error) {
+      queueMicrotask(() => {
+        throw error;
+      });
+    }
+  };
+}

@@ -1,7 +1,7 @@
 // Mappings that somebody else asks for: a virtual IOMMU on behalf of the guest, or memory that comes and goes at run time.
 import { VfioError } from "../ffi/errors.ts";
 import type { Dma, DmaMapping } from "./platform.ts";
-import { contains, formatRange, intersects } from "./range.ts";
+import { contains, formatRange, intersects, rangeEnd, toRange, type Range } from "./range.ts";
 
 /** Guest RAM as the VMM has it mapped. */
 export interface GuestMemory {
@@ -17,14 +17,22 @@ export interface MappedDevice {
   hostAddress(gpa: number, size: number): { readonly hva: number; readonly writable: boolean } | undefined;
 }
 
-/** What a guest asks its IOMMU for. */
+/** What a guest asks its IOMMU for. Addresses and sizes are integers from 0 to 2^53 - 1. */
 export interface ExternalMapping {
-  readonly iova: number;
-  readonly gpa: number;
-  /** In bytes. */
-  readonly size: number;
+  readonly iova: number | bigint;
+  readonly gpa: number | bigint;
+  /** In bytes, at least 1. */
+  readonly size: number | bigint;
   readonly readable: boolean;
   readonly writable: boolean;
+}
+
+export interface ExternalDmaOptions {
+  /**
+   * Most mappings at one time: a guest may ask for any number, and each takes memory of the host. 65535 without it, what the
+   * kernel allows a container (`dma_entry_limit` of vfio_iommu_type1).
+   */
+  readonly maxMappings?: number | undefined;
 }
 
 interface Held extends DmaMapping {
@@ -40,47 +48,76 @@ export class ExternalDma {
   readonly #dma: Dma;
   readonly #memory: GuestMemory;
   readonly #devices: Iterable<MappedDevice>;
-  /** By IOVA; a guest may hold many, but one request touches few. */
-  readonly #held = new Map<number, Held>();
+  readonly #maxMappings: number;
+  /** Ascending by IOVA; no two have an address in common. */
+  #held: Held[] = [];
 
-  /** @param devices whose BARs the guest may name; looked through at each request */
-  constructor(dma: Dma, memory: GuestMemory, devices: Iterable<MappedDevice> = []) {
+  /**
+   * @param devices whose BARs the guest may name; looked through at each request, so none of them may be closed
+   * @throws TypeError, RangeError for options that cannot be
+   */
+  constructor(
+    dma: Dma,
+    memory: GuestMemory,
+    devices: Iterable<MappedDevice> = [],
+    { maxMappings = 65535 }: ExternalDmaOptions = {},
+  ) {
+    if (typeof maxMappings !== "number")
+      throw new TypeError(`maxMappings must be a number, not ${typeof maxMappings}`);
+    if (!Number.isSafeInteger(maxMappings) || maxMappings < 1)
+      throw new RangeError(`maxMappings must be an integer of at least 1, not ${maxMappings}`);
     this.#dma = dma;
     this.#memory = memory;
     this.#devices = devices;
+    this.#maxMappings = maxMappings;
   }
 
+  /** Ascending by IOVA. */
   get mappings(): readonly DmaMapping[] {
-    return [...this.#held.values()].map(({ device: _, ...mapping }) => mapping);
+    return this.#held.map(({ device: _, ...mapping }) => mapping);
   }
 
-  /** @throws VfioError if the range is no single piece of memory, is not writable as asked, or overlaps a mapping */
+  /**
+   * Maps a range; where it throws, nothing has changed.
+   * @throws TypeError, RangeError for a range that cannot be: a guest's request may have one where it has 64 bits
+   * @throws VfioError `EEXIST` where it overlaps a mapping, `ENOSPC` where there are too many, `EFAULT` where it is no single
+   * piece of memory, `EACCES` where that is not writable as asked, `EINVAL` where no access is asked for; and what the IOMMU
+   * throws
+   */
   map({ iova, gpa, size, readable, writable }: ExternalMapping): void {
-    const asked = formatRange({ base: iova, size });
-    for (const held of this.#held.values())
-      if (intersects({ base: iova, size }, rangeOf(held)))
-        throw refuse("EEXIST", `IOVA ${asked} overlaps the mapping ${formatRange(rangeOf(held))}`);
-    const found = this.#resolve(gpa, size);
-    if (!found)
+    const range = toRange(iova, size, "IOVA range");
+    const source = toRange(gpa, size, "guest memory range");
+    if (range.size === 0) throw new RangeError("size of the IOVA range must be at least 1");
+    const asked = `IOVA ${formatRange(range)}`;
+    if (!readable && !writable) throw refuse("EINVAL", `${asked} is to be neither readable nor writable`);
+    const at = this.#firstAbove(range.base);
+    const next = this.#held[at];
+    if (next && intersects(range, rangeOf(next)))
+      throw refuse("EEXIST", `${asked} overlaps the mapping ${formatRange(rangeOf(next))}`);
+    if (this.#held.length >= this.#maxMappings)
       throw refuse(
-        "EFAULT",
-        `guest memory ${formatRange({ base: gpa, size })} is not one piece of RAM or of a mapped BAR`,
+        "ENOSPC",
+        `${asked} would be more than ${this.#maxMappings} mappings`,
+        "Let the guest map larger pieces, or raise maxMappings and dma_entry_limit of vfio_iommu_type1.",
       );
-    if (writable && !found.writable)
-      throw refuse("EACCES", `guest memory ${formatRange({ base: gpa, size })} cannot be written`);
+    const memory = `guest memory ${formatRange(source)}`;
+    const found = this.#resolve(source);
+    if (!found) throw refuse("EFAULT", `${memory} is not one piece of RAM or of a mapped BAR`);
+    if (writable && !found.writable) throw refuse("EACCES", `${memory} cannot be written`);
     const { hva, device } = found;
-    this.#dma.map({ iova, size, hva, readable, writable });
-    this.#held.set(iova, { iova, size, hva, readable, writable, device });
+    const mapping = { iova: range.base, size: range.size, hva, readable, writable };
+    this.#dma.map(mapping);
+    this.#held.splice(at, 0, { ...mapping, device });
   }
 
-  #resolve(
-    gpa: number,
-    size: number,
-  ): { hva: number; writable: boolean; device: MappedDevice | undefined } | undefined {
-    const hva = this.#memory.hostAddress(gpa, size);
+  #resolve({
+    base,
+    size,
+  }: Range): { hva: number; writable: boolean; device: MappedDevice | undefined } | undefined {
+    const hva = this.#memory.hostAddress(base, size);
     if (hva !== undefined) return { hva, writable: true, device: undefined };
     for (const device of this.#devices) {
-      const found = device.hostAddress(gpa, size);
+      const found = device.hostAddress(base, size);
       if (found) return { ...found, device };
     }
     return undefined;
@@ -89,32 +126,68 @@ export class ExternalDma {
   /**
    * Unmaps every mapping in a range; none is there: nothing happens.
    * @returns bytes unmapped
-   * @throws VfioError if the range cuts a mapping in two; nothing is unmapped then
+   * @throws TypeError, RangeError for a range that cannot be
+   * @throws VfioError if the range cuts a mapping in two, and nothing is unmapped then; or if the IOMMU refuses, and what it
+   * refuses is still in `mappings` then, and nothing else of the range
    */
-  unmap(iova: number, size: number): number {
-    const range = { base: iova, size };
-    const inside = [...this.#held.values()].filter((held) => intersects(range, rangeOf(held)));
-    const cut = inside.find((held) => !contains(range, held.iova, held.size));
-    if (cut)
-      throw refuse(
-        "EINVAL",
-        `IOVA ${formatRange(range)} cuts the mapping ${formatRange(rangeOf(cut))} in two`,
-      );
-    return inside.reduce((bytes, held) => bytes + this.#drop(held), 0);
+  unmap(iova: number | bigint, size: number | bigint): number {
+    const range = toRange(iova, size, "IOVA range");
+    const first = this.#firstAbove(range.base);
+    let end = first;
+    for (let held; (held = this.#held[end]) && intersects(range, rangeOf(held)); end++)
+      if (!contains(range, held.iova, held.size))
+        throw refuse(
+          "EINVAL",
+          `IOVA ${formatRange(range)} cuts the mapping ${formatRange(rangeOf(held))} in two`,
+        );
+    return this.#drop(this.#held.splice(first, end - first));
   }
 
-  /** Unmaps all memory of a device that is about to be detached. @returns bytes unmapped */
+  /**
+   * Unmaps all memory of a device that is about to be detached.
+   * @returns bytes unmapped
+   * @throws VfioError as `unmap`; then other devices may still reach what is left in `mappings`
+   */
   forget(device: MappedDevice): number {
-    const theirs = [...this.#held.values()].filter((held) => held.device === device);
-    return theirs.reduce((bytes, held) => bytes + this.#drop(held), 0);
+    const theirs = this.#held.filter((held) => held.device === device);
+    this.#held = this.#held.filter((held) => held.device !== device);
+    return this.#drop(theirs);
   }
 
-  #drop(held: Held): number {
-    this.#dma.unmap(held.iova, held.size);
-    this.#held.delete(held.iova);
-    return held.size;
+  /** Unmaps what is no longer held. What the IOMMU refuses to give back is held again, and does not keep the rest. */
+  #drop(dropped: readonly Held[]): number {
+    let bytes = 0;
+    const stuck: { held: Held; cause: unknown }[] = [];
+    for (const held of dropped) {
+      try {
+        this.#dma.unmap(held.iova, held.size);
+        bytes += held.size;
+      } catch (cause) {
+        stuck.push({ held, cause });
+      }
+    }
+    for (const { held } of stuck) this.#held.splice(this.#firstAbove(held.iova), 0, held);
+    const [worst] = stuck;
+    if (!worst) return bytes;
+    throw new VfioError(
+      `${stuck.length} of ${dropped.length} mappings cannot be unmapped, the first is ${formatRange(rangeOf(worst.held))}`,
+      { code: worst.cause instanceof VfioError ? worst.cause.code : "EIO", cause: worst.cause },
+    );
+  }
+
+  /** Index of the first mapping that ends above an address: the only one that may hold it. */
+  #firstAbove(address: number): number {
+    let low = 0;
+    let high = this.#held.length;
+    while (low < high) {
+      const middle = Math.floor((low + high) / 2);
+      if (rangeEnd(rangeOf(this.#held[middle]!)) > address) high = middle;
+      else low = middle + 1;
+    }
+    return low;
   }
 }
 
-const rangeOf = ({ iova, size }: DmaMapping): { base: number; size: number } => ({ base: iova, size });
-const refuse = (code: string, message: string): VfioError => new VfioError(message, { code });
+const rangeOf = ({ iova, size }: DmaMapping): Range => ({ base: iova, size });
+const refuse = (code: string, message: string, hint?: string): VfioError =>
+  new VfioError(message, { code, hint });

@@ -190,7 +190,10 @@ export class InterruptControl {
 
   /** As after a function reset: MSI and MSI-X off and masked, INTx on. */
   reset(): void {
-    const { msi, msix } = this;
+    const { intx, msi, msix } = this;
+    // The host masks INTx from each interrupt to its end, and the guest of after the reset ends none of before: off and
+    // on again lets the next one come.
+    intx?.disable();
     if (msix) {
       msix.state.reset();
       const registers = msixCapability.view(this.#config.view, msix.offset);

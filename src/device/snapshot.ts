@@ -4,20 +4,23 @@ import * as z from "zod";
 import type { Parts } from "./assemble.ts";
 import type { DeviceBackend } from "./backend.ts";
 import { Hook } from "./config-hooks.ts";
+import { allOnes } from "./config-space.ts";
+import type { InterruptControl } from "./interrupt-control.ts";
 import { VfioError } from "../ffi/errors.ts";
 import { entrySize } from "./msix-geometry.ts";
 import type { AttachOptions } from "./options.ts";
 
 const integer = (limit: number) => z.int().min(0).max(limit);
 const vectors = z.array(integer(2047)).max(2048);
-const ids = z.array(integer(0xffff)).max(64);
+const ids = z.array(integer(0xffff)).max(0x10000);
+const longestName = 256;
 
 const schema = z.strictObject({
   /** Of this format. */
   version: z.literal(1),
   /** The kind of device that the state fits: the first 64 bytes that never change, and the size of config space. */
   device: z.strictObject({
-    name: z.string().max(256),
+    name: z.string().max(longestName),
     vendorId: integer(0xffff),
     deviceId: integer(0xffff),
     subsystemVendorId: integer(0xffff),
@@ -30,6 +33,8 @@ const schema = z.strictObject({
     expose: ids,
     multiFunction: z.boolean(),
     gpuDirectClique: integer(15).optional(),
+    /** Requester ID; the VMM may give another to the restored device. */
+    deviceId: integer(0xffff).optional(),
     msixRelocation: z.enum(["always", "never"]),
   }),
   /** COMMAND as the guest last wrote it. */
@@ -64,6 +69,10 @@ function stateMask({ image, config }: Parts): Uint8Array {
   return mask;
 }
 
+/**
+ * Reads the state of a device.
+ * @throws VfioError where the device does not answer: what it would have said is part of the state
+ */
 export function takeSnapshot(
   backend: DeviceBackend,
   parts: Parts,
@@ -74,18 +83,23 @@ export function takeSnapshot(
   const { config, interrupts, image, hooks } = parts;
   const mask = stateMask(parts);
   const registers: { offset: number; value: number }[] = [];
-  for (let offset = 0; offset < mask.length; offset += 4) {
-    const hook = hooks.table[offset >>> 2];
-    const bits = new DataView(mask.buffer).getUint32(offset, true);
-    if (bits === 0 || hook === Hook.command) continue;
-    registers.push({ offset, value: (config.read(offset, 4) & bits) >>> 0 });
-  }
+  config.strictly(() => {
+    // Reserved bits of COMMAND and STATUS read 0: a device that is gone may answer all the same, with all ones.
+    if (config.read(0x04, 4) === allOnes(4)) throw gone(backend.name);
+    for (let offset = 0; offset < mask.length; offset += 4) {
+      const hook = hooks.table[offset >>> 2];
+      const bits = new DataView(mask.buffer).getUint32(offset, true);
+      if (bits === 0 || hook === Hook.command) continue;
+      registers.push({ offset, value: (config.read(offset, 4) & bits) >>> 0 });
+    }
+  });
   const word = (at: number): number => image.bytes[at]! | (image.bytes[at + 1]! << 8);
-  const pending = interrupts.pendingVectors(parts.access.pendingBits((command & 2) !== 0 && power === 0));
+  const decodes = (command & 2) !== 0 && power === 0;
+  const pending = interrupts.pendingVectors(pendingBits(backend, interrupts, decodes));
   return {
     version: 1,
     device: {
-      name: backend.name,
+      name: backend.name.slice(0, longestName),
       vendorId: word(0x00),
       deviceId: word(0x02),
       subsystemVendorId: word(0x2c),
@@ -93,10 +107,11 @@ export function takeSnapshot(
       configSize: mask.length === 256 ? 256 : 4096,
     },
     options: {
-      hide: [...(options.hide ?? [])],
-      expose: [...(options.expose ?? [])],
+      hide: [...new Set(options.hide)],
+      expose: [...new Set(options.expose)],
       multiFunction: options.multiFunction ?? false,
       ...(options.gpuDirectClique !== undefined && { gpuDirectClique: options.gpuDirectClique }),
+      ...(options.deviceId !== undefined && { deviceId: options.deviceId }),
       // What came of it here: another host might choose otherwise, and the guest has seen the BAR's size.
       msixRelocation: parts.plan.msix?.relocated ? "always" : "never",
     },
@@ -108,6 +123,26 @@ export function takeSnapshot(
     msi: interrupts.msi ? { pending: pending.msi } : null,
   };
 }
+
+/**
+ * The guest's PBA, whole.
+ * @param decodes whether the device answers; its own pending bits are out of reach otherwise
+ * @throws what the backend throws
+ */
+function pendingBits(backend: DeviceBackend, interrupts: InterruptControl, decodes: boolean): Uint8Array {
+  if (!interrupts.msix) return new Uint8Array(0);
+  const { region, offset, size } = interrupts.msix.physical.pba;
+  const data = new Uint8Array(new ArrayBuffer(size));
+  if (decodes && backend.regions[region]!.readable) backend.read(region, offset, data);
+  interrupts.addPending(data, 0, size, 0);
+  return data;
+}
+
+const gone = (device: string): VfioError =>
+  new VfioError(`${device}: config space reads all ones: there is no state to take`, {
+    code: "ENODEV",
+    device,
+  });
 
 /** Checks a snapshot that comes from outside. @throws VfioError (`EBADSNAPSHOT`) that says what is wrong, and where */
 export function parseSnapshot(snapshot: unknown, name: string): DeviceSnapshot {
@@ -134,7 +169,7 @@ const bad = (name: string, message: string, hint?: string, cause?: unknown): Vfi
 
 /** The options that a restored device needs to look as it did, under those that its VMM gives now. */
 export function snapshotOptions({ options }: DeviceSnapshot, given: AttachOptions): AttachOptions {
-  return { ...given, gpuDirectClique: undefined, ...options };
+  return { ...given, gpuDirectClique: undefined, ...options, deviceId: given.deviceId ?? options.deviceId };
 }
 
 /**
@@ -166,6 +201,7 @@ interface Target {
 /**
  * Gives a device just attached the state of a snapshot, as the guest would: registers, then vectors, then the enable bits,
  * then COMMAND, so that BARs are placed once and where they belong.
+ * To be called strictly, or what the device refuses is missing in silence.
  * @throws VfioError (`EBADSNAPSHOT`) if the device is another one
  */
 export function applySnapshot(

@@ -5,9 +5,10 @@ import { Hook } from "./config-hooks.ts";
 import { allOnes } from "./config-space.ts";
 import { describe, type DeviceDescription } from "./describe.ts";
 import { VfioError } from "../ffi/errors.ts";
-import type { DeviceEventKind } from "./events.ts";
-import type { AttachOptions } from "./options.ts";
+import { eventReporter } from "./events.ts";
+import { checkDeviceId, type AttachOptions } from "./options.ts";
 import type { Platform } from "./platform.ts";
+import { contains } from "./range.ts";
 import {
   applySnapshot,
   attachForRestore,
@@ -29,7 +30,7 @@ export class VfioPciDevice implements Disposable {
    * Attaches a device to a platform: resets it, stops it, reads it, finds guest addresses for its BARs and turns INTx on.
    * The guest finds it as after power-on: decoding off, interrupts masked. Takes ownership of the backend: `dispose`
    * closes it, and so does a failure here.
-   * @throws VfioError where the device does not answer or does not fit; RangeError for options that do not fit it
+   * @throws VfioError where the device does not answer or does not fit; TypeError, RangeError for options that do not fit it
    */
   static attach(backend: DeviceBackend, platform: Platform, options: AttachOptions = {}): VfioPciDevice {
     return new VfioPciDevice(backend, platform, options);
@@ -37,7 +38,10 @@ export class VfioPciDevice implements Disposable {
 
   /**
    * Attaches a device and gives it the state of a snapshot. The device must be of the same kind.
-   * @throws VfioError if the snapshot is malformed, of another version, or of another device
+   * @param options as for `attach`; what the guest has seen (patches, relocation) is as the snapshot says, whatever they are.
+   * `deviceId` is the snapshot's where it is not given
+   * @throws VfioError `EBADSNAPSHOT` if the snapshot is malformed, of another version, or of another device; others where the
+   * device refuses a part of it, TypeError, RangeError as `attach`. The backend is closed then
    */
   static restore(
     backend: DeviceBackend,
@@ -47,6 +51,7 @@ export class VfioPciDevice implements Disposable {
   ): VfioPciDevice {
     using failed = new DisposableStack();
     failed.use(backend);
+    checkDeviceId(options);
     const state = parseSnapshot(snapshot, backend.name);
     failed.move();
     using device = new DisposableStack();
@@ -56,7 +61,8 @@ export class VfioPciDevice implements Disposable {
         () => new VfioPciDevice(backend, platform, snapshotOptions(state, options)),
       ),
     );
-    applySnapshot(restored, backend, restored.#parts, state);
+    const parts = restored.#parts;
+    parts.config.strictly(() => applySnapshot(restored, backend, parts, state));
     device.move();
     return restored;
   }
@@ -64,11 +70,10 @@ export class VfioPciDevice implements Disposable {
   private constructor(backend: DeviceBackend, platform: Platform, options: AttachOptions) {
     this.#backend = backend;
     this.#options = options;
-    const report = (kind: DeviceEventKind, message: string, cause?: unknown): void =>
-      options.onEvent?.({ kind, device: backend.name, message, cause });
     using failed = new DisposableStack();
     failed.use(backend);
-    this.#parts = assemble(backend, platform, options, report);
+    checkDeviceId(options);
+    this.#parts = assemble(backend, platform, options, eventReporter(backend.name, options.onEvent));
     failed.move();
     this.#decode = new DecodeControl(this.#parts);
   }
@@ -86,37 +91,40 @@ export class VfioPciDevice implements Disposable {
   /**
    * A guest's config read.
    * @param offset in bytes @param width 1, 2 or 4 bytes, inside of one dword
-   * @returns all ones for any other access, and where the device does not answer
+   * @returns unsigned. All ones, of 32 bits at most, for any other access, beyond the end of config space, and where the
+   * device does not answer
    */
   configRead(offset: number, width: number): number {
     const { config, report } = this.#open();
     if (config.accepts(offset, width)) return config.read(offset, width);
-    report("bad-access", `config read of ${width} at ${offset}: all ones`);
+    // A guest looks for extended config space by reading there: nothing is wrong.
+    if (!config.isBeyond(offset, width))
+      report("bad-access", `config read of ${width} at ${offset}: all ones`);
     return allOnes(width);
   }
 
   /**
    * A guest's config write; see `configRead`. Dropped where it cannot be.
    * @param value an integer from 0 to 0xffffffff, of which `width` bytes count
-   * @throws TypeError, RangeError for a value that is none: no guest can cause that
+   * @throws TypeError, RangeError for a value that is none, where the access is one: no guest can cause that
    */
   configWrite(offset: number, width: number, value: number): void {
     const { config, hooks, interrupts, report } = this.#open();
-    if (typeof value !== "number" || value >>> 0 !== value) throw badValue(value);
-    const bits = value;
     if (!config.accepts(offset, width)) {
-      report("bad-access", `config write of ${width} at ${offset}: dropped`);
+      if (!config.isBeyond(offset, width))
+        report("bad-access", `config write of ${width} at ${offset}: dropped`);
       return;
     }
+    if (typeof value !== "number" || value >>> 0 !== value) throw badValue(value);
     const hook = hooks.table[offset >>> 2]!;
-    if (hook === Hook.command) return this.#decode.writeCommand(offset, width, bits);
-    if (hook === Hook.power) return this.#decode.writePower(offset, width, bits);
+    if (hook === Hook.command) return this.#decode.writeCommand(offset, width, value);
+    if (hook === Hook.power) return this.#decode.writePower(offset, width, value);
     const resets =
-      (hook === Hook.pcieReset && byteOf(offset, width, bits, 1) & 0x80) ||
-      (hook === Hook.afReset && byteOf(offset, width, bits, 0) & 0x01);
-    if (resets) return this.#decode.reset(() => void config.forward(offset, width, bits));
-    config.store(offset, width, bits);
-    config.forward(offset, width, bits);
+      (hook === Hook.pcieReset && byteOf(offset, width, value, 1) & 0x80) ||
+      (hook === Hook.afReset && byteOf(offset, width, value, 0) & 0x01);
+    if (resets) return this.#decode.guestReset(offset, width, value);
+    config.store(offset, width, value);
+    config.forward(offset, width, value);
     if (hook === Hook.msix) interrupts.msixControlWritten();
     if (hook === Hook.msi) interrupts.msiWritten();
     // A BAR may have moved; and where INTx came or went, that may decide what can be mapped.
@@ -176,8 +184,10 @@ export class VfioPciDevice implements Disposable {
   }
 
   /**
-   * Resets the function, as at a reset of the virtual machine: the guest finds it as after attach.
-   * @throws VfioError where the device cannot be reset; its interrupts and mappings are withdrawn all the same
+   * Resets the function, as at a reset of the virtual machine: the guest finds it as after attach, interrupts off but for
+   * INTx, COMMAND 0, BARs at the first addresses that they had. (After a reset that the guest itself asks for they read 0.)
+   * @throws VfioError where the device cannot be reset, or its COMMAND not be written, so that it may still do DMA. What the
+   * model holds of it is as after attach all the same; the power state is the one that the device says it is in.
    */
   reset(): void {
     this.#open();
@@ -185,13 +195,15 @@ export class VfioPciDevice implements Disposable {
   }
 
   /**
-   * Host memory behind a guest address of a BAR; undefined unless the whole range lies in one mapped area: a range across a
-   * hole is not memory. For mappings that a virtual IOMMU asks for.
+   * Host memory behind a guest address of a BAR; undefined unless the whole range, at least a byte, lies in one mapped area: a
+   * range across a hole is not memory. For mappings that a virtual IOMMU asks for.
    */
   hostAddress(gpa: number, size: number): { readonly hva: number; readonly writable: boolean } | undefined {
-    for (const { bar, mapping } of this.#open().placement.bars)
+    const { placement } = this.#open();
+    if (!(size >= 1)) return undefined;
+    for (const { bar, mapping } of placement.bars)
       for (const area of mapping.mapped)
-        if (gpa >= area.gpa && gpa + size <= area.gpa + area.size)
+        if (contains({ base: area.gpa, size: area.size }, gpa, size))
           return { hva: area.hva + (gpa - area.gpa), writable: this.#backend.regions[bar.region]!.writable };
     return undefined;
   }
@@ -201,7 +213,10 @@ export class VfioPciDevice implements Disposable {
     return describe(this.#backend, this.#open(), this.#decode.command);
   }
 
-  /** Everything that the guest could tell apart, as plain data for JSON. */
+  /**
+   * Everything that the guest could tell apart, as plain data for JSON.
+   * @throws VfioError where the device does not answer: what it would have said is part of it
+   */
   snapshot(): DeviceSnapshot {
     return takeSnapshot(this.#backend, this.#open(), this.#options, this.#decode.command, this.#decode.power);
   }

@@ -45,9 +45,14 @@ describe("ECAM", () => {
     expect(decodeEcam(0xff8, 8)?.offset).toBe(0xff8);
   });
 
+  test("a width that no bus makes but a guest can cause means no register", () => {
+    for (const width of [3, 5, 6, 7]) expect(decodeEcam(0, width)).toBeUndefined();
+  });
+
   test("refuses what is no access", () => {
     for (const bad of [-1, 0.5, NaN]) expect(() => decodeEcam(bad)).toThrow(RangeError);
-    for (const bad of [0, 3, 16]) expect(() => decodeEcam(0, bad)).toThrow(RangeError);
+    for (const bad of [0, -1, 2.5, NaN, 9, 16]) expect(() => decodeEcam(0, bad)).toThrow(RangeError);
+    expect(() => decodeEcam(0, "4" as unknown as number)).toThrow(TypeError);
     expect(() => decodeEcam(0n as unknown as number)).toThrow(TypeError);
     const good = { bus: 0, device: 0, function: 0, offset: 0 };
     for (const bad of [{ bus: 256 }, { device: 32 }, { function: 8 }, { offset: 4096 }, { bus: -1 }])
@@ -91,6 +96,10 @@ describe("ports 0xCF8 and 0xCFC", () => {
       [0xcf9, 4],
       [0xcf4, 4],
       [0xcf8, 8],
+      [0xcf8, 3],
+      [0xcf8, 5],
+      [0xcf8, 6],
+      [0xcf8, 7],
     ] as const) {
       expect(port.write(at, width, 0xff)).toBe(false);
       expect(port.read(at, width)).toBeUndefined();
@@ -119,6 +128,10 @@ describe("ports 0xCF8 and 0xCFC", () => {
       [0xcfd, 4],
       [0xcff, 2],
       [0xcfc, 8],
+      [0xcfc, 3],
+      [0xcfd, 3],
+      [0xcfc, 5],
+      [0xcfc, 7],
       [0xcfb, 1],
       [0xd00, 1],
       [0xcf8, 4],
@@ -141,7 +154,11 @@ describe("ports 0xCF8 and 0xCFC", () => {
     expect(() => port.write(configAddressPort, 4, 2 ** 32)).toThrow(RangeError);
     expect(() => port.write(configAddressPort, 4, 1n as unknown as number)).toThrow(TypeError);
     expect(() => port.target(0x1_0000, 1)).toThrow(RangeError);
-    expect(() => port.target(configDataPort, 3)).toThrow(RangeError);
+    for (const bad of [0, 9, 1.5]) {
+      expect(() => port.target(configDataPort, bad)).toThrow(RangeError);
+      expect(() => port.read(configAddressPort, bad)).toThrow(RangeError);
+      expect(() => port.write(configAddressPort, bad, 0)).toThrow(RangeError);
+    }
     expect(() => new ConfigAddressPort(2 ** 32)).toThrow(RangeError);
   });
 });

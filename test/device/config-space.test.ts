@@ -274,6 +274,7 @@ describe("resets and power", () => {
     expect(it.device.configRead(0x04, 2)).toBe(0);
     expect(it.platform.state().trapped).toEqual([]);
     expect(it.device.configRead(at.msix + 2, 2)).toBe(1);
+    it.device.configWrite(0x10, 4, 0xd0000000);
     it.device.configWrite(0x04, 2, memory);
     expect(it.platform.state().trapped).toHaveLength(1);
   });

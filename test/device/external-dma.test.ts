@@ -1,4 +1,6 @@
 import { describe, expect, test } from "bun:test";
+import fc from "fast-check";
+import { VfioError } from "../../src/ffi/errors.ts";
 import { ExternalDma, type GuestMemory } from "../../src/device/external-dma.ts";
 import { MemoryPlatform } from "../../src/device/memory-platform.ts";
 import { attach, memory } from "../support/attached.ts";
@@ -43,6 +45,9 @@ describe("mappings that a virtual IOMMU asks for", () => {
     );
     dma.map({ iova: 0x200000, gpa: base + 0x3000, size: 0x1000, ...both });
     expect(dma.mappings).toHaveLength(1);
+    for (const size of [0, -1, NaN, 0x1001])
+      expect(it.device.hostAddress(base + 0x3000, size)).toBeUndefined();
+    expect(it.device.hostAddress(base + 0x3fff, 1)).toBeDefined();
     expect(dma.forget(it.device)).toBe(0x1000);
     expect(dma.mappings).toEqual([]);
   });
@@ -85,5 +90,117 @@ describe("mappings that a virtual IOMMU asks for", () => {
     expect(() => dma.map({ iova: 0x8000, gpa: 0, size: 0x1000, ...both })).toThrow();
     expect(dma.mappings).toHaveLength(1);
     dma.unmap(0, 2 ** 40);
+  });
+
+  test("a range that cannot be is refused before anything happens; a bigint is a number", () => {
+    using platform = new MemoryPlatform();
+    const dma = new ExternalDma(platform.dma!, ram);
+    const good = { iova: 0x1000, gpa: 0x1000, size: 0x1000, ...both };
+    for (const wrong of [-1, 0.5, NaN, 2 ** 53, 2n ** 64n - 1n, -1n])
+      for (const name of ["iova", "gpa", "size"])
+        expect(() => dma.map({ ...good, [name]: wrong })).toThrow(RangeError);
+    for (const wrong of [undefined, null, "0x1000"])
+      for (const name of ["iova", "gpa", "size"])
+        expect(() => dma.map({ ...good, [name]: wrong })).toThrow(TypeError);
+    expect(() => dma.map({ ...good, iova: 2 ** 53 - 0x1000 })).toThrow("ends above 2^53");
+    expect(() => dma.map({ ...good, size: 0 })).toThrow("at least 1");
+    expect(() => dma.map({ ...good, readable: false, writable: false })).toThrow("neither");
+    for (const wrong of [-1, NaN, 2n ** 60n]) {
+      expect(() => dma.unmap(wrong, 1)).toThrow(RangeError);
+      expect(() => dma.unmap(0, wrong)).toThrow(RangeError);
+    }
+    expect(platform.actions).toEqual([]);
+    dma.map({ ...good, iova: 0x1000n, gpa: 0x1000n, size: 0x1000n });
+    expect(state(platform)).toEqual([{ iova: 0x1000, size: 0x1000, hva: 0x7f00_0000_1000, ...both }]);
+    expect(dma.unmap(0n, 0x4000n)).toBe(0x1000);
+  });
+
+  test("a guest cannot hold more than so many mappings", () => {
+    using platform = new MemoryPlatform();
+    const dma = new ExternalDma(platform.dma!, ram, [], { maxMappings: 2 });
+    const map = (page: number) => dma.map({ iova: page * 0x1000, gpa: 0, size: 0x1000, ...both });
+    map(1);
+    map(2);
+    expect(() => map(3)).toThrow("more than 2 mappings");
+    dma.unmap(0x1000, 0x1000);
+    map(3);
+    dma.unmap(0, 0x10000);
+    for (const wrong of [0, -1, 1.5, NaN])
+      expect(() => new ExternalDma(platform.dma!, ram, [], { maxMappings: wrong })).toThrow(RangeError);
+    const words = { maxMappings: "1" as unknown as number };
+    expect(() => new ExternalDma(platform.dma!, ram, [], words)).toThrow(TypeError);
+  });
+
+  test("without a number it is the kernel's: 65535", () => {
+    let mapped = 0;
+    const dma = new ExternalDma({ map: () => void mapped++, unmap: () => void mapped-- }, ram);
+    for (let page = 0; page < 65535; page++) dma.map({ iova: page * 0x1000, gpa: 0, size: 0x1000, ...both });
+    expect(() => dma.map({ iova: 2 ** 40, gpa: 0, size: 0x1000, ...both })).toThrow("65535");
+    expect(dma.unmap(0, 2 ** 41)).toBe(65535 * 0x1000);
+    expect(mapped).toBe(0);
+  });
+
+  test("what the IOMMU does not give back stays held, and keeps nothing else", () => {
+    using it = attach({ bars: { 0: { size: 0x4000 } } });
+    it.device.configWrite(0x04, 2, memory);
+    const gpa = it.device.configRead(0x10, 4);
+    const dma = new ExternalDma(it.platform.dma!, ram, [it.device]);
+    const iovas = () => dma.mappings.map(({ iova }) => iova);
+    const stuck = (iova: number): (() => void) =>
+      it.platform.failOn((action) => action.kind === "dma-unmap" && action.iova === iova);
+    for (const page of [1, 2, 3]) {
+      dma.map({ iova: page * 0x1000, gpa: gpa + page * 0x1000, size: 0x1000, ...both });
+      dma.map({ iova: 0x10000 + page * 0x1000, gpa: 0, size: 0x1000, ...both });
+    }
+    let mend = stuck(0x2000);
+    expect(() => dma.unmap(0, 0x10000)).toThrow(VfioError);
+    expect(iovas()).toEqual([0x2000, 0x11000, 0x12000, 0x13000]);
+    expect(() => dma.forget(it.device)).toThrow("1 of 1 mappings cannot be unmapped, the first is 0x2000");
+    mend();
+    expect(dma.forget(it.device)).toBe(0x1000);
+    mend = stuck(0x11000);
+    expect(() => dma.unmap(0x11000, 0x3000)).toThrow("1 of 3");
+    mend();
+    expect(iovas()).toEqual([0x11000]);
+    expect(() => dma.map({ iova: 0x11000, gpa: 0, size: 0x1000, ...both })).toThrow("overlaps");
+    expect(dma.unmap(0x11000, 0x1000)).toBe(0x1000);
+  });
+
+  test("whatever is mapped and unmapped: what is held is what the IOMMU has, as page by page", () => {
+    const page = 0x1000;
+    const step = fc.record({ unmap: fc.boolean(), at: fc.nat(15), pages: fc.integer({ min: 1, max: 4 }) });
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 40 }), (steps) => {
+        using platform = new MemoryPlatform();
+        const dma = new ExternalDma(platform.dma!, ram);
+        /** For each page the first page of its mapping. */
+        const model = new Map<number, number>();
+        for (const { unmap, at, pages } of steps) {
+          const range = Array.from({ length: pages }, (_, i) => at + i);
+          const inside = [...model.keys()].filter((one) => range.includes(one));
+          const owners = new Set(inside.map((one) => model.get(one)!));
+          const whole = [...model].every(([one, owner]) => !owners.has(owner) || range.includes(one));
+          if (unmap && whole) {
+            expect(dma.unmap(at * page, pages * page)).toBe(inside.length * page);
+            for (const one of inside) model.delete(one);
+          } else if (unmap) expect(() => dma.unmap(at * page, pages * page)).toThrow("cuts");
+          else {
+            const map = () => dma.map({ iova: at * page, gpa: 0, size: pages * page, ...both });
+            if (inside.length > 0) expect(map).toThrow("overlaps");
+            else map();
+            if (inside.length === 0) for (const one of range) model.set(one, at);
+          }
+        }
+        const sizes = new Map<number, number>();
+        for (const owner of model.values()) sizes.set(owner, (sizes.get(owner) ?? 0) + page);
+        const expected = [...sizes].map(([at, size]) => [at * page, size]).sort(([a], [b]) => a! - b!);
+        expect(dma.mappings.map(({ iova, size }) => [iova, size])).toEqual(expected);
+        expect(new Set(state(platform).map(({ iova }) => iova))).toEqual(
+          new Set(expected.map(([iova]) => iova!)),
+        );
+        dma.unmap(0, 2 ** 40);
+      }),
+      { numRuns: 200 },
+    );
   });
 });

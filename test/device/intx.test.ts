@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { attach, memory, mmioRead, type Attached } from "../support/attached.ts";
-import type { SyntheticDevice } from "../support/synthetic-image.ts";
+import { at, type SyntheticDevice } from "../support/synthetic-image.ts";
 
 const device: SyntheticDevice = { bars: { 0: { size: 0x2000 } }, msi: { log2: 0 } };
 const unmasks = ({ backend }: Attached): number =>
@@ -71,5 +71,20 @@ describe("INTx", () => {
     using it = attach(device, { prepare: (backend) => (backend.fails = (call) => call.kind === "irqs") });
     expect(it.eventsOf("interrupt-failed")).toHaveLength(1);
     expect(it.device.describe().interrupts.mode).toBe("none");
+  });
+
+  test("a reset lets the next interrupt come, although the guest never ended the last", () => {
+    using it = attach({ ...device, pcie: true });
+    for (const reset of [() => it.device.reset(), () => it.device.configWrite(at.pcie + 8, 2, 0x8000)]) {
+      expect(it.recorded.raise(0, 0)).toBe(true);
+      it.platform.deliver();
+      reset();
+      expect(lineOf(it).asserted).toBe(false);
+      expect(it.recorded.raise(0, 0)).toBe(true);
+      it.platform.deliver();
+      const { line, asserted } = lineOf(it);
+      expect(asserted).toBe(true);
+      it.platform.endOfInterrupt(line);
+    }
   });
 });

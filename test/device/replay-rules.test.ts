@@ -62,11 +62,11 @@ describe("rules, one by one", () => {
     expect(linesOf(report, undefined)).toEqual([2, 3]);
   });
 
-  test("an access past config space reads ones, and is reported", () => {
+  test("an access past config space reads ones", () => {
     const image = syntheticImage({ bars: { 0: { size: 0x1000 } }, configSize: 256 });
     const report = run(image, trace("read 0x100 0xffffffff", "read 0x100 0x10001"));
     expect(linesOf(report, undefined)).toEqual([2]);
-    expect(report.events.map(({ kind }) => kind)).toEqual(["bad-access", "bad-access"]);
+    expect(report.events).toEqual([]);
   });
 });
 

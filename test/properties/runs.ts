@@ -8,6 +8,7 @@ const ci = {
   scarcePlatforms: 3_000,
   faults: 5_000,
   detachFaults: 2_000,
+  callbacks: 3_000,
   guestSequences: 20_000,
   images: 8_000,
   traces: 5_000,

@@ -15,7 +15,13 @@ export function tryAttach(
 ): Attached | undefined {
   let made: { backend: WatchedBackend; platform: MemoryPlatform } | undefined;
   try {
-    return attach(what, { ...how, prepare: (backend, platform) => void (made = { backend, platform }) });
+    return attach(what, {
+      ...how,
+      prepare: (backend, platform) => {
+        made = { backend, platform };
+        how.prepare?.(backend, platform);
+      },
+    });
   } catch (error) {
     documented(error);
     expect((error as Error).message).not.toBe("");

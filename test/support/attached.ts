@@ -97,6 +97,8 @@ export interface AttachTest {
   readonly prepare?: (backend: WatchedBackend, platform: MemoryPlatform) => void;
   /** Instead of a plain attach. */
   readonly snapshot?: unknown;
+  /** Called for each event, after it is noted. */
+  readonly onEvent?: (event: DeviceEvent) => void;
 }
 
 export function attach(what: SyntheticDevice | DeviceImage, test: AttachTest = {}): Attached {
@@ -107,7 +109,11 @@ export function attach(what: SyntheticDevice | DeviceImage, test: AttachTest = {
   backend.usersOf = (hva, size) => platform.usersOf(hva, size);
   const events: DeviceEvent[] = [];
   test.prepare?.(backend, platform);
-  const options = { ...test.attach, onEvent: (event: DeviceEvent) => void events.push(event) };
+  const onEvent = (event: DeviceEvent): void => {
+    events.push(event);
+    test.onEvent?.(event);
+  };
+  const options = { ...test.attach, onEvent };
   const device =
     test.snapshot === undefined
       ? VfioPciDevice.attach(backend, platform, options)
