@@ -3,7 +3,7 @@
 // from text buys nothing and is forbidden in some runtimes.
 import { accessWords } from "./access.ts";
 import { fieldBits, fieldMask, type Field } from "./field.ts";
-import { hasFields, type Registers } from "./register.ts";
+import { checkRaw, hasFields, type Registers, type Width } from "./register.ts";
 
 interface Memory {
   readonly $memory: DataView;
@@ -43,7 +43,7 @@ export function accessorClass(registers: Registers): ViewClass {
     const fields = Object.entries(register.fields);
     define(
       name,
-      rawAccessors(width, at),
+      rawAccessors(name, width, at),
       hasFields(register) ? fields.some(([, field]) => writes(field)) : writes(register),
     );
     // A field write puts 0 into the RW1C bits beside it: written back as read, they would be cleared.
@@ -58,7 +58,9 @@ export function accessorClass(registers: Registers): ViewClass {
   return View;
 }
 
-function rawAccessors(width: number, at: number): PropertyDescriptor {
+// `value >>> 0 === value` holds exactly for the integers of 32 bits: one test for type, sign and fraction.
+function rawAccessors(name: string, width: Width, at: number): PropertyDescriptor {
+  const check = (value: unknown): void => checkRaw(name, width, value);
   switch (width) {
     case 8:
       return {
@@ -66,6 +68,7 @@ function rawAccessors(width: number, at: number): PropertyDescriptor {
           return this.$memory.getUint8(this.$base + at);
         },
         set(this: Memory, value: number) {
+          if (value >>> 0 !== value || value > 0xff) check(value);
           this.$memory.setUint8(this.$base + at, value);
         },
       };
@@ -75,6 +78,7 @@ function rawAccessors(width: number, at: number): PropertyDescriptor {
           return this.$memory.getUint16(this.$base + at, true);
         },
         set(this: Memory, value: number) {
+          if (value >>> 0 !== value || value > 0xffff) check(value);
           this.$memory.setUint16(this.$base + at, value, true);
         },
       };
@@ -84,6 +88,7 @@ function rawAccessors(width: number, at: number): PropertyDescriptor {
           return this.$memory.getUint32(this.$base + at, true);
         },
         set(this: Memory, value: number) {
+          if (value >>> 0 !== value) check(value);
           this.$memory.setUint32(this.$base + at, value, true);
         },
       };
@@ -93,6 +98,7 @@ function rawAccessors(width: number, at: number): PropertyDescriptor {
           return this.$memory.getBigUint64(this.$base + at, true);
         },
         set(this: Memory, value: bigint) {
+          check(value);
           this.$memory.setBigUint64(this.$base + at, value, true);
         },
       };
@@ -113,7 +119,7 @@ function named(name: string, field: Field): Names {
 
 function fieldAccessors(
   name: string,
-  width: number,
+  width: Width,
   at: number,
   field: Field,
   w1c: number,
@@ -125,7 +131,7 @@ function fieldAccessors(
   const keep = ~(mask | w1c);
   const check = (value: unknown): number => fieldBits(name, field, value);
   if (typeof kind === "object") {
-    const whole = rawAccessors(width, at);
+    const whole = rawAccessors(name, width, at);
     return {
       get(this: Memory) {
         return kind.toValue(((whole.get!.call(this) as number) >>> lo) & limit);
@@ -182,7 +188,6 @@ function fieldAccessors(
         };
     }
   }
-  // `value >>> 0 === value` holds exactly for the integers of 32 bits: one test for type, sign and fraction.
   switch (width) {
     case 8:
       return {
