@@ -1,4 +1,4 @@
-// Accessors are closures on one prototype a map, one body a width and kind. A shared helper table
+// Accessors are closures on one object a map, one body a width and kind. A shared helper table
 // (`getters[width](...)`) makes every site megamorphic and costs ten times as much; code generated
 // from text buys nothing and is forbidden in some runtimes.
 import { accessWords } from "./access.ts";
@@ -23,16 +23,21 @@ export const viewName = (register: string, field: string): string =>
  * have to be allocated at each access, since one body serves all registers and no compiler can see which class it makes.
  */
 export function accessorClass(registers: Registers): ViewClass {
+  // Two things keep construction cheap in JavaScriptCore. Fields are declared, so that they are defined and not stored: a
+  // store first looks for a setter on the whole prototype chain, and gives up on a long one. The accessors lie one
+  // prototype above: an instance gets room for each property of its own prototype that is no method, twice its size.
   class View implements Memory {
-    declare readonly $memory: DataView;
-    declare readonly $base: number;
+    readonly $memory: DataView;
+    readonly $base: number;
     constructor(memory: DataView, base: number) {
       this.$memory = memory;
       this.$base = base;
     }
   }
+  const accessors = {};
+  Object.setPrototypeOf(View.prototype, accessors);
   const define = (name: string, { get, set }: PropertyDescriptor, writable: boolean): void => {
-    Object.defineProperty(View.prototype, name, {
+    Object.defineProperty(accessors, name, {
       enumerable: true,
       get: get!,
       ...(writable && { set: set! }),
@@ -153,11 +158,8 @@ function fieldAccessors(
           },
           set(this: Memory, value: boolean) {
             const o = this.$base + at;
-            this.$memory.setUint8(
-              o,
-              (this.$memory.getUint8(o) & keep) |
-                (value === true ? mask : value === false ? 0 : check(value)),
-            );
+            const bits = value === true ? mask : value === false ? 0 : check(value);
+            this.$memory.setUint8(o, (this.$memory.getUint8(o) & keep) | bits);
           },
         };
       case 16:
@@ -167,8 +169,8 @@ function fieldAccessors(
           },
           set(this: Memory, value: boolean) {
             const o = this.$base + at;
-            if (value !== true && value !== false) check(value);
-            this.$memory.setUint16(o, (this.$memory.getUint16(o, true) & keep) | (value ? mask : 0), true);
+            const bits = value === true ? mask : value === false ? 0 : check(value);
+            this.$memory.setUint16(o, (this.$memory.getUint16(o, true) & keep) | bits, true);
           },
         };
       default:
@@ -178,12 +180,8 @@ function fieldAccessors(
           },
           set(this: Memory, value: boolean) {
             const o = this.$base + at;
-            if (value !== true && value !== false) check(value);
-            this.$memory.setUint32(
-              o,
-              ((this.$memory.getUint32(o, true) & keep) | (value ? mask : 0)) >>> 0,
-              true,
-            );
+            const bits = value === true ? mask : value === false ? 0 : check(value);
+            this.$memory.setUint32(o, ((this.$memory.getUint32(o, true) & keep) | bits) >>> 0, true);
           },
         };
     }

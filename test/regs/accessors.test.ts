@@ -1,6 +1,9 @@
+import { estimateShallowMemoryUsageOf } from "bun:jsc";
 import { describe, expect, expectTypeOf, test } from "bun:test";
 import fc from "fast-check";
 import {
+  endpointHeader,
+  expressCapability,
   msixCapability,
   powerManagementCapability,
   r16,
@@ -136,6 +139,21 @@ describe("accessors over memory", () => {
     expect(bytes).toEqual(Uint8Array.fromHex("ff00" + "ff".repeat(14)));
     Object.assign(view, { byte: 0, word: 0, long: 0, wide: 0n });
     expect(bytes).toEqual(new Uint8Array(16));
+  });
+
+  test("an instance takes the memory of its two fields, however many accessors its map has", () => {
+    class ByHand {
+      readonly memory: DataView;
+      readonly base: number;
+      constructor(memory: DataView, base: number) {
+        this.memory = memory;
+        this.base = base;
+      }
+    }
+    const memory = viewOf([]);
+    const size = estimateShallowMemoryUsageOf(new ByHand(memory, 0));
+    for (const map of [msixCapability, expressCapability, endpointHeader])
+      expect(estimateShallowMemoryUsageOf(new map.View(memory, 0))).toBe(size);
   });
 
   test("every field of every width reads back what was written, and nothing beside it changes", () => {
