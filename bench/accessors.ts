@@ -43,8 +43,11 @@ class HandEntry {
 const StructCapability = new Struct("msix").UInt8("id").UInt8("next").UInt16LE("control").compile();
 const StructEntry = new Struct("entry").UInt32LE("low").UInt32LE("high").UInt32LE("data").compile();
 
-/** Registers the five comparisons, each with the hand-written code as its baseline. */
-export function accessorBenches(): void {
+/** Three ways to the same end. */
+export type Ways = Readonly<Record<"hand" | "generated" | "typed-struct", () => unknown>>;
+
+/** Registers the five comparisons, each with the hand-written code as its baseline: `NAME: hand`, `NAME: generated`, ... */
+export function accessorBenches(): Readonly<Record<string, Ways>> {
   const bytes = new Uint8Array(new ArrayBuffer(count * stride));
   const memory = new DataView(bytes.buffer);
   const each = <T>(make: (base: number) => T): T[] =>
@@ -59,84 +62,82 @@ export function accessorBenches(): void {
   const parts = each(part);
 
   const { View } = msixCapability;
-  compare("construct over a buffer", {
-    hand() {
-      for (let i = 0; i < count; i++) do_not_optimize(new HandCapability(memory, i));
+  const comparisons: Readonly<Record<string, Ways>> = {
+    "construct over a buffer": {
+      hand() {
+        for (let i = 0; i < count; i++) do_not_optimize(new HandCapability(memory, i));
+      },
+      generated() {
+        for (let i = 0; i < count; i++) do_not_optimize(new View(memory, i));
+      },
+      "typed-struct"() {
+        for (let i = 0; i < count; i++) do_not_optimize(new StructCapability(parts[i]!));
+      },
     },
-    generated() {
-      for (let i = 0; i < count; i++) do_not_optimize(new View(memory, i));
+    get: {
+      hand() {
+        let sum = 0;
+        for (let i = 0; i < count; i++) sum += entryByHand[i]!.data;
+        return sum;
+      },
+      generated() {
+        let sum = 0;
+        for (let i = 0; i < count; i++) sum += entryByMap[i]!.data;
+        return sum;
+      },
+      "typed-struct"() {
+        let sum = 0;
+        for (let i = 0; i < count; i++) sum += entryByStruct[i]!.data;
+        return sum;
+      },
     },
-    "typed-struct"() {
-      for (let i = 0; i < count; i++) do_not_optimize(new StructCapability(parts[i]!));
+    set: {
+      hand() {
+        for (let i = 0; i < count; i++) entryByHand[i]!.data = i;
+      },
+      generated() {
+        for (let i = 0; i < count; i++) entryByMap[i]!.data = i;
+      },
+      "typed-struct"() {
+        for (let i = 0; i < count; i++) entryByStruct[i]!.data = i;
+      },
     },
-  });
-  compare("get", {
-    hand() {
-      let sum = 0;
-      for (let i = 0; i < count; i++) sum += entryByHand[i]!.data;
-      return sum;
+    "field get": {
+      hand() {
+        let sum = 0;
+        for (let i = 0; i < count; i++) sum += byHand[i]!.tableSize;
+        return sum;
+      },
+      generated() {
+        let sum = 0;
+        for (let i = 0; i < count; i++) sum += byMap[i]!.controlTableSize;
+        return sum;
+      },
+      "typed-struct"() {
+        let sum = 0;
+        for (let i = 0; i < count; i++) sum += byStruct[i]!.control & 0x7ff;
+        return sum;
+      },
     },
-    generated() {
-      let sum = 0;
-      for (let i = 0; i < count; i++) sum += entryByMap[i]!.data;
-      return sum;
+    "field set": {
+      hand() {
+        for (let i = 0; i < count; i++) byHand[i]!.enable = (i & 1) === 0;
+      },
+      generated() {
+        for (let i = 0; i < count; i++) byMap[i]!.controlEnable = (i & 1) === 0;
+      },
+      "typed-struct"() {
+        for (let i = 0; i < count; i++)
+          byStruct[i]!.control = (byStruct[i]!.control & 0x7fff) | ((i & 1) << 15);
+      },
     },
-    "typed-struct"() {
-      let sum = 0;
-      for (let i = 0; i < count; i++) sum += entryByStruct[i]!.data;
-      return sum;
-    },
-  });
-  compare("set", {
-    hand() {
-      for (let i = 0; i < count; i++) entryByHand[i]!.data = i;
-    },
-    generated() {
-      for (let i = 0; i < count; i++) entryByMap[i]!.data = i;
-    },
-    "typed-struct"() {
-      for (let i = 0; i < count; i++) entryByStruct[i]!.data = i;
-    },
-  });
-  compare("field get", {
-    hand() {
-      let sum = 0;
-      for (let i = 0; i < count; i++) sum += byHand[i]!.tableSize;
-      return sum;
-    },
-    generated() {
-      let sum = 0;
-      for (let i = 0; i < count; i++) sum += byMap[i]!.controlTableSize;
-      return sum;
-    },
-    "typed-struct"() {
-      let sum = 0;
-      for (let i = 0; i < count; i++) sum += byStruct[i]!.control & 0x7ff;
-      return sum;
-    },
-  });
-  compare("field set", {
-    hand() {
-      for (let i = 0; i < count; i++) byHand[i]!.enable = (i & 1) === 0;
-    },
-    generated() {
-      for (let i = 0; i < count; i++) byMap[i]!.controlEnable = (i & 1) === 0;
-    },
-    "typed-struct"() {
-      for (let i = 0; i < count; i++)
-        byStruct[i]!.control = (byStruct[i]!.control & 0x7fff) | ((i & 1) << 15);
-    },
-  });
-}
-
-/** The five comparisons: `NAME: hand`, `NAME: generated`, `NAME: typed-struct`. */
-export const comparisons = ["construct over a buffer", "get", "set", "field get", "field set"] as const;
-
-function compare(name: (typeof comparisons)[number], ways: Readonly<Record<string, () => unknown>>): void {
-  group(`${name}, ${count} instances`, () => {
-    summary(() => {
-      for (const [way, run] of Object.entries(ways))
-        bench(`${name}: ${way}`, () => do_not_optimize(run())).baseline(way === "hand");
+  };
+  for (const [name, ways] of Object.entries(comparisons))
+    group(`${name}, ${count} instances`, () => {
+      summary(() => {
+        for (const [way, run] of Object.entries(ways))
+          bench(`${name}: ${way}`, () => do_not_optimize(run())).baseline(way === "hand");
+      });
     });
-  });
+  return comparisons;
 }

@@ -1,9 +1,9 @@
-// Accessors are closures on one prototype a map, one body a width and kind. A shared helper table
+// Accessors are closures on one object a map, one body a width and kind. A shared helper table
 // (`getters[width](...)`) makes every site megamorphic and costs ten times as much; code generated
 // from text buys nothing and is forbidden in some runtimes.
 import { accessWords } from "./access.ts";
 import { fieldBits, fieldMask, type Field } from "./field.ts";
-import { hasFields, type Registers } from "./register.ts";
+import { checkRaw, hasFields, type Registers, type Width } from "./register.ts";
 
 interface Memory {
   readonly $memory: DataView;
@@ -23,16 +23,21 @@ export const viewName = (register: string, field: string): string =>
  * have to be allocated at each access, since one body serves all registers and no compiler can see which class it makes.
  */
 export function accessorClass(registers: Registers): ViewClass {
+  // Two things keep construction cheap in JavaScriptCore. Fields are declared, so that they are defined and not stored: a
+  // store first looks for a setter on the whole prototype chain, and gives up on a long one. The accessors lie one
+  // prototype above: an instance gets room for each property of its own prototype that is no method, twice its size.
   class View implements Memory {
-    declare readonly $memory: DataView;
-    declare readonly $base: number;
+    readonly $memory: DataView;
+    readonly $base: number;
     constructor(memory: DataView, base: number) {
       this.$memory = memory;
       this.$base = base;
     }
   }
+  const accessors = {};
+  Object.setPrototypeOf(View.prototype, accessors);
   const define = (name: string, { get, set }: PropertyDescriptor, writable: boolean): void => {
-    Object.defineProperty(View.prototype, name, {
+    Object.defineProperty(accessors, name, {
       enumerable: true,
       get: get!,
       ...(writable && { set: set! }),
@@ -43,7 +48,7 @@ export function accessorClass(registers: Registers): ViewClass {
     const fields = Object.entries(register.fields);
     define(
       name,
-      rawAccessors(width, at),
+      rawAccessors(name, width, at),
       hasFields(register) ? fields.some(([, field]) => writes(field)) : writes(register),
     );
     // A field write puts 0 into the RW1C bits beside it: written back as read, they would be cleared.
@@ -58,7 +63,9 @@ export function accessorClass(registers: Registers): ViewClass {
   return View;
 }
 
-function rawAccessors(width: number, at: number): PropertyDescriptor {
+// `value >>> 0 === value` holds exactly for the integers of 32 bits: one test for type, sign and fraction.
+function rawAccessors(name: string, width: Width, at: number): PropertyDescriptor {
+  const check = (value: unknown): void => checkRaw(name, width, value);
   switch (width) {
     case 8:
       return {
@@ -66,6 +73,7 @@ function rawAccessors(width: number, at: number): PropertyDescriptor {
           return this.$memory.getUint8(this.$base + at);
         },
         set(this: Memory, value: number) {
+          if (value >>> 0 !== value || value > 0xff) check(value);
           this.$memory.setUint8(this.$base + at, value);
         },
       };
@@ -75,6 +83,7 @@ function rawAccessors(width: number, at: number): PropertyDescriptor {
           return this.$memory.getUint16(this.$base + at, true);
         },
         set(this: Memory, value: number) {
+          if (value >>> 0 !== value || value > 0xffff) check(value);
           this.$memory.setUint16(this.$base + at, value, true);
         },
       };
@@ -84,6 +93,7 @@ function rawAccessors(width: number, at: number): PropertyDescriptor {
           return this.$memory.getUint32(this.$base + at, true);
         },
         set(this: Memory, value: number) {
+          if (value >>> 0 !== value) check(value);
           this.$memory.setUint32(this.$base + at, value, true);
         },
       };
@@ -93,6 +103,7 @@ function rawAccessors(width: number, at: number): PropertyDescriptor {
           return this.$memory.getBigUint64(this.$base + at, true);
         },
         set(this: Memory, value: bigint) {
+          check(value);
           this.$memory.setBigUint64(this.$base + at, value, true);
         },
       };
@@ -113,7 +124,7 @@ function named(name: string, field: Field): Names {
 
 function fieldAccessors(
   name: string,
-  width: number,
+  width: Width,
   at: number,
   field: Field,
   w1c: number,
@@ -125,7 +136,7 @@ function fieldAccessors(
   const keep = ~(mask | w1c);
   const check = (value: unknown): number => fieldBits(name, field, value);
   if (typeof kind === "object") {
-    const whole = rawAccessors(width, at);
+    const whole = rawAccessors(name, width, at);
     return {
       get(this: Memory) {
         return kind.toValue(((whole.get!.call(this) as number) >>> lo) & limit);
@@ -147,11 +158,8 @@ function fieldAccessors(
           },
           set(this: Memory, value: boolean) {
             const o = this.$base + at;
-            this.$memory.setUint8(
-              o,
-              (this.$memory.getUint8(o) & keep) |
-                (value === true ? mask : value === false ? 0 : check(value)),
-            );
+            const bits = value === true ? mask : value === false ? 0 : check(value);
+            this.$memory.setUint8(o, (this.$memory.getUint8(o) & keep) | bits);
           },
         };
       case 16:
@@ -161,8 +169,8 @@ function fieldAccessors(
           },
           set(this: Memory, value: boolean) {
             const o = this.$base + at;
-            if (value !== true && value !== false) check(value);
-            this.$memory.setUint16(o, (this.$memory.getUint16(o, true) & keep) | (value ? mask : 0), true);
+            const bits = value === true ? mask : value === false ? 0 : check(value);
+            this.$memory.setUint16(o, (this.$memory.getUint16(o, true) & keep) | bits, true);
           },
         };
       default:
@@ -172,17 +180,12 @@ function fieldAccessors(
           },
           set(this: Memory, value: boolean) {
             const o = this.$base + at;
-            if (value !== true && value !== false) check(value);
-            this.$memory.setUint32(
-              o,
-              ((this.$memory.getUint32(o, true) & keep) | (value ? mask : 0)) >>> 0,
-              true,
-            );
+            const bits = value === true ? mask : value === false ? 0 : check(value);
+            this.$memory.setUint32(o, ((this.$memory.getUint32(o, true) & keep) | bits) >>> 0, true);
           },
         };
     }
   }
-  // `value >>> 0 === value` holds exactly for the integers of 32 bits: one test for type, sign and fraction.
   switch (width) {
     case 8:
       return {

@@ -1,6 +1,6 @@
 import { accessWords, type Access, type Writable } from "./access.ts";
 import { fieldBits, fieldMask, fieldValue, type Field, type Fields } from "./field.ts";
-import { hasFields, type Register, type Registers, type Width } from "./register.ts";
+import { checkRaw, hasFields, type Register, type Registers, type Width } from "./register.ts";
 
 /** Reaches registers one exact access at a time; `offset` and `width` are in bytes, `width` is 1, 2 or 4. */
 export interface RegisterIo {
@@ -46,11 +46,11 @@ export type Live<M extends Registers> = {
 /** Builds the live accessors of a map; see `RegisterMap.live`. */
 export function liveRegisters(registers: Registers, io: RegisterIo, base: number): Record<string, unknown> {
   return Object.fromEntries(
-    Object.entries(registers).map(([name, register]) => [name, live(register, io, base)]),
+    Object.entries(registers).map(([name, register]) => [name, live(name, register, io, base)]),
   );
 }
 
-function live(register: Register, io: RegisterIo, base: number): unknown {
+function live(name: string, register: Register, io: RegisterIo, base: number): unknown {
   const at = base + register.at;
   const writable = accessWords[register.access].write !== "none";
   if (register.width === 64) {
@@ -59,7 +59,7 @@ function live(register: Register, io: RegisterIo, base: number): unknown {
     return {
       read,
       write(value: bigint) {
-        if (value < 0n || value >> 64n) throw new RangeError(`${value} does not fit in 64 bits`);
+        checkRaw(name, 64, value);
         io.write(at, 4, Number(value & 0xffffffffn));
         io.write(at + 4, 4, Number(value >> 32n));
       },
@@ -67,8 +67,7 @@ function live(register: Register, io: RegisterIo, base: number): unknown {
   }
   const width = register.width / 8;
   const write = (raw: number): void => {
-    if (!Number.isInteger(raw) || raw < 0 || raw >= 2 ** register.width)
-      throw new RangeError(`${raw} is no integer of ${register.width} bits`);
+    checkRaw(name, register.width, raw);
     io.write(at, width, raw);
   };
   if (!hasFields(register))

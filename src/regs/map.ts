@@ -33,7 +33,8 @@ type Assignable<M extends Registers> = {
 
 /**
  * Typed accessors over memory that holds the registers of `M`: each register's raw value under its name, each field under
- * register and field joined, as `control` and `controlEnable`.
+ * register and field joined, as `control` and `controlEnable`. An assignment throws, before anything is written, a TypeError
+ * for a wrong type and a RangeError for a value that the bits cannot hold or the field has no name for.
  */
 export type View<M extends Registers> = Show<
   { readonly [K in keyof M as K extends Assignable<M> ? never : K]: Raw<M[K]["width"]> } & {

@@ -43,3 +43,17 @@ export const hasFields = (register: Register): boolean => {
   for (const _ in register.fields) return true;
   return false;
 };
+
+/**
+ * Checks the whole value that a register is to take.
+ * @throws TypeError for what is no number, or for 64 bits no bigint; RangeError for what is no integer of `width` bits
+ */
+export function checkRaw(name: string, width: Width, value: unknown): void {
+  const type = width === 64 ? "bigint" : "number";
+  if (typeof value !== type) throw new TypeError(`"${name}" expects a ${type}, got ${typeof value}`);
+  const fits =
+    typeof value === "bigint"
+      ? value >= 0n && value <= 0xffff_ffff_ffff_ffffn
+      : Number.isInteger(value) && (value as number) >= 0 && (value as number) < 2 ** width;
+  if (!fits) throw new RangeError(`"${name}" expects an integer of ${width} bits, got ${String(value)}`);
+}

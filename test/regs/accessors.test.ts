@@ -1,6 +1,9 @@
+import { estimateShallowMemoryUsageOf } from "bun:jsc";
 import { describe, expect, expectTypeOf, test } from "bun:test";
 import fc from "fast-check";
 import {
+  endpointHeader,
+  expressCapability,
   msixCapability,
   powerManagementCapability,
   r16,
@@ -97,6 +100,60 @@ describe("accessors over memory", () => {
     const view = map.view(new DataView(new ArrayBuffer(8)));
     view.address = 0xfedc_ba98_7654_3210n;
     expect(view.address).toBe(0xfedc_ba98_7654_3210n);
+  });
+
+  test("a whole register takes what its bits can hold, and nothing else", () => {
+    const map = registerMap("map", 16, {
+      byte: r8(0, "rw"),
+      word: r16(2, { low: rw(7, 0), high: rw(15, 8) }),
+      long: r32(4, "rw"),
+      wide: r64(8, "rw"),
+    });
+    const bytes = new Uint8Array(16);
+    const view = map.view(new DataView(bytes.buffer)) as Record<keyof typeof map.registers, unknown>;
+    for (const [name, width] of [
+      ["byte", 8],
+      ["word", 16],
+      ["long", 32],
+    ] as const) {
+      const largest = 2 ** width - 1;
+      for (const wrong of [largest + 1, -1, -largest - 1, 0.5, NaN, Infinity, 2 ** 53]) {
+        const message = `"${name}" expects an integer of ${width} bits, got ${wrong}`;
+        expect(() => (view[name] = wrong)).toThrow(new RangeError(message));
+      }
+      for (const wrong of [1n, "1", true, null, undefined, {}])
+        expect(() => (view[name] = wrong)).toThrow(TypeError);
+    }
+    for (const wrong of [1n << 64n, -1n])
+      expect(() => (view.wide = wrong)).toThrow(
+        new RangeError(`"wide" expects an integer of 64 bits, got ${wrong}`),
+      );
+    for (const wrong of [1, "1", true, null, undefined, {}])
+      expect(() => (view.wide = wrong)).toThrow(TypeError);
+    expect(bytes).toEqual(new Uint8Array(16));
+
+    view.byte = 0xff;
+    view.word = 0xffff;
+    view.long = 0xffff_ffff;
+    view.wide = 0xffff_ffff_ffff_ffffn;
+    expect(bytes).toEqual(Uint8Array.fromHex("ff00" + "ff".repeat(14)));
+    Object.assign(view, { byte: 0, word: 0, long: 0, wide: 0n });
+    expect(bytes).toEqual(new Uint8Array(16));
+  });
+
+  test("an instance takes the memory of its two fields, however many accessors its map has", () => {
+    class ByHand {
+      readonly memory: DataView;
+      readonly base: number;
+      constructor(memory: DataView, base: number) {
+        this.memory = memory;
+        this.base = base;
+      }
+    }
+    const memory = viewOf([]);
+    const size = estimateShallowMemoryUsageOf(new ByHand(memory, 0));
+    for (const map of [msixCapability, expressCapability, endpointHeader])
+      expect(estimateShallowMemoryUsageOf(new map.View(memory, 0))).toBe(size);
   });
 
   test("every field of every width reads back what was written, and nothing beside it changes", () => {

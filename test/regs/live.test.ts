@@ -70,7 +70,9 @@ describe("live registers", () => {
     expect(() => control.modify({ pmeEnable: 1 })).toThrow(TypeError);
     expect(() => control.modify({ pmeEnable: true, dataSelect: 16 })).toThrow(RangeError);
     expect(() => control.write(0x10000)).toThrow(RangeError);
-    expect(() => control.write(-1)).toThrow(RangeError);
+    expect(() => control.write(-1)).toThrow('"control" expects an integer of 16 bits, got -1');
+    // @ts-expect-error a register is a number
+    expect(() => control.write("1")).toThrow(TypeError);
     // @ts-expect-error a read-only register has no write
     expect(data.write).toBeUndefined();
     expect(log).toEqual([]);
@@ -90,6 +92,8 @@ describe("live registers", () => {
     expect(live.it.read()).toBe(0x1_0000_0002n);
     expect(log).toEqual(["write 0/4 0x2", "write 4/4 0x1", "read 0/4", "read 4/4"]);
     for (const wrong of [-1n, 1n << 64n]) expect(() => live.it.write(wrong)).toThrow(RangeError);
+    // @ts-expect-error 64 bits are a bigint
+    expect(() => live.it.write(1)).toThrow('"it" expects a bigint, got number');
     expect("write" in live.fixed).toBe(false);
   });
 
