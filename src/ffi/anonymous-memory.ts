@@ -21,7 +21,7 @@ export class AnonymousMemory implements Disposable {
 
   /** @param size in bytes, at least 1 @throws VfioError where the address space has no room */
   constructor(size: number) {
-    const address = libc().mmap(null, BigInt(size), readWrite, privateAnonymous | noReserve, -1, 0n);
+    const address = libc().mmap(0, size, readWrite, privateAnonymous | noReserve, -1, 0);
     if (address === mapFailed) throw systemError("mmap", lastErrno(), `${size} bytes of memory`);
     this.address = Number(address);
     this.size = size;
@@ -40,7 +40,7 @@ export class AnonymousMemory implements Disposable {
   /** All zeros again, and the pages given back. Addresses stay as they are. @throws VfioError */
   clear(): void {
     if (this.#closed) throw new VfioError("the memory is unmapped", { code: "ECLOSED" });
-    if (libc().madvise(BigInt(this.address), BigInt(this.size), dontNeed) < 0)
+    if (libc().madvise(this.address, this.size, dontNeed) < 0)
       throw systemError("madvise", lastErrno(), `${this.size} bytes of memory`);
   }
 
@@ -75,6 +75,6 @@ export class AnonymousMemory implements Disposable {
     // Views go first: one that is still alive would be a way into memory that is no longer there.
     for (const window of this.#windows.values()) window.transfer(0);
     this.#windows.clear();
-    libc().munmap(BigInt(this.address), BigInt(this.size));
+    libc().munmap(this.address, this.size);
   }
 }
