@@ -1,8 +1,10 @@
 // The C library through bun:ffi: one table of symbols, opened when first used. Buffers are passed as views, never
 // as addresses kept from before: a small typed array moves when its buffer is first looked at.
 import { dlopen, FFIType, read, type Pointer } from "bun:ffi";
-import { errnoName } from "./errno.ts";
 import { VfioError } from "./errors.ts";
+import { syscallListeners, tracedFunctions } from "./syscall-trace.ts";
+
+export { systemError } from "./system-error.ts";
 
 // Names that glibc and musl both have: on the 64-bit machines of this library, `pread` and its like take 64-bit
 // offsets, and musl does not offer `pread64` to programs. A transfer ends at 0x7ffff000 bytes (read(2)), so an int
@@ -57,23 +59,23 @@ function open() {
   });
 }
 
-let loaded: ReturnType<typeof open> | undefined;
+type Libc = ReturnType<typeof open>;
+
+let plain: Libc | undefined;
+/** The plain functions, or those that tell the trace's listeners. */
+let current: Libc | undefined;
 let errnoAt: Pointer | undefined;
 
-/** The C library's functions. @throws VfioError where there is no C library that is known */
-export function libc(): ReturnType<typeof open> {
-  if (loaded) return loaded;
-  const opened = open();
-  // Found now, so that nothing but a load lies between a failing call and its errno.
-  errnoAt = opened.__errno_location() as Pointer;
-  return (loaded = opened);
+/** The C library's functions: to be asked for at each call. @throws VfioError where there is no C library that is known */
+export const libc = (): Libc => current ?? chooseLibc();
+
+/** Goes over to traced functions if somebody listens, and back if nobody does. */
+export function chooseLibc(): Libc {
+  plain ??= open();
+  // Found now, so that nothing but a load lies between a failing call and its errno. Each thread has its own.
+  errnoAt ??= plain.__errno_location() as Pointer;
+  return (current = syscallListeners.size > 0 ? tracedFunctions(plain, errnoAt) : plain);
 }
 
 /** Errno of the last call of this thread. To be read straight after the call, with nothing in between. */
 export const lastErrno = (): number => read.i32(errnoAt!, 0);
-
-/** The error of a failed system call. @param errno as `lastErrno` gave it straight after the call */
-export function systemError(syscall: string, errno: number, what: string): VfioError {
-  const code = errnoName(errno);
-  return new VfioError(`${what}: ${syscall} fails with ${code}`, { code, errno, syscall });
-}

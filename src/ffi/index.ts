@@ -1,0 +1,12 @@
+// `bun-vfio/ffi`: files, memory, device registers and events of Linux, by way of bun:ffi. No policy, and nothing of PCI.
+export { AnonymousMemory } from "./anonymous-memory.ts";
+export { VfioError, type VfioErrorDetails } from "./errors.ts";
+export { errnoName } from "./errno.ts";
+export { Eventfd, drainEventfd, isReadable, signalEventfd, waitReadable } from "./eventfd.ts";
+export { FileDescriptor, type OpenOptions } from "./file-descriptor.ts";
+export { getLimit, lockedMemory, setSoftLimit, type LockedMemory, type ResourceLimit } from "./limits.ts";
+export { Mapping, hugeAlignment, maxAlignment, maxViewSize, type MappingOptions } from "./mapping.ts";
+export { MemoryFile, type MemoryFileOptions } from "./memory-file.ts";
+export { pageSize } from "./page-size.ts";
+export type { FailureContext } from "./system-error.ts";
+export { formatSyscall, traceSyscalls, type Syscall, type SyscallListener } from "./trace.ts";
