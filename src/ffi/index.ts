@@ -5,6 +5,7 @@ export { errnoName } from "./errno.ts";
 export { Eventfd, drainEventfd, isReadable, signalEventfd, waitReadable } from "./eventfd.ts";
 export { FileDescriptor, type OpenOptions } from "./file-descriptor.ts";
 export { getLimit, lockedMemory, setSoftLimit, type LockedMemory, type ResourceLimit } from "./limits.ts";
+export { MappedRegisters, type WideAccess } from "./mapped-registers.ts";
 export { Mapping, hugeAlignment, maxAlignment, maxViewSize, type MappingOptions } from "./mapping.ts";
 export { MemoryFile, type MemoryFileOptions } from "./memory-file.ts";
 export { pageSize } from "./page-size.ts";
