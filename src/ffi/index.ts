@@ -3,6 +3,7 @@ export { AnonymousMemory } from "./anonymous-memory.ts";
 export { VfioError, type VfioErrorDetails } from "./errors.ts";
 export { errnoName } from "./errno.ts";
 export { Eventfd, drainEventfd, isReadable, signalEventfd, waitReadable } from "./eventfd.ts";
+export { EventfdListener, eventfdEvents, type ListenOptions } from "./eventfd-listener.ts";
 export { FileDescriptor, type OpenOptions } from "./file-descriptor.ts";
 export { getLimit, lockedMemory, setSoftLimit, type LockedMemory, type ResourceLimit } from "./limits.ts";
 export { MappedRegisters, type WideAccess } from "./mapped-registers.ts";
