@@ -1,4 +1,5 @@
-// `bun-vfio/ffi`: files, memory, device registers and events of Linux, by way of bun:ffi. No policy, and nothing of PCI.
+// `bun-vfio/ffi`: files, memory, device registers and events of Linux, by way of bun:ffi, and a typed function for each ioctl of VFIO
+// and iommufd. No policy.
 export { AnonymousMemory } from "./anonymous-memory.ts";
 export { memoryAdvice } from "./constants.ts";
 export { VfioError, type VfioErrorDetails } from "./errors.ts";
@@ -14,3 +15,24 @@ export { MemoryFile, type MemoryFileOptions } from "./memory-file.ts";
 export { pageSize } from "./page-size.ts";
 export type { FailureContext } from "./system-error.ts";
 export { formatSyscall, traceSyscalls, type Syscall, type SyscallListener } from "./trace.ts";
+
+export { ioctl, ioctlOrErrno, type IoctlArgument, type IoctlContext, type IoctlWhat } from "./ioctl.ts";
+export * from "./iommufd-hardware.ts";
+export * from "./iommufd-hwpt.ts";
+export * from "./iommufd-ioas.ts";
+export * from "./iommufd-map.ts";
+export * from "./iommufd-option.ts";
+export * from "./iommufd-viommu.ts";
+export * from "./vfio-cdev.ts";
+export * from "./vfio-container.ts";
+export * from "./vfio-device.ts";
+export * from "./vfio-feature.ts";
+export * from "./vfio-graphics.ts";
+export * from "./vfio-group.ts";
+export * from "./vfio-info.ts";
+export * from "./vfio-ioeventfd.ts";
+export * from "./vfio-irqs.ts";
+export * from "./vfio-migration.ts";
+export * from "./vfio-region.ts";
+export * from "./vfio-reset.ts";
+export * from "./vfio-type1.ts";
