@@ -176,8 +176,10 @@ export class KernelDevice implements DeviceBackend {
   reset(): void {
     resetDevice(this.fd, {
       device: this.name,
-      hint: () =>
-        `Ways to reset it: ${this.resetMethods.join(", ") || "none"}. A hot reset resets the whole bus: hotReset().`,
+      hint: (code) =>
+        code === "EAGAIN"
+          ? "The host has it locked: its driver is being taken from it (close it), or another reset is under way (try again)."
+          : `Ways to reset it: ${this.resetMethods.join(", ") || "none"}. A hot reset resets the whole bus: hotReset().`,
     });
     this.#waitAlive();
   }

@@ -50,10 +50,17 @@ export function openDevice(bdf: string, options: OpenOptions = {}): KernelDevice
   const host = options.iommu?.host ?? options.host ?? hostPaths;
   const choice = options.iommu
     ? shared(options.iommu, options.api ?? "auto")
-    : chooseApi(host, name, options.api ?? "auto", options.vfToken !== undefined);
+    : chooseApi(host, name, options.api ?? wayOf(options.fds), options.vfToken !== undefined);
   return choice.api === "iommufd"
     ? openCdev(name, choice, host, options)
     : openInGroup(name, choice, host, options);
+}
+
+/** The way that goes with descriptors that are given: this process may not even see the nodes. */
+function wayOf({ device, group, container, iommufd }: OpenedDescriptors = {}): DeviceApi | "auto" {
+  if (group !== undefined) return iommufd === undefined ? "group" : "iommufd-compat";
+  if (container !== undefined) return "group";
+  return device !== undefined && iommufd !== undefined ? "iommufd" : "auto";
 }
 
 /** The way that goes with what is shared. */

@@ -3,7 +3,7 @@ import { describe, expect, test } from "bun:test";
 import { Eventfd, waitReadable } from "../../../src/ffi/eventfd.ts";
 import { IrqIndex, RegionIndex, type IrqRequest } from "../../../src/device/backend.ts";
 import type { KernelDevice } from "../../../src/device/kernel/kernel-device.ts";
-import { take } from "./support/devices.ts";
+import { driverOf, sysDevices, take } from "./support/devices.ts";
 import { open, ways } from "./support/apis.ts";
 
 const none = (index: number, action: IrqRequest["action"], start = 0, count = 1): IrqRequest => ({
@@ -193,6 +193,24 @@ describe("what the device tells", () => {
         "VFIO_DEVICE_SET_IRQS REQ trigger none start 0 count 1 fails with EINVAL",
       );
     });
+
+  test("the host's wish comes when its driver is taken from it, which then waits for the close", async () => {
+    const bdf = take("edu");
+    using device = open(bdf, way);
+    const asked = Promise.withResolvers<void>();
+    device.on("remove-requested", () => asked.resolve());
+    const unbind = Bun.spawn(["sh", "-c", `echo ${bdf} > ${sysDevices}/${bdf}/driver/unbind`]);
+    await asked.promise;
+    // The device still answers, but is not reset any longer: the host waits, and holds its lock.
+    device.read(RegionIndex.config, 0, new Uint8Array(4));
+    expect(() => device.reset()).toThrow(
+      expect.objectContaining({ code: "EAGAIN", hint: expect.stringContaining("its driver is being taken") }),
+    );
+    expect(unbind.exitCode).toBeNull();
+    device[Symbol.dispose]();
+    expect(await unbind.exited).toBe(0);
+    expect(driverOf(bdf)).toBeUndefined();
+  });
 
   test("a device without ERR says so", () => {
     using device = open(take("edu"), way);

@@ -28,7 +28,7 @@ else {
     const bdf = take("edu");
     const group = FileDescriptor.open(groupNode(hostPaths, groupOf(hostPaths, bdf)!));
     const container = FileDescriptor.open("/dev/vfio/vfio");
-    using device = openDevice(bdf, { api: "group", fds: { group: group.fd, container: container.fd } });
+    using device = openDevice(bdf, { fds: { group: group.fd, container: container.fd } });
     // They may be closed as soon as the device is open.
     group[Symbol.dispose]();
     container[Symbol.dispose]();
@@ -56,7 +56,7 @@ else {
     setGroupContainer(group.fd, container.fd);
     setIommu(container.fd, vfioIommuType.TYPE1v2);
     using given = new FileDescriptor(getGroupDeviceFd(group.fd, bdf), bdf);
-    using device = openDevice(bdf, { api: "group", fds: { device: given.fd, container: container.fd } });
+    using device = openDevice(bdf, { fds: { device: given.fd, container: container.fd } });
     device.reset();
     expect(device.iommu!.pageSize).toBe(4096);
   });
@@ -67,7 +67,7 @@ else {
       using cdev = FileDescriptor.open(cdevNode(hostPaths, bdf)!);
       using iommufd = FileDescriptor.open("/dev/iommu");
       if (bound) bindIommufd(cdev.fd, iommufd.fd, undefined);
-      using device = openDevice(bdf, { api: "iommufd", fds: { device: cdev.fd, iommufd: iommufd.fd } });
+      using device = openDevice(bdf, { fds: { device: cdev.fd, iommufd: iommufd.fd } });
       device.reset();
       expect(device.iommu!.ranges.length).toBeGreaterThan(0);
     });
