@@ -1,22 +1,33 @@
 import { readlinkSync } from "node:fs";
-import { lastErrno, libc, systemError } from "./libc.ts";
+import { eventfdFlag, fcntlCommand, pollFlag } from "./constants.ts";
 import { VfioError } from "./errors.ts";
+import { FileDescriptor } from "./file-descriptor.ts";
+import { lastErrno, libc, systemError } from "./libc.ts";
 
-const nonblocking = 0o4000;
-const closeOnExec = 0o2000000;
-const pollIn = 1;
+const interrupted = 4;
 const again = 11;
-const duplicateCloseOnExec = 1030; // F_DUPFD_CLOEXEC, linux/fcntl.h.
 
 /** Whether a descriptor can be read without waiting; takes nothing from it. */
 export function isReadable(fd: number): boolean {
+  return waitReadable(fd, 0);
+}
+
+/**
+ * Waits until a descriptor can be read; takes nothing from it. The whole thread stands still meanwhile: on an event loop,
+ * `EventfdListener` is the better way.
+ * @param milliseconds at most, 0 or more; a signal may end the wait early
+ */
+export function waitReadable(fd: number, milliseconds: number): boolean {
   // struct pollfd: an int fd, a short events, a short revents; little-endian on every machine that this runs on.
   const request = new Int32Array(new ArrayBuffer(8));
   request[0] = fd;
-  request[1] = pollIn;
-  const ready = libc().poll(request, 1, 0);
-  if (ready < 0) throw systemError("poll", lastErrno(), `descriptor ${fd}`);
-  return ready > 0 && ((request[1] >>> 16) & pollIn) !== 0;
+  request[1] = pollFlag.IN;
+  const ready = libc().poll(request, 1, Math.min(Math.max(Math.ceil(milliseconds), 0), 0x7fff_ffff));
+  if (ready < 0) {
+    const errno = lastErrno();
+    if (errno !== interrupted) throw systemError("poll", errno, `descriptor ${fd}`);
+  }
+  return ready > 0 && ((request[1] >>> 16) & pollFlag.IN) !== 0;
 }
 
 /** Adds to the counter of the eventfd behind a descriptor. A counter that is full keeps its events: that is no error. */
@@ -38,34 +49,27 @@ export function drainEventfd(fd: number): number {
 }
 
 /** A counter of events that other processes, the kernel and devices signal (eventfd(2)). Owned: `dispose` closes it. */
-export class Eventfd implements Disposable {
-  readonly #fd: number;
-  #closed = false;
-
+export class Eventfd extends FileDescriptor {
   /**
    * A new counter, nonblocking; or a descriptor of one's own for a counter that is there. Closed on exec.
    * @param of a descriptor of an eventfd: the new one outlives it
    * @throws VfioError, as EMFILE where no descriptor is left, EBADF or EINVAL where `of` is no eventfd
    */
   constructor(of?: number) {
-    this.#fd =
+    const fd =
       of === undefined
-        ? libc().eventfd(0, nonblocking | closeOnExec)
-        : libc().fcntl(of, duplicateCloseOnExec, 0);
-    if (this.#fd < 0)
+        ? libc().eventfd(0, eventfdFlag.NONBLOCK | eventfdFlag.CLOEXEC)
+        : libc().fcntl(of, fcntlCommand.DUPFD_CLOEXEC, 0);
+    if (fd < 0)
       throw of === undefined
         ? systemError("eventfd", lastErrno(), "a new eventfd")
         : systemError("fcntl", lastErrno(), `descriptor ${of}`);
-    if (of === undefined || isEventfd(this.#fd)) return;
-    libc().close(this.#fd);
+    super(fd, "the eventfd");
+    if (of === undefined || isEventfd(fd)) return;
+    this[Symbol.dispose]();
     throw new VfioError(`descriptor ${of} is not an eventfd`, { code: "EINVAL", errno: 22 });
   }
 
-  /** The descriptor, open until this is disposed of. @throws VfioError (`ECLOSED`) afterwards */
-  get fd(): number {
-    if (this.#closed) throw new VfioError("the eventfd is closed", { code: "ECLOSED" });
-    return this.#fd;
-  }
   /** @param count at least 1 */
   signal(count = 1): void {
     signalEventfd(this.fd, count);
@@ -77,12 +81,6 @@ export class Eventfd implements Disposable {
   /** Whether an event waits; takes nothing. */
   isReady(): boolean {
     return isReadable(this.fd);
-  }
-  /** Closes the descriptor. Safe to call twice. */
-  [Symbol.dispose](): void {
-    if (this.#closed) return;
-    this.#closed = true;
-    libc().close(this.#fd);
   }
 }
 

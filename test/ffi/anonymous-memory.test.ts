@@ -72,9 +72,10 @@ describe("anonymous memory", () => {
   test("is unmapped once, and refuses use afterwards", () => {
     const memory = new AnonymousMemory(0x1000);
     memory.write(0, Uint8Array.of(1));
-    expect(isMapped(memory.address)).toBe(true);
+    const { address } = memory;
+    expect(isMapped(address)).toBe(true);
     memory[Symbol.dispose]();
-    expect(isMapped(memory.address)).toBe(false);
+    expect(isMapped(address)).toBe(false);
     memory[Symbol.dispose]();
     for (const use of [
       () => bytes(memory, 0, 1),

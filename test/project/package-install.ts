@@ -23,6 +23,7 @@ function must(command: readonly string[], cwd: string): string {
 /** Right and wrong uses: a compiler that saw our types reports exactly the wrong ones. */
 const right = `
 import * as vfio from "${manifest.name}";
+import { Eventfd, MappedRegisters, Mapping } from "${manifest.name}/ffi";
 import * as image from "${manifest.name}/image";
 import { type Bdf, formatBdf, parseBdf } from "${manifest.name}/regs";
 import { bytesOf, create, VfioRegionInfo } from "${manifest.name}/regs/ioctl";
@@ -31,9 +32,15 @@ const bdf: Bdf = parseBdf("0000:01:00.0");
 const info = create(VfioRegionInfo);
 info.argsz = bytesOf(info).byteLength;
 const argsz: number = info.argsz;
-console.log(formatBdf(bdf), Object.keys(vfio).length > 0, Object.keys(image).length > 0, argsz);
+using memory = new Mapping({ size: 4096, name: "memory" });
+const registers = new MappedRegisters(memory);
+registers.write64(8, 5n);
+using eventfd = new Eventfd();
+eventfd.signal(Number(registers.read64(8)));
+console.log(eventfd.drain(), formatBdf(bdf), Object.keys(vfio).length > 0, Object.keys(image).length > 0, argsz);
 `;
 const wrong = `import * as vfio from "${manifest.name}";
+import { MemoryFile } from "${manifest.name}/ffi";
 import * as image from "${manifest.name}/image";
 import { formatBdf, parseBdf } from "${manifest.name}/regs";
 import { create, VfioRegionInfo } from "${manifest.name}/regs/ioctl";
@@ -42,13 +49,15 @@ export const face: number = vfio;
 export const recorded: number = image;
 parseBdf(0x0100);
 export const size: number = create(VfioRegionInfo).size;
+new MemoryFile({ size: 4096n, name: "memory" });
 `;
 const wrongLines = [
-  "wrong.ts(5,14): error TS2322",
   "wrong.ts(6,14): error TS2322",
   "wrong.ts(7,14): error TS2322",
-  "wrong.ts(8,10): error TS2345",
-  "wrong.ts(9,14): error TS2322",
+  "wrong.ts(8,14): error TS2322",
+  "wrong.ts(9,10): error TS2345",
+  "wrong.ts(10,14): error TS2322",
+  "wrong.ts(11,18): error TS2322",
 ];
 
 /** What a type checker reported, as file, place and code. */
@@ -174,7 +183,7 @@ describe("an installed copy", () => {
   }
 
   test("runs from source under Bun", () => {
-    expect(must([bun, "right.ts"], "plain")).toBe("0000:01:00.0 true true 32\n");
+    expect(must([bun, "right.ts"], "plain")).toBe("5 0000:01:00.0 true true 32\n");
   });
 
   test("has the same exports built as JavaScript", async () => {
@@ -204,6 +213,7 @@ describe("an installed copy", () => {
         `${manifest.name} ERR_PACKAGE_PATH_NOT_EXPORTED`,
         `${manifest.name}/regs runs`,
         `${manifest.name}/regs/ioctl runs`,
+        `${manifest.name}/ffi ERR_PACKAGE_PATH_NOT_EXPORTED`,
         `${manifest.name}/image runs`,
       ]);
     },

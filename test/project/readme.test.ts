@@ -1,59 +1,20 @@
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import {
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  writeFileSync,
-} from "node:fs";
+import { describe, expect, test } from "bun:test";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { blocksOf, checkedModule, commandsOf, missingLine } from "./markdown.ts";
 import { Sandbox } from "./sandbox.ts";
+import { testSnippets } from "./snippets.ts";
 import { root } from "./tree.ts";
 
 const readme = readFileSync(join(root, "README.md"), "utf8");
 const blocks = blocksOf(readme);
-const snippets = blocks.filter(({ language }) => language === "ts");
 const shells = blocks.filter(({ language }) => language === "sh");
 const scripts = (
   JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as { scripts: Record<string, string> }
 ).scripts;
 
-describe("README snippets", () => {
-  // Inside of the project, where its name resolves to its sources.
-  const cache = join(root, ".cache");
-  let folder: string;
-  beforeAll(() => {
-    mkdirSync(cache, { recursive: true });
-    folder = mkdtempSync(join(cache, "readme-"));
-    const config = { extends: "../../tsconfig.json", include: ["*.ts"] };
-    writeFileSync(join(folder, "tsconfig.json"), JSON.stringify(config));
-    for (const { text, line } of snippets)
-      writeFileSync(join(folder, `line-${line}.ts`), checkedModule(text).code);
-  });
-  afterAll(() => rmSync(folder, { recursive: true, force: true }));
-
-  const bun = (...args: string[]): { code: number; output: string } => {
-    const run = Bun.spawnSync([process.execPath, ...args], { cwd: root, stdout: "pipe", stderr: "pipe" });
-    return { code: run.exitCode, output: run.stdout.toString() + run.stderr.toString() };
-  };
-
-  test("are there, and state values", () => {
-    expect(snippets.length).toBeGreaterThan(1);
-    for (const { text } of snippets) expect(checkedModule(text).values).toBeGreaterThan(3);
-  });
-
-  test.each(snippets.map(({ line }) => line))("the one of line %d runs, and its values are true", (line) => {
-    expect(bun(join(folder, `line-${line}.ts`))).toEqual({ code: 0, output: "" });
-  });
-
-  test("have no type error", () => {
-    const { code, output } = bun("check", "--no-script", "-p", folder);
-    expect([code, output]).toEqual([0, expect.stringContaining("No type errors")]);
-  });
-});
+testSnippets("README.md", 4);
+testSnippets("docs/ffi.md", 1);
 
 describe("README commands", () => {
   test("are there", () => expect(shells.length).toBeGreaterThan(3));

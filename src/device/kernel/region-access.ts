@@ -1,0 +1,115 @@
+// Reads and writes of regions: one pread(2) or pwrite(2) each, which answers with an error where a mapping would end
+// the process.
+import { errnoName } from "../../ffi/errno.ts";
+import { VfioError } from "../../ffi/errors.ts";
+import { lastErrno, libc } from "../../ffi/libc.ts";
+import type { DeviceRegionInfo } from "../../ffi/vfio-region.ts";
+import { regionName } from "../../image/image.ts";
+import { RegionIndex } from "../backend.ts";
+
+type Regions = readonly DeviceRegionInfo[];
+
+/** Fills `data` from a region. @throws VfioError */
+export function readRegion(
+  fd: number,
+  bdf: string,
+  regions: Regions,
+  region: number,
+  offset: number,
+  data: Uint8Array,
+): void {
+  const info = check("pread", bdf, regions, region, offset, data.length);
+  const done = libc().pread(fd, data, data.length, info.offset + offset);
+  if (done === data.length) return;
+  throw failed("pread", done < 0 ? lastErrno() : undefined, {
+    fd,
+    bdf,
+    regions,
+    region,
+    offset,
+    size: data.length,
+  });
+}
+
+/** Writes all of `data` to a region. @throws VfioError */
+export function writeRegion(
+  fd: number,
+  bdf: string,
+  regions: Regions,
+  region: number,
+  offset: number,
+  data: Uint8Array,
+): void {
+  const info = check("pwrite", bdf, regions, region, offset, data.length);
+  const done = libc().pwrite(fd, data, data.length, info.offset + offset);
+  if (done === data.length) return;
+  throw failed("pwrite", done < 0 ? lastErrno() : undefined, {
+    fd,
+    bdf,
+    regions,
+    region,
+    offset,
+    size: data.length,
+  });
+}
+
+/** An offset beyond the region would reach the next one in the device file. */
+function check(
+  syscall: "pread" | "pwrite",
+  bdf: string,
+  regions: Regions,
+  region: number,
+  offset: number,
+  size: number,
+): DeviceRegionInfo {
+  const info = regions[region];
+  let why: string | undefined;
+  if (!info || !Number.isSafeInteger(offset) || offset < 0 || offset + size > info.size)
+    why = `the region has ${info?.size ?? 0} bytes`;
+  else if (!(syscall === "pread" ? info.readable : info.writable))
+    why = `the region is not ${syscall === "pread" ? "readable" : "writable"}`;
+  if (info && why === undefined) return info;
+  const code = region === RegionIndex.config ? "EFAULT" : "EINVAL";
+  throw new VfioError(`${text(syscall, bdf, region, offset, size)} fails with ${code}: ${why}`, {
+    code,
+    syscall,
+    device: bdf,
+  });
+}
+
+const text = (syscall: string, bdf: string, region: number, offset: number, size: number): string =>
+  `${bdf}: ${syscall} of ${size} at ${regionName(region)} 0x${offset.toString(16)}`;
+
+interface Access {
+  readonly fd: number;
+  readonly bdf: string;
+  readonly regions: Regions;
+  readonly region: number;
+  readonly offset: number;
+  readonly size: number;
+}
+
+function failed(syscall: string, errno: number | undefined, access: Access): VfioError {
+  const { bdf, region, offset, size } = access;
+  // The kernel moves what it can: a part alone means that the device refused the rest.
+  const code = errno === undefined ? "EIO" : errnoName(errno);
+  const why = errno === undefined ? ": only a part was moved" : "";
+  return new VfioError(`${text(syscall, bdf, region, offset, size)} fails with ${code}${why}`, {
+    code,
+    errno,
+    syscall,
+    device: bdf,
+    hint: code === "EIO" || code === "ENODEV" ? silentHint(access) : undefined,
+  });
+}
+
+/** Why a device does not answer at a BAR. */
+function silentHint({ fd, regions, region }: Access): string | undefined {
+  if (region === RegionIndex.config) return "The device does not answer: it may be gone, or in D3cold.";
+  const config = regions[RegionIndex.config];
+  const bytes = new Uint8Array(new ArrayBuffer(2));
+  if (!config || libc().pread(fd, bytes, 2, config.offset + 4) !== 2) return undefined;
+  return (bytes[0]! & 2) === 0
+    ? "Memory decoding is off: set bit 1 of COMMAND, at 0x04 of config space, first."
+    : "The device does not answer: it may be in D3hot, in a reset, or gone.";
+}

@@ -1,0 +1,62 @@
+// Flags of the C library's functions on 64-bit Linux, where <fcntl.h> differs between x86-64 and aarch64 by machine.
+// The tests compare them with the C headers of the machine that they run on.
+const arm = process.arch === "arm64";
+
+/** `O_*` of open(2). */
+export const openFlag = Object.freeze({
+  RDONLY: 0,
+  WRONLY: 1,
+  RDWR: 2,
+  NONBLOCK: 0o4000,
+  CLOEXEC: 0o2000000,
+  DIRECTORY: arm ? 0o40000 : 0o200000,
+  NOFOLLOW: arm ? 0o100000 : 0o400000,
+});
+
+/** `F_*` of fcntl(2). */
+export const fcntlCommand = Object.freeze({
+  GETFL: 3,
+  SETFL: 4,
+  DUPFD_CLOEXEC: 1030,
+  ADD_SEALS: 1033,
+  GET_SEALS: 1034,
+});
+
+/** `F_SEAL_*`: what can no longer be done to a memory file. */
+export const sealFlag = Object.freeze({ SEAL: 1, SHRINK: 2, GROW: 4 });
+
+/** `MFD_*` of memfd_create(2). */
+export const memfdFlag = Object.freeze({
+  CLOEXEC: 1,
+  ALLOW_SEALING: 2,
+  HUGETLB: 4,
+  HUGE_2MB: 21 * 2 ** 26,
+  HUGE_1GB: 30 * 2 ** 26,
+});
+
+/** `PROT_*` of mmap(2). */
+export const protection = Object.freeze({ NONE: 0, READ: 1, WRITE: 2 });
+
+/** `MAP_*` of mmap(2). */
+export const mapFlag = Object.freeze({
+  SHARED: 1,
+  PRIVATE: 2,
+  ANONYMOUS: 0x20,
+  NORESERVE: 0x4000,
+  POPULATE: 0x8000,
+  FIXED_NOREPLACE: 0x100000,
+});
+
+/** `MADV_*` of madvise(2). */
+export const memoryAdvice = Object.freeze({ DONTNEED: 4, DONTFORK: 10, HUGEPAGE: 14 });
+
+/** `POLLIN`, and `EPOLL_CTL_*` with `EPOLL*` of epoll_ctl(2). */
+export const pollFlag = Object.freeze({ IN: 1 });
+export const epollOperation = Object.freeze({ ADD: 1, DEL: 2, MOD: 3 });
+export const epollFlag = Object.freeze({ IN: 1, ONESHOT: 2 ** 30 });
+
+/** `EFD_*` of eventfd(2). */
+export const eventfdFlag = Object.freeze({ NONBLOCK: 0o4000, CLOEXEC: 0o2000000 });
+
+/** `RLIMIT_*` of getrlimit(2). */
+export const resourceLimit = Object.freeze({ NOFILE: 7, MEMLOCK: 8 });

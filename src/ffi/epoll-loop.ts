@@ -1,0 +1,123 @@
+import { epollFlag, epollOperation } from "./constants.ts";
+import { epollEvent } from "./epoll-event.ts";
+import { VfioError } from "./errors.ts";
+import { Eventfd } from "./eventfd.ts";
+import { FileDescriptor } from "./file-descriptor.ts";
+import { lastErrno, libc, systemError } from "./libc.ts";
+
+const closeOnExec = 0o2000000; // EPOLL_CLOEXEC
+const stop = 0;
+
+interface Entry {
+  readonly fd: number;
+  readonly onReady: () => void;
+  readonly keepsAlive: boolean;
+}
+
+/**
+ * One thread that waits with epoll(7) for many descriptors and tells this one. The thread lives while there is something to
+ * wait for. A descriptor is reported once and then watched again, so nothing piles up while this thread is busy.
+ */
+class EpollLoop {
+  readonly #entries = new Map<number, Entry>();
+  readonly #epoll: FileDescriptor;
+  readonly #stop = new Eventfd();
+  readonly #worker: Worker;
+  #next = stop + 1;
+
+  constructor(onFailure: (error: VfioError) => void) {
+    const fd = libc().epoll_create1(closeOnExec);
+    if (fd < 0) throw systemError("epoll_create1", lastErrno(), "the epoll thread");
+    this.#epoll = new FileDescriptor(fd, "the epoll thread");
+    this.#control(epollOperation.ADD, this.#stop.fd, epollFlag.IN, stop);
+    this.#worker = new Worker(new URL("./epoll-worker.ts", import.meta.url), { ref: false });
+    this.#worker.addEventListener("message", ({ data }: MessageEvent<number[]>) => {
+      for (const value of data) this.#report(value);
+    });
+    this.#worker.addEventListener("error", ({ message }) => {
+      const hint =
+        "A program built with `bun build --compile` lists src/ffi/epoll-worker.ts as an entry point too.";
+      onFailure(new VfioError(`the epoll thread fails: ${message}`, { code: "EWORKER", hint }));
+    });
+    // The thread has left epoll_wait by then: no number is closed under it.
+    this.#worker.addEventListener("close", () => this.#close());
+    this.#worker.postMessage(this.#epoll.fd);
+  }
+
+  get isEmpty(): boolean {
+    return this.#entries.size === 0;
+  }
+
+  /** @returns a value for `remove` @throws VfioError, as EPERM for what cannot be waited for */
+  add(entry: Entry): number {
+    const value = this.#next++;
+    this.#control(epollOperation.ADD, entry.fd, epollFlag.IN | epollFlag.ONESHOT, value);
+    this.#entries.set(value, entry);
+    this.#updateRef();
+    return value;
+  }
+
+  /** The descriptor may be closed afterwards. */
+  remove(value: number): void {
+    const entry = this.#entries.get(value);
+    if (!entry) return;
+    this.#entries.delete(value);
+    this.#control(epollOperation.DEL, entry.fd, 0, value);
+    this.#updateRef();
+  }
+
+  /** Ends the thread; closes what was opened once it has ended. */
+  end(): void {
+    this.#stop.signal();
+  }
+
+  #report(value: number): void {
+    const entry = this.#entries.get(value);
+    if (!entry) return;
+    try {
+      entry.onReady();
+    } finally {
+      if (this.#entries.has(value))
+        this.#control(epollOperation.MOD, entry.fd, epollFlag.IN | epollFlag.ONESHOT, value);
+    }
+  }
+
+  #updateRef(): void {
+    if ([...this.#entries.values()].some(({ keepsAlive }) => keepsAlive)) this.#worker.ref();
+    else this.#worker.unref();
+  }
+
+  #control(operation: number, fd: number, flags: number, value: number): void {
+    if (libc().epoll_ctl(this.#epoll.fd, operation, fd, epollEvent(flags, value)) < 0)
+      throw systemError("epoll_ctl", lastErrno(), `descriptor ${fd}`);
+  }
+
+  #close(): void {
+    this.#epoll[Symbol.dispose]();
+    this.#stop[Symbol.dispose]();
+  }
+}
+
+let loop: EpollLoop | undefined;
+
+/**
+ * Waits for a descriptor on the shared thread.
+ * @param entry `onReady` is called on this thread while the descriptor can be read, and is expected to read it
+ * @returns disposing of it ends that; the descriptor stays open
+ * @throws VfioError
+ */
+export function watchReadable(entry: Entry): Disposable {
+  const mine = (loop ??= new EpollLoop((error) => {
+    loop = undefined;
+    throw error;
+  }));
+  const value = mine.add(entry);
+  return {
+    [Symbol.dispose]: () => {
+      mine.remove(value);
+      if (!mine.isEmpty || mine !== loop) return;
+      loop = undefined;
+      mine.end();
+    },
+  };
+}

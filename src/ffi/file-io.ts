@@ -1,0 +1,75 @@
+// pread(2) and pwrite(2). One system call where the kernel takes the whole transfer, as VFIO does for each access.
+import { VfioError } from "./errors.ts";
+import { lastErrno, libc } from "./libc.ts";
+import { systemError, type FailureContext } from "./system-error.ts";
+
+const interrupted = 4;
+
+/**
+ * Fills `data` from byte `offset` of a file on.
+ * @param offset in bytes, 0 or more, below 2^53
+ * @param name of the file, for messages
+ * @throws VfioError; `ESHORT` where the file ends before. Then `data` holds nothing useful
+ */
+export function readAt(
+  fd: number,
+  offset: number,
+  data: Uint8Array,
+  name: string,
+  context?: FailureContext,
+): void {
+  checkOffset(offset, name);
+  const count = libc().pread(fd, data, data.length, offset);
+  if (count !== data.length) finish("pread", count, fd, offset, data, name, context);
+}
+
+/**
+ * Writes all of `data` at byte `offset` of a file.
+ * @param offset in bytes, 0 or more, below 2^53
+ * @param name of the file, for messages
+ * @throws VfioError; `ESHORT` where the file takes no more
+ */
+export function writeAt(
+  fd: number,
+  offset: number,
+  data: Uint8Array,
+  name: string,
+  context?: FailureContext,
+): void {
+  checkOffset(offset, name);
+  const count = libc().pwrite(fd, data, data.length, offset);
+  if (count !== data.length) finish("pwrite", count, fd, offset, data, name, context);
+}
+
+/** What is left of a transfer that ended early, by an interruption or a limit. Errno is read before all else. */
+function finish(
+  syscall: "pread" | "pwrite",
+  count: number,
+  fd: number,
+  offset: number,
+  data: Uint8Array,
+  name: string,
+  context: FailureContext | undefined,
+): void {
+  for (let done = 0; ;) {
+    const errno = count < 0 ? lastErrno() : 0;
+    const where = (): string => `${name}: ${data.length} bytes at 0x${offset.toString(16)}`;
+    if (count < 0 && errno !== interrupted) throw systemError(syscall, errno, where(), context);
+    if (count === 0)
+      throw new VfioError(`${where()}: ${syscall} ends after ${done} bytes`, {
+        code: "ESHORT",
+        syscall,
+        device: context?.device,
+      });
+    if (count > 0) done += count;
+    if (done === data.length) return;
+    const rest = data.subarray(done);
+    count = libc()[syscall](fd, rest, rest.length, offset + done);
+  }
+}
+
+function checkOffset(offset: number, name: string): void {
+  if (Number.isSafeInteger(offset) && offset >= 0) return;
+  if (typeof offset !== "number") throw new TypeError(`${name}: an offset is a number, not ${typeof offset}`);
+  throw new RangeError(`${name}: ${offset} is no offset`);
+}

@@ -1,0 +1,38 @@
+// `bun-vfio/ffi`: files, memory, device registers and events of Linux, by way of bun:ffi, and a typed function for each ioctl of VFIO
+// and iommufd. No policy.
+export { AnonymousMemory } from "./anonymous-memory.ts";
+export { memoryAdvice } from "./constants.ts";
+export { VfioError, type VfioErrorDetails } from "./errors.ts";
+export { errnoName } from "./errno.ts";
+export { Eventfd, drainEventfd, isReadable, signalEventfd, waitReadable } from "./eventfd.ts";
+export { EventfdListener, eventfdEvents, type ListenOptions } from "./eventfd-listener.ts";
+export { FileDescriptor, type OpenOptions } from "./file-descriptor.ts";
+export { readAt, writeAt } from "./file-io.ts";
+export { getLimit, lockedMemory, setSoftLimit, type LockedMemory, type ResourceLimit } from "./limits.ts";
+export { MappedRegisters, type WideAccess } from "./mapped-registers.ts";
+export { Mapping, hugeAlignment, maxAlignment, maxViewSize, type MappingOptions } from "./mapping.ts";
+export { MemoryFile, type MemoryFileOptions } from "./memory-file.ts";
+export { pageSize } from "./page-size.ts";
+export type { FailureContext } from "./system-error.ts";
+export { formatSyscall, traceSyscalls, type Syscall, type SyscallListener } from "./trace.ts";
+
+export { ioctl, ioctlOrErrno, type IoctlArgument, type IoctlContext, type IoctlWhat } from "./ioctl.ts";
+export * from "./iommufd-hardware.ts";
+export * from "./iommufd-hwpt.ts";
+export * from "./iommufd-ioas.ts";
+export * from "./iommufd-map.ts";
+export * from "./iommufd-option.ts";
+export * from "./iommufd-viommu.ts";
+export * from "./vfio-cdev.ts";
+export * from "./vfio-container.ts";
+export * from "./vfio-device.ts";
+export * from "./vfio-feature.ts";
+export * from "./vfio-graphics.ts";
+export * from "./vfio-group.ts";
+export * from "./vfio-info.ts";
+export * from "./vfio-ioeventfd.ts";
+export * from "./vfio-irqs.ts";
+export * from "./vfio-migration.ts";
+export * from "./vfio-region.ts";
+export * from "./vfio-reset.ts";
+export * from "./vfio-type1.ts";

@@ -1,0 +1,82 @@
+// ioctl(2), and what its failure looks like. The typed functions of vfio-*.ts and iommufd-*.ts stand on it.
+import { ptr } from "bun:ffi";
+import { errnoName } from "./errno.ts";
+import { VfioError } from "./errors.ts";
+import { lastErrno, libc } from "./libc.ts";
+import type { FailureContext } from "./system-error.ts";
+
+/** On whose behalf a request is made: for the error alone. */
+export type IoctlContext = FailureContext;
+
+/** A request, for the error alone. */
+export interface IoctlWhat extends IoctlContext {
+  /** The ioctl's name with its arguments, or what composes them: asked on failure only. */
+  readonly request: string | (() => string);
+}
+
+/** Memory that the kernel reads or fills: it starts as an `ArrayBuffer`, so that it does not move. Or a plain value. */
+export type IoctlArgument = Uint8Array | number;
+
+const call = (fd: number, request: number, argument: IoctlArgument): number =>
+  typeof argument === "number"
+    ? libc().ioctlInteger(fd, request, argument)
+    : libc().ioctl(fd, request, argument);
+
+/**
+ * One ioctl(2).
+ * @param request as `vfioRequest.DEVICE_RESET`
+ * @returns its result, 0 or more
+ * @throws VfioError with the errno's name, the request's name and arguments, the device and a hint
+ */
+export function ioctl(fd: number, request: number, argument: IoctlArgument, what: IoctlWhat): number {
+  const result = call(fd, request, argument);
+  if (result >= 0) return result;
+  throw ioctlError(lastErrno(), what);
+}
+
+/** An ioctl whose failure is an answer. @returns its result, or minus the errno */
+export function ioctlOrErrno(fd: number, request: number, argument: IoctlArgument): number {
+  const result = call(fd, request, argument);
+  return result < 0 ? -lastErrno() : result;
+}
+
+/** The error of a request that failed with this errno. */
+export function ioctlError(errno: number, { request, device, hint }: IoctlWhat): VfioError {
+  const code = errnoName(errno);
+  const text = typeof request === "string" ? request : request();
+  return new VfioError(`${device === undefined ? "" : `${device}: `}${text} fails with ${code}`, {
+    code,
+    errno,
+    syscall: "ioctl",
+    request: text,
+    device,
+    hint: typeof hint === "function" ? hint(code) : hint,
+  });
+}
+
+/** The address of memory that a struct points to. The caller keeps the memory alive, and made it as an `ArrayBuffer`. */
+export function addressOf(memory: Uint8Array): bigint {
+  if (memory.byteLength === 0) return 0n;
+  // An address that bun:ffi cannot give is returned as an Error object, not thrown.
+  const address: unknown = ptr(memory);
+  if (typeof address === "number" || typeof address === "bigint") return BigInt(address);
+  throw address;
+}
+
+/** A 64-bit value of the kernel as a number. @param name what it is, for the message @throws VfioError above 2^53 - 1 */
+export function exact(value: bigint, name: string): number {
+  if (value <= BigInt(Number.MAX_SAFE_INTEGER)) return Number(value);
+  throw new VfioError(`${name} is 0x${value.toString(16)}, above 2^53 - 1`, { code: "ERANGE" });
+}
+
+/** The names of the bits of `value` that a table has, as `READ+WRITE`; a value of the table by its own name. */
+export function flagNames(table: Readonly<Record<string, number>>, value: number): string {
+  const names = Object.keys(table).filter(
+    (name) => table[name] !== 0 && (value & table[name]!) === table[name],
+  );
+  return names.length > 0 ? names.join("+") : `0x${value.toString(16)}`;
+}
+
+/** The name of a value, as `TYPE1v2`; the number where the table has none. */
+export const valueName = (table: Readonly<Record<string, number>>, value: number): string =>
+  Object.keys(table).find((name) => table[name] === value) ?? String(value);

@@ -1,0 +1,13 @@
+/** One call of the C library, after it. */
+export interface Syscall {
+  readonly name: string;
+  /** As passed; a buffer is the one that the kernel has read or filled, so it is to be looked at now or copied. */
+  readonly args: readonly unknown[];
+  readonly result: number | bigint;
+  /** Where it failed: as EBUSY, 16. */
+  readonly code: string | undefined;
+  readonly errno: number | undefined;
+  /** How long it took, a microsecond or less of it for the tracing. */
+  readonly microseconds: number;
+}
+export type SyscallListener = (call: Syscall) => void;

@@ -1,0 +1,93 @@
+// What a device says of itself (linux/vfio.h): the device, its regions, its interrupts.
+import { bytesOf, view } from "../regs/ioctl/struct.ts";
+import {
+  VfioDeviceInfo,
+  VfioDeviceInfoCapPciAtomicComp,
+  vfioDeviceCapability,
+  vfioDeviceFlag,
+  vfioPciAtomicCompletion,
+} from "../regs/ioctl/vfio-device.ts";
+import { VfioIrqInfo, vfioIrqInfoFlag, vfioPciIrq } from "../regs/ioctl/vfio-irq.ts";
+import { vfioRequest } from "../regs/ioctl/vfio-requests.ts";
+import { valueName, type IoctlContext } from "./ioctl.ts";
+import { askInfo, infoCapabilities, type InfoCapability } from "./vfio-info.ts";
+
+export interface DeviceInfo {
+  /** Of `vfioDeviceFlag`. */
+  readonly flags: number;
+  readonly isPci: boolean;
+  /** DEVICE_RESET works. */
+  readonly resettable: boolean;
+  /** Highest region index + 1. */
+  readonly regions: number;
+  /** Highest interrupt index + 1. */
+  readonly irqs: number;
+  /** Widths in bits of the AtomicOps that the host completes for the device; undefined where the kernel does not say. */
+  readonly atomicCompletion: readonly number[] | undefined;
+  /** All of them, those above too. */
+  readonly capabilities: readonly InfoCapability[];
+}
+
+/** VFIO_DEVICE_GET_INFO. @throws VfioError EINVAL for a cdev that is not bound yet */
+export function getDeviceInfo(device: number, context: IoctlContext = {}): DeviceInfo {
+  const what = { ...context, request: "VFIO_DEVICE_GET_INFO" };
+  const info = askInfo(device, vfioRequest.DEVICE_GET_INFO, VfioDeviceInfo, () => {}, what);
+  const has = (flag: number): boolean => (info.flags & flag) !== 0;
+  const first = has(vfioDeviceFlag.CAPS) ? info.cap_offset : 0;
+  const capabilities = infoCapabilities(bytesOf(info), first, VfioDeviceInfo.baseSize, what);
+  const atomic = capabilities.find(({ id }) => id === vfioDeviceCapability.PCI_ATOMIC_COMP);
+  const { COMP32, COMP64, COMP128 } = vfioPciAtomicCompletion;
+  const widths = [
+    [COMP32, 32],
+    [COMP64, 64],
+    [COMP128, 128],
+  ] as const;
+  const atomicFlags = atomic && view(VfioDeviceInfoCapPciAtomicComp, atomic.bytes).flags;
+  return {
+    flags: info.flags,
+    isPci: has(vfioDeviceFlag.PCI),
+    resettable: has(vfioDeviceFlag.RESET),
+    regions: info.num_regions,
+    irqs: info.num_irqs,
+    atomicCompletion:
+      atomicFlags === undefined
+        ? undefined
+        : widths.filter(([bit]) => (atomicFlags & bit) !== 0).map(([, width]) => width),
+    capabilities,
+  };
+}
+
+export interface DeviceIrqInfo {
+  readonly index: number;
+  /** Vectors. */
+  readonly count: number;
+  readonly eventfd: boolean;
+  readonly maskable: boolean;
+  readonly automasked: boolean;
+  /** Vectors cannot be added while others are enabled. */
+  readonly noResize: boolean;
+}
+
+/** VFIO_DEVICE_GET_IRQ_INFO. @throws VfioError EINVAL for an index that the device does not have */
+export function getIrqInfo(device: number, index: number, context: IoctlContext = {}): DeviceIrqInfo {
+  const what = {
+    ...context,
+    request: () => `VFIO_DEVICE_GET_IRQ_INFO ${valueName(vfioPciIrq, index)}`,
+  };
+  const info = askInfo(
+    device,
+    vfioRequest.DEVICE_GET_IRQ_INFO,
+    VfioIrqInfo,
+    (irq) => void (irq.index = index),
+    what,
+  );
+  const has = (flag: number): boolean => (info.flags & flag) !== 0;
+  return {
+    index,
+    count: info.count,
+    eventfd: has(vfioIrqInfoFlag.EVENTFD),
+    maskable: has(vfioIrqInfoFlag.MASKABLE),
+    automasked: has(vfioIrqInfoFlag.AUTOMASKED),
+    noResize: has(vfioIrqInfoFlag.NORESIZE),
+  };
+}

@@ -1,0 +1,32 @@
+// VFIO_DEVICE_IOEVENTFD (linux/vfio.h): a write to the device for each signal of an eventfd.
+import { bytesOf, create } from "../regs/ioctl/struct.ts";
+import { VfioDeviceIoeventfd, vfioDeviceIoeventfdFlag } from "../regs/ioctl/vfio-device.ts";
+import { vfioRequest } from "../regs/ioctl/vfio-requests.ts";
+import { ioctl, type IoctlContext } from "./ioctl.ts";
+
+/**
+ * VFIO_DEVICE_IOEVENTFD.
+ * @param width of the write, in bytes: 1, 2, 4 or 8
+ * @param offset in the device file, bytes: the region's offset and that in the region
+ * @param eventfd -1 takes it back
+ */
+export function setIoeventfd(
+  device: number,
+  width: 1 | 2 | 4 | 8,
+  offset: number,
+  data: bigint,
+  eventfd: number,
+  context: IoctlContext = {},
+): void {
+  const set = create(VfioDeviceIoeventfd);
+  set.argsz = VfioDeviceIoeventfd.baseSize;
+  set.flags = vfioDeviceIoeventfdFlag[`${(8 * width) as 8 | 16 | 32 | 64}`];
+  set.offset = BigInt(offset);
+  set.data = data;
+  set.fd = eventfd;
+  ioctl(device, vfioRequest.DEVICE_IOEVENTFD, bytesOf(set), {
+    ...context,
+    request: () =>
+      `VFIO_DEVICE_IOEVENTFD ${8 * width} offset 0x${offset.toString(16)} data 0x${data.toString(16)} eventfd ${eventfd}`,
+  });
+}

@@ -1,0 +1,101 @@
+// VFIO_DEVICE_SET_IRQS (linux/vfio.h) over memory that is made once: it is the one request that guests cause often.
+import { VfioIrqSet, vfioIrqSetFlag, vfioPciIrq } from "../regs/ioctl/vfio-irq.ts";
+import { vfioRequest } from "../regs/ioctl/vfio-requests.ts";
+import { ioctl, ioctlOrErrno, valueName, type IoctlContext } from "./ioctl.ts";
+
+/** What to do with which vectors. A file descriptor of -1 takes a vector's eventfd away. */
+export interface IrqSet {
+  /** Of `vfioPciIrq`. */
+  readonly index: number;
+  readonly action: "trigger" | "mask" | "unmask";
+  /** First vector. */
+  readonly start: number;
+  readonly data:
+    | { readonly kind: "none"; readonly count: number }
+    | { readonly kind: "bool"; readonly values: readonly boolean[] }
+    | { readonly kind: "eventfd"; readonly fds: readonly number[] };
+}
+
+const actions = {
+  trigger: vfioIrqSetFlag.ACTION_TRIGGER,
+  mask: vfioIrqSetFlag.ACTION_MASK,
+  unmask: vfioIrqSetFlag.ACTION_UNMASK,
+} as const;
+const kinds = {
+  none: vfioIrqSetFlag.DATA_NONE,
+  bool: vfioIrqSetFlag.DATA_BOOL,
+  eventfd: vfioIrqSetFlag.DATA_EVENTFD,
+} as const;
+
+const countOf = ({ data }: IrqSet): number =>
+  data.kind === "none" ? data.count : data.kind === "bool" ? data.values.length : data.fds.length;
+
+/** `VFIO_DEVICE_SET_IRQS MSIX trigger eventfd start 0 count 4`. */
+export const irqSetText = (set: IrqSet): string =>
+  `VFIO_DEVICE_SET_IRQS ${valueName(vfioPciIrq, set.index)} ${set.action} ${set.data.kind} start ${set.start} count ${countOf(set)}`;
+
+/** Memory for the requests of one device, for as many vectors as it has. */
+export class IrqSetBuffer {
+  readonly #bytes: Uint8Array;
+  readonly #view: DataView;
+  readonly #vectors: number;
+
+  /** @param vectors the most that one request names, 0 to 65535 */
+  constructor(vectors: number) {
+    if (!Number.isInteger(vectors) || vectors < 0 || vectors > 0xffff)
+      throw new RangeError(`vectors must be an integer from 0 to 65535, not ${vectors}`);
+    this.#vectors = vectors;
+    const memory = new ArrayBuffer(VfioIrqSet.baseSize + 4 * vectors);
+    this.#bytes = new Uint8Array(memory);
+    this.#view = new DataView(memory);
+  }
+
+  /** The struct of a request. @throws RangeError for a part that does not fit */
+  fill(set: IrqSet): Uint8Array {
+    const { data, start, index } = set;
+    const count = countOf(set);
+    word("index", index);
+    word("start", start);
+    word("count", count);
+    if (data.kind !== "none" && count > this.#vectors)
+      throw new RangeError(`a request names at most ${this.#vectors} vectors, not ${count}`);
+    const view = this.#view;
+    const size = data.kind === "none" ? 0 : data.kind === "bool" ? count : 4 * count;
+    view.setUint32(0, VfioIrqSet.baseSize + size, true);
+    view.setUint32(4, kinds[data.kind] | actions[set.action], true);
+    view.setUint32(8, index, true);
+    view.setUint32(12, start, true);
+    view.setUint32(16, count, true);
+    const tail = VfioIrqSet.baseSize;
+    if (data.kind === "bool") for (let i = 0; i < count; i++) view.setUint8(tail + i, data.values[i] ? 1 : 0);
+    if (data.kind === "eventfd")
+      for (let i = 0; i < count; i++) {
+        const fd = data.fds[i]!;
+        if ((fd | 0) !== fd || fd < -1) throw new RangeError(`a descriptor or -1 is expected, not ${fd}`);
+        view.setInt32(tail + 4 * i, fd, true);
+      }
+    return this.#bytes;
+  }
+}
+
+function word(name: string, value: number): void {
+  if (value >>> 0 !== value)
+    throw new RangeError(`${name} must be an integer from 0 to 0xffffffff, not ${value}`);
+}
+
+/** VFIO_DEVICE_SET_IRQS. @returns 0; where there are fewer vectors than asked for, how many there are: then none is on */
+export function setIrqs(
+  device: number,
+  set: IrqSet,
+  buffer: IrqSetBuffer,
+  context: IoctlContext = {},
+): number {
+  return ioctl(device, vfioRequest.DEVICE_SET_IRQS, buffer.fill(set), {
+    ...context,
+    request: () => irqSetText(set),
+  });
+}
+
+/** As `setIrqs`. @returns minus the errno where the kernel refuses */
+export const trySetIrqs = (device: number, set: IrqSet, buffer: IrqSetBuffer): number =>
+  ioctlOrErrno(device, vfioRequest.DEVICE_SET_IRQS, buffer.fill(set));

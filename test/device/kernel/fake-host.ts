@@ -1,0 +1,67 @@
+// A host made of files: sysfs, /dev and /proc as far as opening a device looks at them.
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import type { HostPaths } from "../../../src/device/kernel/host.ts";
+
+export interface FakeDevice {
+  readonly driver?: string | undefined;
+  /** Number of the group, and whether VFIO made it up. */
+  readonly group?: number | undefined;
+  readonly noiommu?: boolean | undefined;
+  /** As `vfio0`; its node is there only with `cdev`. */
+  readonly vfioDev?: string | undefined;
+  readonly physicalFunction?: string | undefined;
+  readonly classCode?: string | undefined;
+  readonly resetMethod?: string | undefined;
+}
+
+export interface FakeHost extends Disposable {
+  readonly paths: HostPaths;
+  device(bdf: string, device: FakeDevice): void;
+  /** A node in /dev, by its path there: `vfio/12`. */
+  node(name: string): string;
+  /** A process that has these open. */
+  process(pid: number, command: string, ...open: string[]): void;
+  /** A file below sysfs. */
+  file(path: string, text: string): void;
+}
+
+export function fakeHost(): FakeHost {
+  const root = mkdtempSync(join(tmpdir(), "bun-vfio-host-"));
+  const paths = { sys: join(root, "sys"), dev: join(root, "dev"), proc: join(root, "proc") };
+  const write = (path: string, text: string): void => {
+    mkdirSync(dirname(path), { recursive: true });
+    writeFileSync(path, text);
+  };
+  const link = (path: string, target: string): void => {
+    mkdirSync(dirname(path), { recursive: true });
+    symlinkSync(target, path);
+  };
+  return {
+    paths,
+    device(bdf, { driver, group, noiommu, vfioDev, physicalFunction, classCode = "0x010802", resetMethod }) {
+      const folder = join(paths.sys, "bus/pci/devices", bdf);
+      write(join(folder, "class"), `${classCode}\n`);
+      if (driver !== undefined) link(join(folder, "driver"), `../../../bus/pci/drivers/${driver}`);
+      if (physicalFunction !== undefined) link(join(folder, "physfn"), `../${physicalFunction}`);
+      if (resetMethod !== undefined) write(join(folder, "reset_method"), `${resetMethod}\n`);
+      if (vfioDev !== undefined) write(join(folder, "vfio-dev", vfioDev, "dev"), "511:0\n");
+      if (group === undefined) return;
+      link(join(folder, "iommu_group"), `../../../kernel/iommu_groups/${group}`);
+      link(join(paths.sys, "kernel/iommu_groups", String(group), "devices", bdf), folder);
+      if (noiommu) write(join(paths.sys, "kernel/iommu_groups", String(group), "name"), "vfio-noiommu\n");
+    },
+    node(name) {
+      const path = join(paths.dev, name);
+      write(path, "");
+      return path;
+    },
+    process(pid, command, ...open) {
+      write(join(paths.proc, String(pid), "comm"), `${command}\n`);
+      for (const [fd, path] of open.entries()) link(join(paths.proc, String(pid), "fd", String(fd)), path);
+    },
+    file: (path, text) => write(join(paths.sys, path), text),
+    [Symbol.dispose]: () => rmSync(root, { recursive: true, force: true }),
+  };
+}

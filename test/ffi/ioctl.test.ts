@@ -1,0 +1,100 @@
+import { describe, expect, test } from "bun:test";
+import { closeSync, openSync, readdirSync, readFileSync } from "node:fs";
+import { VfioError } from "../../src/ffi/errors.ts";
+import { addressOf, exact, flagNames, ioctl, ioctlOrErrno, valueName } from "../../src/ffi/ioctl.ts";
+import { iommufdRequest, vfioDmaMapFlag, vfioIommuType, vfioRequest } from "../../src/regs/ioctl/index.ts";
+import { fakeIoctl } from "./fake-ioctl.ts";
+
+const struct = (): Uint8Array => new Uint8Array(new ArrayBuffer(8));
+
+/** What a call throws. */
+function failure(call: () => unknown): VfioError {
+  try {
+    call();
+  } catch (error) {
+    return error as VfioError;
+  }
+  throw new Error("it did not fail");
+}
+
+describe("ioctl", () => {
+  test("a result is handed on; a struct and a number take their own ways", () => {
+    using kernel = fakeIoctl(() => 7);
+    expect(ioctl(3, vfioRequest.DEVICE_RESET, 5, { request: "VFIO_DEVICE_RESET" })).toBe(7);
+    expect(ioctl(3, vfioRequest.DEVICE_RESET, struct(), { request: "VFIO_DEVICE_RESET" })).toBe(7);
+    expect(kernel.asked).toEqual([
+      { fd: 3, request: 0x3b6f, bytes: undefined, number: 5 },
+      { fd: 3, request: 0x3b6f, bytes: new Uint8Array(8), number: undefined },
+    ]);
+  });
+
+  test("a failure names the errno, the request with its arguments, the device and the next step", () => {
+    using _kernel = fakeIoctl(() => -16);
+    const what = {
+      request: () => "VFIO_DEVICE_SET_IRQS MSIX trigger eventfd start 0 count 4",
+      device: "0000:01:00.0",
+      hint: (code: string) => `because of ${code}`,
+    };
+    expect(failure(() => ioctl(3, vfioRequest.DEVICE_SET_IRQS, struct(), what))).toMatchObject({
+      name: "VfioError",
+      message: "0000:01:00.0: VFIO_DEVICE_SET_IRQS MSIX trigger eventfd start 0 count 4 fails with EBUSY",
+      code: "EBUSY",
+      errno: 16,
+      syscall: "ioctl",
+      request: "VFIO_DEVICE_SET_IRQS MSIX trigger eventfd start 0 count 4",
+      device: "0000:01:00.0",
+      hint: "because of EBUSY",
+    });
+  });
+
+  test("a failure that is an answer is minus the errno", () => {
+    using _kernel = fakeIoctl(() => -25);
+    expect(ioctlOrErrno(3, vfioRequest.DEVICE_FEATURE, struct())).toBe(-25);
+  });
+
+  test("the real one: ENOTTY of a file that knows no such request", () => {
+    // A file of our own: descriptors 0 to 2 may be anything.
+    const fd = openSync("/proc/self/maps", "r");
+    expect(failure(() => ioctl(fd, vfioRequest.DEVICE_RESET, 0, { request: "VFIO_DEVICE_RESET" })).code).toBe(
+      "ENOTTY",
+    );
+    closeSync(fd);
+  });
+});
+
+test("values above 2^53 - 1 are refused by name, not rounded", () => {
+  expect(exact(2n ** 53n - 1n, "size")).toBe(Number.MAX_SAFE_INTEGER);
+  expect(failure(() => exact(2n ** 53n, "the size of a region"))).toMatchObject({
+    code: "ERANGE",
+    message: "the size of a region is 0x20000000000000, above 2^53 - 1",
+  });
+});
+
+test("names of values and flags, and numbers where there is none", () => {
+  expect(valueName(vfioIommuType, 3)).toBe("TYPE1v2");
+  expect(valueName(vfioIommuType, 99)).toBe("99");
+  expect(flagNames(vfioDmaMapFlag, 3)).toBe("READ+WRITE");
+  expect(flagNames(vfioDmaMapFlag, 0)).toBe("0x0");
+});
+
+test("no memory has address 0; what is no memory throws", () => {
+  expect(addressOf(new Uint8Array(0))).toBe(0n);
+  expect(addressOf(struct())).toBeGreaterThan(0n);
+});
+
+describe("each request of the kernel has one typed function", () => {
+  const folder = `${import.meta.dir}/../../src/ffi`;
+  const files = readdirSync(folder).filter((name) => /^(vfio|iommufd)-/.test(name));
+  const text = files.map((name) => readFileSync(`${folder}/${name}`, "utf8")).join("\n");
+  const uses = (table: string, name: string): number =>
+    text.match(
+      new RegExp(
+        `\\bioctl\\([^;]*?${table}\\.${name}\\b|(?:ioctlOrErrno|askInfo)\\([^;]*?${table}\\.${name}\\b`,
+        "g",
+      ),
+    )?.length ?? 0;
+  for (const name of Object.keys(vfioRequest))
+    test(`VFIO_${name}`, () => expect(uses("vfioRequest", name)).toBeGreaterThan(0));
+  for (const name of Object.keys(iommufdRequest))
+    test(`IOMMU_${name}`, () => expect(uses("iommufdRequest", name)).toBeGreaterThan(0));
+});

@@ -1,0 +1,213 @@
+import { describe, expect, test } from "bun:test";
+import { readFileSync } from "node:fs";
+import {
+  FileDescriptor,
+  Mapping,
+  MemoryFile,
+  VfioError,
+  hugeAlignment,
+  maxViewSize,
+  pageSize,
+} from "../../src/ffi/index.ts";
+import { mapFlag } from "../../src/ffi/constants.ts";
+import { libc } from "../../src/ffi/libc.ts";
+import { traceSyscalls } from "../../src/ffi/trace.ts";
+
+const gib = 2 ** 30;
+const page = pageSize();
+const areas = (): string[] => readFileSync("/proc/self/maps", "latin1").split("\n");
+/** Whether the kernel has a mapping of this process at an address. */
+const isMapped = (address: number): boolean =>
+  areas().some((line) => {
+    const [start, end] = line.split(/[- ]/).map((text) => parseInt(text, 16));
+    return start! <= address && address < end!;
+  });
+
+describe("a mapping", () => {
+  test("of a file is the file", () => {
+    using file = new MemoryFile({ size: 4 * page, name: "file" });
+    using memory = new Mapping({ fd: file.fd, offset: page, size: 2 * page, name: "part" });
+    memory.view(4, 4).set([1, 2, 3, 4]);
+    const data = new Uint8Array(4);
+    file.readAt(page + 4, data);
+    expect([...data]).toEqual([1, 2, 3, 4]);
+    expect(memory.size).toBe(2 * page);
+  });
+
+  test("outlives the descriptor", () => {
+    const file = new MemoryFile({ size: page, name: "file" });
+    using memory = file.map();
+    file[Symbol.dispose]();
+    memory.write(0, Uint8Array.of(5));
+    expect(memory.view(0, 1)[0]).toBe(5);
+  });
+
+  test.each([page, 2 * page, 2 ** 21, 2 ** 25, gib])(
+    "aligned to %i is where huge pages could be, and no more is kept",
+    (alignment) => {
+      const before = areas().length;
+      using memory = new Mapping({ size: page, alignment, name: "memory" });
+      expect(memory.address % alignment).toBe(0);
+      memory.write(0, Uint8Array.of(1));
+      expect(areas().length).toBeLessThanOrEqual(before + 1);
+    },
+  );
+
+  test("of a part of a file is aligned like its place in the file", () => {
+    using file = new MemoryFile({ size: gib, name: "BAR0" });
+    using part = new Mapping({ fd: file.fd, offset: 3 * page, size: page, alignment: 2 ** 21, name: "part" });
+    expect(part.address % 2 ** 21).toBe(3 * page);
+  });
+
+  test("tries again where another thread takes the place meanwhile", () => {
+    let stolen = 0;
+    const codes: (string | undefined)[] = [];
+    const calls = traceSyscalls(({ name, args, code }) => {
+      if (name === "mmap") codes.push(code);
+      // The place was found and given back: now somebody else maps there, once.
+      if (name !== "munmap" || stolen !== 0) return;
+      const place = Math.ceil(Number(args[0]) / gib) * gib;
+      const { PRIVATE, ANONYMOUS, FIXED_NOREPLACE } = mapFlag;
+      stolen = Number(libc().mmap(place, page, 0, PRIVATE | ANONYMOUS | FIXED_NOREPLACE, -1, 0));
+      expect(stolen).toBe(place);
+    });
+    using memory = new Mapping({ size: page, alignment: gib, name: "memory" });
+    calls[Symbol.dispose]();
+    expect(codes).toEqual([undefined, "EEXIST", undefined, undefined]);
+    expect([memory.address % gib, memory.address === stolen]).toEqual([0, false]);
+    libc().munmap(stolen, page);
+  });
+
+  test("larger than one buffer is seen through views of up to 2 GiB, wherever they begin", () => {
+    using file = new MemoryFile({ size: 9 * gib, name: "BAR0" });
+    using memory = file.map();
+    for (const start of [0, gib - 3, 2 ** 32 - 2, 2 ** 32, 7 * gib - 5]) {
+      const view = memory.view(start, maxViewSize);
+      expect(view.length).toBe(maxViewSize);
+      view[0] = 1;
+      view[maxViewSize - 1] = 2;
+      const data = new Uint8Array(1);
+      file.readAt(start + maxViewSize - 1, data);
+      expect([data[0], view[0]]).toEqual([2, 1]);
+      view[0] = view[maxViewSize - 1] = 0;
+    }
+    expect(() => memory.view(0, maxViewSize + 1)).toThrow(RangeError);
+    expect(memory.view(9 * gib, 0).length).toBe(0);
+  });
+
+  test("refuses what lies outside, and options that make no sense", () => {
+    using memory = new Mapping({ size: 2 * page, name: "memory" });
+    for (const [offset, size] of [
+      [2 * page, 1],
+      [-1, 1],
+      [0, 2 * page + 1],
+      [0.5, 1],
+      [NaN, 1],
+      [0, NaN],
+    ] as const)
+      expect(() => memory.view(offset, size)).toThrow(RangeError);
+    for (const options of [
+      { size: 0 },
+      { size: NaN },
+      { size: page, offset: 1 },
+      { size: page, alignment: 3 * page },
+      { size: page, alignment: 1 },
+      { size: page, alignment: 2 * gib },
+    ])
+      expect(() => new Mapping({ name: "memory", ...options })).toThrow(RangeError);
+  });
+
+  test("that the kernel refuses says which, and keeps nothing", () => {
+    using file = FileDescriptor.open("/dev/null");
+    const before = areas().length;
+    for (const alignment of [page, gib])
+      expect(
+        () => new Mapping({ fd: file.fd, size: page, alignment, name: "BAR0", device: "0000:01:00.0" }),
+      ).toThrow(`${page} bytes of BAR0: mmap fails with ENODEV`);
+    expect(() => new Mapping({ size: 2 ** 50, alignment: gib, name: "memory" })).toThrow(
+      "mmap fails with ENOMEM",
+    );
+    expect(areas().length).toBeLessThanOrEqual(before);
+  });
+});
+
+describe("a mapping used after close", () => {
+  test("is refused, and views have no bytes: nothing faults", () => {
+    const memory = new Mapping({ size: 4 * gib, name: "BAR0", device: "0000:01:00.0" });
+    const { address } = memory;
+    const views = [memory.view(0, 8), memory.view(gib - 4, 8), memory.view(3 * gib, gib)];
+    const words = new Uint32Array(views[0]!.buffer, 0, 2);
+    words[0] = 7;
+    memory[Symbol.dispose]();
+    expect([isMapped(address), memory.closed]).toEqual([false, true]);
+    expect(views.map((view) => view.length)).toEqual([0, 0, 0]);
+    for (let i = 0; i < 100_000; i++) words[0] = i;
+    expect([words[0], words.length]).toEqual([undefined, 0] as never);
+    for (const use of [
+      () => memory.address,
+      () => memory.view(0, 1),
+      () => memory.read(0, new Uint8Array(1)),
+      () => memory.write(0, new Uint8Array(1)),
+      () => memory.advise(4),
+    ]) {
+      expect(use).toThrow(VfioError);
+      expect(use).toThrow("BAR0 is unmapped");
+    }
+  });
+
+  test("has been unmapped once: what lies there next stays", () => {
+    const calls: string[] = [];
+    const memory = new Mapping({ size: page, name: "memory" });
+    using _ = traceSyscalls(({ name }) => calls.push(name));
+    memory[Symbol.dispose]();
+    memory[Symbol.dispose]();
+    expect(calls).toEqual(["munmap"]);
+  });
+
+  test("a thousand come and go without a trace", () => {
+    const round = (): void => {
+      using file = new MemoryFile({ size: 4 * page, name: "file" });
+      using memory = file.map({ alignment: 2 ** 21 });
+      memory.view(0, 4).fill(1);
+    };
+    round();
+    const before = areas().filter((line) => line.includes("memfd")).length;
+    for (let i = 0; i < 1000; i++) round();
+    expect(areas().filter((line) => line.includes("memfd")).length).toBe(before);
+  });
+});
+
+describe("a memory file", () => {
+  test("cannot lose or gain pages, whoever has its descriptor", () => {
+    using file = new MemoryFile({ size: 2 * page, name: "guest memory" });
+    using other = FileDescriptor.duplicate(file.fd, "another's");
+    const truncated = Bun.spawnSync(["truncate", "-s", "0", `/proc/${process.pid}/fd/${other.fd}`], {
+      stderr: "pipe",
+    });
+    expect(truncated.exitCode).not.toBe(0);
+    expect(truncated.stderr.toString()).toContain("Operation not permitted");
+    expect(readFileSync(`/proc/self/fd/${file.fd}`).length).toBe(2 * page);
+  });
+
+  test("is mapped in parts, and no further than it is long", () => {
+    using file = new MemoryFile({ size: 4 * page, name: "guest memory" });
+    using rest = file.map({ offset: page });
+    expect(rest.size).toBe(3 * page);
+    expect(() => file.map({ offset: page, size: 4 * page })).toThrow(RangeError);
+    expect(() => new MemoryFile({ size: 0, name: "none" })).toThrow(RangeError);
+    using readOnly = file.map({ access: "r" });
+    expect(
+      areas().some((line) => line.startsWith(readOnly.address.toString(16)) && line.includes("r--s")),
+    ).toBe(true);
+  });
+});
+
+test("the alignment of huge pages is the largest power of two inside, from a page to 1 GiB", () => {
+  expect([1, page, 3 * 2 ** 20, gib - 1, 64 * gib].map(hugeAlignment)).toEqual([
+    page,
+    page,
+    2 ** 21,
+    gib / 2,
+    gib,
+  ]);
+});

@@ -1,0 +1,88 @@
+// Descriptors that somebody else opened, as a privileged helper does for a process without rights.
+import { afterAll, expect, test } from "bun:test";
+import { FileDescriptor } from "../../../src/ffi/file-descriptor.ts";
+import { getGroupDeviceFd, setGroupContainer } from "../../../src/ffi/vfio-group.ts";
+import { setIommu } from "../../../src/ffi/vfio-container.ts";
+import { bindIommufd } from "../../../src/ffi/vfio-cdev.ts";
+import { vfioIommuType } from "../../../src/regs/ioctl/vfio-container.ts";
+import { AnonymousMemory } from "../../../src/ffi/anonymous-memory.ts";
+import { Container } from "../../../src/device/kernel/container.ts";
+import { cdevNode, groupNode, groupOf, hostPaths } from "../../../src/device/kernel/host.ts";
+import { openDevice } from "../../../src/device/kernel/open-device.ts";
+import { hasIommu, ownDescriptors, take } from "./support/devices.ts";
+
+const before = ownDescriptors();
+afterAll(() => expect(ownDescriptors()).toEqual(before));
+
+if (!hasIommu)
+  test("without an IOMMU: group and container", () => {
+    const bdf = take("edu");
+    using group = FileDescriptor.open(groupNode(hostPaths, groupOf(hostPaths, bdf)!));
+    using container = FileDescriptor.open("/dev/vfio/vfio");
+    const device = openDevice(bdf, { api: "noiommu", fds: { group: group.fd, container: container.fd } });
+    device.reset();
+    device[Symbol.dispose]();
+  });
+else {
+  test("group and container that know nothing of each other", () => {
+    const bdf = take("edu");
+    const group = FileDescriptor.open(groupNode(hostPaths, groupOf(hostPaths, bdf)!));
+    const container = FileDescriptor.open("/dev/vfio/vfio");
+    using device = openDevice(bdf, { fds: { group: group.fd, container: container.fd } });
+    // They may be closed as soon as the device is open.
+    group[Symbol.dispose]();
+    container[Symbol.dispose]();
+    device.reset();
+    expect(device.iommu!.ranges.length).toBeGreaterThan(0);
+  });
+
+  test("group in a container that has its IOMMU already", () => {
+    const bdf = take("edu");
+    using group = FileDescriptor.open(groupNode(hostPaths, groupOf(hostPaths, bdf)!));
+    using descriptor = FileDescriptor.open("/dev/vfio/vfio");
+    setGroupContainer(group.fd, descriptor.fd);
+    setIommu(descriptor.fd, vfioIommuType.TYPE1v2);
+    using memory = new AnonymousMemory(4096);
+    using container = Container.open({ fd: descriptor.fd });
+    container.map({ iova: 0, size: 4096, hva: memory.address, readable: true, writable: true });
+    using device = openDevice(bdf, { iommu: container, fds: { group: group.fd } });
+    expect(device.iommu!.unmapAll()).toBe(4096);
+  });
+
+  test("the device itself, as its group gave it out", () => {
+    const bdf = take("edu");
+    using group = FileDescriptor.open(groupNode(hostPaths, groupOf(hostPaths, bdf)!));
+    using container = FileDescriptor.open("/dev/vfio/vfio");
+    setGroupContainer(group.fd, container.fd);
+    setIommu(container.fd, vfioIommuType.TYPE1v2);
+    using given = new FileDescriptor(getGroupDeviceFd(group.fd, bdf), bdf);
+    using device = openDevice(bdf, { fds: { device: given.fd, container: container.fd } });
+    device.reset();
+    expect(device.iommu!.pageSize).toBe(4096);
+  });
+
+  for (const bound of [false, true])
+    test(`cdev and iommufd, ${bound ? "bound already" : "not bound yet"}`, () => {
+      const bdf = take("edu");
+      using cdev = FileDescriptor.open(cdevNode(hostPaths, bdf)!);
+      using iommufd = FileDescriptor.open("/dev/iommu");
+      if (bound) bindIommufd(cdev.fd, iommufd.fd, undefined);
+      using device = openDevice(bdf, { fds: { device: cdev.fd, iommufd: iommufd.fd } });
+      device.reset();
+      expect(device.iommu!.ranges.length).toBeGreaterThan(0);
+    });
+
+  test("iommufd in a container's place", () => {
+    const bdf = take("edu");
+    using iommufd = FileDescriptor.open("/dev/iommu");
+    using device = openDevice(bdf, { api: "iommufd-compat", fds: { iommufd: iommufd.fd } });
+    device.reset();
+  });
+}
+
+test("what is no descriptor", () => {
+  expect(() => openDevice(take("edu"), { api: "group", fds: { container: 4000 } })).toThrow(
+    expect.objectContaining({ code: "EBADF" }),
+  );
+  expect(() => openDevice(take("edu"), { api: "group", fds: { container: -1 } })).toThrow(RangeError);
+});

@@ -1,0 +1,37 @@
+// The ways to open a device that this machine has: those with an IOMMU, or the one without.
+import { writeFileSync } from "node:fs";
+import { Container } from "../../../../src/device/kernel/container.ts";
+import { Ioas } from "../../../../src/device/kernel/ioas.ts";
+import { openDevice, type OpenOptions } from "../../../../src/device/kernel/open-device.ts";
+import type { KernelDevice } from "../../../../src/device/kernel/kernel-device.ts";
+import { hasIommu } from "./devices.ts";
+
+if (!hasIommu) writeFileSync("/sys/module/vfio/parameters/enable_unsafe_noiommu_mode", "1");
+
+/** A way, and what it makes of a device. */
+export interface Way {
+  readonly name: string;
+  readonly options: OpenOptions;
+  readonly api: KernelDevice["api"];
+}
+
+const withIommu: readonly Way[] = [
+  { name: "type1v2", options: { api: "group", type1: "type1v2" }, api: "group" },
+  { name: "type1", options: { api: "group", type1: "type1" }, api: "group" },
+  { name: "iommufd-compat", options: { api: "iommufd-compat" }, api: "iommufd-compat" },
+  { name: "iommufd", options: { api: "iommufd" }, api: "iommufd" },
+];
+const without: readonly Way[] = [{ name: "noiommu", options: { api: "noiommu" }, api: "noiommu" }];
+
+export const ways: readonly Way[] = hasIommu ? withIommu : without;
+
+export const open = (bdf: string, way: Way): KernelDevice => openDevice(bdf, way.options);
+
+/** What several devices share by this way. */
+export const sharedBy = (way: Way): Container | Ioas =>
+  way.api === "iommufd"
+    ? Ioas.open()
+    : Container.open({
+        iommu: way.api === "noiommu" ? "noiommu" : way.options.type1,
+        node: way.api === "iommufd-compat" ? "iommufd" : "vfio",
+      });

@@ -1,0 +1,93 @@
+// Virtual functions of igb, whose physical function is used through VFIO too: each wants the token that was set.
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { readdirSync, readlinkSync, writeFileSync } from "node:fs";
+import { openDevice } from "../../../src/device/kernel/open-device.ts";
+import type { VfioError } from "../../../src/ffi/errors.ts";
+import type { KernelDevice } from "../../../src/device/kernel/kernel-device.ts";
+import { bindTo, hasIommu, ownDescriptors, sysDevices, take } from "./support/devices.ts";
+import { open, ways } from "./support/apis.ts";
+
+const token = "00112233-4455-6677-8899-aabbccddeeff";
+const wrong = "00112233-4455-6677-8899-aabbccddee00";
+const before = ownDescriptors();
+let physical: KernelDevice;
+let virtual: string;
+
+beforeAll(async () => {
+  writeFileSync("/sys/module/vfio_pci/parameters/enable_sriov", "Y");
+  const bdf = take("igb");
+  physical = open(bdf, ways[0]!);
+  expect(physical.features().vfToken).toEqual({ get: false, set: true });
+  physical.setVfToken(token);
+  writeFileSync(`${sysDevices}/${bdf}/sriov_numvfs`, "1");
+  virtual = readlinkSync(`${sysDevices}/${bdf}/virtfn0`).split("/").at(-1)!;
+  bindTo(virtual, "vfio-pci");
+});
+afterAll(() => {
+  writeFileSync(`${sysDevices}/${physical.name}/sriov_numvfs`, "0");
+  physical[Symbol.dispose]();
+  expect(readdirSync(sysDevices)).not.toContain(virtual);
+  expect(ownDescriptors()).toEqual(before);
+});
+
+/** What a call throws; what it opens by mistake is closed again. */
+function failure(call: () => KernelDevice): VfioError {
+  try {
+    call()[Symbol.dispose]();
+  } catch (error) {
+    return error as VfioError;
+  }
+  throw new Error("it did not fail");
+}
+
+function use(device: KernelDevice): void {
+  expect(device.regions[0]!.size).toBe(0x4000);
+  expect(device.irqs[2]!.count).toBe(3);
+  expect(device.selfTest().filter(({ problems }) => problems.length > 0)).toEqual([]);
+  device.reset();
+  using mapping = device.map(3, { offset: 0, size: 0x1000 });
+  expect(mapping.size).toBe(0x1000);
+}
+
+for (const way of ways)
+  describe(way.name, () => {
+    if (way.api === "iommufd") {
+      // Linux asks a cdev for no token before 6.18, and takes none.
+      test("a cdev of this kernel wants no token, and refuses one", () => {
+        using device = openDevice(virtual, way.options);
+        use(device);
+        device[Symbol.dispose]();
+        expect(failure(() => openDevice(virtual, { ...way.options, vfToken: token }))).toMatchObject({
+          code: "EINVAL",
+          hint: expect.stringContaining("Linux 6.18"),
+        });
+      });
+      test("where a token is given, the group is chosen, which takes it", () => {
+        using device = openDevice(virtual, { vfToken: token });
+        expect(device.api).toBe("group");
+        use(device);
+      });
+      return;
+    }
+    test("without the token, or with a wrong one, it is refused, and the message says whose it is", () => {
+      expect(failure(() => openDevice(virtual, way.options))).toMatchObject({
+        code: "EACCES",
+        hint: expect.stringContaining(physical.name),
+      });
+      expect(failure(() => openDevice(virtual, { ...way.options, vfToken: wrong }))).toMatchObject({
+        code: "EACCES",
+        hint: expect.stringContaining("not the VF token"),
+      });
+    });
+    test("with the token it is described, interrupted, mapped, reset and closed", () => {
+      using device = openDevice(virtual, { ...way.options, vfToken: token });
+      use(device);
+    });
+  });
+
+if (hasIommu)
+  test("a token where none is wanted is refused, with the reason", () => {
+    expect(() => openDevice(take("edu"), { api: "group", vfToken: token })).toThrow(
+      expect.objectContaining({ code: "EINVAL", hint: expect.stringContaining("needs none") }),
+    );
+  });
