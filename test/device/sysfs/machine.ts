@@ -114,6 +114,10 @@ export class Machine implements Disposable {
   unlink(path: string): void {
     unlinkSync(this.at(path));
   }
+  /** With all that is in it. */
+  remove(path: string): void {
+    rmSync(this.at(path), { recursive: true });
+  }
   /** An open file of a process. */
   open(pid: number, fd: number, path: string): void {
     mkdirSync(this.at(`/proc/${pid}/fd`), { recursive: true });
