@@ -1,4 +1,5 @@
-import { closeSync, openSync, readSync } from "node:fs";
+import { closeSync, existsSync, openSync, readSync } from "node:fs";
+import { recordFromSysfs } from "../device/sysfs/sysfs-recorder.ts";
 import { imageFromConfig } from "../image/defaults.ts";
 import { ImageError } from "../image/error.ts";
 import { configSizes, maxImageBytes, type DeviceImage } from "../image/image.ts";
@@ -6,11 +7,12 @@ import { looksLikeLspci, readLspci } from "../image/lspci-text.ts";
 import { readImage } from "../image/read.ts";
 import { formatBdf, parseBdf } from "../regs/bdf.ts";
 import { CliError, firstProblem } from "./failure.ts";
+import { findDevice, hostFiles } from "./host.ts";
 
 export interface Input {
   readonly path: string;
-  /** `config`: the raw bytes of a config space, as sysfs gives them. */
-  readonly kind: "image" | "lspci" | "config";
+  /** `config`: the raw bytes of a config space, as sysfs gives them; `sysfs`: a device of this host. */
+  readonly kind: "image" | "lspci" | "config" | "sysfs";
   readonly devices: readonly InputDevice[];
 }
 export interface InputDevice {
@@ -72,13 +74,18 @@ export function bdfArgument(text: string): string {
   }
 }
 
+/** What is no file, and written as a BDF is. */
+const looksLikeBdf = (path: string): boolean =>
+  /^(?:[0-9a-f]{1,8}:)?[0-9a-f]{1,4}:[0-9a-f]{1,4}\.[0-9a-f]+$/i.test(path) && !existsSync(path);
+
 /**
- * Reads a file and finds out what it is.
+ * Reads a file and finds out what it is, or the device of this host that is named instead of one.
  * @param device the BDF to take of a dump; for a raw config space, the BDF that it has
  * @throws CliError that names the file, the place in it, and what to do
  */
 export function readInput(path: string, device?: string): Input {
   const wanted = device === undefined ? undefined : bdfArgument(device);
+  if (looksLikeBdf(path)) return readLive(path, wanted);
   const bytes = readBytes(path);
   if (bytes.length === 0) throw new CliError(`${path}: the file is empty; expected ${kinds}`);
   const text = textOf(bytes);
@@ -96,6 +103,18 @@ export function readInput(path: string, device?: string): Input {
     return select({ path, kind: "lspci", devices }, wanted);
   } catch (error) {
     if (error instanceof ImageError) throw new CliError(`${path}: ${firstProblem(error)}`);
+    throw error;
+  }
+}
+
+function readLive(path: string, wanted: string | undefined): Input {
+  const files = hostFiles();
+  const device = findDevice(files, path);
+  try {
+    const image = recordFromSysfs(files, device);
+    return select({ path, kind: "sysfs", devices: [{ bdf: device.bdf, image }] }, wanted);
+  } catch (error) {
+    if (error instanceof ImageError) throw new CliError(`${device.bdf}: ${firstProblem(error)}`);
     throw error;
   }
 }

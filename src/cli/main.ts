@@ -4,6 +4,7 @@ import { version } from "../../package.json";
 import { diffCommand, type DiffOptions } from "./diff.ts";
 import { exportCommand, type ExportOptions } from "./export.ts";
 import { exitCode, failureText, oneLine } from "./failure.ts";
+import { addHostCommands } from "./host-commands.ts";
 import { importCommand, type ImportOptions } from "./import.ts";
 import { replayCommand, type ReplayOptions } from "./replay.ts";
 import { showCommand, type ShowOptions } from "./show.ts";
@@ -13,13 +14,19 @@ const color = wantsColor(process.stdout);
 let code: number = exitCode.ok;
 
 const program = new Command("bun-vfio")
-  .description("Recorded PCI devices: what is in them, what differs, and how a guest drives them")
+  .description(
+    "PCI devices: which of this host can be passed through, and what is in those that were recorded",
+  )
   .version(version)
   .exitOverride()
   .configureOutput({ writeErr: () => {} })
   .addHelpText("after", "\nExit codes: 0 all is well, 1 something was found, 2 bad usage or input.");
 
-const kinds = "an image, the output of lspci -xxxx, or a raw config space";
+const kinds = "an image, the output of lspci -xxxx, a raw config space, or the BDF of a device of this host";
+
+addHostCommands(program, color, (done) => {
+  code = done;
+});
 
 program
   .command("show")

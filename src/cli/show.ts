@@ -23,7 +23,7 @@ export function showCommand(file: string, options: ShowOptions): number {
     const style = styleOf(options.color);
     const verbosity = Math.min(options.verbose, 2) as Verbosity;
     const texts = input.devices.map(({ bdf, image }, index) =>
-      deviceText({ bdf, image }, decoded[index]!, input.kind === "image", verbosity, style),
+      deviceText({ bdf, image }, decoded[index]!, input.kind, verbosity, style),
     );
     print(texts.join(verbosity === 0 ? "" : "\n"));
   }
@@ -63,7 +63,7 @@ function showJson({ kind, devices }: Input, decoded: readonly DecodedConfig[]): 
       bdf: bdf ?? null,
       configSize: image.config.length,
       config: decoded[index],
-      recording: kind === "image" ? recordingJson(image) : null,
+      recording: kind === "image" || kind === "sysfs" ? recordingJson(image) : null,
     })),
   };
 }
@@ -92,20 +92,25 @@ const recordingJson = ({ regions, irqs, resettable, host }: DeviceImage): unknow
 function deviceText(
   { bdf, image }: InputDevice,
   { malformations }: DecodedConfig,
-  recorded: boolean,
+  kind: Input["kind"],
   verbosity: Verbosity,
   style: Style,
 ): string {
   const [heading, ...rest] = configText(image.config, verbosity).trimEnd().split("\n");
   const lines = [`${bdf === undefined ? "" : `${style.bold(bdf)} `}${heading}`];
-  if (recorded) lines.push(...image.regions.map((region) => regionLine(region)), ...irqLines(image));
+  if (kind === "image" || kind === "sysfs")
+    lines.push(...image.regions.map((region) => regionLine(region)), ...irqLines(image));
   const leftOut = malformations
     .filter((found) => isLeftOut(found, image.config))
     .map(({ message }) => `\tMalformed: ${message}`);
   for (const line of rest) {
     const capability = /^\tCapabilities: \[\w+(?: v\d+)?\] /.exec(line)?.[0];
     if (leftOut.includes(line))
-      lines.push(`\tNote: capabilities are not in this dump of ${image.config.length} bytes`);
+      lines.push(
+        kind === "sysfs"
+          ? `\tNote: without root Linux shows ${image.config.length} bytes of config space, and no capabilities`
+          : `\tNote: capabilities are not in this dump of ${image.config.length} bytes`,
+      );
     else if (line.startsWith("\tMalformed: ")) lines.push(style.bad(line));
     else if (capability) lines.push(capability + style.bold(line.slice(capability.length)));
     else lines.push(line);

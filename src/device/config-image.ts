@@ -1,13 +1,6 @@
-import {
-  extendedStart,
-  layoutOf,
-  standardStart,
-  walkCapabilities,
-  walkExtendedCapabilities,
-  type ConfigLayout,
-  type Walk,
-} from "../regs/index.ts";
+import { layoutOf, type ConfigLayout } from "../regs/index.ts";
 import { RegionIndex, type DeviceBackend } from "./backend.ts";
+import { readConfigBytes } from "./config-reader.ts";
 import { VfioError } from "../ffi/errors.ts";
 
 /** A device's config space as read at attach, and what was found in it. */
@@ -31,12 +24,9 @@ export function configSizeOf(backend: DeviceBackend): 256 | 4096 {
  * @throws VfioError where the device does not answer or has no type 0 header
  */
 export function readConfigImage(backend: DeviceBackend): ConfigImage {
-  const size = configSizeOf(backend);
-  const bytes = new Uint8Array(new ArrayBuffer(size));
-  const read = (from: number, to: number): void => {
-    if (to > from) backend.read(RegionIndex.config, from, bytes.subarray(from, to));
-  };
-  read(0, standardStart);
+  const bytes = readConfigBytes(configSizeOf(backend), (offset, into) =>
+    backend.read(RegionIndex.config, offset, into),
+  );
   if (bytes[0] === 0xff && bytes[1] === 0xff)
     throw new VfioError(`${backend.name}: config space reads all ones`, {
       code: "ENODEV",
@@ -49,35 +39,5 @@ export function readConfigImage(backend: DeviceBackend): ConfigImage {
       device: backend.name,
       hint: "Bridges cannot be passed through; pass the devices behind them.",
     });
-  // First the heads of the lists alone: they tell which registers must not be read.
-  readHeads(read, bytes[0x34]! & 0xfc, standardStart, () => walkCapabilities(bytes));
-  if (size > 256) readHeads(read, extendedStart, extendedStart, () => walkExtendedCapabilities(bytes));
-  const precious = new Uint8Array(size);
-  for (const { offset, map } of layoutOf(bytes).capabilities) precious.set(map.masks.precious, offset);
-  for (let at = standardStart; at < size; at++) {
-    const from = at;
-    while (at < size && !precious[at]) at++;
-    read(from, at);
-  }
   return { bytes, layout: layoutOf(bytes) };
-}
-
-/**
- * Reads the first dword of each capability of a list. The walker, run again after each, finds the next one:
- * it is bounded and no offset is read twice.
- */
-function readHeads(
-  read: (from: number, to: number) => void,
-  start: number,
-  lowest: number,
-  walk: () => Walk,
-): void {
-  const done = new Set<number>();
-  for (let at: number | undefined = start; at !== undefined && at >= lowest;) {
-    read(at, at + 4);
-    done.add(at);
-    at = walk()
-      .found.map(({ next }) => next & 0xffc)
-      .find((next) => next >= lowest && !done.has(next));
-  }
 }

@@ -1,0 +1,88 @@
+import type { GroupMember, IommuGroup } from "../device/sysfs/iommu-group.ts";
+import { readPciNames, type PciNames } from "../device/sysfs/pci-names.ts";
+import { groupReason } from "../device/sysfs/verdict.ts";
+import { CliError, exitCode, oneLine } from "./failure.ts";
+import { classText, findDevice, idsText, viewHost, type HostView } from "./host.ts";
+import { deviceName } from "./ls.ts";
+import { print } from "./output.ts";
+import { styleOf, type Style } from "./style.ts";
+
+export interface GroupsOptions {
+  readonly json?: boolean | undefined;
+  readonly color: boolean;
+}
+
+/** Prints the IOMMU groups, or those of some functions. @returns 1 if one that was asked for is not viable */
+export function groupsCommand(bdfs: readonly string[], options: GroupsOptions): number {
+  const view = viewHost();
+  const wanted = bdfs.map((bdf) => groupOf(view, bdf));
+  const groups = bdfs.length === 0 ? view.groups : view.groups.filter((group) => wanted.includes(group.id));
+  if (options.json) {
+    const json = { formatVersion: 1, iommus: view.host.iommus.map(orNull), groups: groups.map(groupJson) };
+    print(`${JSON.stringify(json, undefined, 2)}\n`);
+  } else if (groups.length === 0)
+    print("no IOMMU groups: no IOMMU is on; bun-vfio doctor tells what to do about it\n");
+  else {
+    const names = readPciNames(view.files);
+    const style = styleOf(options.color);
+    print(
+      groups
+        .flatMap((group) => groupLines(group, view, names, style))
+        .map((line) => `${line}\n`)
+        .join(""),
+    );
+  }
+  return wanted.length > 0 && groups.some(({ viable }) => !viable) ? exitCode.found : exitCode.ok;
+}
+
+function groupOf({ files, groups }: HostView, text: string): number {
+  const { bdf, iommuGroup } = findDevice(files, text);
+  if (iommuGroup === undefined || groups.every(({ id }) => id !== iommuGroup))
+    throw new CliError(`${bdf}: it is in no IOMMU group; bun-vfio doctor ${bdf} tells what to do about it`);
+  return iommuGroup;
+}
+
+const orNull = (facts: object): Record<string, unknown> =>
+  Object.fromEntries(Object.entries(facts).map(([key, value]) => [key, value ?? null]));
+
+const hex = (value: bigint): string => `0x${value.toString(16)}`;
+
+function groupJson(group: IommuGroup): unknown {
+  const { id, domain, noiommu, members, viable, reserved } = group;
+  return {
+    id,
+    domain: domain ?? null,
+    noiommu,
+    viable,
+    reason: groupReason(group),
+    members: members.map(({ name, driver, state }) => ({ name, driver: driver ?? null, state })),
+    reserved: reserved.map(({ start, end, kind }) => ({ start: hex(start), end: hex(end), kind })),
+  };
+}
+
+const stateText: Readonly<Record<GroupMember["state"], string>> = {
+  vfio: "fine",
+  stub: "fine",
+  unbound: "fine, without a driver",
+  bridge: "fine, a bridge",
+  blocks: "blocks",
+};
+
+function groupLines(group: IommuGroup, { uses }: HostView, names: PciNames, style: Style): string[] {
+  const { id, domain, members, viable } = group;
+  const verdict = viable ? style.good("viable") : style.bad("not viable");
+  const lines = [
+    `${style.bold(`Group ${id}`)}${domain === undefined ? "" : oneLine(` (${domain})`)}: ${verdict}, ${oneLine(groupReason(group))}`,
+  ];
+  for (const [index, { name, driver, state, pci }] of members.entries()) {
+    const last = index === members.length - 1;
+    const title = pci && [classText(pci), idsText(pci), deviceName(pci, names)].filter(Boolean).join(" ");
+    const text = [name, title, driver === undefined ? undefined : `[${driver}]`].filter(Boolean).join(" ");
+    const mark = state === "blocks" ? style.bad : same;
+    lines.push(`${last ? "└─" : "├─"} ${oneLine(text)}: ${mark(stateText[state])}`);
+    for (const use of pci?.bridge ? [] : (uses.get(name) ?? []))
+      lines.push(style.dim(`${last ? " " : "│"}     ${oneLine(use.text)}`));
+  }
+  return lines;
+}
+const same = (text: string): string => text;

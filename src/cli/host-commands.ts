@@ -1,0 +1,85 @@
+import type { Command } from "commander";
+import { bindCommand, unbindCommand, undoCommand, type BindOptions } from "./bind.ts";
+import { doctorCommand, type DoctorOptions } from "./doctor.ts";
+import { groupsCommand, type GroupsOptions } from "./groups.ts";
+import { listCommand } from "./ls.ts";
+import { recordCommand, type RecordOptions } from "./record.ts";
+
+const bdf = "a BDF, as 0000:01:00.0, or 01:00.0 of domain 0";
+const json = ["--json", "as JSON (docs/host-commands.md)"] as const;
+const dryRun = ["--dry-run", "print the writes to sysfs and do none of them"] as const;
+
+/** Adds the commands about this host's devices. @param done takes the exit code of the one that ran */
+export function addHostCommands(program: Command, color: boolean, done: (code: number) => void): void {
+  program
+    .command("ls")
+    .description("list the PCI devices of this host, and whether each can be passed through")
+    .option(...json)
+    .action((options: { json?: boolean }) => done(listCommand({ ...options, color })));
+
+  program
+    .command("groups")
+    .description(
+      "print the IOMMU groups and who blocks them; exit code 1 if one that was named is not viable",
+    )
+    .argument("[bdf...]", `the groups of these alone: ${bdf}`)
+    .option(...json)
+    .action((bdfs: string[], options: Omit<GroupsOptions, "color">) =>
+      done(groupsCommand(bdfs, { ...options, color })),
+    );
+
+  program
+    .command("doctor")
+    .description(
+      "check what passing through needs, with the fix of what is missing; exit code 1 if anything is",
+    )
+    .argument("[bdf]", `this device as well: ${bdf}`)
+    .option("--memory <size>", "memory that the guest is to have, as 512M or 4G", "1G")
+    .option(...json)
+    .action((text: string | undefined, options: Omit<DoctorOptions, "color">) =>
+      done(doctorCommand(text, { ...options, color })),
+    );
+
+  program
+    .command("record")
+    .description("make an image of a device of this host: through VFIO if it is bound to it, else from sysfs")
+    .argument("<bdf>", bdf)
+    .requiredOption("-o, --output <file>", "file to write")
+    .option("--rom", "with the contents of its ROM")
+    .option("--bar-contents", "with the contents of its BARs; reading a register may have an effect")
+    .option("--force", "replace a file that exists")
+    .option(...json)
+    .action((text: string, options: RecordOptions) => done(recordCommand(text, options)));
+
+  program
+    .command("bind")
+    .description("bind devices to vfio-pci, all or none; refuses those that the host would miss")
+    .argument("<bdf...>", bdf)
+    .option("--group", "with every other device of their IOMMU groups")
+    .option("--driver <name>", "a driver made of vfio-pci instead")
+    .option("--undo-file <file>", "write what they were bound to, for bun-vfio undo")
+    .option("--force", "even if they are mounted, routed, or show the boot messages")
+    .option(...dryRun)
+    .option(...json)
+    .action((bdfs: string[], options: BindOptions) => done(bindCommand(bdfs, options)));
+
+  program
+    .command("unbind")
+    .description("give devices back to the drivers of the host")
+    .argument("<bdf...>", bdf)
+    .option("--group", "with every other device of their IOMMU groups")
+    .option("--undo-file <file>", "write what they were bound to, for bun-vfio undo")
+    .option("--force", "even if they are open; waits until they are closed")
+    .option(...dryRun)
+    .option(...json)
+    .action((bdfs: string[], options: BindOptions) => done(unbindCommand(bdfs, options)));
+
+  program
+    .command("undo")
+    .description("bind devices as they were before")
+    .argument("<file>", "what --undo-file wrote")
+    .option("--force", "even if they are open; waits until they are closed")
+    .option(...dryRun)
+    .option(...json)
+    .action((path: string, options: BindOptions) => done(undoCommand(path, options)));
+}

@@ -1,0 +1,70 @@
+import type { DeviceBackend } from "../device/backend.ts";
+import { recordDevice } from "../device/record.ts";
+import { imageHost, recordFromSysfs } from "../device/sysfs/sysfs-recorder.ts";
+import { regionName, type DeviceImage } from "../image/image.ts";
+import { writeImage } from "../image/write.ts";
+import { CliError, exitCode, oneLine } from "./failure.ts";
+import { findDevice, hostFiles } from "./host.ts";
+import { print, writeFiles } from "./output.ts";
+
+export interface RecordOptions {
+  readonly output: string;
+  readonly json?: boolean | undefined;
+  readonly rom?: boolean | undefined;
+  readonly barContents?: boolean | undefined;
+  readonly force?: boolean | undefined;
+}
+
+/**
+ * Makes an image of a device of this host: through VFIO where it is bound to it, else from sysfs.
+ * @param open opens a function that is bound to a VFIO driver; without it all is taken from sysfs
+ */
+export function recordCommand(
+  text: string,
+  options: RecordOptions,
+  open?: (bdf: string) => DeviceBackend,
+): number {
+  const { output, json, rom, barContents, force = false } = options;
+  const files = hostFiles();
+  const device = findDevice(files, text);
+  const { bdf } = device;
+  let image: DeviceImage;
+  let source: "vfio" | "sysfs";
+  if (device.vfio && open) {
+    using backend = open(bdf);
+    image = recordDevice(backend, { bdf, host: imageHost(files, device), rom, barContents });
+    source = "vfio";
+  } else {
+    if (barContents)
+      throw new CliError(
+        `${bdf}: what its BARs hold can be read through VFIO alone; bind it first: bun-vfio bind ${bdf}`,
+      );
+    image = recordFromSysfs(files, device, { rom });
+    source = "sysfs";
+  }
+  writeFiles([{ path: output, text: writeImage(image) }], force);
+  if (json) print(`${JSON.stringify(recordJson(output, source, image), undefined, 2)}\n`);
+  else {
+    print(`${output}\n`);
+    if (image.config.length === 64)
+      process.stderr.write(
+        `bun-vfio: ${oneLine(`note: ${bdf}: only 64 bytes of config space can be read without root: capabilities and interrupts are not recorded`)}\n`,
+      );
+  }
+  return exitCode.ok;
+}
+
+const recordJson = (file: string, source: string, { bdf, config, regions, host }: DeviceImage): unknown => ({
+  formatVersion: 1,
+  file,
+  bdf,
+  source,
+  configSize: config.length,
+  regions: regions.map(({ index, size, contents = [] }) => ({
+    index,
+    name: regionName(index),
+    size,
+    recordedBytes: contents.reduce((total, { bytes }) => total + bytes.length, 0),
+  })),
+  notes: host.notes ?? [],
+});

@@ -1,0 +1,59 @@
+import { z } from "zod";
+import type { Binding } from "../device/sysfs/binding.ts";
+import { isBdfName } from "../device/sysfs/pci-device.ts";
+import { CliError } from "./failure.ts";
+import { readText } from "./input.ts";
+
+// A driver's name becomes a part of a path: nothing of it may lead elsewhere.
+const driver = z
+  .string()
+  .regex(/^[\w-][\w .-]{0,63}$/, "expected the name of a driver")
+  .nullable();
+const schema = z.strictObject({
+  format: z.literal("bun-vfio-undo"),
+  version: z.literal(1),
+  bindings: z
+    .array(
+      z.strictObject({ bdf: z.string().refine(isBdfName, "expected a BDF"), driver, driverOverride: driver }),
+    )
+    .max(4096),
+});
+
+/** What functions were bound to before they were changed, as a file. */
+export const undoText = (bindings: readonly Binding[]): string =>
+  `${JSON.stringify(
+    {
+      format: "bun-vfio-undo",
+      version: 1,
+      bindings: bindings.map(({ bdf, driver, driverOverride }) => ({
+        bdf,
+        driver: driver ?? null,
+        driverOverride: driverOverride ?? null,
+      })),
+    },
+    undefined,
+    2,
+  )}\n`;
+
+/** Reads what `undoText` wrote. @throws CliError that names the file and what is wrong */
+export function readUndo(path: string): Binding[] {
+  const what = "an undo file, as bun-vfio bind --undo-file writes it";
+  let content: unknown;
+  try {
+    content = JSON.parse(readText(path, what));
+  } catch (error) {
+    if (error instanceof CliError) throw error;
+    throw new CliError(`${path}: not JSON; expected ${what}`);
+  }
+  const parsed = schema.safeParse(content);
+  if (!parsed.success) {
+    const { path: place, message } = parsed.error.issues[0]!;
+    const at = place.length === 0 ? "" : `${place.join(".")}: `;
+    throw new CliError(`${path}: ${at}${message}; expected ${what}`);
+  }
+  return parsed.data.bindings.map(({ bdf, driver, driverOverride }) => ({
+    bdf,
+    driver: driver ?? undefined,
+    driverOverride: driverOverride ?? undefined,
+  }));
+}

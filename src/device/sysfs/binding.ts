@@ -1,0 +1,164 @@
+import { closeSync, constants, openSync, writeSync } from "node:fs";
+import { VfioError } from "../../ffi/errors.ts";
+import { errorText } from "./error-text.ts";
+import type { HostFiles } from "./host-files.ts";
+import { deviceFolder } from "./pci-device.ts";
+
+/** Which driver drives a function, and which one alone may. */
+export interface Binding {
+  readonly bdf: string;
+  readonly driver: string | undefined;
+  readonly driverOverride: string | undefined;
+}
+
+/** One write to a file of sysfs; `value` without the line's end that goes with it. */
+export interface SysfsWrite {
+  readonly path: string;
+  readonly value: string;
+}
+
+/**
+ * What a function's binding is to become. `driver` is the one to have, null for none, undefined for whichever of the
+ * host's takes it.
+ */
+export interface WantedBinding {
+  readonly driver: string | null | undefined;
+  readonly driverOverride: string | undefined;
+}
+
+/** How a function gets to a VFIO driver, whatever IDs that knows: by `driver_override`. */
+export const toDriver = (driver: string): WantedBinding => ({ driver, driverOverride: driver });
+/** How a function gets back to whichever driver of the host claims it. */
+export const toHost: WantedBinding = { driver: undefined, driverOverride: undefined };
+/** How a function gets back to what it had. */
+export const toBefore = ({ driver, driverOverride }: Binding): WantedBinding => ({
+  driver: driver ?? null,
+  driverOverride,
+});
+
+/** How a function is bound now. */
+export function readBinding(files: HostFiles, bdf: string): Binding {
+  const override = files.text(`${deviceFolder(bdf)}/driver_override`);
+  return {
+    bdf,
+    driver: files.linkName(`${deviceFolder(bdf)}/driver`),
+    driverOverride: override === "(null)" || override === "" ? undefined : override,
+  };
+}
+
+/** The writes from one binding to another, in their order; none where a named driver, or none, is there already. */
+export function bindingWrites(now: Binding, wanted: WantedBinding): SysfsWrite[] {
+  const folder = deviceFolder(now.bdf);
+  const writes: SysfsWrite[] = [];
+  if (now.driverOverride !== wanted.driverOverride)
+    writes.push({ path: `${folder}/driver_override`, value: wanted.driverOverride ?? "" });
+  if ((now.driver ?? null) === wanted.driver) return writes;
+  if (now.driver !== undefined) writes.push({ path: `${folder}/driver/unbind`, value: now.bdf });
+  if (wanted.driver === undefined || wanted.driver === wanted.driverOverride)
+    writes.push({ path: "/sys/bus/pci/drivers_probe", value: now.bdf });
+  else if (wanted.driver !== null)
+    writes.push({ path: `/sys/bus/pci/drivers/${wanted.driver}/bind`, value: now.bdf });
+  return writes;
+}
+
+/** Does a write. @throws VfioError that tells what to do about it */
+export type WriteAttribute = (write: SysfsWrite, bdf: string) => void;
+
+const hints: Readonly<Record<string, string>> = {
+  EACCES: "Do it as root.",
+  EPERM: "Do it as root.",
+  EROFS: "Sysfs is read-only here, as in most containers: do it on the host.",
+  ENOENT: "The device or the driver went away: look at it again with bun-vfio ls.",
+  ENODEV: "The driver refuses the device: the kernel's log tells why.",
+  EINVAL: "The driver refuses the device: the kernel's log tells why.",
+  EBUSY: "The device is in use: the kernel's log tells by whom.",
+};
+
+/** Writes to the files of a host. */
+export const attributeWriter =
+  (files: HostFiles): WriteAttribute =>
+  ({ path, value }, bdf) => {
+    try {
+      // One write, and no file made where sysfs has none; otherwise as a shell's `>` does it.
+      const fd = openSync(files.at(path), constants.O_WRONLY | constants.O_TRUNC);
+      try {
+        writeSync(fd, `${value}\n`);
+      } finally {
+        closeSync(fd);
+      }
+    } catch (error) {
+      const { code = "EIO", errno, syscall } = error as NodeJS.ErrnoException;
+      throw new VfioError(`${bdf}: cannot write ${JSON.stringify(value)} to ${path}: ${errorText(error)}`, {
+        code,
+        errno: errno === undefined ? undefined : Math.abs(errno),
+        syscall,
+        request: path,
+        device: bdf,
+        hint: hints[code],
+        cause: error,
+      });
+    }
+  };
+
+/** A function and what it is to become. */
+export interface Rebinding {
+  readonly now: Binding;
+  readonly wanted: WantedBinding;
+}
+
+/**
+ * Brings functions to other drivers, all of them or none: what was done is taken back when one fails.
+ * @throws VfioError for the one that failed; its message tells of what could not be taken back
+ */
+export function rebind(
+  files: HostFiles,
+  rebindings: readonly Rebinding[],
+  write: WriteAttribute = attributeWriter(files),
+): void {
+  const touched: Binding[] = [];
+  try {
+    for (const { now, wanted } of rebindings) {
+      const writes = bindingWrites(now, wanted);
+      if (writes.length > 0) touched.push(now);
+      for (const one of writes) write(one, now.bdf);
+      checkBinding(readBinding(files, now.bdf), wanted);
+    }
+  } catch (error) {
+    const failed = takeBack(files, touched, write);
+    if (!(error instanceof VfioError)) throw error;
+    const { message, code, errno, syscall, request, device, hint } = error;
+    const after =
+      failed.length > 0
+        ? `; could not be taken back: ${failed.join("; ")}`
+        : touched.length > 0
+          ? "; everything was taken back"
+          : "";
+    const details = { code, errno, syscall, request, device, hint, cause: error };
+    throw new VfioError(`${message}${after}`, details);
+  }
+}
+
+function checkBinding({ bdf, driver }: Binding, { driver: wanted }: WantedBinding): void {
+  if (wanted === undefined || (driver ?? null) === wanted) return;
+  const is = driver === undefined ? "has no driver" : `is bound to ${driver}`;
+  const should = wanted === null ? "have none" : `be bound to ${wanted}`;
+  throw new VfioError(`${bdf} ${is} after it should ${should}`, {
+    code: "ENODEV",
+    device: bdf,
+    hint: wanted === null ? undefined : `${wanted} refused it: the kernel's log tells why.`,
+  });
+}
+
+/** The last first. @returns what failed */
+function takeBack(files: HostFiles, touched: readonly Binding[], write: WriteAttribute): string[] {
+  const failed: string[] = [];
+  for (const before of touched.toReversed())
+    try {
+      const wanted = toBefore(before);
+      for (const one of bindingWrites(readBinding(files, before.bdf), wanted)) write(one, before.bdf);
+      checkBinding(readBinding(files, before.bdf), wanted);
+    } catch (error) {
+      failed.push((error as Error).message);
+    }
+  return failed;
+}

@@ -1,0 +1,59 @@
+import type { Host } from "./host.ts";
+import type { HostUse } from "./host-use.ts";
+import type { IommuGroup } from "./iommu-group.ts";
+import { isHostPart, type PciDevice } from "./pci-device.ts";
+
+/**
+ * Whether a function can be passed through.
+ * - `ready`: it can be opened now
+ * - `bindable`: once it, and what its group has besides, is bound to vfio-pci
+ * - `in-use`: the host would miss it or a member of its group
+ * - `blocked`: it is bound, but others of its group belong to the host
+ * - `bridge`: a bridge of any kind, which stays with the host
+ * - `no-iommu`: no IOMMU stands before it
+ */
+export interface DeviceVerdict {
+  readonly state: "ready" | "bindable" | "in-use" | "blocked" | "bridge" | "no-iommu";
+  /** For people, without the state. Empty where that says it all. */
+  readonly reason: string;
+  /** BDFs or names of other members that stand in the way. */
+  readonly culprits: readonly string[];
+}
+
+/** @param group that of the function, where it has one */
+export function deviceVerdict(
+  device: PciDevice,
+  group: IommuGroup | undefined,
+  uses: ReadonlyMap<string, readonly HostUse[]>,
+  { noiommu }: Pick<Host, "noiommu">,
+): DeviceVerdict {
+  if (isHostPart(device) && !device.vfio) return { state: "bridge", reason: "", culprits: [] };
+  if (!group && !noiommu) return { state: "no-iommu", reason: "", culprits: [] };
+  const blocking = (group?.members ?? []).filter(
+    ({ name, state }) => name !== device.bdf && state === "blocks",
+  );
+  const culprits = blocking.map(({ name }) => name);
+  const named = blocking.map(({ name, driver }) => `${name} (${driver})`).join(", ");
+  const without = !group || group.noiommu ? "without an IOMMU" : "";
+  if (device.vfio)
+    return blocking.length > 0
+      ? { state: "blocked", reason: `by ${named}`, culprits }
+      : { state: "ready", reason: without, culprits };
+  const missed = [device.bdf, ...culprits].flatMap((bdf) => uses.get(bdf) ?? []);
+  if (missed.length > 0)
+    return { state: "in-use", reason: [...new Set(missed.map(({ text }) => text))].join("; "), culprits };
+  return { state: "bindable", reason: blocking.length > 0 ? `together with ${named}` : without, culprits };
+}
+
+/** What a group's verdict rests on, in a sentence for people. */
+export function groupReason({ members, viable, noiommu }: IommuGroup): string {
+  const culprits = members.filter(({ state }) => state === "blocks");
+  if (!viable)
+    return `held by the host: ${culprits.map(({ name, driver }) => `${name} is bound to ${driver}`).join(", ")}`;
+  const some = (wanted: string): boolean => members.some(({ state }) => state === wanted);
+  if (noiommu) return "no IOMMU stands before it";
+  if (some("vfio")) return "no driver of the host holds a member";
+  if (members.length > 0 && members.every(({ pci }) => pci && isHostPart(pci)))
+    return "bridges alone: nothing to pass through";
+  return "no member is bound to a VFIO driver yet";
+}

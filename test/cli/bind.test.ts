@@ -1,0 +1,188 @@
+// Binding on a copy of a recorded machine: by the command itself, whose writes nobody answers there, and by its
+// functions on a kernel that does.
+import { describe, expect, setDefaultTimeout, test } from "bun:test";
+import { existsSync, writeFileSync } from "node:fs";
+import { bindCommand, undoCommand, unbindCommand } from "../../src/cli/bind.ts";
+import { Machine } from "../device/sysfs/machine.ts";
+import { busy, inProcess, json, nvme, printed, run } from "./on-machine.ts";
+import { temporary } from "./run.ts";
+
+// Each test starts the command several times.
+setDefaultTimeout(60_000);
+
+describe("bind", () => {
+  test("--dry-run prints the writes as commands, and does none", () => {
+    using machine = new Machine();
+    expect(run(machine, "bind", "--dry-run", "9:0.0", "01:00.0")).toEqual({
+      code: 0,
+      err: "",
+      out: `echo vfio-pci > /sys/bus/pci/devices/0000:09:00.0/driver_override
+echo 0000:09:00.0 > /sys/bus/pci/devices/0000:09:00.0/driver/unbind
+echo 0000:09:00.0 > /sys/bus/pci/drivers_probe
+echo vfio-pci > /sys/bus/pci/devices/0000:01:00.0/driver_override
+echo 0000:01:00.0 > /sys/bus/pci/drivers_probe
+`,
+    });
+    const sysfs = machine.files.text(`${machine.folder("0000:09:00.0")}/driver_override`);
+    expect(sysfs).toBe("(null)");
+    expect(json(machine, "bind", "--dry-run", "01:00.0")).toEqual({
+      formatVersion: 1,
+      dryRun: true,
+      devices: [{ bdf: "0000:01:00.0", from: { driver: null, driverOverride: null }, to: null }],
+      writes: [
+        { path: "/sys/bus/pci/devices/0000:01:00.0/driver_override", value: "vfio-pci" },
+        { path: "/sys/bus/pci/drivers_probe", value: "0000:01:00.0" },
+      ],
+    });
+  });
+
+  test("refuses what the host would miss, unless forced", () => {
+    using machine = new Machine();
+    busy(machine);
+    machine.put(`${machine.folder("0000:01:00.0")}/boot_vga`, "1");
+    const refused: readonly (readonly [bdf: string, reason: string])[] = [
+      [nvme, "nvme0n1 is mounted at /; unmount it first"],
+      ["0000:03:00.0", "eth0 carries the default route; take the interface down first"],
+      ["0000:01:00.0", "the firmware's console is on it, and would go dark"],
+      ["0000:04:00.0", "2 of its virtual functions are on, and would go; write 0 to its sriov_numvfs first"],
+      ["0000:00:1f.0", "it is a bridge of the host, which relies on it"],
+    ];
+    for (const [bdf, reason] of refused) {
+      expect(run(machine, "bind", bdf)).toEqual({
+        code: 2,
+        out: "",
+        err: `bun-vfio: refused: ${bdf}: ${reason}; --force binds it all the same\n`,
+      });
+      expect(run(machine, "bind", "--force", "--dry-run", bdf).code).toBe(0);
+    }
+    machine.unlink(`${machine.folder("0000:09:00.0")}/iommu_group`);
+    expect(run(machine, "bind", "9:0.0").err).toContain("0000:09:00.0: no IOMMU stands before it");
+    expect(run(machine, "bind", "--dry-run", "00:02.0").err).toBe(
+      "bun-vfio: 0000:00:02.0: it is a bridge, and stays with the host; bind the devices behind it\n",
+    );
+  });
+
+  test("one of several that is refused keeps all as they are", () => {
+    using machine = new Machine();
+    busy(machine);
+    const { code, err } = run(machine, "bind", "9:0.0", "2:0.0", "3:0.0");
+    expect(code).toBe(2);
+    expect(err).toContain("(and 1 more: 0000:03:00.0: eth0 carries the default route");
+    expect(machine.files.text(`${machine.folder("0000:09:00.0")}/driver_override`)).toBe("(null)");
+  });
+
+  test("--group takes what is needed of a group, and leaves its bridge", () => {
+    using machine = new Machine();
+    using _ = inProcess(machine);
+    expect(bindCommand(["00:1f.3"], { group: true }, machine.write)).toBe(0);
+    const drivers = ["0", "2", "3"].map((fn) =>
+      machine.files.linkName(`${machine.folder(`0000:00:1f.${fn}`)}/driver`),
+    );
+    expect(drivers).toEqual([undefined, "vfio-pci", "vfio-pci"]);
+    expect(printed.join("")).toBe("0000:00:1f.2: ahci -> vfio-pci\n0000:00:1f.3: no driver -> vfio-pci\n");
+  });
+
+  test("notes who still holds the group", () => {
+    using machine = new Machine();
+    using _ = inProcess(machine);
+    bindCommand(["00:1f.3"], {}, machine.write);
+    expect(printed.at(-1)).toBe(
+      "bun-vfio: note: group 10 is still held by 0000:00:1f.2 (ahci); bind them too, or add --group\n",
+    );
+  });
+
+  test("a driver that is not there, and one that leads elsewhere", () => {
+    using machine = new Machine();
+    expect(run(machine, "bind", "--driver", "mlx5_vfio_pci", "9:0.0").err).toBe(
+      "bun-vfio: the driver mlx5_vfio_pci is not loaded; load it: modprobe mlx5_vfio_pci\n",
+    );
+    expect(run(machine, "bind", "--driver", "../drivers/ahci", "9:0.0").code).toBe(2);
+  });
+
+  test("a driver that refuses: all is taken back, no undo file stays, one line tells", () => {
+    using machine = new Machine();
+    using folder = temporary();
+    // Nobody answers to the writes here, as if the probe had failed.
+    expect(run(machine, "bind", "9:0.0", "--undo-file", folder.at("undo"))).toEqual({
+      code: 2,
+      out: "",
+      err: "bun-vfio: 0000:09:00.0 is bound to ahci after it should be bound to vfio-pci; everything was taken back; vfio-pci refused it: the kernel's log tells why\n",
+    });
+    expect(folder.list()).toEqual([]);
+    expect(machine.files.text(`${machine.folder("0000:09:00.0")}/driver_override`)).toBe("");
+  });
+});
+
+describe("undo", () => {
+  test("binds everything as it was", () => {
+    using machine = new Machine();
+    using folder = temporary();
+    using _ = inProcess(machine);
+    const undo = folder.at("undo.json");
+    const bdfs = ["09:00.0", "01:00.0"];
+    const drivers = (): unknown =>
+      bdfs.map((bdf) => machine.files.linkName(`${machine.folder(`0000:${bdf}`)}/driver`));
+    bindCommand(bdfs, { undoFile: undo }, machine.write);
+    expect(drivers()).toEqual(["vfio-pci", "vfio-pci"]);
+    expect(() => bindCommand(["02:00.0"], { undoFile: undo }, machine.write)).toThrow("it exists");
+    expect(machine.files.linkName(`${machine.folder(nvme)}/driver`)).toBe("nvme");
+    expect(undoCommand(undo, {}, machine.write)).toBe(0);
+    expect(drivers()).toEqual(["ahci", undefined]);
+    expect(existsSync(undo)).toBe(true);
+    printed.splice(0);
+    undoCommand(undo, {}, machine.write);
+    expect(printed).toEqual(["", "bun-vfio: note: nothing is to do\n"]);
+  });
+
+  test("an undo file that is none leads nowhere", () => {
+    using machine = new Machine();
+    using folder = temporary();
+    const undo = folder.at("undo.json");
+    const good = { format: "bun-vfio-undo", version: 1, bindings: [] };
+    const bad: readonly (readonly [content: string, message: string])[] = [
+      ["junk", "not JSON"],
+      ["{}", "format: "],
+      [JSON.stringify({ ...good, version: 2 }), "version: "],
+      [
+        JSON.stringify({ ...good, bindings: [{ bdf: "../x", driver: null, driverOverride: null }] }),
+        "bindings.0.bdf: expected a BDF",
+      ],
+      [
+        JSON.stringify({ ...good, bindings: [{ bdf: nvme, driver: "../../x", driverOverride: null }] }),
+        "bindings.0.driver: expected the name of a driver",
+      ],
+    ];
+    for (const [content, message] of bad) {
+      writeFileSync(undo, content);
+      const { code, err } = run(machine, "undo", undo);
+      expect(code).toBe(2);
+      expect(err).toStartWith(`bun-vfio: ${undo}: ${message}`);
+      expect(err).toEndWith("; expected an undo file, as bun-vfio bind --undo-file writes it\n");
+    }
+  });
+});
+
+describe("unbind", () => {
+  test("gives it back to the host", () => {
+    using machine = new Machine();
+    using _ = inProcess(machine);
+    bindCommand(["9:0.0"], {}, machine.write);
+    expect(unbindCommand(["9:0.0"], {}, machine.write)).toBe(0);
+    expect(printed.at(-1)).toBe("0000:09:00.0: vfio-pci -> ahci\n");
+    expect(machine.files.text(`${machine.folder("0000:09:00.0")}/driver_override`)).toBe("(null)");
+  });
+
+  test("what is not bound to VFIO, or open", () => {
+    using machine = new Machine();
+    expect(run(machine, "unbind", "9:0.0").err).toBe(
+      "bun-vfio: 0000:09:00.0 is bound to ahci, not to a VFIO driver; there is nothing to unbind\n",
+    );
+    machine.bind("0000:09:00.0", "vfio-pci");
+    machine.put("/proc/41/comm", "qemu");
+    machine.open(41, 7, "/dev/vfio/19");
+    expect(run(machine, "unbind", "9:0.0").err).toBe(
+      "bun-vfio: refused: 0000:09:00.0: it is open in qemu (process 41); end them first; --force waits until they let go of it\n",
+    );
+    expect(run(machine, "unbind", "--force", "--dry-run", "9:0.0").code).toBe(0);
+  });
+});
