@@ -1,4 +1,5 @@
 import type { Command } from "commander";
+import { openDevice } from "../device/kernel/open-device.ts";
 import { bindCommand, unbindCommand, undoCommand, type BindOptions } from "./bind.ts";
 import { doctorCommand, type DoctorOptions } from "./doctor.ts";
 import { groupsCommand, type GroupsOptions } from "./groups.ts";
@@ -49,7 +50,9 @@ export function addHostCommands(program: Command, color: boolean, done: (code: n
     .option("--bar-contents", "with the contents of its BARs; reading a register may have an effect")
     .option("--force", "replace a file that exists")
     .option(...json)
-    .action((text: string, options: RecordOptions) => done(recordCommand(text, options)));
+    .action((text: string, options: RecordOptions) =>
+      done(recordCommand(text, options, (bdf) => openDevice(bdf))),
+    );
 
   program
     .command("bind")

@@ -168,7 +168,7 @@ describe("one BAR's mapping", () => {
       0,
       [{ offset: 0, size: 0x2000 }],
       true,
-      (kind, message, cause) => void events.push({ kind, device: backend.name, message, cause }),
+      (kind, message, cause) => void events.push({ kind, device: backend.name, message, cause, count: 1 }),
     );
     return { map, platform, backend, events };
   }
