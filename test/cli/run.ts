@@ -36,7 +36,15 @@ export function bunVfio(args: readonly string[], { cwd = root, env = {}, input }
 export function boundByModes(args: readonly string[], folder: string): Run {
   if (process.getuid?.() !== 0) return bunVfio(args);
   const bundle = join(folder, "bundle.js");
-  const built = spawnSync(process.execPath, ["build", main, "--target=bun", `--outfile=${bundle}`]);
+  // typed-struct asks for these two and does without.
+  const absent = ["--external=debug", "--external=iconv-lite"];
+  const built = spawnSync(process.execPath, [
+    "build",
+    main,
+    "--target=bun",
+    ...absent,
+    `--outfile=${bundle}`,
+  ]);
   if (built.status !== 0) throw new Error(`no bundle: ${built.stderr?.toString()}`);
   const bun = openSync(process.execPath, "r");
   try {
