@@ -1,3 +1,4 @@
+import { VfioError } from "../../ffi/errors.ts";
 import { AnonymousMemory } from "../../ffi/anonymous-memory.ts";
 import type { DeviceImage } from "../../image/image.ts";
 import type { RegionArea, RegionMapping } from "../backend.ts";
@@ -20,8 +21,9 @@ export class RecordedMemory implements Disposable {
     this.#image = image;
   }
 
-  /** @param size of the region, in bytes @throws VfioError (`ENOMEM`) where the address space has no room */
+  /** @param size of the region, in bytes @throws VfioError: EINVAL for an absent region, ENOMEM where the address space has no room */
   of(region: number, size: number): AnonymousMemory {
+    if (size === 0) throw new VfioError(`region ${region} is absent`, { code: "EINVAL", errno: 22 });
     let memory = this.#regions.get(region);
     if (!memory) {
       // Whole pages, so that the end of a small BAR can be mapped like any other.
