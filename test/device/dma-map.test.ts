@@ -4,20 +4,11 @@ import { DmaMap, type DmaRequest } from "../../src/device/dma-map.ts";
 import { intersects } from "../../src/device/range.ts";
 import { VfioError } from "../../src/ffi/errors.ts";
 import { MemoryIommu } from "../support/memory-iommu.ts";
+import { refusal } from "../support/refusal.ts";
 
 const page = 4096;
 const hva = 0x7f00_0000_0000;
 const ram = (iova: number, size: number): DmaRequest => ({ iova, size, hva: hva + iova, label: "guest RAM" });
-
-function refused(act: () => unknown): VfioError {
-  try {
-    act();
-  } catch (error) {
-    if (error instanceof VfioError) return error;
-    throw error;
-  }
-  throw new Error("nothing was refused");
-}
 
 describe("what the kernel would refuse is refused before it is asked, and the error says which limit", () => {
   const iommu = new MemoryIommu({ maxMappings: 2 });
@@ -73,7 +64,7 @@ describe("what the kernel would refuse is refused before it is asked, and the er
       /maps memory only/,
     ],
   ] as const)("%s", (_, request, code, message) => {
-    const error = refused(() => dma.map(request));
+    const error = refusal(() => dma.map(request));
     expect(error).toMatchObject({ code });
     expect(error.message).toMatch(message);
     expect(error.hint).toBeString();
@@ -84,7 +75,7 @@ describe("what the kernel would refuse is refused before it is asked, and the er
   test("an overlap names both ranges", () => {
     using own = new DmaMap(new MemoryIommu());
     own.map(ram(0, 4 * page));
-    const error = refused(() => own.map({ ...ram(2 * page, 4 * page), label: "BAR 0" }));
+    const error = refusal(() => own.map({ ...ram(2 * page, 4 * page), label: "BAR 0" }));
     expect(error).toMatchObject({ code: "EEXIST" });
     expect(error.message).toBe(
       "cannot map BAR 0, IOVA 0x2000-0x5fff (IOMMU in memory): it overlaps guest RAM, IOVA 0x0-0x3fff",
@@ -95,7 +86,7 @@ describe("what the kernel would refuse is refused before it is asked, and the er
     using own = new DmaMap(new MemoryIommu({ maxMappings: 2 }));
     own.mapAll([ram(0, page), ram(page, page)]);
     expect(own.freeMappings).toBe(0);
-    const error = refused(() => own.map(ram(2 * page, page)));
+    const error = refusal(() => own.map(ram(2 * page, page)));
     expect(error).toMatchObject({ code: "ENOSPC", hint: expect.stringContaining("dma_entry_limit") });
     expect(error.message).toContain("2 of 2 mappings are in use");
   });
@@ -114,7 +105,7 @@ test("device memory counts against no limit of locked memory", () => {
   using dma = new DmaMap(new MemoryIommu(), { lockable: () => 0 });
   dma.map({ ...ram(0, page), deviceMemory: true });
   expect(dma.lockedBytes).toBe(0);
-  expect(refused(() => dma.map(ram(page, page))).code).toBe("ENOMEM");
+  expect(refusal(() => dma.map(ram(page, page))).code).toBe("ENOMEM");
 });
 
 test("a refusal of the kernel keeps its errno and its request, and says what is known", () => {
@@ -122,7 +113,7 @@ test("a refusal of the kernel keeps its errno and its request, and says what is 
   using dma = new DmaMap(iommu);
   const details = { code: "ENOMEM", errno: 12, syscall: "ioctl", request: "VFIO_IOMMU_MAP_DMA" };
   iommu.failNext = new VfioError("ioctl fails with ENOMEM", details);
-  const error = refused(() => dma.map(ram(0, page)));
+  const error = refusal(() => dma.map(ram(0, page)));
   expect(error).toMatchObject({ ...details, hint: expect.stringContaining("RLIMIT_MEMLOCK") });
   expect(dma.mappings).toEqual([]);
   dma.map(ram(0, page));
@@ -143,14 +134,14 @@ test("the same mapping asked for again is counted, and reaches the IOMMU once", 
 test("the same range with other access is no repetition", () => {
   using dma = new DmaMap(new MemoryIommu());
   dma.map({ ...ram(0, page), writable: false });
-  expect(refused(() => dma.map(ram(0, page))).code).toBe("EEXIST");
+  expect(refusal(() => dma.map(ram(0, page))).code).toBe("EEXIST");
 });
 
 test("a range unmaps all mappings in it, and never cuts one", () => {
   const iommu = new MemoryIommu();
   using dma = new DmaMap(iommu);
   dma.mapAll([ram(0, 2 * page), ram(4 * page, 2 * page), ram(8 * page, page)]);
-  const error = refused(() => dma.unmap(0, 5 * page));
+  const error = refusal(() => dma.unmap(0, 5 * page));
   expect(error.message).toContain("it would cut guest RAM, IOVA 0x4000-0x5fff in two");
   expect(iommu.mapped.size).toBe(3);
   expect(dma.unmap(0, 8 * page)).toBe(4 * page);
@@ -163,7 +154,7 @@ test("what the kernel did not unmap stays in the table, and can be unmapped late
   using dma = new DmaMap(iommu);
   dma.map(ram(0, page));
   iommu.failNext = new VfioError("busy", { code: "EBUSY" });
-  expect(refused(() => dma.unmap(0, page)).code).toBe("EBUSY");
+  expect(refusal(() => dma.unmap(0, page)).code).toBe("EBUSY");
   expect(dma.mappings).toHaveLength(1);
   expect(dma.unmap(0, page)).toBe(page);
 });
@@ -171,7 +162,7 @@ test("what the kernel did not unmap stays in the table, and can be unmapped late
 test("mapAll maps all or none", () => {
   const iommu = new MemoryIommu();
   using dma = new DmaMap(iommu);
-  expect(refused(() => dma.mapAll([ram(0, page), ram(page, page), ram(0xfee0_0000, page)])).code).toBe(
+  expect(refusal(() => dma.mapAll([ram(0, page), ram(page, page), ram(0xfee0_0000, page)])).code).toBe(
     "ERANGE",
   );
   expect(iommu.mapped.size).toBe(0);

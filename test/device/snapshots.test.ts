@@ -3,6 +3,7 @@ import { VfioError } from "../../src/ffi/errors.ts";
 import { attach, memory, type Call, type WatchedBackend } from "../support/attached.ts";
 import { tryAttach } from "../properties/try-attach.ts";
 import { at, syntheticImage, type SyntheticDevice } from "../support/synthetic-image.ts";
+import { refusal } from "../support/refusal.ts";
 
 const device: SyntheticDevice = {
   bars: { 0: { size: 0x4000 } },
@@ -10,17 +11,6 @@ const device: SyntheticDevice = {
   pm: true,
   pcie: true,
 };
-
-/** The error of a call that must throw a VfioError. */
-function refusal(act: () => unknown): VfioError {
-  try {
-    act();
-  } catch (error) {
-    if (error instanceof VfioError) return error;
-    throw error;
-  }
-  throw new Error("nothing was refused");
-}
 
 describe("a snapshot of a device that does not answer", () => {
   test("is refused: all ones of a failed read are no value of a register", () => {

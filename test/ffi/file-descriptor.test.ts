@@ -1,19 +1,11 @@
 import { describe, expect, test } from "bun:test";
 import { readdirSync } from "node:fs";
-import { FileDescriptor, VfioError } from "../../src/ffi/index.ts";
+import { FileDescriptor } from "../../src/ffi/index.ts";
 import { traceSyscalls } from "../../src/ffi/trace.ts";
 import { Sandbox } from "../project/sandbox.ts";
+import { refusal } from "../support/refusal.ts";
 
 const open = (): number => readdirSync("/proc/self/fd").length;
-const failure = (act: () => unknown): VfioError => {
-  try {
-    act();
-  } catch (error) {
-    if (error instanceof VfioError) return error;
-    throw error;
-  }
-  throw new Error("it did not fail");
-};
 
 describe("a file descriptor", () => {
   test("reads and writes at offsets, with one call each", () => {
@@ -44,14 +36,14 @@ describe("a file descriptor", () => {
       name: "config space",
       device: "0000:01:00.0",
     });
-    const error = failure(() => file.readAt(2, new Uint8Array(4)));
+    const error = refusal(() => file.readAt(2, new Uint8Array(4)));
     expect(error).toMatchObject({ code: "ESHORT", syscall: "pread", device: "0000:01:00.0" });
     expect(error.message).toBe("config space: 4 bytes at 0x2: pread ends after 2 bytes");
   });
 
   test("names path, call, errno, device and hint of a failure", () => {
     const hint = (code: string): string => `about ${code}`;
-    const error = failure(() =>
+    const error = refusal(() =>
       FileDescriptor.open("/dev/none", { name: "group 12", device: "0000:01:00.0", hint }),
     );
     expect(error).toMatchObject({
@@ -62,9 +54,9 @@ describe("a file descriptor", () => {
       hint: "about ENOENT",
     });
     expect(error.message).toBe("group 12: /dev/none: open fails with ENOENT");
-    expect(failure(() => FileDescriptor.open("/dev/none")).message).toBe("/dev/none: open fails with ENOENT");
+    expect(refusal(() => FileDescriptor.open("/dev/none")).message).toBe("/dev/none: open fails with ENOENT");
     using read = FileDescriptor.open("/dev/null", { access: "r" });
-    expect(failure(() => read.writeAt(0x40, Uint8Array.of(1))).message).toBe(
+    expect(refusal(() => read.writeAt(0x40, Uint8Array.of(1))).message).toBe(
       "/dev/null: 1 bytes at 0x40: pwrite fails with EBADF",
     );
   });
@@ -80,7 +72,7 @@ describe("a file descriptor", () => {
       expect(() => file.readAt(offset, new Uint8Array(1))).toThrow(RangeError);
     expect(() => file.writeAt(1n as unknown as number, new Uint8Array(1))).toThrow(TypeError);
     expect(() => FileDescriptor.open("/dev/\0null")).toThrow(RangeError);
-    expect(failure(() => FileDescriptor.duplicate(999_999, "file")).code).toBe("EBADF");
+    expect(refusal(() => FileDescriptor.duplicate(999_999, "file")).code).toBe("EBADF");
   });
 
   test("is closed once, and refuses use afterwards", () => {
@@ -101,7 +93,7 @@ describe("a file descriptor", () => {
       () => file.readAt(0, new Uint8Array(1)),
       () => file.writeAt(0, new Uint8Array(1)),
     ])
-      expect(failure(use)).toMatchObject({ code: "ECLOSED", message: "/dev/zero is closed" });
+      expect(refusal(use)).toMatchObject({ code: "ECLOSED", message: "/dev/zero is closed" });
   });
 
   test("is not inherited by a program that is started", () => {

@@ -1,21 +1,11 @@
 import { describe, expect, test } from "bun:test";
 import { closeSync, openSync, readdirSync, readFileSync } from "node:fs";
-import { VfioError } from "../../src/ffi/errors.ts";
 import { addressOf, exact, flagNames, ioctl, ioctlOrErrno, valueName } from "../../src/ffi/ioctl.ts";
 import { iommufdRequest, vfioDmaMapFlag, vfioIommuType, vfioRequest } from "../../src/regs/ioctl/index.ts";
 import { fakeIoctl } from "./fake-ioctl.ts";
+import { refusal } from "../support/refusal.ts";
 
 const struct = (): Uint8Array => new Uint8Array(new ArrayBuffer(8));
-
-/** What a call throws. */
-function failure(call: () => unknown): VfioError {
-  try {
-    call();
-  } catch (error) {
-    return error as VfioError;
-  }
-  throw new Error("it did not fail");
-}
 
 describe("ioctl", () => {
   test("a result is handed on; a struct and a number take their own ways", () => {
@@ -35,7 +25,7 @@ describe("ioctl", () => {
       device: "0000:01:00.0",
       hint: (code: string) => `because of ${code}`,
     };
-    expect(failure(() => ioctl(3, vfioRequest.DEVICE_SET_IRQS, struct(), what))).toMatchObject({
+    expect(refusal(() => ioctl(3, vfioRequest.DEVICE_SET_IRQS, struct(), what))).toMatchObject({
       name: "VfioError",
       message: "0000:01:00.0: VFIO_DEVICE_SET_IRQS MSIX trigger eventfd start 0 count 4 fails with EBUSY",
       code: "EBUSY",
@@ -55,7 +45,7 @@ describe("ioctl", () => {
   test("the real one: ENOTTY of a file that knows no such request", () => {
     // A file of our own: descriptors 0 to 2 may be anything.
     const fd = openSync("/proc/self/maps", "r");
-    expect(failure(() => ioctl(fd, vfioRequest.DEVICE_RESET, 0, { request: "VFIO_DEVICE_RESET" })).code).toBe(
+    expect(refusal(() => ioctl(fd, vfioRequest.DEVICE_RESET, 0, { request: "VFIO_DEVICE_RESET" })).code).toBe(
       "ENOTTY",
     );
     closeSync(fd);
@@ -64,7 +54,7 @@ describe("ioctl", () => {
 
 test("values above 2^53 - 1 are refused by name, not rounded", () => {
   expect(exact(2n ** 53n - 1n, "size")).toBe(Number.MAX_SAFE_INTEGER);
-  expect(failure(() => exact(2n ** 53n, "the size of a region"))).toMatchObject({
+  expect(refusal(() => exact(2n ** 53n, "the size of a region"))).toMatchObject({
     code: "ERANGE",
     message: "the size of a region is 0x20000000000000, above 2^53 - 1",
   });

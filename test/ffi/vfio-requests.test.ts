@@ -1,6 +1,5 @@
 // What each typed function of VFIO asks the kernel, and what it makes of the answer.
 import { describe, expect, test } from "bun:test";
-import type { VfioError } from "../../src/ffi/errors.ts";
 import * as cdev from "../../src/ffi/vfio-cdev.ts";
 import * as container from "../../src/ffi/vfio-container.ts";
 import * as feature from "../../src/ffi/vfio-feature.ts";
@@ -12,18 +11,9 @@ import { getPrecopyInfo } from "../../src/ffi/vfio-migration.ts";
 import * as type1 from "../../src/ffi/vfio-type1.ts";
 import * as uapi from "../../src/regs/ioctl/index.ts";
 import { bytesAt, fakeIoctl, type Answer, type Asked } from "./fake-ioctl.ts";
+import { refusal } from "../support/refusal.ts";
 
 const { vfioRequest, view } = uapi;
-
-/** What a call throws. */
-function failure(call: () => unknown): VfioError {
-  try {
-    call();
-  } catch (error) {
-    return error as VfioError;
-  }
-  throw new Error("it did not fail");
-}
 
 /** The only request of a call. */
 function asks(call: () => unknown, answer?: Answer): Asked {
@@ -67,7 +57,7 @@ describe("container and group", () => {
 
   test("a VF token is not in the message", () => {
     using _kernel = fakeIoctl(() => -13);
-    const error = failure(() =>
+    const error = refusal(() =>
       group.getGroupDeviceFd(5, "0000:01:00.0 vf_token=00112233-4455-6677-8899-aabbccddeeff"),
     );
     expect(error.message).toBe("VFIO_GROUP_GET_DEVICE_FD 0000:01:00.0 vf_token=... fails with EACCES");
@@ -229,7 +219,7 @@ describe("DEVICE_FEATURE", () => {
 
   test("a refusal names the feature", () => {
     using _kernel = fakeIoctl(() => -25);
-    expect(failure(() => feature.setFeature(5, 5)).request).toBe("VFIO_DEVICE_FEATURE SET LOW_POWER_EXIT");
+    expect(refusal(() => feature.setFeature(5, 5)).request).toBe("VFIO_DEVICE_FEATURE SET LOW_POWER_EXIT");
   });
 });
 
@@ -249,10 +239,10 @@ describe("type 1", () => {
     );
     expect(view(uapi.VfioIommuType1DmaUnmap, unmap.bytes!)).toMatchObject({ argsz: 24, flags: 2, iova: 0n });
     using _full = fakeIoctl(() => -28);
-    expect(failure(() => type1.mapDma(5, 1, 0x1000, 0x2000, 0x3000)).message).toBe(
+    expect(refusal(() => type1.mapDma(5, 1, 0x1000, 0x2000, 0x3000)).message).toBe(
       "VFIO_IOMMU_MAP_DMA READ iova 0x2000 size 0x3000 address 0x1000 fails with ENOSPC",
     );
-    expect(failure(() => type1.unmapDma(5, 0, 0x2000, 0x3000)).message).toBe(
+    expect(refusal(() => type1.unmapDma(5, 0, 0x2000, 0x3000)).message).toBe(
       "VFIO_IOMMU_UNMAP_DMA iova 0x2000 size 0x3000 fails with ENOSPC",
     );
   });

@@ -1,8 +1,8 @@
 // Debian's `lspci -F DUMP -vvv` as an independent decoder of config space: run over images, parsed to data.
-import { test } from "bun:test";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { testNeeding } from "./needing.ts";
 
 /** One register's line: continuation lines are joined to the line that has the label. */
 export interface LspciLine {
@@ -49,22 +49,9 @@ export const lspciMissing: string | undefined = path
   ? undefined
   : "lspci is not installed (Debian's package pciutils): the oracle tests cannot run";
 
-/** A test that needs lspci: without it the test says so, and fails where `CI=true` (never silently skipped there). */
-export function oracleTest(name: string, body: () => void | Promise<void>, timeout = 30_000): void {
-  if (!lspciMissing || process.env["CI"] === "true")
-    test(
-      name,
-      () => {
-        if (lspciMissing) throw new Error(lspciMissing);
-        return body();
-      },
-      timeout,
-    );
-  else {
-    console.warn(`skipped: ${name}: ${lspciMissing}`);
-    test.skip(name, () => {});
-  }
-}
+/** A test that needs lspci. @param timeout in milliseconds */
+export const oracleTest = (name: string, body: () => void | Promise<void>, timeout = 30_000): void =>
+  testNeeding(lspciMissing, name, body, timeout);
 
 /** `lspci -xxxx` text of one device. `config` has 64, 256 or 4096 bytes. */
 export function dumpText(bdf: string, config: Uint8Array): string {

@@ -13,6 +13,7 @@ import {
 import { HostFiles } from "../../../src/device/sysfs/host-files.ts";
 import { VfioError } from "../../../src/ffi/errors.ts";
 import { Machine } from "./machine.ts";
+import { refusal } from "../../support/refusal.ts";
 
 // Each test makes a machine of some hundred files.
 setDefaultTimeout(60_000);
@@ -23,15 +24,6 @@ const to = (machine: Machine, bdf: string, wanted: WantedBinding): Rebinding => 
   wanted,
 });
 const all = (machine: Machine): unknown => [nvme, ahci, edu].map((bdf) => readBinding(machine.files, bdf));
-const failure = (work: () => void): VfioError => {
-  try {
-    work();
-  } catch (error) {
-    if (error instanceof VfioError) return error;
-    throw error;
-  }
-  throw new Error("it did not fail");
-};
 
 describe("the writes", () => {
   const folder = `/sys/bus/pci/devices/${nvme}`;
@@ -100,7 +92,7 @@ test("whichever write fails, everything is as before", () => {
   const before = all(machine);
   for (const line of counted.written) {
     let broken = false;
-    const error = failure(() =>
+    const error = refusal(() =>
       rebind(machine.files, wanted(machine), (write, bdf) => {
         if (!broken && `echo ${write.value} > ${write.path}` === line) {
           broken = true;
@@ -119,7 +111,7 @@ test("a driver that refuses is noticed, though no write failed", () => {
   using machine = new Machine();
   const before = all(machine);
   machine.refused.add(ahci);
-  const error = failure(() =>
+  const error = refusal(() =>
     rebind(
       machine.files,
       [nvme, ahci].map((bdf) => to(machine, bdf, toDriver("vfio-pci"))),
@@ -140,7 +132,7 @@ test("a write that sysfs refuses names the file, and the next step", () => {
   const write = attributeWriter(machine.files);
   write({ path: `/sys/bus/pci/devices/${nvme}/driver_override`, value: "vfio-pci" }, nvme);
   expect(readBinding(machine.files, nvme).driverOverride).toBe("vfio-pci");
-  const missing = failure(() => write({ path: "/sys/bus/pci/drivers/gone/bind", value: nvme }, nvme));
+  const missing = refusal(() => write({ path: "/sys/bus/pci/drivers/gone/bind", value: nvme }, nvme));
   expect(missing).toMatchObject({ code: "ENOENT", device: nvme, request: "/sys/bus/pci/drivers/gone/bind" });
   expect(missing.message).toBe(
     `${nvme}: cannot write "${nvme}" to /sys/bus/pci/drivers/gone/bind: ENOENT: no such file or directory`,

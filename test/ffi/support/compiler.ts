@@ -1,6 +1,6 @@
 // What only a C compiler can tell or do: without one, the tests say so, and fail where `CI=true`.
-import { test } from "bun:test";
 import { Sandbox } from "../../project/sandbox.ts";
+import { testNeeding } from "../../support/needing.ts";
 
 const compiler = Bun.which("cc") ?? Bun.which("gcc");
 
@@ -22,17 +22,5 @@ export function compilerTest(name: string, body: () => void, architecture?: Node
       : architecture !== undefined && process.arch !== architecture
         ? `it runs on ${architecture} alone`
         : undefined;
-  if (missing === undefined || process.env["CI"] === "true")
-    test(
-      name,
-      () => {
-        if (missing !== undefined) throw new Error(missing);
-        body();
-      },
-      60_000,
-    );
-  else {
-    console.warn(`skipped: ${name}: ${missing}`);
-    test.skip(name, () => {});
-  }
+  testNeeding(missing, name, body, 60_000);
 }

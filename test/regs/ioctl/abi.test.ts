@@ -3,6 +3,7 @@ import { describe, expect, test } from "bun:test";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { Struct, allConstants, allStructs, type AnyStruct } from "../../../src/regs/ioctl/index.ts";
+import { testNeeding } from "../../support/needing.ts";
 import { compiledFacts, differences, findHeaders } from "./c-program.ts";
 import {
   kernelOf,
@@ -25,22 +26,8 @@ const missing =
         ? "no kernel headers of Linux 6.12 or later: run scripts/uapi-headers.sh first, or install linux-libc-dev"
         : undefined;
 
-/** A test that needs the compiler and the headers: without them it says so, and fails where `CI=true`. */
-function compilerTest(name: string, body: () => void): void {
-  if (missing === undefined || process.env["CI"] === "true")
-    test(
-      name,
-      () => {
-        if (missing !== undefined) throw new Error(missing);
-        body();
-      },
-      60_000,
-    );
-  else {
-    console.warn(`skipped: ${name}: ${missing}`);
-    test.skip(name, () => {});
-  }
-}
+/** A test that needs the compiler and the headers. */
+const compilerTest = (name: string, body: () => void): void => testNeeding(missing, name, body, 60_000);
 
 const version = headers?.version ?? oldestHeaders;
 const release = `${Math.floor(version / 1000)}.${version % 1000}`;
