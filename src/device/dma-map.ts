@@ -172,25 +172,30 @@ export class DmaMap implements Dma, Disposable {
     const inside = this.#table.overlaps(range);
     const cut = inside.find((held) => !contains(range, held.base, held.size));
     if (cut) throw refuseDma(this.iommu, { ...cut, ...range }, { kind: "cut", there: cut });
-    return inside.reduce((bytes, held) => bytes + this.#release(held), 0);
+    const gone: Held[] = [];
+    try {
+      for (const held of inside)
+        if (held.uses > 1) held.uses--;
+        else {
+          this.#release(held);
+          gone.push(held);
+        }
+    } finally {
+      this.#table.delete(gone);
+    }
+    return gone.reduce((bytes, held) => bytes + held.size, 0);
   }
 
-  #release(held: Held): number {
-    if (held.uses > 1) {
-      held.uses--;
-      return 0;
-    }
+  #release(held: Held): void {
     const bytes = this.iommu.unmap(held.iova, held.size);
     if (bytes !== held.size) throw refuseDma(this.iommu, held, { kind: "short", bytes });
-    this.#table.delete(held);
-    return held.size;
   }
 
   /** Takes back all mappings, however often each was asked for. @returns bytes unmapped @throws VfioError of the kernel */
   unmapAll(): number {
     if (this.#table.length === 0) return 0;
     const bytes = this.iommu.unmapAll();
-    for (const held of [...this.#table]) this.#table.delete(held);
+    this.#table.delete([...this.#table]);
     return bytes;
   }
 

@@ -1,7 +1,8 @@
 // Mappings that somebody else asks for: a virtual IOMMU on behalf of the guest, or memory that comes and goes at run time.
 import { VfioError } from "../ffi/errors.ts";
 import type { Dma, DmaMapping } from "./platform.ts";
-import { contains, formatRange, intersects, rangeEnd, toRange, type Range } from "./range.ts";
+import { RangeTable } from "./range-table.ts";
+import { contains, formatRange, toRange, type Range } from "./range.ts";
 
 /** Guest RAM as the VMM has it mapped. */
 export interface GuestMemory {
@@ -35,7 +36,7 @@ export interface ExternalDmaOptions {
   readonly maxMappings?: number | undefined;
 }
 
-interface Held extends DmaMapping {
+interface Held extends DmaMapping, Range {
   /** The device whose memory it is; undefined for RAM. */
   readonly device: MappedDevice | undefined;
 }
@@ -49,8 +50,8 @@ export class ExternalDma {
   readonly #memory: GuestMemory;
   readonly #devices: Iterable<MappedDevice>;
   readonly #maxMappings: number;
-  /** Ascending by IOVA; no two have an address in common. */
-  #held: Held[] = [];
+  /** By IOVA. */
+  readonly #held = new RangeTable<Held>();
 
   /**
    * @param devices whose BARs the guest may name; looked through at each request, so none of them may be closed
@@ -74,7 +75,7 @@ export class ExternalDma {
 
   /** Ascending by IOVA. */
   get mappings(): readonly DmaMapping[] {
-    return this.#held.map(({ device: _, ...mapping }) => mapping);
+    return [...this.#held].map(({ device: _, base: __, ...mapping }) => mapping);
   }
 
   /**
@@ -90,10 +91,8 @@ export class ExternalDma {
     if (range.size === 0) throw new RangeError("size of the IOVA range must be at least 1");
     const asked = `IOVA ${formatRange(range)}`;
     if (!readable && !writable) throw refuse("EINVAL", `${asked} is to be neither readable nor writable`);
-    const at = this.#firstAbove(range.base);
-    const next = this.#held[at];
-    if (next && intersects(range, rangeOf(next)))
-      throw refuse("EEXIST", `${asked} overlaps the mapping ${formatRange(rangeOf(next))}`);
+    const there = this.#held.overlap(range);
+    if (there) throw refuse("EEXIST", `${asked} overlaps the mapping ${formatRange(there)}`);
     if (this.#held.length >= this.#maxMappings)
       throw refuse(
         "ENOSPC",
@@ -107,7 +106,7 @@ export class ExternalDma {
     const { hva, device } = found;
     const mapping = { iova: range.base, size: range.size, hva, readable, writable };
     this.#dma.map(mapping);
-    this.#held.splice(at, 0, { ...mapping, device });
+    this.#held.insert({ ...mapping, base: range.base, device });
   }
 
   #resolve({
@@ -132,15 +131,10 @@ export class ExternalDma {
    */
   unmap(iova: number | bigint, size: number | bigint): number {
     const range = toRange(iova, size, "IOVA range");
-    const first = this.#firstAbove(range.base);
-    let end = first;
-    for (let held; (held = this.#held[end]) && intersects(range, rangeOf(held)); end++)
-      if (!contains(range, held.iova, held.size))
-        throw refuse(
-          "EINVAL",
-          `IOVA ${formatRange(range)} cuts the mapping ${formatRange(rangeOf(held))} in two`,
-        );
-    return this.#drop(this.#held.splice(first, end - first));
+    const inside = this.#held.overlaps(range);
+    const cut = inside.find((held) => !contains(range, held.base, held.size));
+    if (cut) throw refuse("EINVAL", `IOVA ${formatRange(range)} cuts the mapping ${formatRange(cut)} in two`);
+    return this.#drop(inside);
   }
 
   /**
@@ -149,45 +143,30 @@ export class ExternalDma {
    * @throws VfioError as `unmap`; then other devices may still reach what is left in `mappings`
    */
   forget(device: MappedDevice): number {
-    const theirs = this.#held.filter((held) => held.device === device);
-    this.#held = this.#held.filter((held) => held.device !== device);
-    return this.#drop(theirs);
+    return this.#drop([...this.#held].filter((held) => held.device === device));
   }
 
-  /** Unmaps what is no longer held. What the IOMMU refuses to give back is held again, and does not keep the rest. */
+  /** Unmaps each. What the IOMMU refuses to give back stays held, and does not keep the rest. */
   #drop(dropped: readonly Held[]): number {
-    let bytes = 0;
+    const gone: Held[] = [];
     const stuck: { held: Held; cause: unknown }[] = [];
     for (const held of dropped) {
       try {
         this.#dma.unmap(held.iova, held.size);
-        bytes += held.size;
+        gone.push(held);
       } catch (cause) {
         stuck.push({ held, cause });
       }
     }
-    for (const { held } of stuck) this.#held.splice(this.#firstAbove(held.iova), 0, held);
+    this.#held.delete(gone);
     const [worst] = stuck;
-    if (!worst) return bytes;
+    if (!worst) return gone.reduce((bytes, { size }) => bytes + size, 0);
     throw new VfioError(
-      `${stuck.length} of ${dropped.length} mappings cannot be unmapped, the first is ${formatRange(rangeOf(worst.held))}`,
+      `${stuck.length} of ${dropped.length} mappings cannot be unmapped, the first is ${formatRange(worst.held)}`,
       { code: worst.cause instanceof VfioError ? worst.cause.code : "EIO", cause: worst.cause },
     );
   }
-
-  /** Index of the first mapping that ends above an address: the only one that may hold it. */
-  #firstAbove(address: number): number {
-    let low = 0;
-    let high = this.#held.length;
-    while (low < high) {
-      const middle = Math.floor((low + high) / 2);
-      if (rangeEnd(rangeOf(this.#held[middle]!)) > address) high = middle;
-      else low = middle + 1;
-    }
-    return low;
-  }
 }
 
-const rangeOf = ({ iova, size }: DmaMapping): Range => ({ base: iova, size });
 const refuse = (code: string, message: string, hint?: string): VfioError =>
   new VfioError(message, { code, hint });

@@ -1,9 +1,9 @@
-import { contains, intersects, type Range } from "./range.ts";
+import { intersects, type Range } from "./range.ts";
 
 /** Ranges with something to each, no two overlapping, found by binary search. */
 export class RangeTable<Entry extends Range> implements Iterable<Entry> {
   /** Ascending. */
-  readonly #entries: Entry[] = [];
+  #entries: Entry[] = [];
 
   get length(): number {
     return this.#entries.length;
@@ -43,12 +43,6 @@ export class RangeTable<Entry extends Range> implements Iterable<Entry> {
     return found;
   }
 
-  /** The entry in which the whole range lies. */
-  around(range: Range): Entry | undefined {
-    const entry = this.#entries[this.#from(range.base)];
-    return entry && contains(entry, range.base, range.size) ? entry : undefined;
-  }
-
   /** @throws RangeError if the entry is empty or overlaps another: who calls has asked before */
   insert(entry: Entry): void {
     if (entry.size <= 0 || this.overlap(entry))
@@ -56,11 +50,16 @@ export class RangeTable<Entry extends Range> implements Iterable<Entry> {
     this.#entries.splice(this.#from(entry.base), 0, entry);
   }
 
-  /** Whether it was there: the same object. */
-  delete(entry: Entry): boolean {
-    const at = this.#from(entry.base);
-    if (this.#entries[at] !== entry) return false;
-    this.#entries.splice(at, 1);
-    return true;
+  /** Takes out entries that are there, given in ascending order. Neighbours cost what one costs, any others one pass. */
+  delete(entries: readonly Entry[]): void {
+    const [first] = entries;
+    if (!first) return;
+    const at = this.#from(first.base);
+    if (this.#entries[at + entries.length - 1] === entries.at(-1)) {
+      this.#entries.splice(at, entries.length);
+      return;
+    }
+    const gone = new Set(entries);
+    this.#entries = this.#entries.filter((entry) => !gone.has(entry));
   }
 }
