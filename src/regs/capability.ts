@@ -34,31 +34,20 @@ export const extendedHead = {
 export const unknownStandard = registerMap("unknown", 2, standardHead);
 export const unknownExtended = registerMap("unknown", 4, extendedHead);
 
-const fixed = (map: RegisterBlock) => () => map;
+/** `layout` is one map or chooses one. */
+const declared =
+  (extended: boolean) =>
+  (id: number, name: string, layout: RegisterBlock | CapabilityType["layout"]): CapabilityType => ({
+    id,
+    name,
+    extended,
+    layout: typeof layout === "function" ? layout : () => layout,
+  });
 
 /** A standard capability; `layout` is one map or chooses one. */
-export const standardCapability = (
-  id: number,
-  name: string,
-  layout: RegisterBlock | CapabilityType["layout"],
-): CapabilityType => ({
-  id,
-  name,
-  extended: false,
-  layout: typeof layout === "function" ? layout : fixed(layout),
-});
-
+export const standardCapability = declared(false);
 /** An extended capability; `layout` is one map or chooses one. */
-export const extendedCapability = (
-  id: number,
-  name: string,
-  layout: RegisterBlock | CapabilityType["layout"],
-): CapabilityType => ({
-  id,
-  name,
-  extended: true,
-  layout: typeof layout === "function" ? layout : fixed(layout),
-});
+export const extendedCapability = declared(true);
 
 /** Remembers one map a parameter: layouts of variable size are built once for each size met. */
 export function mapPerCount(build: (count: number) => RegisterBlock): (count: number) => RegisterBlock {

@@ -2,6 +2,16 @@ import { emulated, hex, hwinit, ro, rw, rw1c, volatile } from "../field.ts";
 import { registerMap } from "../map.ts";
 import { r16, r32, r8 } from "../register.ts";
 
+/** Of a bus, in the same bits of Status and of a bridge's Secondary Status (PCI Express Base Specification 7.5.1.1.4, 7.5.1.3.7). */
+const busStatus = {
+  fastBackToBack: ro(7, "FastB2B"),
+  masterDataParityError: volatile(rw1c(8, "ParErr")),
+  devselTiming: ro(10, 9, ["fast", "medium", "slow", "??"], "DEVSEL"),
+  signaledTargetAbort: volatile(rw1c(11, ">TAbort")),
+  receivedTargetAbort: volatile(rw1c(12, "<TAbort")),
+  receivedMasterAbort: volatile(rw1c(13, "<MAbort")),
+} as const;
+
 /** The first 16 bytes, the same in every header layout: PCI Express Base Specification 7.5.1.1. */
 const firstRegisters = {
   vendorId: hex(r16(0x00, "hwinit")),
@@ -32,12 +42,7 @@ const firstRegisters = {
       capabilityList: ro(4, "Cap"),
       mhz66: ro(5, "66MHz"),
       userDefinable: ro(6, "UDF"),
-      fastBackToBack: ro(7, "FastB2B"),
-      masterDataParityError: volatile(rw1c(8, "ParErr")),
-      devselTiming: ro(10, 9, ["fast", "medium", "slow", "??"], "DEVSEL"),
-      signaledTargetAbort: volatile(rw1c(11, ">TAbort")),
-      receivedTargetAbort: volatile(rw1c(12, "<TAbort")),
-      receivedMasterAbort: volatile(rw1c(13, "<MAbort")),
+      ...busStatus,
       signaledSystemError: volatile(rw1c(14, ">SERR")),
       detectedParityError: volatile(rw1c(15, "<PERR")),
     },
@@ -111,12 +116,7 @@ export const bridgeHeader = registerMap("type 1 header", 64, {
     0x1e,
     {
       mhz66: ro(5, "66MHz"),
-      fastBackToBack: ro(7, "FastB2B"),
-      masterDataParityError: volatile(rw1c(8, "ParErr")),
-      devselTiming: ro(10, 9, ["fast", "medium", "slow", "??"], "DEVSEL"),
-      signaledTargetAbort: volatile(rw1c(11, ">TAbort")),
-      receivedTargetAbort: volatile(rw1c(12, "<TAbort")),
-      receivedMasterAbort: volatile(rw1c(13, "<MAbort")),
+      ...busStatus,
       receivedSystemError: volatile(rw1c(14, "<SERR")),
       detectedParityError: volatile(rw1c(15, "<PERR")),
     },

@@ -6,6 +6,17 @@ import { r16, r32 } from "../register.ts";
 const outstanding = ["1", "2", "3", "4", "8", "12", "16", "32"] as const;
 const readBytes = ["512", "1024", "2048", "4096"] as const;
 
+/** Of any function: the low bits of an endpoint's Status and of a bridge's. */
+const functionStatus = {
+  functionNumber: ro(2, 0),
+  deviceNumber: ro(7, 3),
+  busNumber: ro(15, 8),
+  wide64Bit: ro(16, "64bit"),
+  mhz133: ro(17, "133MHz"),
+  splitCompletionDiscarded: volatile(rw1c(18, "SCD")),
+  unexpectedSplitCompletion: volatile(rw1c(19, "USC")),
+} as const;
+
 const endpointRegisters = {
   ...standardHead,
   command: r16(
@@ -23,13 +34,7 @@ const endpointRegisters = {
   status: r32(
     0x04,
     {
-      functionNumber: ro(2, 0),
-      deviceNumber: ro(7, 3),
-      busNumber: ro(15, 8),
-      wide64Bit: ro(16, "64bit"),
-      mhz133: ro(17, "133MHz"),
-      splitCompletionDiscarded: volatile(rw1c(18, "SCD")),
-      unexpectedSplitCompletion: volatile(rw1c(19, "USC")),
+      ...functionStatus,
       complexity: ro(20, 20, ["simple", "bridge"], "DC"),
       maxReadByteCount: ro(22, 21, readBytes, "DMMRBC"),
       maxOutstandingSplits: ro(25, 23, outstanding, "DMOST"),
@@ -78,13 +83,7 @@ export const pcixBridgeCapability = registerMap("PCI-X", 16, {
   status: r32(
     0x04,
     {
-      functionNumber: ro(2, 0),
-      deviceNumber: ro(7, 3),
-      busNumber: ro(15, 8),
-      wide64Bit: ro(16, "64bit"),
-      mhz133: ro(17, "133MHz"),
-      splitCompletionDiscarded: volatile(rw1c(18, "SCD")),
-      unexpectedSplitCompletion: volatile(rw1c(19, "USC")),
+      ...functionStatus,
       splitCompletionOverrun: volatile(rw1c(20, "SCO")),
       splitRequestDelayed: volatile(rw1c(21, "SRD")),
     },
