@@ -1,6 +1,7 @@
 // The seam: what every source of a device implements. A kernel device, a vfio-user server and a recording
 // differ below it; the passthrough model above it does not know which one it has.
 
+import type { IrqSet } from "../ffi/vfio-irqs.ts";
 import type { ImageArea, ImageIrq, ImageRegion } from "../image/image.ts";
 
 /** Region indexes of a VFIO PCI device (linux/vfio.h, VFIO_PCI_*_REGION_INDEX). */
@@ -17,15 +18,7 @@ export type RegionInfo = Omit<ImageRegion, "contents">;
 export type IrqInfo = ImageIrq;
 
 /** A VFIO_DEVICE_SET_IRQS request. A file descriptor of -1 takes a vector's eventfd away. */
-export interface IrqRequest {
-  readonly index: number;
-  readonly action: "trigger" | "mask" | "unmask";
-  readonly start: number;
-  readonly data:
-    | { readonly kind: "none"; readonly count: number }
-    | { readonly kind: "bool"; readonly values: readonly boolean[] }
-    | { readonly kind: "eventfd"; readonly fds: readonly number[] };
-}
+export type IrqRequest = IrqSet;
 
 /** Region memory mapped into this process. Whoever asked for it disposes of it. */
 export interface RegionMapping extends Disposable {

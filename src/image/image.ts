@@ -143,19 +143,21 @@ export function regionsByIndex(image: DeviceImage): ImageRegion[] {
   );
 }
 
+/** An interrupt index that a device has not: no vectors, no flags. */
+export const absentIrq = (index: number): ImageIrq => ({
+  index,
+  count: 0,
+  eventfd: false,
+  maskable: false,
+  automasked: false,
+  noResize: false,
+});
+
 /** The interrupt indexes of an image with no gap, from INTx to at least REQ: an absent one has count 0 and no flags. */
 export function irqsByIndex(image: DeviceImage): ImageIrq[] {
   const count = Math.max(irqNames.length, ...image.irqs.map(({ index }) => index + 1));
   return Array.from(
     { length: count },
-    (_, index) =>
-      image.irqs.find((irq) => irq.index === index) ?? {
-        index,
-        count: 0,
-        eventfd: false,
-        maskable: false,
-        automasked: false,
-        noResize: false,
-      },
+    (_, index) => image.irqs.find((irq) => irq.index === index) ?? absentIrq(index),
   );
 }

@@ -1,7 +1,7 @@
 import { VfioError } from "../../ffi/errors.ts";
 import { getDeviceInfo, getIrqInfo, type DeviceInfo } from "../../ffi/vfio-device.ts";
 import { getRegionInfo, type DeviceRegionInfo } from "../../ffi/vfio-region.ts";
-import { maxIndex } from "../../image/image.ts";
+import { absentIrq, maxIndex } from "../../image/image.ts";
 import type { IrqInfo } from "../backend.ts";
 
 /** Indexes that every PCI device is described by, if only as absent: up to VGA, and up to REQ. */
@@ -38,7 +38,7 @@ export function readFacts(device: number, bdf: string): DeviceFacts {
     ),
     irqs: Array.from(
       { length: Math.max(leastIrqs, info.irqs) },
-      (_, index) => present(index < info.irqs, () => getIrqInfo(device, index, context)) ?? noIrq(index),
+      (_, index) => present(index < info.irqs, () => getIrqInfo(device, index, context)) ?? absentIrq(index),
     ),
   };
 }
@@ -67,13 +67,4 @@ const noRegion = (index: number): DeviceRegionInfo => ({
   nvlinkTarget: undefined,
   nvlinkSpeed: undefined,
   capabilities: [],
-});
-
-const noIrq = (index: number): IrqInfo => ({
-  index,
-  count: 0,
-  eventfd: false,
-  maskable: false,
-  automasked: false,
-  noResize: false,
 });
