@@ -1,19 +1,9 @@
+import { bytesText } from "../device/bytes-text.ts";
 import type { DescribedBar, DeviceDescription } from "../device/describe.ts";
 import type { Style } from "./style.ts";
 import type { DifferenceRule, ReplayDifference, ReplayReport } from "../device/replay.ts";
 
 const hex = (value: number, digits = 0): string => `0x${value.toString(16).padStart(digits, "0")}`;
-
-/** Bytes as a person says them: `16 KiB`, `256 bytes`. */
-export function bytesText(size: number): string {
-  const units = ["bytes", "KiB", "MiB", "GiB", "TiB"];
-  let unit = 0;
-  while (size >= 1024 && size % 1024 === 0 && unit < units.length - 1) {
-    size /= 1024;
-    unit++;
-  }
-  return `${size} ${units[unit]}`;
-}
 
 const ruleText: Record<DifferenceRule, string> = {
   "bar-address": "BAR registers: this guest got other addresses",

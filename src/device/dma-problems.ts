@@ -1,5 +1,6 @@
 // Why memory cannot be mapped for a device, and the next step: the facts as data, then as an error.
 import { VfioError } from "../ffi/errors.ts";
+import { bytesText } from "./bytes-text.ts";
 import type { Iommu } from "./iommu.ts";
 import { formatRange, hex, type Range } from "./range.ts";
 
@@ -30,18 +31,6 @@ const memlockHint =
   "or let several devices share one container or IOAS: memory is locked once for each of them.";
 const entriesHint =
   "Map in larger pieces, raise the parameter dma_entry_limit of the module vfio_iommu_type1, or use iommufd, which has no such limit.";
-
-/** `2.0 GiB`; exact below a KiB. */
-export function formatBytes(bytes: number): string {
-  const units = ["bytes", "KiB", "MiB", "GiB", "TiB", "PiB"];
-  let unit = 0;
-  let value = bytes;
-  while (value >= 1024 && unit < units.length - 1) {
-    value /= 1024;
-    unit++;
-  }
-  return `${Number.isInteger(value) ? value : value.toFixed(1)} ${units[unit]}`;
-}
 
 const nameOf = ({ label, ...range }: Asked): string =>
   `${label ? `${label}, ` : ""}IOVA ${formatRange({ base: range.iova, size: range.size })}`;
@@ -84,8 +73,8 @@ function explain(asked: Asked, problem: DmaProblem): { code: string; why: string
     case "unaligned":
       return {
         code: "EINVAL",
-        why: `${partName[problem.part]} ${hex(asked[problem.part])} is not a multiple of the IOMMU's page of ${formatBytes(problem.pageSize)}`,
-        hint: `Map whole pages of ${formatBytes(problem.pageSize)}.`,
+        why: `${partName[problem.part]} ${hex(asked[problem.part])} is not a multiple of the IOMMU's page of ${bytesText(problem.pageSize)}`,
+        hint: `Map whole pages of ${bytesText(problem.pageSize)}.`,
       };
     case "outside":
       return {
@@ -104,7 +93,7 @@ function explain(asked: Asked, problem: DmaProblem): { code: string; why: string
     case "short":
       return {
         code: "EIO",
-        why: `the IOMMU took back ${formatBytes(problem.bytes)} of ${formatBytes(asked.size)}`,
+        why: `the IOMMU took back ${bytesText(problem.bytes)} of ${bytesText(asked.size)}`,
       };
     case "entries":
       return {
@@ -115,7 +104,7 @@ function explain(asked: Asked, problem: DmaProblem): { code: string; why: string
     case "memlock":
       return {
         code: "ENOMEM",
-        why: `it needs ${formatBytes(asked.size)} of locked memory, the process may lock ${formatBytes(problem.lockable)} more (${formatBytes(problem.locked)} are mapped here)`,
+        why: `it needs ${bytesText(asked.size)} of locked memory, the process may lock ${bytesText(problem.lockable)} more (${bytesText(problem.locked)} are mapped here)`,
         hint: memlockHint,
       };
     case "kernel":
