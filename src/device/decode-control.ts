@@ -65,9 +65,19 @@ export class DecodeControl {
       // A soft reset on the way up may have undone what the guest wrote to COMMAND while the device slept.
       const awake = this.#power === 0 ? config.read(commandOffset, 2) : allOnes(2);
       // Reserved bits of COMMAND read 0: all ones is a device that does not answer.
-      if (awake !== allOnes(2)) this.#command = awake;
+      if (awake !== allOnes(2)) this.#wake(awake);
     }
     this.sync();
+  }
+
+  /**
+   * Linux restores COMMAND as it was before the sleep, but lets its user reach the BARs by what it was told last, asleep
+   * or not: told what the register says, the two agree.
+   */
+  #wake(awake: number): void {
+    const told = this.#command;
+    if (awake !== told && !this.#parts.config.forward(commandOffset, 2, awake)) this.#command = awake & told;
+    else this.#command = awake;
   }
 
   /**

@@ -35,6 +35,22 @@ test("what a device decodes after D3hot is what its COMMAND register says, whate
   expect(back.device.configRead(0x04, 2)).toBe(device.configRead(0x04, 2));
 });
 
+test("BARs whose decoding was turned off while the device slept answer where COMMAND says so after it: the host is told again", () => {
+  const pba = { vectors: 2, table: [0, 0], pba: [0, 0x2000] } as const;
+  using it = attach({ bars: { 0: { size: 0x4000 } }, pm: true, msix: pba });
+  const { device } = it;
+  device.configWrite(0x04, 2, memory);
+  device.configWrite(at.pm + 4, 2, 3);
+  device.configWrite(0x04, 2, 0);
+  device.configWrite(at.pm + 4, 2, 0);
+  expect(device.configRead(0x04, 2) & memory).toBe(memory);
+  const data = new Uint8Array(4);
+  expect(device.mmioRead(device.describe().bars[0]!.base! + 0x1000, data)).toBe(true);
+  expect([...data]).toEqual([0, 0, 0, 0]);
+  expect(device.snapshot().command & memory).toBe(memory);
+  expect(it.events).toEqual([]);
+});
+
 test("of two BARs at one address the one that came first has it, and has it after a restore too", () => {
   const what = { bars: { 0: { size: 0x8000 }, 1: { size: 0x1000 } } };
   const placedIn = (it: Attached): unknown => it.device.describe().bars.map(({ base }) => base);
