@@ -32,54 +32,19 @@ fi
 [ "${1-}" != --cached ] || fail "no headers in $cache: run scripts/uapi-headers.sh once"
 command -v apt-get >/dev/null || fail "apt-get is not installed: the headers come from a Debian package"
 command -v dpkg >/dev/null || fail "dpkg is not installed: it unpacks the headers"
-codename=$(. /etc/os-release && [ "${ID-}" = debian ] && echo "${VERSION_CODENAME-}") ||
-  fail "this system is not Debian: the headers come from its backports suite"
-[ -n "$codename" ] || fail "/etc/os-release names no codename: which backports suite to use is unknown"
+. "$(dirname "$0")/private-apt.sh"
+codename=$(debian_codename) || fail "this system is not Debian: the headers come from its backports suite"
 
 mkdir -p "$cache"
 work=$(mktemp -d "$cache/work.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 trap 'exit 1' HUP INT TERM
-mkdir -p "$work/sources" "$work/lists/partial" "$work/archives/partial" "$work/tree"
-
-# Only the entries of Debian's main suite are taken, with that suite's name replaced; both formats of APT sources.
-for file in /etc/apt/sources.list /etc/apt/sources.list.d/*.list; do
-  [ -f "$file" ] || continue
-  awk -v suite="$codename" '
-    $1 == "deb" {
-      options = 2
-      if ($2 ~ /^\[/) { while ($options !~ /\]$/ && options < NF) options++; options++ }
-      if ($(options + 1) == suite) { $(options + 1) = suite "-backports"; print }
-    }' "$file" >>"$work/sources/one-line.list"
-done
-for file in /etc/apt/sources.list.d/*.sources; do
-  [ -f "$file" ] || continue
-  awk -v suite="$codename" '
-    BEGIN { RS = ""; FS = "\n"; OFS = "\n"; ORS = "\n\n" }
-    {
-      found = 0
-      for (i = 1; i <= NF; i++)
-        if (tolower($i) ~ /^suites:/) {
-          count = split($i, words, /[ \t]+/)
-          for (w = 2; w <= count; w++) if (words[w] == suite) found = 1
-          $i = "Suites: " suite "-backports"
-        }
-      if (found) print
-    }' "$file" >>"$work/sources/stanzas.sources"
-done
-grep -q backports "$work"/sources/* 2>/dev/null || fail "no APT source of Debian $codename was found: cannot derive its backports"
-
-# A private view of APT: nothing of the system's lists, cache or state is read or changed.
-private_apt() {
-  apt-get -q -q \
-    -o Dir::Etc::SourceList=/dev/null -o Dir::Etc::SourceParts="$work/sources" \
-    -o Dir::State::Lists="$work/lists" -o Dir::Cache="$work" \
-    -o Dir::Cache::pkgcache= -o Dir::Cache::srcpkgcache= \
-    -o Acquire::Languages=none -o APT::Sandbox::User= -o Debug::NoLocking=1 "$@" >>"$work/log" 2>&1
-}
+mkdir "$work/tree"
+private_apt_sources "$work" "$codename-backports" ||
+  fail "no APT source of Debian $codename was found: cannot derive its backports"
 # Another vendor's source of the same suite name has no backports: the update then complains, the download decides.
-private_apt update || true
-(cd "$work" && private_apt download "linux-libc-dev/$codename-backports") || {
+private_apt "$work" apt-get update >>"$work/log" 2>&1 || true
+(cd "$work" && private_apt "$work" apt-get download "linux-libc-dev/$codename-backports" >>"$work/log" 2>&1) || {
   cat "$work/log" >&2
   fail "apt-get could not download linux-libc-dev from $codename-backports"
 }

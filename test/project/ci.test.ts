@@ -125,28 +125,28 @@ describe(".ci/run", () => {
   }
   const report = (name: string, tests: number): string =>
     `echo '<testsuites tests="${tests}" failures="0" skipped="0">' > "$BUN_VFIO_JUNIT/${name}.xml"`;
-  const works = `case "$1 $2" in "test "*) ${report("unit", 30)} ;; "run test:package") ${report("package", 4)} ;; esac`;
+  const works = `case "$1 $2" in "test "*) ${report("unit", 30)} ;; "run test:package") ${report("package", 4)} ;; "run test:vm") ${report("vm", 6)} ;; esac`;
 
   test("adds up the steps", () => {
-    expect(run(works)).toEqual({ code: 0, last: "34 passed, 0 failed" });
+    expect(run(works)).toEqual({ code: 0, last: "40 passed, 0 failed" });
   });
 
   test("installs from package.json when the lock does not serve", () => {
-    expect(run(`[ "$1" = ci ] && exit 1\n${works}`)).toEqual({ code: 0, last: "34 passed, 0 failed" });
+    expect(run(`[ "$1" = ci ] && exit 1\n${works}`)).toEqual({ code: 0, last: "40 passed, 0 failed" });
   });
 
   test("counts an install that fails, and goes on", () => {
     const broken = `case "$1" in ci | install) exit 1 ;; esac\n${works}`;
-    expect(run(broken)).toEqual({ code: 1, last: "34 passed, 1 failed" });
+    expect(run(broken)).toEqual({ code: 1, last: "40 passed, 1 failed" });
   });
 
   test("counts a failing npm test whose report says that all passed", () => {
-    expect(run(`${works}\n[ "$1" != test ]`)).toEqual({ code: 1, last: "34 passed, 1 failed" });
+    expect(run(`${works}\n[ "$1" != test ]`)).toEqual({ code: 1, last: "40 passed, 1 failed" });
   });
 
   test("counts a benchmark that fails", () => {
     box.write("bench/index.ts", "");
-    expect(run(`${works}\n[ "$2" != bench ]`)).toEqual({ code: 1, last: "34 passed, 1 failed" });
+    expect(run(`${works}\n[ "$2" != bench ]`)).toEqual({ code: 1, last: "40 passed, 1 failed" });
   });
 });
 

@@ -1,3 +1,5 @@
+// machines: intel
+// takes: 60 s
 // A thousand times open, use, close: nothing grows.
 import { expect, test } from "bun:test";
 import { readFileSync } from "node:fs";

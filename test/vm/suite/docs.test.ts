@@ -1,3 +1,5 @@
+// machines: intel
+// takes: 25 s
 // The snippets of docs/kernel-devices.md, run where there are such devices.
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";

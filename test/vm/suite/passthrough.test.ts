@@ -1,3 +1,5 @@
+// machines: intel, none
+// takes: 25 s
 // The passthrough model over real devices, with a virtual machine in memory: what a guest does reaches the device, and the
 // device's interrupts reach the guest.
 import { afterAll, describe, expect, test } from "bun:test";

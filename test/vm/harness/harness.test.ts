@@ -1,0 +1,218 @@
+// The parts of the harness that need no machine.
+import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import { existsSync, readdirSync, utimesSync } from "node:fs";
+import { join } from "node:path";
+import { Sandbox } from "../../project/sandbox.ts";
+import { root } from "../../project/tree.ts";
+import { devices, machines, type Machine } from "../machines.ts";
+import { cached, cacheFolder } from "./cache.ts";
+import { addUp, coverageOf, lcovOf } from "./coverage.ts";
+import { commandOf } from "./qemu.ts";
+import { mergedReport, readReport, readResults, totalsOf } from "./report.ts";
+import { machinesOf, plan, secondsOf } from "./suites.ts";
+
+let box: Sandbox;
+beforeEach(() => {
+  box = new Sandbox();
+});
+afterEach(() => box[Symbol.dispose]());
+
+describe("the cache", () => {
+  test("lies outside of the tree, where its variables say", () => {
+    expect(cacheFolder({ BUN_VFIO_VM_CACHE: "/a", XDG_CACHE_HOME: "/b" })).toBe("/a");
+    expect(cacheFolder({ XDG_CACHE_HOME: "/b" })).toBe("/b/bun-vfio/vm");
+    expect(cacheFolder({})).toEndWith("/.cache/bun-vfio/vm");
+  });
+
+  test("makes what it does not have, once for the same inputs", async () => {
+    let made = 0;
+    const make = async (): Promise<void> => void made++;
+    const first = await cached(box.path, "step", ["a"], make);
+    expect(await cached(box.path, "step", ["a"], make)).toBe(first);
+    expect(made).toBe(1);
+    expect(await cached(box.path, "step", ["b"], make)).not.toBe(first);
+    expect(made).toBe(2);
+  });
+
+  test("forgets what was not used for a month", async () => {
+    const make = async (): Promise<void> => undefined;
+    const folder = await cached(box.path, "step", ["a"], make);
+    const used = await cached(box.path, "step", ["b"], make);
+    for (const one of [folder, used]) utimesSync(one, 0, 0);
+    await cached(box.path, "step", ["b"], make);
+    await cached(box.path, "step", ["c"], make);
+    expect([existsSync(folder), existsSync(used)]).toEqual([false, true]);
+  });
+
+  test("keeps nothing of what failed", async () => {
+    const broken = cached(box.path, "step", [], async (folder) => {
+      await Bun.write(join(folder, "half"), "");
+      throw new Error("broken");
+    });
+    expect(broken).rejects.toThrow("broken");
+    await broken.catch(() => undefined);
+    expect(readdirSync(box.path)).toEqual([]);
+  });
+});
+
+describe("a test file", () => {
+  test("names its machines and how long it takes", () => {
+    expect(machinesOf("// machines: intel, none\nx")).toEqual(["intel", "none"]);
+    expect(machinesOf("import x;\n")).toBeUndefined();
+    expect(secondsOf("// machines: intel\n// takes: 60 s\n")).toBe(60);
+    expect(secondsOf("")).toBe(5);
+  });
+
+  test("runs where it says, or everywhere; the long ones first", () => {
+    box.write("suite/a.test.ts", "");
+    box.write("suite/b.test.ts", "// machines: two\n// takes: 60 s\n");
+    expect([...plan(box.path, ["suite/*.test.ts"], ["one", "two"])]).toEqual([
+      ["one", ["suite/a.test.ts"]],
+      ["two", ["suite/b.test.ts", "suite/a.test.ts"]],
+    ]);
+  });
+
+  test("that is not there or names no machine is told", () => {
+    box.write("a.test.ts", "// machines: three\n");
+    expect(() => plan(box.path, ["a.test.ts"], ["one"])).toThrow(
+      'a.test.ts asks for a machine "three": there are one',
+    );
+    expect(() => plan(box.path, ["*.spec.ts"], ["one"])).toThrow("there is no test file *.spec.ts");
+  });
+
+  test("of the project is refused on a host, in one line", () => {
+    const files = [...new Bun.Glob("test/vm/suite/*.test.ts").scanSync(root)];
+    expect(files.length).toBeGreaterThan(0);
+    for (const file of files) {
+      box.write("bunfig.toml", "");
+      const command = [
+        process.execPath,
+        "test",
+        `--config=${join(box.path, "bunfig.toml")}`,
+        join(root, file),
+      ];
+      const { code, stderr } = box.run(command, { env: { ...process.env, BUN_VFIO_VM: undefined } });
+      expect(code).not.toBe(0);
+      expect(stderr).toContain("these tests run in the virtual machine alone");
+    }
+  });
+});
+
+describe("a machine", () => {
+  const prepared = { root: "/p/root", kernel: "/p/vmlinuz", initramfs: "/p/initramfs.cpio", release: "6.12" };
+  const command = (machine: Machine, shell = false): string =>
+    commandOf(machine, prepared, { packages: "/t/node_modules", out: "/o", shell }).join(" ");
+
+  test("has each device alone on a port, in order", () => {
+    const text = command({ name: "a", iommu: "none", devices: { edu: devices.edu, nvme: devices.nvme } });
+    expect(text).toContain(
+      "pcie-root-port,id=port1,chassis=1,slot=1,addr=2.0,multifunction=on -device edu,id=edu,bus=port1",
+    );
+    expect(text).toContain("file=/o/disk-nvme.img,if=none,id=disk-nvme,format=raw");
+    expect(text).toContain("nvme,serial=BUNVFIO0,id=nvme,bus=port2,drive=disk-nvme");
+    expect(text).not.toContain("iommu-pci");
+  });
+
+  test("puts its ninth device's port into the next slot", () => {
+    expect(command(machines[0]!)).toContain("id=port9,chassis=9,slot=9,addr=3.0");
+  });
+
+  test("has the IOMMU, the modules and the words that it asks for", () => {
+    const text = command({
+      name: "a",
+      iommu: "intel",
+      devices: {},
+      modules: ["kvm", "kvm_amd"],
+      kernel: ["x=1"],
+      cpus: 4,
+      memory: 512,
+    });
+    expect(text).toContain("-device intel-iommu,intremap=on,caching-mode=on");
+    expect(text).toMatch(/-append console=ttyS0 .*intel_iommu=on x=1 vm\.modules=kvm,kvm_amd/);
+    expect(text).toContain("-smp 4 -m 512M");
+  });
+
+  test("has a monitor and a shell on its console for people alone", () => {
+    expect(command(machines[0]!)).toContain("-serial stdio");
+    expect(command(machines[0]!, true)).toMatch(/-serial mon:stdio.* vm\.shell/);
+  });
+});
+
+const xml = (tests: number, failures: number, skipped: number): string =>
+  `<?xml version="1.0"?>\n<testsuites name="bun test" tests="${tests}" assertions="7" failures="${failures}" skipped="${skipped}" time="1.5">\n<testsuite name="inner" tests="99" />\n</testsuites>`;
+const well = { status: 0, problem: undefined, seconds: 9 };
+
+describe("results", () => {
+  const left = (number: number, status: string, report?: string): void => {
+    box.write(`${number}.status`, `${status}\n`);
+    if (report) box.write(`${number}.xml`, report);
+  };
+  const problems = (files: string[], end: Parameters<typeof readResults>[3] = well): (string | undefined)[] =>
+    readResults("intel", files, box.path, end).map(({ problem }) => problem);
+
+  test("are those of the report", () => {
+    left(1, "1", xml(10, 2, 1));
+    const results = readResults("intel", ["a.test.ts"], box.path, well);
+    expect(results).toMatchObject([{ machine: "intel", tests: 10, failures: 2, skipped: 1, seconds: 1.5 }]);
+    expect(totalsOf(results)).toEqual({ tests: 10, failures: 2, skipped: 1 });
+    expect(readReport("<testsuites tests='1'>")).toBeUndefined();
+  });
+
+  test("have a failure more for what no test tells", () => {
+    left(1, "3", xml(5, 0, 0));
+    left(2, "139");
+    left(3, "137");
+    left(4, "0", xml(0, 0, 0));
+    left(5, "0", xml(5, 0, 0));
+    const files = ["1", "2", "3", "4", "5"];
+    expect(problems(files)).toEqual([
+      "it exited with 3, though no test failed",
+      "it left no report, and exited with 139",
+      "it took too long, or was killed",
+      "it holds no test",
+      undefined,
+    ]);
+    expect(totalsOf(readResults("intel", files, box.path, well))).toEqual({
+      tests: 14,
+      failures: 4,
+      skipped: 0,
+    });
+  });
+
+  test("of a machine that hung or panicked: the file that it was at failed, with the end of the console", () => {
+    left(1, "0", xml(5, 0, 0));
+    box.write("console.log", "Kernel panic - not syncing\r\n");
+    const [first, second] = problems(["1", "2"], { status: undefined, problem: "hung", seconds: 9 });
+    expect(first).toBeUndefined();
+    expect(second).toStartWith("the machine hung; the end of its console:\n");
+    expect(second).toContain("Kernel panic");
+  });
+
+  test("of a machine that ended badly after its last file have that as a failure", () => {
+    left(1, "0", xml(5, 0, 0));
+    const results = readResults("intel", ["1"], box.path, { status: 101, problem: "ended", seconds: 9 });
+    expect(totalsOf(results)).toEqual({ tests: 6, failures: 1, skipped: 0 });
+  });
+
+  test("are merged into one report with true totals and no broken text", () => {
+    left(1, "1", xml(10, 2, 1));
+    left(2, "139");
+    const merged = mergedReport(readResults("intel", ['a"<.ts', "b.ts"], box.path, well));
+    expect(readReport(merged)).toMatchObject({ tests: 11, failures: 3, skipped: 1 });
+    expect(merged).toContain('<testsuite name="intel: a&quot;&lt;.ts" tests="10" failures="2" skipped="1">');
+    expect(merged).toContain('<failure message="it left no report, and exited with 139" />');
+  });
+});
+
+test("coverage of several runs is added up, line by line, of the sources alone", () => {
+  const one = "TN:\nSF:src/a.ts\nDA:1,2\nDA:2,0\nend_of_record\nSF:test/x.ts\nDA:1,1\nend_of_record\n";
+  const other = "SF:src/a.ts\nDA:2,3\nDA:3,0\nend_of_record\n";
+  const sum = addUp([one, other]);
+  expect(lcovOf(sum)).toBe("TN:\nSF:src/a.ts\nDA:1,2\nDA:2,3\nDA:3,0\nLF:3\nLH:2\nend_of_record\n");
+  expect(coverageOf(sum)).toEqual({ lines: 3, run: 2 });
+});
+
+test("what it is made from is there", () => {
+  for (const name of ["packages.sh", "modules.sh", "image.sh", "guest-init.sh"])
+    expect(existsSync(join(import.meta.dir, "../prepare", name))).toBe(true);
+});

@@ -1,0 +1,93 @@
+// A machine's description as a command line of QEMU.
+import { join } from "node:path";
+import type { Device, Machine } from "../machines.ts";
+import type { Prepared } from "./prepare.ts";
+
+/** Folders and settings of one start. */
+export interface Start {
+  /** Shared with the guest as /src/node_modules, read-only; undefined where the tree has none. */
+  readonly packages: string | undefined;
+  /** Shared with the guest as /out, and where disks and logs are. */
+  readonly out: string;
+  /** A person is at the console: a shell in place of the tests. */
+  readonly shell: boolean;
+}
+
+/** Backing file of a device's disk. */
+export const diskOf = (out: string, name: string): string => join(out, `disk-${name}.img`);
+
+/** The program: Debian's QEMU with the libraries that were unpacked with it, whatever this system has. */
+function program(root: string): string[] {
+  const libraries = ["lib", "usr/lib"].map((path) => join(root, path, "x86_64-linux-gnu")).join(":");
+  const firmware = ["qemu", "seabios"].flatMap((name) => ["-L", join(root, "usr/share", name)]);
+  return [
+    // It does not outlive the one who started it, however that ends.
+    ...["setpriv", "--pdeathsig", "KILL", "--"],
+    join(root, "lib64/ld-linux-x86-64.so.2"),
+    ...["--library-path", libraries],
+    join(root, "usr/bin/qemu-system-x86_64"),
+    ...firmware,
+    ...["-L", join(root, "usr/lib/ipxe/qemu")],
+  ];
+}
+
+const share = (tag: string, path: string, address: string, readOnly: boolean): string[] => [
+  ...["-fsdev", `local,id=${tag},path=${path},security_model=none${readOnly ? ",readonly=on" : ""}`],
+  ...["-device", `virtio-9p-pci,fsdev=${tag},mount_tag=${tag},addr=${address}`],
+];
+
+function deviceOnPort(name: string, { device, disk, network }: Device, index: number, out: string): string[] {
+  // Eight ports a slot; function 0 of each has to be there for the others to be found.
+  const address = `${(2 + (index >> 3)).toString(16)}.${index & 7}`;
+  const number = index + 1;
+  return [
+    ...[
+      "-device",
+      `pcie-root-port,id=port${number},chassis=${number},slot=${number},addr=${address},multifunction=on`,
+    ],
+    ...(disk ? ["-drive", `file=${diskOf(out, name)},if=none,id=disk-${name},format=raw`] : []),
+    ...(network ? ["-netdev", `user,id=net-${name},restrict=on`] : []),
+    "-device",
+    `${device},id=${name},bus=port${number}${disk ? `,drive=disk-${name}` : ""}${network ? `,netdev=net-${name}` : ""}`,
+  ];
+}
+
+const iommus: Readonly<
+  Record<Machine["iommu"], { readonly args: readonly string[]; readonly kernel?: string }>
+> = {
+  intel: { args: ["-device", "intel-iommu,intremap=on,caching-mode=on"], kernel: "intel_iommu=on" },
+  virtio: { args: ["-device", "virtio-iommu-pci,addr=1e.0"] },
+  none: { args: [] },
+};
+
+/** The whole command. The console is its standard output; it exits with twice the guest's status plus 1. */
+export function commandOf(machine: Machine, prepared: Prepared, { packages, out, shell }: Start): string[] {
+  const iommu = iommus[machine.iommu];
+  const words = [
+    // An oops is a failure, and a panic ends the machine instead of hanging it.
+    ...["console=ttyS0", "quiet", "oops=panic", "panic=-1", "reboot=t", "tsc=reliable"],
+    ...(iommu.kernel ? [iommu.kernel] : []),
+    ...(machine.kernel ?? []),
+    ...(machine.modules?.length ? [`vm.modules=${machine.modules.join(",")}`] : []),
+    ...(shell ? ["vm.shell"] : []),
+  ];
+  return [
+    ...program(prepared.root),
+    ...["-M", "q35,kernel-irqchip=split", "-cpu", "max"],
+    // With a thread for each CPU this QEMU loses timers of the one when the other moves a BAR.
+    ...["-accel", "tcg,thread=single"],
+    ...["-smp", String(machine.cpus ?? 2), "-m", `${machine.memory ?? 2048}M`],
+    ...["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"],
+    ...["-serial", shell ? "mon:stdio" : "stdio"],
+    ...["-kernel", prepared.kernel, "-initrd", prepared.initramfs, "-append", words.join(" ")],
+    ...["-device", "isa-debug-exit,iobase=0xf4,iosize=4"],
+    ...iommu.args,
+    ...share("out", out, "1f.7", false),
+    ...share("modules", join(prepared.root, "lib/modules"), "1f.6", true),
+    ...(packages === undefined ? [] : share("node_modules", packages, "1f.5", true)),
+    ...Object.entries(machine.devices).flatMap(([name, device], index) =>
+      deviceOnPort(name, device, index, out),
+    ),
+    ...(machine.qemu ?? []),
+  ];
+}

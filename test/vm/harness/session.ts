@@ -1,0 +1,86 @@
+// One start of a machine: hands the guest one test file after the other until there are none, and reads what came of them.
+import { existsSync, mkdirSync, renameSync, truncateSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import type { Machine } from "../machines.ts";
+import { boot } from "./boot.ts";
+import type { Prepared } from "./prepare.ts";
+import { commandOf, diskOf } from "./qemu.ts";
+import { readResults, type FileResult } from "./report.ts";
+
+export interface Session {
+  readonly machine: Machine;
+  readonly prepared: Prepared;
+  /** A tar file of what becomes /src. */
+  readonly archive: string;
+  /** What becomes /src/node_modules. */
+  readonly packages: string | undefined;
+  /** A folder for this start, which becomes /out. */
+  readonly out: string;
+  /** In seconds, for each test file. */
+  readonly timeout: number;
+  readonly coverage: boolean;
+}
+
+/** How long a guest may take to start, and to end a test file that is too late; in seconds. */
+const patience = 120;
+/** What the guest's tests see of this process's environment: CI, and all of Bun's and of the project's but what is the harness's own. */
+const passedOn = /^(?:CI$|BUN_(?!VFIO_JUNIT|VFIO_VM))/;
+
+/** Fills `out` with what the guest reads when it starts. */
+export function layOut({ machine, archive, packages, out, timeout, coverage }: Session): void {
+  mkdirSync(out, { recursive: true });
+  for (const [name, { disk }] of Object.entries(machine.devices)) {
+    if (!disk) continue;
+    writeFileSync(diskOf(out, name), "");
+    truncateSync(diskOf(out, name), 16 * 2 ** 20);
+  }
+  const settings = {
+    ...Object.fromEntries(Object.entries(process.env).filter(([name]) => passedOn.test(name))),
+    VM_FILE_TIMEOUT: String(timeout),
+    // A test may take as long as its file: what hangs is ended with the file.
+    VM_TEST_TIMEOUT: String(1000 * timeout),
+    VM_COVERAGE: coverage ? "1" : "",
+    VM_PACKAGES: packages === undefined ? "" : "1",
+    BUN_VFIO_VM_MACHINE: machine.name,
+  };
+  const lines = Object.entries(settings).map(([name, value]) => `export ${name}=${quoted(value ?? "")}\n`);
+  writeFileSync(join(out, "environment"), lines.join(""));
+  // One archive for all: a second name, not a second copy.
+  Bun.spawnSync(["ln", archive, join(out, "tree.tar")]);
+}
+
+const quoted = (value: string): string => `'${value.replaceAll("'", "'\\''")}'`;
+
+/** @param next gives the test files, then undefined @param line hears what appears on the console */
+export async function runSession(
+  session: Session,
+  next: () => string | undefined,
+  line: (text: string) => void,
+): Promise<FileResult[]> {
+  const { machine, prepared, packages, out, timeout } = session;
+  layOut(session);
+  const given: string[] = [];
+  const hung = new AbortController();
+  let number = 1;
+  let heard = performance.now();
+  const timer = setInterval(() => {
+    if (performance.now() - heard > 1000 * (timeout + patience)) hung.abort();
+    if (!existsSync(join(out, `${number}.ask`))) return;
+    heard = performance.now();
+    const file = next();
+    if (file !== undefined) given.push(file);
+    writeFileSync(join(out, "answer"), file ?? "");
+    renameSync(join(out, "answer"), join(out, `${number++}.file`));
+  }, 50);
+  try {
+    const end = await boot(
+      commandOf(machine, prepared, { packages, out, shell: false }),
+      out,
+      hung.signal,
+      line,
+    );
+    return readResults(machine.name, given, out, end);
+  } finally {
+    clearInterval(timer);
+  }
+}

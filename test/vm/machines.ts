@@ -1,0 +1,57 @@
+// The machines that tests can ask for, and the devices in them. A test file names its machines in a line
+// `// machines: intel, virtio`; one that does not runs on each of them.
+
+/** A PCI device of QEMU's, alone on a root port of its own. */
+export interface Device {
+  /** What follows QEMU's `-device`. */
+  readonly device: string;
+  /** It has a disk of 16 MiB of zeros; the guest's tests see its backing file as /out/disk-NAME.img. */
+  readonly disk?: boolean;
+  /** It has a network of its own, which leads nowhere. */
+  readonly network?: boolean;
+}
+
+export interface Machine {
+  readonly name: string;
+  readonly iommu: "intel" | "virtio" | "none";
+  /** By the name that they have in QEMU, in the order of their buses: the first is 0000:01:00.0. */
+  readonly devices: Readonly<Record<string, Device>>;
+  /** In MiB; 2048 unless given. */
+  readonly memory?: number;
+  /** 2 unless given. */
+  readonly cpus?: number;
+  /** More words of the kernel's command line; `module.parameter=value` works for every module that is loaded at boot. */
+  readonly kernel?: readonly string[];
+  /** Modules of Debian's kernel to load besides those of VFIO. */
+  readonly modules?: readonly string[];
+  /** More words of QEMU's command line. */
+  readonly qemu?: readonly string[];
+}
+
+/** Nine devices of many kinds: with and without MSI, MSI-X, INTx, extended config space, I/O ports, SR-IOV, resets. */
+export const devices = {
+  edu: { device: "edu" },
+  nvme: { device: "nvme,serial=BUNVFIO0", disk: true },
+  e1000e: { device: "e1000e,mac=52:54:00:00:00:01", network: true },
+  igb: { device: "igb,mac=52:54:00:00:00:02", network: true },
+  "pci-testdev": { device: "pci-testdev,membar=2M" },
+  "virtio-net": {
+    device: "virtio-net-pci,aer=on,disable-legacy=on,iommu_platform=on,mac=52:54:00:00:00:03",
+    network: true,
+  },
+  "virtio-blk": { device: "virtio-blk-pci,disable-legacy=on,iommu_platform=on", disk: true },
+  xhci: { device: "qemu-xhci" },
+  ahci: { device: "ich9-ahci" },
+} as const satisfies Record<string, Device>;
+
+export const machines: readonly Machine[] = [
+  { name: "intel", iommu: "intel", devices },
+  {
+    name: "virtio",
+    iommu: "virtio",
+    devices,
+    // This IOMMU remaps no interrupts: a device could send any.
+    kernel: ["vfio_iommu_type1.allow_unsafe_interrupts=1", "iommufd.allow_unsafe_interrupts=1"],
+  },
+  { name: "none", iommu: "none", devices },
+];

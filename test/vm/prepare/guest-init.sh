@@ -1,0 +1,90 @@
+#!/bin/sh
+# The guest's first program: mounts, loads modules, runs each test file in a Bun of its own, and ends the machine.
+#
+# The kernel's command line says `vm.modules=a,b` (what to modprobe besides), `vm.shell` (a shell in place of the tests), and
+# parameters of modules as `module.parameter=value`. The folder /out is the host's, where it gives one file after the other:
+#   out/environment    settings, exported
+#   out/tree.tar       what becomes /src
+#   out/N.ask          made by the guest: it wants its Nth test file, from 1
+#   out/N.file         and what it is told: a path below /src, or nothing for the end
+#   out/N.xml, out/N.log, out/N.status, out/N.lcov    what came of it
+export PATH=/bin HOME=/root TERM=dumb NO_COLOR=1 BUN_VFIO_VM=1
+mount -t proc proc /proc
+mount -t sysfs sys /sys
+[ -e /dev/null ] || mount -t devtmpfs dev /dev
+mkdir -p /dev/shm /dev/pts
+mount -t tmpfs shm /dev/shm
+mount -t devpts pts /dev/pts
+work=/run
+export TMPDIR=$work
+mount -t tmpfs run $work
+mount -t debugfs debug /sys/kernel/debug 2>/dev/null
+
+# ends the machine: QEMU's exit status is twice this plus 1
+finish() {
+  sync
+  printf "\\$(printf %03o "$1")" | dd of=/dev/port bs=1 seek=244 count=1 2>/dev/null
+  poweroff -f
+}
+
+shell=
+wanted=
+for word in $(cat /proc/cmdline); do
+  case $word in
+  vm.shell) shell=1 ;;
+  vm.modules=*) wanted=$(echo "${word#*=}" | tr , ' ') ;;
+  esac
+done
+for file in /modules/*.ko; do
+  name=$(basename "$file" .ko | sed 's/^[0-9]*-//; s/-/_/g')
+  parameters=
+  for word in $(cat /proc/cmdline); do
+    case $word in "$name".*) parameters="$parameters ${word#*.}" ;; esac
+  done
+  # shellcheck disable=SC2086
+  insmod "$file" $parameters || echo "vm: insmod $name failed"
+done
+# share TAG FOLDER OPTIONS: behind an IOMMU that is a device itself, the tags may come a while later
+share() {
+  tries=0
+  until mount -t 9p -o "trans=virtio,version=9p2000.L,msize=512000,$3" "$1" "$2" 2>/dev/null; do
+    tries=$((tries + 1))
+    [ $tries -lt 50 ] || return 1
+    usleep 100000
+  done
+}
+share modules /lib/modules ro,cache=loose && share out /out rw || finish 101
+. /out/environment
+# In memory, since every file over 9p takes its time, and every test file reads hundreds.
+tar -xf /out/tree.tar -C /src || finish 101
+if [ -n "$VM_PACKAGES" ]; then
+  mkdir /src/node_modules
+  share node_modules /src/node_modules ro,cache=loose || finish 101
+fi
+for name in $wanted; do modprobe "$name" || finish 102; done
+echo "vm: Linux $(uname -r) is up after $(cut -d' ' -f1 /proc/uptime) s"
+
+cd /src || finish 103
+if [ -n "$shell" ]; then
+  setsid cttyhack sh
+  finish 0
+fi
+number=0
+while :; do
+  number=$((number + 1))
+  : >"/out/$number.ask"
+  until [ -e "/out/$number.file" ]; do usleep 20000; done
+  file=$(cat "/out/$number.file")
+  [ -n "$file" ] || finish 0
+  echo "vm: $file"
+  dmesg -c >/dev/null
+  set -- "./$file" --config=/etc/bunfig.toml --timeout="$VM_TEST_TIMEOUT" --reporter=junit --reporter-outfile="$work/$number.xml"
+  [ -z "$VM_COVERAGE" ] || set -- "$@" --coverage --coverage-reporter=lcov --coverage-dir="$work/$number"
+  timeout -s KILL "$VM_FILE_TIMEOUT" bun test "$@" </dev/null >$work/log 2>&1
+  status=$?
+  [ $status -eq 0 ] || dmesg | tail -n 15 | sed 's/^/kernel: /' >>$work/log
+  cp $work/log "/out/$number.log"
+  [ ! -f "$work/$number.xml" ] || cp "$work/$number.xml" "/out/$number.xml"
+  [ ! -f "$work/$number/lcov.info" ] || cp "$work/$number/lcov.info" "/out/$number.lcov"
+  echo $status >"/out/$number.status"
+done

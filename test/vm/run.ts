@@ -1,0 +1,192 @@
+#!/usr/bin/env bun
+// `npm run test:vm`: prepares what a machine needs, starts each with the tests that ask for it, and sums up what they say.
+// See docs/testing-without-hardware.md.
+import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { availableParallelism, freemem } from "node:os";
+import { join, resolve } from "node:path";
+import { parseArgs } from "node:util";
+import { cacheFolder, fileText } from "./harness/cache.ts";
+import { addUp, coverageOf, lcovOf } from "./harness/coverage.ts";
+import { prepare } from "./harness/prepare.ts";
+import { commandOf } from "./harness/qemu.ts";
+import { mergedReport, totalsOf, type FileResult } from "./harness/report.ts";
+import { layOut, runSession, type Session } from "./harness/session.ts";
+import { plan } from "./harness/suites.ts";
+import { machines as ownMachines, type Machine } from "./machines.ts";
+
+const usage = `usage: npm run test:vm -- [OPTION...]
+  --machine NAME    only on this machine; may be repeated
+  --suite GLOB      test files below the tree, test/vm/suite/*.test.ts unless given; may be repeated
+  --tree FOLDER     what the guest sees as /src: this project unless given
+  --machines FILE   a module that exports \`machines\` in place of test/vm/machines.ts
+  --jobs N          machines at once: two a CPU unless given, since they often wait for a device
+  --timeout S       for each test file: 300 unless given
+  --coverage        adds up which lines were run
+  --console         shows the guests' consoles
+  --keep            keeps what the run left: consoles, logs, reports, disks
+  --shell           a shell in the machine in place of the tests (needs --machine)
+  --prepare         gets and builds what is needed, and starts nothing
+`;
+
+const { values: options } = parseArgs({
+  options: {
+    machine: { type: "string", multiple: true },
+    suite: { type: "string", multiple: true },
+    tree: { type: "string" },
+    machines: { type: "string" },
+    jobs: { type: "string" },
+    timeout: { type: "string" },
+    coverage: { type: "boolean" },
+    console: { type: "boolean" },
+    keep: { type: "boolean" },
+    shell: { type: "boolean" },
+    prepare: { type: "boolean" },
+    help: { type: "boolean", short: "h" },
+  },
+});
+
+const project = resolve(import.meta.dir, "../..");
+const tree = resolve(options.tree ?? project);
+const say = (text: string): void => console.log(text);
+
+async function main(): Promise<number> {
+  if (options.help) {
+    process.stdout.write(usage);
+    return 0;
+  }
+  const started = performance.now();
+  const chosen = await chosenMachines();
+  const cache = cacheFolder();
+  const prepared = await prepare(cache, process.execPath, (line) => say(`vm: ${line}`));
+  if (options.prepare) return 0;
+  const runs = mkdtempSync(join(cache, "run-"));
+  try {
+    const packages = join(tree, "node_modules");
+    const common = {
+      prepared,
+      archive: await archive(join(runs, "tree.tar")),
+      packages: existsSync(packages) ? packages : undefined,
+      timeout: Number(options.timeout ?? 300),
+      coverage: options.coverage ?? false,
+    };
+    if (options.shell) return await shell(chosen, { ...common, out: join(runs, "shell") });
+    const queues = plan(tree, options.suite ?? ["test/vm/suite/*.test.ts"], chosen.all);
+    const results = await runAll(chosen.machines, queues, (machine, number) => ({
+      ...{ ...common, machine, out: join(runs, `${machine.name}-${number}`) },
+    }));
+    return summary(results, runs, (performance.now() - started) / 1000);
+  } finally {
+    if (options.keep) say(`vm: kept ${runs}`);
+    else rmSync(runs, { recursive: true, force: true });
+  }
+}
+
+/** The tree without what is installed, built or versioned. */
+async function archive(file: string): Promise<string> {
+  const left = ["./node_modules", "./.git", "./dist"].map((name) => `--exclude=${name}`);
+  const tar = Bun.spawn(["tar", "-cf", file, ...left, "-C", tree, "."], { stdin: "ignore" });
+  if ((await tar.exited) !== 0) throw new Error(`tar could not read ${tree}`);
+  return file;
+}
+
+/** Starts machines, several at once and more than one of a kind, until each has run all of its files. */
+async function runAll(
+  machines: readonly Machine[],
+  queues: ReadonlyMap<string, string[]>,
+  session: (machine: Machine, number: number) => Session,
+): Promise<FileResult[]> {
+  const results: FileResult[] = [];
+  const running = new Map(machines.map(({ name }) => [name, 0]));
+  let number = 0;
+  const load = ({ name }: Machine): number => queues.get(name)!.length / (running.get(name)! + 1);
+  const worker = async (): Promise<void> => {
+    for (;;) {
+      const machine = machines.toSorted((a, b) => load(b) - load(a))[0];
+      const queue = queues.get(machine?.name ?? "");
+      // Taken before the machine is up: the next worker is to see that it is no longer waiting.
+      const files = [queue?.shift()];
+      if (!machine || !queue || files[0] === undefined) return;
+      running.set(machine.name, running.get(machine.name)! + 1);
+      const found = await runSession(
+        session(machine, ++number),
+        () => files.shift() ?? queue.shift(),
+        (line) => {
+          if (options.console) say(`${machine.name}: ${line}`);
+        },
+      );
+      running.set(machine.name, running.get(machine.name)! - 1);
+      for (const result of found) tell(result);
+      results.push(...found);
+    }
+  };
+  const inMemory = Math.floor(freemem() / (2048 * 2 ** 20));
+  const jobs = Number(options.jobs ?? Math.max(1, Math.min(2 * availableParallelism(), inMemory)));
+  await Promise.all(Array.from({ length: jobs }, worker));
+  return results;
+}
+
+interface Chosen {
+  readonly machines: readonly Machine[];
+  /** Names of all that there are. */
+  readonly all: readonly string[];
+}
+
+async function chosenMachines(): Promise<Chosen> {
+  const file = options.machines && resolve(options.machines);
+  const all = file ? ((await import(file)) as { machines: readonly Machine[] }).machines : ownMachines;
+  const names = all.map(({ name }) => name);
+  const unknown = options.machine?.find((name) => !names.includes(name));
+  if (unknown !== undefined)
+    throw new Error(`there is no machine "${unknown}": there are ${names.join(", ")}`);
+  return { machines: all.filter(({ name }) => options.machine?.includes(name) ?? true), all: names };
+}
+
+function tell({ machine, file, tests, failures, skipped, problem, log, seconds }: FileResult): void {
+  const failed = failures + (problem === undefined ? 0 : 1);
+  const counts = [`${tests - failures - skipped} passed`];
+  if (failed > 0) counts.push(`${failed} failed`);
+  if (skipped > 0) counts.push(`${skipped} skipped`);
+  say(`vm: ${machine.padEnd(8)} ${file}: ${counts.join(", ")} (${seconds.toFixed(1)} s)`);
+  if (failed === 0) return;
+  if (problem !== undefined) say(`  ${problem}`);
+  if (log !== "") for (const line of log.trimEnd().split("\n").slice(-200)) say(`  | ${line}`);
+}
+
+function summary(results: readonly FileResult[], runs: string, seconds: number): number {
+  const { tests, failures, skipped } = totalsOf(results);
+  const folder = process.env.BUN_VFIO_JUNIT;
+  if (folder) writeFileSync(join(folder, "vm.xml"), mergedReport(results));
+  if (options.coverage) {
+    const lcov = readdirSync(runs, { recursive: true, encoding: "utf8" }).filter((name) =>
+      name.endsWith(".lcov"),
+    );
+    const covered = addUp(lcov.map((name) => fileText(join(runs, name))));
+    const file = join(cacheFolder(), "lcov.info");
+    writeFileSync(file, lcovOf(covered));
+    const { lines, run } = coverageOf(covered);
+    say(`vm: ${run} of ${lines} lines of what was loaded were run: ${file}`);
+  }
+  if (tests === 0) say("vm: no test was run");
+  const more = skipped > 0 ? `, ${skipped} skipped` : "";
+  say(`vm: ${tests - failures - skipped} passed, ${failures} failed${more} in ${seconds.toFixed(0)} s`);
+  return failures > 0 || tests === 0 ? 1 : 0;
+}
+
+/** For people: the machine with a shell, on this terminal. */
+async function shell({ machines }: Chosen, common: Omit<Session, "machine">): Promise<number> {
+  const [machine, ...more] = machines;
+  if (!machine || more.length > 0) throw new Error("--shell needs one --machine");
+  const { prepared, packages, out } = common;
+  layOut({ ...common, machine });
+  const child = Bun.spawn(commandOf(machine, prepared, { packages, out, shell: true }), {
+    stdio: ["inherit", "inherit", "inherit"],
+  });
+  return (await child.exited) >> 1;
+}
+
+try {
+  process.exitCode = await main();
+} catch (error) {
+  console.error(`vm: ${error instanceof Error ? error.message : String(error)}`);
+  process.exitCode = 1;
+}
