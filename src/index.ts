@@ -41,5 +41,6 @@ export * from "./device/sysfs/node-holders.ts";
 export { isHostPart, readPciDevice, readPciDevices, type PciDevice } from "./device/sysfs/pci-device.ts";
 export type { PciResource } from "./device/sysfs/resources.ts";
 export { recordFromSysfs } from "./device/sysfs/sysfs-recorder.ts";
+export { deviceNodes } from "./device/sysfs/vfio-nodes.ts";
 export { deviceVerdict, groupReason, type DeviceVerdict } from "./device/sysfs/verdict.ts";
 export { VfioPciDevice } from "./device/vfio-pci-device.ts";

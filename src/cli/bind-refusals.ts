@@ -1,7 +1,8 @@
 import type { HostFiles } from "../device/sysfs/host-files.ts";
 import { readHost } from "../device/sysfs/host.ts";
 import { readHostUse } from "../device/sysfs/host-use.ts";
-import { deviceNodes, nodeHolders } from "../device/sysfs/node-holders.ts";
+import { nodeHolders } from "../device/sysfs/node-holders.ts";
+import { deviceNodes } from "../device/sysfs/vfio-nodes.ts";
 import { isHostPart, type PciDevice } from "../device/sysfs/pci-device.ts";
 import { CliError } from "./failure.ts";
 
@@ -39,7 +40,7 @@ const remedies = {
 /** A driver's `unbind` waits, maybe for ever, until the last process has closed the device. */
 export function unbindRefusals(files: HostFiles, devices: readonly PciDevice[]): string[] {
   return devices.flatMap((device) => {
-    const holders = device.vfio ? nodeHolders(files, deviceNodes(files, device)) : [];
+    const holders = device.vfio ? nodeHolders(files, deviceNodes(files, device.bdf)) : [];
     if (holders.length === 0) return [];
     const names = holders.map(({ name, pid }) => `${name} (process ${pid})`);
     return [`${device.bdf}: it is open in ${[...new Set(names)].join(", ")}; end them first`];

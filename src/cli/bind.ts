@@ -3,12 +3,13 @@ import {
   bindingWrites,
   readBinding,
   rebind,
+  shellCommand,
   toBefore,
   toDriver,
   toHost,
+  toNoDriver,
   type Binding,
   type Rebinding,
-  type WantedBinding,
   type WriteAttribute,
 } from "../device/sysfs/binding.ts";
 import type { HostFiles } from "../device/sysfs/host-files.ts";
@@ -38,8 +39,19 @@ export function bindCommand(bdfs: readonly string[], options: BindOptions, write
   const devices = named(files, bdfs, options).filter(
     (device) => device.driver !== driver || device.driverOverride !== driver,
   );
-  if (!options.force) refuse(bindRefusals(files, devices), "--force binds it all the same");
-  return change(files, pairs(files, devices, toDriver(driver)), options, write);
+  // A bridge that comes with its group keeps forwarding without its driver; vfio-pci takes none.
+  const asked = new Set(bdfs.map((bdf) => findDevice(files, bdf).bdf));
+  const isFreed = ({ bdf, bridge }: PciDevice): boolean => bridge && !asked.has(bdf);
+  const refusals = bindRefusals(
+    files,
+    devices.filter((device) => !isFreed(device)),
+  );
+  if (!options.force) refuse(refusals, "--force binds it all the same");
+  const rebindings = devices.map((device): Rebinding => {
+    const now = readBinding(files, device.bdf);
+    return { now, wanted: isFreed(device) ? toNoDriver(now) : toDriver(driver) };
+  });
+  return change(files, rebindings, options, write);
 }
 
 /** Gives functions back to the host's drivers. */
@@ -53,7 +65,8 @@ export function unbindCommand(bdfs: readonly string[], options: BindOptions, wri
     throw new CliError(`${other.bdf} ${is}, not to a VFIO driver; there is nothing to unbind`);
   }
   if (!options.force) refuse(unbindRefusals(files, bound), "--force waits until they let go of it");
-  return change(files, pairs(files, bound, toHost), options, write);
+  const rebindings = bound.map(({ bdf }) => ({ now: readBinding(files, bdf), wanted: toHost }));
+  return change(files, rebindings, options, write);
 }
 
 /** Puts functions back to the drivers that an undo file names. */
@@ -84,9 +97,6 @@ function named(files: HostFiles, bdfs: readonly string[], { group }: BindOptions
   });
   return [...new Map(all.map((device) => [device.bdf, device])).values()];
 }
-
-const pairs = (files: HostFiles, devices: readonly PciDevice[], wanted: WantedBinding): Rebinding[] =>
-  devices.map(({ bdf }) => ({ now: readBinding(files, bdf), wanted }));
 
 function refuse(reasons: readonly string[], force: string): void {
   const [first, ...rest] = reasons;
@@ -125,8 +135,7 @@ function change(
       to: dryRun ? null : facts(to),
     }));
     print(`${JSON.stringify({ formatVersion: 1, dryRun, devices: shown, writes }, undefined, 2)}\n`);
-  } else if (dryRun)
-    print(writes.map(({ path, value }) => `echo ${value === "" ? "" : `${value} `}> ${path}\n`).join(""));
+  } else if (dryRun) print(writes.map((one) => `${shellCommand(one)}\n`).join(""));
   else
     print(
       devices

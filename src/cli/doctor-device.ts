@@ -1,4 +1,5 @@
-import { deviceNodes, nodeHolders } from "../device/sysfs/node-holders.ts";
+import { nodeHolders } from "../device/sysfs/node-holders.ts";
+import { deviceNodes } from "../device/sysfs/vfio-nodes.ts";
 import type { PciDevice } from "../device/sysfs/pci-device.ts";
 import { missing, note, ok, type Check } from "./doctor-host.ts";
 import { findDevice, type HostView } from "./host.ts";
@@ -71,7 +72,7 @@ function nodeChecks({ files }: HostView, device: PciDevice): Check[] {
   const { vfio, iommuGroup } = device;
   const name = "device-permissions";
   if (!vfio) return [note(name, "its nodes in /dev/vfio come with the driver")];
-  const nodes = deviceNodes(files, device);
+  const nodes = deviceNodes(files, device.bdf);
   if (nodes.length === 0)
     return [
       missing(

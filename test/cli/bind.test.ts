@@ -82,6 +82,22 @@ echo 0000:01:00.0 > /sys/bus/pci/drivers_probe
     expect(printed.join("")).toBe("0000:00:1f.2: ahci -> vfio-pci\n0000:00:1f.3: no driver -> vfio-pci\n");
   });
 
+  test("--group takes the driver of a bridge that blocks, and undo gives it back", () => {
+    using machine = new Machine();
+    using _ = inProcess(machine);
+    using folder = temporary();
+    const port = "0000:00:02.1";
+    machine.link(`/sys/kernel/iommu_groups/12/devices/${port}`, machine.folder(port));
+    machine.bind(port, "shpchp");
+    const undoFile = folder.at("undo.json");
+    expect(bindCommand([nvme], { group: true, undoFile }, machine.write)).toBe(0);
+    expect(machine.written).toContain(`echo ${port} > /sys/bus/pci/devices/${port}/driver/unbind`);
+    expect(machine.written.join()).not.toContain(`${port}/driver_override`);
+    expect(() => bindCommand([port], {}, machine.write)).toThrow("it is a bridge, and stays with the host");
+    expect(undoCommand(undoFile, {}, machine.write)).toBe(0);
+    expect(machine.files.linkName(`${machine.folder(port)}/driver`)).toBe("shpchp");
+  });
+
   test("notes who still holds the group", () => {
     using machine = new Machine();
     using _ = inProcess(machine);

@@ -1,18 +1,9 @@
 // Which of the kernel's ways to a device there is, and why.
-import { accessSync, constants } from "node:fs";
 import { VfioError } from "../../ffi/errors.ts";
-import { missingNode } from "./hints.ts";
-import {
-  cdevNode,
-  containerNode,
-  driverOf,
-  exists,
-  groupNode,
-  groupOf,
-  iommufdNode,
-  isVfioDriver,
-  type HostPaths,
-} from "./host.ts";
+import { isBoundToVfio } from "../sysfs/device-folder.ts";
+import type { HostFiles } from "../sysfs/host-files.ts";
+import { cdevNode, containerNode, groupIdOf, groupNode, iommufdNode } from "../sysfs/vfio-nodes.ts";
+import { missingNode, noPermission } from "./hints.ts";
 
 /** A way to open a device: its cdev with an iommufd, or its group in a container of one of three kinds. */
 export type DeviceApi = "iommufd" | "group" | "iommufd-compat" | "noiommu";
@@ -22,6 +13,8 @@ interface Way {
   readonly api: DeviceApi;
   readonly open: boolean;
   readonly line: string;
+  /** A node that is all that it lacks, as far as this process may look. */
+  readonly denied: string | undefined;
 }
 
 export interface ApiChoice {
@@ -30,44 +23,47 @@ export interface ApiChoice {
   readonly explain: readonly string[];
 }
 
-/** A node that this process may use, or why not. */
-function problemOf(node: string): string | undefined {
-  if (!exists(node)) return `there is no ${node}`;
-  try {
-    accessSync(node, constants.R_OK | constants.W_OK);
-    return undefined;
-  } catch {
-    return `this process may not open ${node}`;
-  }
+/** Why a way is not open; `denied` names a node that is there, and not for this process. */
+interface Problem {
+  readonly text: string;
+  readonly denied?: string;
+}
+
+/** Why this process may not use a node; undefined where it may. */
+function problemOf(host: HostFiles, node: string): Problem | undefined {
+  if (!host.exists(node)) return { text: `there is no ${node}` };
+  return host.mayUse(node) ? undefined : { text: `this process may not open ${node}`, denied: node };
 }
 
 /** @param token the device is asked for with a VF token, which a cdev takes only from Linux 6.18 on */
-function ways(host: HostPaths, bdf: string, token: boolean): Way[] {
+function ways(host: HostFiles, bdf: string, token: boolean): Way[] {
   const cdev = cdevNode(host, bdf);
-  const group = groupOf(host, bdf);
-  const iommufd = problemOf(iommufdNode(host));
-  const node = group && groupNode(host, group);
-  const groupProblem = node === undefined ? `${bdf} has no IOMMU group` : problemOf(node);
-  const remapped = group?.noiommu ? `${bdf} has no IOMMU` : groupProblem;
-  const container = problemOf(containerNode(host));
-  const way = (api: DeviceApi, problem: string | undefined, nodes: string): Way => ({
+  const group = groupIdOf(host, bdf);
+  const iommufd = problemOf(host, iommufdNode);
+  const node = group && groupNode(group);
+  const groupProblem = node === undefined ? { text: `${bdf} has no IOMMU group` } : problemOf(host, node);
+  const remapped = group?.noiommu ? { text: `${bdf} has no IOMMU` } : groupProblem;
+  const container = problemOf(host, containerNode);
+  const way = (api: DeviceApi, problem: Problem | undefined, nodes: string): Way => ({
     api,
     open: problem === undefined,
-    line: problem === undefined ? `${api}: possible, with ${nodes}` : `${api}: no, ${problem}`,
+    line: problem === undefined ? `${api}: possible, with ${nodes}` : `${api}: no, ${problem.text}`,
+    denied: problem?.denied,
   });
   const byCdev = way(
     "iommufd",
-    iommufd ?? (cdev === undefined ? `${bdf} has no node in ${host.dev}/vfio/devices` : problemOf(cdev)),
-    `${iommufdNode(host)} and ${cdev}`,
+    iommufd ??
+      (cdev === undefined ? { text: `${bdf} has no node in /dev/vfio/devices` } : problemOf(host, cdev)),
+    `${iommufdNode} and ${cdev}`,
   );
-  const byGroup = way("group", remapped ?? container, `${containerNode(host)} and ${node}`);
+  const byGroup = way("group", remapped ?? container, `${containerNode} and ${node}`);
   return [
     ...(token ? [byGroup, byCdev] : [byCdev, byGroup]),
-    way("iommufd-compat", remapped ?? iommufd, `${iommufdNode(host)} and ${node}`),
+    way("iommufd-compat", remapped ?? iommufd, `${iommufdNode} and ${node}`),
     way(
       "noiommu",
-      group?.noiommu ? (groupProblem ?? container) : `${bdf} has no group without IOMMU`,
-      `${containerNode(host)} and ${node}`,
+      group?.noiommu ? (groupProblem ?? container) : { text: `${bdf} has no group without IOMMU` },
+      `${containerNode} and ${node}`,
     ),
   ];
 }
@@ -78,7 +74,7 @@ function ways(host: HostPaths, bdf: string, token: boolean): Way[] {
  * @throws VfioError where none is open, with the reasons
  */
 export function chooseApi(
-  host: HostPaths,
+  host: HostFiles,
   bdf: string,
   wanted: DeviceApi | "auto",
   token = false,
@@ -97,14 +93,16 @@ export function chooseApi(
       ],
     };
   const noiommu = all.some(({ api, open }) => open && api === "noiommu");
-  const bound = isVfioDriver(driverOf(host, bdf));
+  const denied = all.find((way) => way.denied !== undefined)?.denied;
   throw new VfioError(`${bdf}: cannot be opened: ${lines.join("; ")}`, {
-    code: noiommu ? "EPERM" : "ENOENT",
+    code: noiommu ? "EPERM" : denied === undefined ? "ENOENT" : "EACCES",
     device: bdf,
     hint: noiommu
       ? 'Without an IOMMU the device can read and write all memory. If it is trusted, ask for it: { api: "noiommu" }.'
-      : bound
-        ? "Load what is missing: modprobe vfio-pci iommufd; as root, or with the nodes given to this user."
-        : missingNode(host, bdf),
+      : !isBoundToVfio(host, bdf)
+        ? missingNode(host, bdf)
+        : denied === undefined
+          ? "Load what is missing: modprobe vfio-pci vfio_iommu_type1 iommufd."
+          : noPermission(denied),
   });
 }

@@ -7,9 +7,10 @@ import { vfioApi, vfioExtension, vfioIommuType } from "../../regs/ioctl/vfio-con
 import { vfioDmaMapFlag, vfioDmaUnmapFlag } from "../../regs/ioctl/vfio-iommu.ts";
 import type { Iommu, IommuMapping } from "../iommu.ts";
 import type { Range } from "../range.ts";
+import { thisHost, type HostFiles } from "../sysfs/host-files.ts";
+import { containerNode, groupIdOf, iommufdNode, type GroupId } from "../sysfs/vfio-nodes.ts";
 import { Group } from "./group.ts";
 import { joinHint, missingNode, openHint } from "./hints.ts";
-import { containerNode, groupOf, hostPaths, iommufdNode, type GroupId, type HostPaths } from "./host.ts";
 import { toRanges } from "./iova-ranges.ts";
 import { mapHint, unmapHint } from "./map-hints.ts";
 import { SharedLife } from "./shared-life.ts";
@@ -25,7 +26,7 @@ export interface ContainerOptions {
   readonly node?: "vfio" | "iommufd" | undefined;
   /** A descriptor of a container or an iommufd, which stays the caller's; else the node is opened. */
   readonly fd?: number | undefined;
-  readonly host?: HostPaths | undefined;
+  readonly host?: HostFiles | undefined;
 }
 
 /** A group in the container, and how many open devices it is in for. */
@@ -43,7 +44,7 @@ export class Container implements Iommu {
   readonly iommu: ContainerIommu;
   /** Whether an iommufd stands in the container's place. */
   readonly isIommufd: boolean;
-  readonly host: HostPaths;
+  readonly host: HostFiles;
   readonly #descriptor: FileDescriptor;
   readonly #groups = new Map<number, Member>();
   readonly #life: SharedLife;
@@ -55,7 +56,7 @@ export class Container implements Iommu {
     descriptor: FileDescriptor,
     iommu: ContainerIommu,
     isIommufd: boolean,
-    host: HostPaths,
+    host: HostFiles,
   ) {
     this.#descriptor = descriptor;
     this.iommu = iommu;
@@ -69,11 +70,11 @@ export class Container implements Iommu {
 
   /** @throws VfioError where there is no such node, or the kernel does not map that way */
   static open(options: ContainerOptions = {}): Container {
-    const { host = hostPaths, node = "vfio", fd } = options;
-    const path = node === "iommufd" ? iommufdNode(host) : containerNode(host);
+    const { host = thisHost, node = "vfio", fd } = options;
+    const path = node === "iommufd" ? iommufdNode : containerNode;
     const descriptor =
       fd === undefined
-        ? FileDescriptor.open(path, {
+        ? FileDescriptor.open(host.at(path), {
             name: "container",
             hint: (code) => openHint(host, undefined, path, code),
           })
@@ -123,7 +124,7 @@ export class Container implements Iommu {
    */
   enter(bdf: string, fd?: number): { readonly group: Group; readonly leave: () => void } {
     this.#life.check();
-    const id = groupOf(this.host, bdf);
+    const id = groupIdOf(this.host, bdf);
     if (!id)
       throw new VfioError(`${bdf}: has no IOMMU group`, {
         code: "ENODEV",

@@ -1,18 +1,19 @@
 import { VfioError } from "../../ffi/errors.ts";
 import { FileDescriptor } from "../../ffi/file-descriptor.ts";
 import { getGroupDeviceFd, getGroupStatus, setGroupContainer } from "../../ffi/vfio-group.ts";
+import type { HostFiles } from "../sysfs/host-files.ts";
+import { groupNode, type GroupId } from "../sysfs/vfio-nodes.ts";
 import { blockers, deviceHint, heldBy, joinHint, openHint } from "./hints.ts";
-import { groupNode, type GroupId, type HostPaths } from "./host.ts";
 import { checkToken } from "./vf-token.ts";
 
 /** An IOMMU group: the devices that the IOMMU cannot tell apart, so that they go to one user together. */
 export class Group implements Disposable {
   /** As sysfs numbers it. */
   readonly number: number;
-  readonly #host: HostPaths;
+  readonly #host: HostFiles;
   readonly #descriptor: FileDescriptor;
 
-  private constructor(number: number, host: HostPaths, descriptor: FileDescriptor) {
+  private constructor(number: number, host: HostFiles, descriptor: FileDescriptor) {
     this.number = number;
     this.#host = host;
     this.#descriptor = descriptor;
@@ -24,12 +25,16 @@ export class Group implements Disposable {
    * @param fd a descriptor of the group, which stays the caller's; else the node is opened
    * @throws VfioError EBUSY with who holds it, EPERM with who blocks it, ENOENT with what the device is bound to
    */
-  static open(host: HostPaths, bdf: string, id: GroupId, fd?: number): Group {
-    const node = groupNode(host, id);
+  static open(host: HostFiles, bdf: string, id: GroupId, fd?: number): Group {
+    const node = groupNode(id);
     const name = `${bdf}: group ${id.number}`;
     const descriptor =
       fd === undefined
-        ? FileDescriptor.open(node, { name, device: bdf, hint: (code) => openHint(host, bdf, node, code) })
+        ? FileDescriptor.open(host.at(node), {
+            name,
+            device: bdf,
+            hint: (code) => openHint(host, bdf, node, code),
+          })
         : FileDescriptor.duplicate(fd, name, { device: bdf });
     using failed = new DisposableStack();
     failed.use(descriptor);

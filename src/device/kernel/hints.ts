@@ -1,35 +1,29 @@
 // The next step a person can take when a device cannot be opened: what names the culprit.
-import {
-  cdevNode,
-  deviceFolder,
-  driverOf,
-  exists,
-  groupMembers,
-  groupNode,
-  groupOf,
-  holdersOf,
-  iommufdNode,
-  isVfioDriver,
-  physicalFunctionOf,
-  readText,
-  type HostPaths,
-} from "./host.ts";
+import { bindingWrites, readBinding, shellCommand, toDriver, toNoDriver } from "../sysfs/binding.ts";
+import { deviceFolder, driverOf, isBoundToVfio, physicalFunctionOf } from "../sysfs/device-folder.ts";
+import type { HostFiles } from "../sysfs/host-files.ts";
+import { readGroup, type GroupMember } from "../sysfs/iommu-group.ts";
+import { nodeHolders } from "../sysfs/node-holders.ts";
+import { deviceNodes, groupIdOf, iommufdNode } from "../sysfs/vfio-nodes.ts";
 
-/** Commands that give a device to vfio-pci. */
-const bindCommands = (bdf: string, driver: string | undefined): string =>
-  `echo vfio-pci > /sys/bus/pci/devices/${bdf}/driver_override; ` +
-  (driver === undefined ? "" : `echo ${bdf} > /sys/bus/pci/devices/${bdf}/driver/unbind; `) +
-  `echo ${bdf} > /sys/bus/pci/drivers_probe`;
+/** Commands that give a function to vfio-pci; or take its driver from a bridge, which no other may have. */
+function freeingCommands(host: HostFiles, bdf: string, bridge = false): string {
+  const now = readBinding(host, bdf);
+  const writes = bindingWrites(now, bridge ? toNoDriver(now) : toDriver("vfio-pci"));
+  return writes.map(shellCommand).join("; ");
+}
 
 /** Why a device has no node of VFIO's: it is not there, or bound to another driver, or the kernel lacks a part. */
-export function missingNode(host: HostPaths, bdf: string): string {
-  if (!exists(deviceFolder(host, bdf))) return `There is no PCI device ${bdf} on this host.`;
-  const driver = driverOf(host, bdf);
-  if (!isVfioDriver(driver)) {
+export function missingNode(host: HostFiles, bdf: string): string {
+  if (!host.exists(deviceFolder(bdf))) return `There is no PCI device ${bdf} on this host.`;
+  if (!isBoundToVfio(host, bdf)) {
+    if (!host.exists("/sys/bus/pci/drivers/vfio-pci"))
+      return `vfio-pci is not loaded: modprobe vfio-pci; then bun-vfio bind ${bdf}`;
+    const driver = driverOf(host, bdf);
     const bound = driver === undefined ? "bound to no driver" : `bound to ${driver}`;
-    return `${bdf} is ${bound}, not to vfio-pci. Give it to vfio-pci: ${bindCommands(bdf, driver)}`;
+    return `${bdf} is ${bound}, not to vfio-pci. Give it to vfio-pci: ${freeingCommands(host, bdf)}`;
   }
-  if (!groupOf(host, bdf))
+  if (!groupIdOf(host, bdf))
     return (
       `${bdf} has no IOMMU group: turn the IOMMU on in the firmware and on the kernel's command line ` +
       `(intel_iommu=on), or allow devices without one: echo 1 > /sys/module/vfio/parameters/enable_unsafe_noiommu_mode`
@@ -37,39 +31,34 @@ export function missingNode(host: HostPaths, bdf: string): string {
   return "The kernel has made no device node: load vfio (modprobe vfio-pci), and look whether /dev/vfio is there in this container.";
 }
 
-/** Who blocks a group, and the commands that free it; undefined where nobody of it does. */
-export function blockers(host: HostPaths, group: number): string | undefined {
-  const members = groupMembers(host, group);
-  const bad = members.filter(({ blocks }) => blocks);
-  if (bad.length === 0) return undefined;
-  const fine = members
-    .filter(({ blocks }) => !blocks)
-    .map(({ bdf, driver }) => `${bdf} (${driver ?? "no driver"})`);
-  return (
-    `Group ${group} is blocked by ${bad.map(({ bdf, driver }) => `${bdf} (${driver})`).join(", ")}` +
-    `${fine.length > 0 ? `; fine: ${fine.join(", ")}` : ""}. ` +
-    `All of a group go to VFIO together: ${bad.map(({ bdf, driver }) => bindCommands(bdf, driver)).join("; ")}`
-  );
-}
+const memberText = ({ name, driver }: GroupMember): string => `${name} (${driver ?? "no driver"})`;
 
-/** Nodes by which a device can be held. */
-function nodesOf(host: HostPaths, bdf: string): string[] {
-  const group = groupOf(host, bdf);
-  return [group && groupNode(host, group), cdevNode(host, bdf)].filter((node) => node !== undefined);
+/** Who blocks a group, and the commands that free it; undefined where nobody of it does. */
+export function blockers(host: HostFiles, group: number): string | undefined {
+  const members = readGroup(host, group)?.members ?? [];
+  const bad = members.filter(({ state }) => state === "blocks");
+  if (bad.length === 0) return undefined;
+  const fine = members.filter((member) => !bad.includes(member)).map(memberText);
+  const commands = bad.flatMap(({ name, pci }) => (pci ? freeingCommands(host, name, pci.bridge) : []));
+  return (
+    `Group ${group} is blocked by ${bad.map(memberText).join(", ")}` +
+    `${fine.length > 0 ? `; fine: ${fine.join(", ")}` : ""}. ` +
+    `All of a group go to VFIO together: ${commands.join("; ")}`
+  );
 }
 
 /** Who has the nodes of a device open. @param except our own descriptor, which does not count */
-export function heldBy(host: HostPaths, bdf: string, except?: number): string {
-  const nodes = nodesOf(host, bdf);
-  const holders = holdersOf(host, nodes, except);
+export function heldBy(host: HostFiles, bdf: string, except?: number): string {
+  const nodes = deviceNodes(host, bdf);
+  const holders = nodeHolders(host, nodes, except);
   if (holders.length === 0)
     return `Something holds ${bdf}: no process that this one may look at has ${nodes.join(" or ")} open; look as root.`;
-  const list = holders.map(({ pid, command }) =>
-    pid === process.pid ? `this process (pid ${pid})` : `${command} (pid ${pid})`,
+  const list = holders.map(({ pid, name }) =>
+    pid === process.pid ? `this process (pid ${pid})` : `${name} (pid ${pid})`,
   );
   const own = holders.some(({ pid }) => pid === process.pid);
   return (
-    `${bdf} is held by ${list.join(", ")}.` +
+    `${bdf} is held by ${[...new Set(list)].join(", ")}.` +
     (own
       ? " Close what is open here first: mappings, the device, its group, the container; or open it in the same container."
       : "")
@@ -77,13 +66,13 @@ export function heldBy(host: HostPaths, bdf: string, except?: number): string {
 }
 
 /** What keeps this process from a node. */
-function noPermission(node: string): string {
+export function noPermission(node: string): string {
   return `This process may not open ${node}: run as root, or give the node to its user (chown, a udev rule); in a container, its device list must have it.`;
 }
 
 /** Why opening a node fails. */
 export function openHint(
-  host: HostPaths,
+  host: HostFiles,
   bdf: string | undefined,
   node: string,
   code: string,
@@ -92,7 +81,7 @@ export function openHint(
     case "ENOENT":
     case "ENODEV":
     case "ENXIO":
-      if (node === iommufdNode(host))
+      if (node === iommufdNode)
         return "This kernel has no iommufd (CONFIG_IOMMUFD), or its module is not loaded: modprobe iommufd. Or use the group.";
       return bdf === undefined
         ? "VFIO is not loaded: modprobe vfio-pci; in a container, its device list must have the node."
@@ -109,9 +98,9 @@ export function openHint(
 }
 
 /** Whether the host may give away devices whose interrupts are not remapped. */
-function noRemapping(host: HostPaths): string {
+function noRemapping(host: HostFiles): string {
   const modules = ["vfio_iommu_type1", "iommufd"].filter(
-    (name) => readText(`${host.sys}/module/${name}/parameters/allow_unsafe_interrupts`) === "N",
+    (name) => host.text(`/sys/module/${name}/parameters/allow_unsafe_interrupts`) === "N",
   );
   return (
     "The IOMMU does not remap interrupts: turn interrupt remapping on in the firmware (and without intremap=off); " +
@@ -121,7 +110,7 @@ function noRemapping(host: HostPaths): string {
 
 /** Why a group or a device does not come into a container or an address space. */
 export function joinHint(
-  host: HostPaths,
+  host: HostFiles,
   bdf: string,
   group: number | undefined,
   code: string,
@@ -145,7 +134,7 @@ export function joinHint(
 
 /** Why the device itself is not given. @param cdev our descriptor of its cdev, where it is opened through that */
 export function deviceHint(
-  host: HostPaths,
+  host: HostFiles,
   bdf: string,
   hasToken: boolean,
   code: string,
@@ -163,7 +152,7 @@ export function deviceHint(
         : "The function has virtual ones in use: pass the VF token that was set with it.";
     case "EINVAL":
       // A cdev that somebody else has bound is EINVAL to the kernel, and not EBUSY.
-      if (cdev !== undefined && holdersOf(host, nodesOf(host, bdf), cdev).length > 0)
+      if (cdev !== undefined && nodeHolders(host, deviceNodes(host, bdf), cdev).length > 0)
         return heldBy(host, bdf, cdev);
       if (hasToken)
         return "The kernel takes no VF token here: the function needs none, or a cdev takes one from Linux 6.18 on only (the group does before).";
@@ -173,7 +162,7 @@ export function deviceHint(
     case "EBUSY":
       return heldBy(host, bdf, cdev);
     case "EPERM":
-      return joinHint(host, bdf, groupOf(host, bdf)?.number, code);
+      return joinHint(host, bdf, groupIdOf(host, bdf)?.number, code);
     default:
       return undefined;
   }

@@ -2,8 +2,9 @@
 import { getHotResetInfo, hotReset } from "../../ffi/vfio-reset.ts";
 import { VfioError } from "../../ffi/errors.ts";
 import { formatBdf } from "../../regs/bdf.ts";
+import { driverOf, isBoundToVfio } from "../sysfs/device-folder.ts";
+import type { HostFiles } from "../sysfs/host-files.ts";
 import type { Container } from "./container.ts";
-import { driverOf, isVfioDriver, type HostPaths } from "./host.ts";
 
 /** A function that the reset reaches. */
 export interface HotResetDevice {
@@ -28,7 +29,7 @@ export interface HotResetReport {
 export interface HotResetTarget {
   readonly fd: number;
   readonly bdf: string;
-  readonly host: HostPaths;
+  readonly host: HostFiles;
   /** Undefined for a device that was opened through an iommufd. */
   readonly container: Container | undefined;
 }
@@ -53,7 +54,7 @@ export function hotResetReport({ fd, bdf, host, container }: HotResetTarget): Ho
     return { bdf: name, group, driver: driverOf(host, name), ours };
   });
   const problems = devices.flatMap(({ bdf: name, group, driver, ours }) => {
-    if (!isVfioDriver(driver))
+    if (!isBoundToVfio(host, name))
       return [`${name} is bound to ${driver ?? "no driver"}: bind it to vfio-pci too.`];
     if (ours) return [];
     return [

@@ -8,8 +8,9 @@ import { knowsMapFile, mapIoas, mapIoasFile, unmapIoas } from "../../ffi/iommufd
 import { iommuIoasMapFlag } from "../../regs/ioctl/iommufd-ioas.ts";
 import type { Iommu, IommuMapping } from "../iommu.ts";
 import { rangeEnd, type Range } from "../range.ts";
+import { thisHost, type HostFiles } from "../sysfs/host-files.ts";
+import { iommufdNode } from "../sysfs/vfio-nodes.ts";
 import { openHint } from "./hints.ts";
-import { hostPaths, iommufdNode, type HostPaths } from "./host.ts";
 import { toRanges } from "./iova-ranges.ts";
 import { mapHint, unmapHint } from "./map-hints.ts";
 import { SharedLife } from "./shared-life.ts";
@@ -19,16 +20,16 @@ const everything = 2n ** 64n - 1n;
 export interface IommufdOptions {
   /** A descriptor of an iommufd, which stays the caller's; else `/dev/iommu` is opened. */
   readonly fd?: number | undefined;
-  readonly host?: HostPaths | undefined;
+  readonly host?: HostFiles | undefined;
 }
 
 /** An iommufd: where address spaces and devices live. `dispose` closes it once the last address space is gone. */
 export class Iommufd implements Disposable {
-  readonly host: HostPaths;
+  readonly host: HostFiles;
   readonly #descriptor: FileDescriptor;
   readonly #life: SharedLife;
 
-  private constructor(descriptor: FileDescriptor, host: HostPaths) {
+  private constructor(descriptor: FileDescriptor, host: HostFiles) {
     this.#descriptor = descriptor;
     this.host = host;
     this.#life = new SharedLife(
@@ -38,13 +39,12 @@ export class Iommufd implements Disposable {
   }
 
   /** @throws VfioError ENOENT where the kernel has none */
-  static open({ fd, host = hostPaths }: IommufdOptions = {}): Iommufd {
-    const node = iommufdNode(host);
+  static open({ fd, host = thisHost }: IommufdOptions = {}): Iommufd {
     return new Iommufd(
       fd === undefined
-        ? FileDescriptor.open(node, {
+        ? FileDescriptor.open(host.at(iommufdNode), {
             name: "iommufd",
-            hint: (code) => openHint(host, undefined, node, code),
+            hint: (code) => openHint(host, undefined, iommufdNode, code),
           })
         : FileDescriptor.duplicate(fd, "iommufd"),
       host,
@@ -122,7 +122,7 @@ export class Ioas implements Iommu {
   get name(): string {
     return `IOAS ${this.id}`;
   }
-  get host(): HostPaths {
+  get host(): HostFiles {
     return this.iommufd.host;
   }
 

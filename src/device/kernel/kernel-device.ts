@@ -18,12 +18,12 @@ import {
   type RegionArea,
 } from "../backend.ts";
 import type { Iommu } from "../iommu.ts";
+import type { HostFiles } from "../sysfs/host-files.ts";
 import type { DeviceApi } from "./choose-api.ts";
 import type { Container } from "./container.ts";
 import { readFacts } from "./device-facts.ts";
 import { DeviceNotices, type DeviceNotice } from "./device-notices.ts";
 import { readFeatures, type FeatureReport } from "./features.ts";
-import type { HostPaths } from "./host.ts";
 import { doHotReset, hotResetReport, type HotResetReport, type HotResetTarget } from "./hot-reset.ts";
 import { loopBack, type LoopBackResult } from "./loop-back.ts";
 import { readRegion, writeRegion } from "./region-access.ts";
@@ -45,7 +45,7 @@ export interface OpenedDevice {
   readonly container: Container | undefined;
   /** Id in the iommufd of a device that was opened through its cdev. */
   readonly iommufdDevice: number | undefined;
-  readonly host: HostPaths;
+  readonly host: HostFiles;
   /** In ms; see `reset`. */
   readonly resetTimeout?: number | undefined;
   /** What ends before its descriptor is closed, which may be open elsewhere too: its part in an address space. */

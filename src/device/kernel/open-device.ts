@@ -6,10 +6,11 @@ import { formatBdf, parseBdf } from "../../regs/bdf.ts";
 import { bytesOf, create } from "../../regs/ioctl/struct.ts";
 import { VfioDeviceInfo } from "../../regs/ioctl/vfio-device.ts";
 import { vfioRequest } from "../../regs/ioctl/vfio-requests.ts";
+import { thisHost, type HostFiles } from "../sysfs/host-files.ts";
+import { cdevNode, groupIdOf } from "../sysfs/vfio-nodes.ts";
 import { chooseApi, type ApiChoice, type DeviceApi } from "./choose-api.ts";
 import { Container, type ContainerIommu } from "./container.ts";
 import { deviceHint, joinHint, missingNode, openHint } from "./hints.ts";
-import { cdevNode, groupOf, hostPaths, type HostPaths } from "./host.ts";
 import { Ioas } from "./ioas.ts";
 import { KernelDevice } from "./kernel-device.ts";
 import { checkToken, tokenBytes } from "./vf-token.ts";
@@ -35,7 +36,7 @@ export interface OpenOptions {
   readonly fds?: OpenedDescriptors | undefined;
   /** How long a device may take to answer after a reset, in ms; 1000 without it. */
   readonly resetTimeout?: number | undefined;
-  readonly host?: HostPaths | undefined;
+  readonly host?: HostFiles | undefined;
 }
 
 /**
@@ -47,7 +48,7 @@ export interface OpenOptions {
 export function openDevice(bdf: string, options: OpenOptions = {}): KernelDevice {
   const name = formatBdf(parseBdf(bdf));
   if (options.vfToken !== undefined) checkToken(options.vfToken);
-  const host = options.iommu?.host ?? options.host ?? hostPaths;
+  const host = options.iommu?.host ?? options.host ?? thisHost;
   const choice = options.iommu
     ? shared(options.iommu, options.api ?? "auto")
     : chooseApi(host, name, options.api ?? wayOf(options.fds), options.vfToken !== undefined);
@@ -78,7 +79,7 @@ function shared(iommu: Container | Ioas, wanted: DeviceApi | "auto"): ApiChoice 
   return { api, explain: [`${api}: it joins a ${iommu.name} that is there already`] };
 }
 
-function openInGroup(bdf: string, choice: ApiChoice, host: HostPaths, options: OpenOptions): KernelDevice {
+function openInGroup(bdf: string, choice: ApiChoice, host: HostFiles, options: OpenOptions): KernelDevice {
   const { fds = {}, vfToken } = options;
   // A container of the device's own ends with the device: nobody else is in it then.
   using own =
@@ -116,7 +117,7 @@ function openInGroup(bdf: string, choice: ApiChoice, host: HostPaths, options: O
   });
 }
 
-function openCdev(bdf: string, choice: ApiChoice, host: HostPaths, options: OpenOptions): KernelDevice {
+function openCdev(bdf: string, choice: ApiChoice, host: HostFiles, options: OpenOptions): KernelDevice {
   const { fds = {}, vfToken } = options;
   using failed = new DisposableStack();
   const descriptor = failed.use(cdevOf(bdf, host, fds.device));
@@ -133,7 +134,7 @@ function openCdev(bdf: string, choice: ApiChoice, host: HostPaths, options: Open
       });
   attachIommufdPt(descriptor.fd, ioas.id, undefined, {
     device: bdf,
-    hint: (code) => joinHint(host, bdf, groupOf(host, bdf)?.number, code),
+    hint: (code) => joinHint(host, bdf, groupIdOf(host, bdf)?.number, code),
   });
   failed.move();
   return new KernelDevice({
@@ -150,16 +151,16 @@ function openCdev(bdf: string, choice: ApiChoice, host: HostPaths, options: Open
   });
 }
 
-function cdevOf(bdf: string, host: HostPaths, fd: number | undefined): FileDescriptor {
+function cdevOf(bdf: string, host: HostFiles, fd: number | undefined): FileDescriptor {
   if (fd !== undefined) return FileDescriptor.duplicate(fd, bdf, { device: bdf });
   const node = cdevNode(host, bdf);
   if (node === undefined)
-    throw new VfioError(`${bdf}: has no node in ${host.dev}/vfio/devices`, {
+    throw new VfioError(`${bdf}: has no node in /dev/vfio/devices`, {
       code: "ENOENT",
       device: bdf,
       hint: missingNode(host, bdf),
     });
-  return FileDescriptor.open(node, {
+  return FileDescriptor.open(host.at(node), {
     name: bdf,
     device: bdf,
     hint: (code) => openHint(host, bdf, node, code),

@@ -1,25 +1,26 @@
 // `reset_method` of sysfs: how the kernel resets a function, in the order in which it tries.
 import { writeFileSync } from "node:fs";
 import { VfioError } from "../../ffi/errors.ts";
-import { deviceFolder, readText, type HostPaths } from "./host.ts";
+import { deviceFolder } from "../sysfs/device-folder.ts";
+import type { HostFiles } from "../sysfs/host-files.ts";
 
 const known = /^[a-z0-9_]+$/;
 
 /** As `flr`, `pm`, `bus`, in the order in which they are tried; none where the function cannot be reset alone. */
-export const resetMethods = (host: HostPaths, bdf: string): string[] =>
-  (readText(`${deviceFolder(host, bdf)}/reset_method`) ?? "").split(/\s+/).filter((name) => name !== "");
+export const resetMethods = (host: HostFiles, bdf: string): string[] =>
+  (host.text(`${deviceFolder(bdf)}/reset_method`) ?? "").split(/\s+/).filter((name) => name !== "");
 
 /**
  * Chooses how the function is reset. @param methods of those that it has, or `default`; none turns resets off
  * @throws VfioError where sysfs does not take it, RangeError for a name that is none
  */
-export function setResetMethods(host: HostPaths, bdf: string, methods: readonly string[]): void {
+export function setResetMethods(host: HostFiles, bdf: string, methods: readonly string[]): void {
   for (const name of methods)
     if (!known.test(name)) throw new RangeError(`${JSON.stringify(name)} is no reset method`);
-  const path = `${deviceFolder(host, bdf)}/reset_method`;
+  const path = `${deviceFolder(bdf)}/reset_method`;
   try {
     // One write: sysfs takes each for the whole list.
-    writeFileSync(path, `${methods.join(" ")}\n`);
+    writeFileSync(host.at(path), `${methods.join(" ")}\n`);
   } catch (cause) {
     const code = (cause as { code?: unknown }).code;
     throw new VfioError(`${bdf}: ${path} does not take "${methods.join(" ")}"`, {

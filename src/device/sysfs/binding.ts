@@ -2,7 +2,7 @@ import { closeSync, constants, openSync, writeSync } from "node:fs";
 import { VfioError } from "../../ffi/errors.ts";
 import { errorText } from "./error-text.ts";
 import type { HostFiles } from "./host-files.ts";
-import { deviceFolder } from "./pci-device.ts";
+import { deviceFolder, driverOf } from "./device-folder.ts";
 
 /** Which driver drives a function, and which one alone may. */
 export interface Binding {
@@ -41,7 +41,7 @@ export function readBinding(files: HostFiles, bdf: string): Binding {
   const override = files.text(`${deviceFolder(bdf)}/driver_override`);
   return {
     bdf,
-    driver: files.linkName(`${deviceFolder(bdf)}/driver`),
+    driver: driverOf(files, bdf),
     driverOverride: override === "(null)" || override === "" ? undefined : override,
   };
 }
@@ -60,6 +60,13 @@ export function bindingWrites(now: Binding, wanted: WantedBinding): SysfsWrite[]
     writes.push({ path: `/sys/bus/pci/drivers/${wanted.driver}/bind`, value: now.bdf });
   return writes;
 }
+
+/** Takes a function's driver away, and leaves the rest as it is: for a bridge, which no other driver may have. */
+export const toNoDriver = ({ driverOverride }: Binding): WantedBinding => ({ driver: null, driverOverride });
+
+/** A write as a shell does it: `echo 0000:01:00.0 > /sys/bus/pci/drivers_probe`. */
+export const shellCommand = ({ path, value }: SysfsWrite): string =>
+  `echo ${value === "" ? "" : `${value} `}> ${path}`;
 
 /** Does a write. @throws VfioError that tells what to do about it */
 export type WriteAttribute = (write: SysfsWrite, bdf: string) => void;

@@ -122,3 +122,6 @@ export class HostFiles {
     }
   }
 }
+
+/** The host that this process runs on. */
+export const thisHost: HostFiles = new HostFiles();

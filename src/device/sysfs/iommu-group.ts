@@ -76,13 +76,14 @@ function groupOf(files: HostFiles, id: number, find: (bdf: string) => PciDevice 
 
 /**
  * The kernel lets go of a group when every member has no driver, a VFIO driver, or one that leaves DMA to user space:
- * pci-stub and pcieport (`driver_managed_dma`, drivers/iommu/iommu.c; before Linux 6.0 any bridge, drivers/vfio/vfio.c).
+ * pci-stub and pcieport (`driver_managed_dma` in drivers/pci; iommu_device_use_default_domain in drivers/iommu/iommu.c).
+ * A bridge with any other driver, as shpchp, blocks from Linux 6.0 on; before that no bridge did (drivers/vfio/vfio.c).
  */
 export function memberState(driver: string | undefined, pci: PciDevice | undefined): MemberState {
   if (driver === undefined) return pci?.bridge ? "bridge" : "unbound";
   if (pci?.vfio || (!pci && /^vfio[-_]/.test(driver))) return "vfio";
   if (driver === "pci-stub") return "stub";
-  return pci?.bridge ? "bridge" : "blocks";
+  return driver === "pcieport" ? "bridge" : "blocks";
 }
 
 /** Lines of `reserved_regions`, as `0x00000000fee00000 0x00000000feefffff msi`; others are left out. */

@@ -1,7 +1,9 @@
 import { formatBdf, parseBdf } from "../../regs/bdf.ts";
 import { readableConfig } from "./config-file.ts";
+import { deviceFolder, driverOf, isBoundToVfio } from "./device-folder.ts";
 import type { HostFiles } from "./host-files.ts";
 import { parseResources, type PciResource } from "./resources.ts";
+import { cdevName } from "./vfio-nodes.ts";
 
 /** A PCI function as `/sys/bus/pci/devices/BDF` describes it. Undefined where the host does not say. */
 export interface PciDevice {
@@ -54,12 +56,6 @@ export const isBdfName = (text: string): boolean => name.test(text);
 
 /** PCI-to-PCI, CardBus and semi-transparent bridges: those with a header of another type. */
 const bridgeClasses: readonly number[] = [0x0604, 0x0607, 0x0609];
-/** Drivers made of vfio-pci are named after it: `mlx5_vfio_pci`, `hisi-acc-vfio-pci`. */
-const vfioDriver = /(?:^|[-_])vfio[-_]pci$/;
-
-/** Directory of a function: `/sys/bus/pci/devices/0000:01:00.0`. */
-export const deviceFolder = (bdf: string): string => `${devices}/${bdf}`;
-
 /** Whether it is the host's own part: a bridge of any kind, the host bridge and the one to ISA among them. */
 export const isHostPart = ({ classCode }: PciDevice): boolean =>
   classCode !== undefined && classCode >>> 16 === 0x06;
@@ -111,15 +107,10 @@ export function readPciDevice(files: HostFiles, bdf: string): PciDevice | undefi
 
   const names = files.list(folder);
   const classCode = hex("class", 6);
-  const driver = files.linkName(`${folder}/driver`);
   const driverOverride = files.text(`${folder}/driver_override`);
   const group = files.linkName(`${folder}/iommu_group`);
   const numaNode = count("numa_node", 65535);
   const resetMethods = words("reset_method");
-  // The kernel shows the character device's name whether or not it was built to make one.
-  const cdev = files
-    .list(`${folder}/vfio-dev`)
-    .find((one) => /^(?:noiommu-)?vfio\d+$/.test(one) && files.exists(`/dev/vfio/devices/${one}`));
   return {
     bdf: full,
     path,
@@ -130,9 +121,9 @@ export function readPciDevice(files: HostFiles, bdf: string): PciDevice | undefi
     classCode,
     revision: hex("revision", 2),
     bridge: classCode !== undefined && bridgeClasses.includes(classCode >>> 8),
-    driver,
+    driver: driverOf(files, full),
     driverOverride: driverOverride === "(null)" || driverOverride === "" ? undefined : driverOverride,
-    vfio: driver !== undefined && (vfioDriver.test(driver) || names.includes("vfio-dev")),
+    vfio: isBoundToVfio(files, full),
     iommuGroup: group !== undefined && /^\d{1,9}$/.test(group) ? Number(group) : undefined,
     numaNode: numaNode === undefined || numaNode < 0 ? undefined : numaNode,
     physicalFunction: bdfLink("physfn"),
@@ -143,7 +134,7 @@ export function readPciDevice(files: HostFiles, bdf: string): PciDevice | undefi
     bootVga: files.text(`${folder}/boot_vga`) === "1",
     resources: parsed("resource", parseResources) ?? [],
     configBytes: readableConfig(files, full),
-    cdev,
+    cdev: cdevName(files, full),
     modalias: files.text(`${folder}/modalias`),
     problems,
   };

@@ -6,7 +6,8 @@ import { readConfigFile } from "./config-file.ts";
 import { errorText } from "./error-text.ts";
 import type { HostFiles } from "./host-files.ts";
 import { readHost, type HostIommu } from "./host.ts";
-import { deviceFolder, type PciDevice } from "./pci-device.ts";
+import { deviceFolder } from "./device-folder.ts";
+import type { PciDevice } from "./pci-device.ts";
 
 const iommuNames: Readonly<Record<HostIommu["type"], string>> = {
   intel: "Intel VT-d",

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test";
+import { rmSync } from "node:fs";
 import { chooseApi } from "../../../src/device/kernel/choose-api.ts";
 import { fakeHost, type FakeHost } from "./fake-host.ts";
 
@@ -16,8 +17,8 @@ function host(...nodes: string[]): FakeHost {
 describe("auto", () => {
   test("prefers the cdev, and says why and what else there is", () => {
     using it = host("iommu", "vfio/vfio", "vfio/12", "vfio/devices/vfio3");
-    const { api, explain } = chooseApi(it.paths, bdf, "auto");
-    const dev = it.paths.dev;
+    const { api, explain } = chooseApi(it.files, bdf, "auto");
+    const dev = "/dev";
     expect(api).toBe("iommufd");
     expect(explain).toEqual([
       "iommufd: chosen, the first that is possible",
@@ -30,25 +31,25 @@ describe("auto", () => {
 
   test("takes the group where the kernel has no cdev: sysfs names one all the same", () => {
     using it = host("iommu", "vfio/vfio", "vfio/12");
-    const { api, explain } = chooseApi(it.paths, bdf, "auto");
+    const { api, explain } = chooseApi(it.files, bdf, "auto");
     expect(api).toBe("group");
-    expect(explain[1]).toBe(`iommufd: no, ${bdf} has no node in ${it.paths.dev}/vfio/devices`);
+    expect(explain[1]).toBe(`iommufd: no, ${bdf} has no node in /dev/vfio/devices`);
   });
 
   test("takes the group where there is no iommufd", () => {
     using it = host("vfio/vfio", "vfio/12", "vfio/devices/vfio3");
-    const { api, explain } = chooseApi(it.paths, bdf, "auto");
-    expect([api, explain[1]]).toEqual(["group", `iommufd: no, there is no ${it.paths.dev}/iommu`]);
+    const { api, explain } = chooseApi(it.files, bdf, "auto");
+    expect([api, explain[1]]).toEqual(["group", `iommufd: no, there is no /dev/iommu`]);
   });
 
   test("takes the group with an iommufd where there is no container", () => {
     using it = host("iommu", "vfio/12");
-    expect(chooseApi(it.paths, bdf, "auto").api).toBe("iommufd-compat");
+    expect(chooseApi(it.files, bdf, "auto").api).toBe("iommufd-compat");
   });
 
   test("takes the group for the sake of a VF token, and says so", () => {
     using it = host("iommu", "vfio/vfio", "vfio/12", "vfio/devices/vfio3");
-    const { api, explain } = chooseApi(it.paths, bdf, "auto", true);
+    const { api, explain } = chooseApi(it.files, bdf, "auto", true);
     expect(api).toBe("group");
     expect(explain[1]).toContain("VF token");
   });
@@ -57,20 +58,20 @@ describe("auto", () => {
     using it = fakeHost();
     it.device(bdf, { driver: "vfio-pci", group: 0, noiommu: true });
     for (const node of ["vfio/vfio", "vfio/noiommu-0"]) it.node(node);
-    expect(() => chooseApi(it.paths, bdf, "auto")).toThrow(
+    expect(() => chooseApi(it.files, bdf, "auto")).toThrow(
       expect.objectContaining({
         code: "EPERM",
         hint: 'Without an IOMMU the device can read and write all memory. If it is trusted, ask for it: { api: "noiommu" }.',
       }),
     );
-    expect(chooseApi(it.paths, bdf, "noiommu").api).toBe("noiommu");
+    expect(chooseApi(it.files, bdf, "noiommu").api).toBe("noiommu");
   });
 });
 
 describe("where nothing is open", () => {
   const hintOf = (it: FakeHost): unknown => {
     try {
-      return chooseApi(it.paths, bdf, "auto");
+      return chooseApi(it.files, bdf, "auto");
     } catch (error) {
       return (error as { hint?: string }).hint;
     }
@@ -97,8 +98,13 @@ describe("where nothing is open", () => {
 
   test("the nodes are missing", () => {
     using it = host();
-    expect(hintOf(it)).toBe(
-      "Load what is missing: modprobe vfio-pci iommufd; as root, or with the nodes given to this user.",
-    );
+    expect(hintOf(it)).toBe("Load what is missing: modprobe vfio-pci vfio_iommu_type1 iommufd.");
+  });
+
+  test("vfio-pci is not loaded", () => {
+    using it = fakeHost();
+    it.device(bdf, { driver: "nvme", group: 12 });
+    rmSync(it.files.at("/sys/bus/pci/drivers/vfio-pci"), { recursive: true });
+    expect(hintOf(it)).toBe(`vfio-pci is not loaded: modprobe vfio-pci; then bun-vfio bind ${bdf}`);
   });
 });

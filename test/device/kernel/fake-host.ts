@@ -2,7 +2,7 @@
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import type { HostPaths } from "../../../src/device/kernel/host.ts";
+import { HostFiles } from "../../../src/device/sysfs/host-files.ts";
 
 export interface FakeDevice {
   readonly driver?: string | undefined;
@@ -17,7 +17,7 @@ export interface FakeDevice {
 }
 
 export interface FakeHost extends Disposable {
-  readonly paths: HostPaths;
+  readonly files: HostFiles;
   device(bdf: string, device: FakeDevice): void;
   /** A node in /dev, by its path there: `vfio/12`. */
   node(name: string): string;
@@ -29,7 +29,8 @@ export interface FakeHost extends Disposable {
 
 export function fakeHost(): FakeHost {
   const root = mkdtempSync(join(tmpdir(), "bun-vfio-host-"));
-  const paths = { sys: join(root, "sys"), dev: join(root, "dev"), proc: join(root, "proc") };
+  const files = new HostFiles(root);
+  const sys = files.at("/sys");
   const write = (path: string, text: string): void => {
     mkdirSync(dirname(path), { recursive: true });
     writeFileSync(path, text);
@@ -38,10 +39,11 @@ export function fakeHost(): FakeHost {
     mkdirSync(dirname(path), { recursive: true });
     symlinkSync(target, path);
   };
+  write(join(sys, "bus/pci/drivers/vfio-pci/bind"), "");
   return {
-    paths,
+    files,
     device(bdf, { driver, group, noiommu, vfioDev, physicalFunction, classCode = "0x010802", resetMethod }) {
-      const folder = join(paths.sys, "bus/pci/devices", bdf);
+      const folder = join(sys, "bus/pci/devices", bdf);
       write(join(folder, "class"), `${classCode}\n`);
       if (driver !== undefined) link(join(folder, "driver"), `../../../bus/pci/drivers/${driver}`);
       if (physicalFunction !== undefined) link(join(folder, "physfn"), `../${physicalFunction}`);
@@ -49,19 +51,18 @@ export function fakeHost(): FakeHost {
       if (vfioDev !== undefined) write(join(folder, "vfio-dev", vfioDev, "dev"), "511:0\n");
       if (group === undefined) return;
       link(join(folder, "iommu_group"), `../../../kernel/iommu_groups/${group}`);
-      link(join(paths.sys, "kernel/iommu_groups", String(group), "devices", bdf), folder);
-      if (noiommu) write(join(paths.sys, "kernel/iommu_groups", String(group), "name"), "vfio-noiommu\n");
+      link(join(sys, "kernel/iommu_groups", String(group), "devices", bdf), folder);
+      if (noiommu) write(join(sys, "kernel/iommu_groups", String(group), "name"), "vfio-noiommu\n");
     },
     node(name) {
-      const path = join(paths.dev, name);
-      write(path, "");
-      return path;
+      write(files.at(`/dev/${name}`), "");
+      return `/dev/${name}`;
     },
     process(pid, command, ...open) {
-      write(join(paths.proc, String(pid), "comm"), `${command}\n`);
-      for (const [fd, path] of open.entries()) link(join(paths.proc, String(pid), "fd", String(fd)), path);
+      write(join(root, "proc", String(pid), "comm"), `${command}\n`);
+      for (const [fd, path] of open.entries()) link(join(root, "proc", String(pid), "fd", String(fd)), path);
     },
-    file: (path, text) => write(join(paths.sys, path), text),
+    file: (path, text) => write(join(sys, path), text),
     [Symbol.dispose]: () => rmSync(root, { recursive: true, force: true }),
   };
 }

@@ -165,14 +165,14 @@ test("reset methods are read and chosen in sysfs", () => {
   using host = fakeHost();
   host.device("0000:01:00.0", { resetMethod: "flr pm bus" });
   host.device("0000:02:00.0", {});
-  expect(resetMethods(host.paths, "0000:01:00.0")).toEqual(["flr", "pm", "bus"]);
-  expect(resetMethods(host.paths, "0000:02:00.0")).toEqual([]);
-  setResetMethods(host.paths, "0000:01:00.0", ["pm", "flr"]);
-  expect(readFileSync(`${host.paths.sys}/bus/pci/devices/0000:01:00.0/reset_method`, "utf8")).toBe(
+  expect(resetMethods(host.files, "0000:01:00.0")).toEqual(["flr", "pm", "bus"]);
+  expect(resetMethods(host.files, "0000:02:00.0")).toEqual([]);
+  setResetMethods(host.files, "0000:01:00.0", ["pm", "flr"]);
+  expect(readFileSync(`${host.files.at("/sys")}/bus/pci/devices/0000:01:00.0/reset_method`, "utf8")).toBe(
     "pm flr\n",
   );
-  expect(() => setResetMethods(host.paths, "0000:01:00.0", ["a/b"])).toThrow(RangeError);
-  expect(() => setResetMethods(host.paths, "0000:03:00.0", ["flr"])).toThrow(
+  expect(() => setResetMethods(host.files, "0000:01:00.0", ["a/b"])).toThrow(RangeError);
+  expect(() => setResetMethods(host.files, "0000:03:00.0", ["flr"])).toThrow(
     expect.objectContaining({
       code: "ENOENT",
       device: "0000:03:00.0",
@@ -201,7 +201,7 @@ describe("a hot reset", () => {
     host.device("0000:01:00.1", { driver: "nvme", group: 13 });
     using _kernel = fakeIoctl(answer);
     const container = { groups: [{ number: 12 }] } as never;
-    const report = hotResetReport({ fd: 5, bdf, host: host.paths, container });
+    const report = hotResetReport({ fd: 5, bdf, host: host.files, container });
     expect(report).toEqual({
       possible: false,
       devices: [
@@ -214,16 +214,16 @@ describe("a hot reset", () => {
     using other = fakeHost();
     other.device(bdf, { driver: "vfio-pci", group: 12 });
     other.device("0000:01:00.1", { driver: "vfio-pci", group: 13 });
-    expect(hotResetReport({ fd: 5, bdf, host: other.paths, container }).problems).toEqual([
+    expect(hotResetReport({ fd: 5, bdf, host: other.files, container }).problems).toEqual([
       "0000:01:00.1 is in group 13, which is not in this container: open a device of it there.",
     ]);
-    expect(hotResetReport({ fd: 5, bdf, host: other.paths, container: both }).possible).toBe(true);
+    expect(hotResetReport({ fd: 5, bdf, host: other.files, container: both }).possible).toBe(true);
   });
 
   test("that the bus cannot do is a report, not an error", () => {
     using _kernel = fakeIoctl(() => -19);
     using host = fakeHost();
-    expect(hotResetReport({ fd: 5, bdf, host: host.paths, container: undefined })).toMatchObject({
+    expect(hotResetReport({ fd: 5, bdf, host: host.files, container: undefined })).toMatchObject({
       possible: false,
       devices: [],
     });
@@ -284,7 +284,7 @@ describe("openDevice", () => {
   test("says what is missing on a host without VFIO", () => {
     using host = fakeHost();
     for (const api of ["auto", "group", "iommufd", "iommufd-compat", "noiommu"] as const)
-      expect(() => openDevice("01:00.0", { api, host: host.paths })).toThrow(
+      expect(() => openDevice("01:00.0", { api, host: host.files })).toThrow(
         expect.objectContaining({ code: "ENOENT" }),
       );
   });

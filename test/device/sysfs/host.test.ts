@@ -1,6 +1,7 @@
 import { expect, setDefaultTimeout, test } from "bun:test";
 import { readHost } from "../../../src/device/sysfs/host.ts";
-import { deviceNodes, nodeHolders } from "../../../src/device/sysfs/node-holders.ts";
+import { nodeHolders } from "../../../src/device/sysfs/node-holders.ts";
+import { deviceNodes } from "../../../src/device/sysfs/vfio-nodes.ts";
 import { readPciDevice } from "../../../src/device/sysfs/pci-device.ts";
 import { HostFiles } from "../../../src/device/sysfs/host-files.ts";
 import { Machine } from "./machine.ts";
@@ -83,7 +84,7 @@ test("who has the nodes of a device open", () => {
   using machine = new Machine();
   machine.bind("0000:02:00.0", "vfio-pci");
   const device = readPciDevice(machine.files, "0000:02:00.0")!;
-  const nodes = deviceNodes(machine.files, device);
+  const nodes = deviceNodes(machine.files, device.bdf);
   expect(nodes).toEqual(["/dev/vfio/12"]);
   machine.put("/proc/41/comm", "qemu");
   machine.open(41, 7, "/dev/vfio/12");

@@ -37,13 +37,17 @@ test("a driver of the host blocks its group, and no other does", () => {
   expect(readGroup(machine.files, 10)?.viable).toBe(false);
 });
 
-test("a root port in the group is fine; the ISA bridge's driver is not", () => {
+test("a root port in the group is fine; a bridge with another driver is not, nor is the ISA bridge's", () => {
   using machine = new Machine();
   const folder = machine.folder("0000:00:02.1");
   machine.link(`/sys/kernel/iommu_groups/12/devices/0000:00:02.1`, folder);
   machine.bind("0000:02:00.0", "vfio-pci");
   expect(states(machine, 12)).toEqual({ "00:02.1": "bridge", "02:00.0": "vfio" });
   expect(readGroup(machine.files, 12)?.viable).toBe(true);
+  machine.bind("0000:00:02.1", "shpchp");
+  expect(states(machine, 12)["00:02.1"]).toBe("blocks");
+  machine.bind("0000:00:02.1", undefined);
+  expect(states(machine, 12)["00:02.1"]).toBe("bridge");
   machine.bind("0000:00:1f.0", "lpc_ich");
   expect(states(machine, 10)["00:1f.0"]).toBe("blocks");
 });

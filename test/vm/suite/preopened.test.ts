@@ -8,7 +8,8 @@ import { bindIommufd } from "../../../src/ffi/vfio-cdev.ts";
 import { vfioIommuType } from "../../../src/regs/ioctl/vfio-container.ts";
 import { AnonymousMemory } from "../../../src/ffi/anonymous-memory.ts";
 import { Container } from "../../../src/device/kernel/container.ts";
-import { cdevNode, groupNode, groupOf, hostPaths } from "../../../src/device/kernel/host.ts";
+import { thisHost } from "../../../src/device/sysfs/host-files.ts";
+import { cdevNode, groupIdOf, groupNode } from "../../../src/device/sysfs/vfio-nodes.ts";
 import { openDevice } from "../../../src/device/kernel/open-device.ts";
 import { hasIommu, ownDescriptors, take } from "./support/devices.ts";
 
@@ -18,7 +19,7 @@ afterAll(() => expect(ownDescriptors()).toEqual(before));
 if (!hasIommu)
   test("without an IOMMU: group and container", () => {
     const bdf = take("edu");
-    using group = FileDescriptor.open(groupNode(hostPaths, groupOf(hostPaths, bdf)!));
+    using group = FileDescriptor.open(groupNode(groupIdOf(thisHost, bdf)!));
     using container = FileDescriptor.open("/dev/vfio/vfio");
     const device = openDevice(bdf, { api: "noiommu", fds: { group: group.fd, container: container.fd } });
     device.reset();
@@ -27,7 +28,7 @@ if (!hasIommu)
 else {
   test("group and container that know nothing of each other", () => {
     const bdf = take("edu");
-    const group = FileDescriptor.open(groupNode(hostPaths, groupOf(hostPaths, bdf)!));
+    const group = FileDescriptor.open(groupNode(groupIdOf(thisHost, bdf)!));
     const container = FileDescriptor.open("/dev/vfio/vfio");
     using device = openDevice(bdf, { fds: { group: group.fd, container: container.fd } });
     // They may be closed as soon as the device is open.
@@ -39,7 +40,7 @@ else {
 
   test("group in a container that has its IOMMU already", () => {
     const bdf = take("edu");
-    using group = FileDescriptor.open(groupNode(hostPaths, groupOf(hostPaths, bdf)!));
+    using group = FileDescriptor.open(groupNode(groupIdOf(thisHost, bdf)!));
     using descriptor = FileDescriptor.open("/dev/vfio/vfio");
     setGroupContainer(group.fd, descriptor.fd);
     setIommu(descriptor.fd, vfioIommuType.TYPE1v2);
@@ -52,7 +53,7 @@ else {
 
   test("the device itself, as its group gave it out", () => {
     const bdf = take("edu");
-    using group = FileDescriptor.open(groupNode(hostPaths, groupOf(hostPaths, bdf)!));
+    using group = FileDescriptor.open(groupNode(groupIdOf(thisHost, bdf)!));
     using container = FileDescriptor.open("/dev/vfio/vfio");
     setGroupContainer(group.fd, container.fd);
     setIommu(container.fd, vfioIommuType.TYPE1v2);
@@ -65,7 +66,7 @@ else {
   for (const bound of [false, true])
     test(`cdev and iommufd, ${bound ? "bound already" : "not bound yet"}`, () => {
       const bdf = take("edu");
-      using cdev = FileDescriptor.open(cdevNode(hostPaths, bdf)!);
+      using cdev = FileDescriptor.open(cdevNode(thisHost, bdf)!);
       using iommufd = FileDescriptor.open("/dev/iommu");
       if (bound) bindIommufd(cdev.fd, iommufd.fd, undefined);
       using device = openDevice(bdf, { fds: { device: cdev.fd, iommufd: iommufd.fd } });

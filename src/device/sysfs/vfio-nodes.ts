@@ -1,0 +1,47 @@
+// The nodes of /dev through which user space reaches VFIO, and which of them are a function's.
+import type { HostFiles } from "./host-files.ts";
+import { deviceFolder } from "./device-folder.ts";
+
+export const containerNode = "/dev/vfio/vfio";
+export const iommufdNode = "/dev/iommu";
+
+/** The number of an IOMMU group, or of one that VFIO made up for a device without IOMMU. */
+export interface GroupId {
+  readonly number: number;
+  readonly noiommu: boolean;
+}
+
+/** The group of a function; undefined where it has none, or is not there. */
+export function groupIdOf(files: HostFiles, bdf: string): GroupId | undefined {
+  const number = files.linkName(`${deviceFolder(bdf)}/iommu_group`);
+  if (number === undefined || !/^\d{1,9}$/.test(number)) return undefined;
+  const noiommu = files.text(`/sys/kernel/iommu_groups/${number}/name`) === "vfio-noiommu";
+  return { number: Number(number), noiommu };
+}
+
+/** `/dev/vfio/12`, `/dev/vfio/noiommu-0`. */
+export const groupNode = ({ number, noiommu }: GroupId): string =>
+  `/dev/vfio/${noiommu ? "noiommu-" : ""}${number}`;
+
+/**
+ * `vfio3`: the name of a function's own node in `/dev/vfio/devices`; undefined where there is no such node, since the
+ * kernel shows the name whether or not it was built to make one.
+ */
+export const cdevName = (files: HostFiles, bdf: string): string | undefined =>
+  files
+    .list(`${deviceFolder(bdf)}/vfio-dev`)
+    .find((name) => /^(?:noiommu-)?vfio\d+$/.test(name) && files.exists(`/dev/vfio/devices/${name}`));
+
+/** `/dev/vfio/devices/vfio3`; undefined where there is no such node. */
+export function cdevNode(files: HostFiles, bdf: string): string | undefined {
+  const name = cdevName(files, bdf);
+  return name === undefined ? undefined : `/dev/vfio/devices/${name}`;
+}
+
+/** The nodes that a function's user has open: its group's and its own, of those that are there. */
+export function deviceNodes(files: HostFiles, bdf: string): string[] {
+  const group = groupIdOf(files, bdf);
+  return [group && groupNode(group), cdevNode(files, bdf)].filter(
+    (node) => node !== undefined && files.exists(node),
+  ) as string[];
+}
