@@ -1,101 +1,6 @@
 #!/usr/bin/env bun
-import { Command, CommanderError } from "commander";
-import { version } from "../../package.json";
-import { diffCommand, type DiffOptions } from "./diff.ts";
-import { exportCommand, type ExportOptions } from "./export.ts";
-import { exitCode, failureText, oneLine } from "./failure.ts";
-import { addHostCommands } from "./host-commands.ts";
-import { importCommand, type ImportOptions } from "./import.ts";
-import { replayCommand, type ReplayOptions } from "./replay.ts";
-import { showCommand, type ShowOptions } from "./show.ts";
-import { wantsColor } from "./style.ts";
-
-const color = wantsColor(process.stdout);
-let code: number = exitCode.ok;
-
-const program = new Command("bun-vfio")
-  .description(
-    "PCI devices: which of this host can be passed through, and what is in those that were recorded",
-  )
-  .version(version)
-  .exitOverride()
-  .configureOutput({ writeErr: () => {} })
-  .addHelpText("after", "\nExit codes: 0 all is well, 1 something was found, 2 bad usage or input.");
-
-const kinds = "an image, the output of lspci -xxxx, a raw config space, or the BDF of a device of this host";
-
-addHostCommands(program, color, (done) => {
-  code = done;
-});
-
-program
-  .command("show")
-  .description(`print the registers of each device of ${kinds}`)
-  .argument("<file>", kinds)
-  .option(
-    "-v, --verbose",
-    "registers; twice for every register with its raw value",
-    (_, before: number) => before + 1,
-    0,
-  )
-  .option("--json", "as JSON (docs/show-json.md)")
-  .option("--device <bdf>", "this device of a dump alone; of a raw config space, its BDF")
-  .action((file: string, options: Omit<ShowOptions, "color">) => {
-    code = showCommand(file, { ...options, color });
-  });
-
-program
-  .command("diff")
-  .description("print what differs between two files, field by field; exit code 1 if anything does")
-  .argument("<a>", kinds)
-  .argument("<b>", "the same of any kind")
-  .option("--json", "as JSON (docs/show-json.md)")
-  .option("--device <bdf>", "this device of a dump alone")
-  .action((a: string, b: string, options: Omit<DiffOptions, "color">) => {
-    code = diffCommand(a, b, { ...options, color });
-  });
-
-program
-  .command("import")
-  .description("make an image of each device of a file")
-  .argument("<file>", kinds)
-  .requiredOption("-o, --output <path>", "file to write, or directory for BDF.json of each device")
-  .option("--resource <file>", "the `resource` file of the device in sysfs: it has the sizes of the regions")
-  .option("--device <bdf>", "this device of a dump alone; of a raw config space, its BDF")
-  .option("--force", "replace files that exist")
-  .action((file: string, options: ImportOptions) => {
-    code = importCommand(file, options);
-  });
-
-program
-  .command("export")
-  .description("write devices as text that lspci -F reads")
-  .argument("<image...>", "images")
-  .option("-o, --output <file>", "file to write instead of standard output")
-  .option("--force", "replace a file that exists")
-  .action((images: string[], options: ExportOptions) => {
-    code = exportCommand(images, options);
-  });
-
-program
-  .command("replay")
-  .description(
-    "attach a recorded device, replay a guest's config accesses, and tell what came of it; exit code 1 if a value differs that no rule explains",
-  )
-  .argument("<image>", "an image")
-  .argument("<trace>", "lines of `read OFFSET VALUE` or `write OFFSET VALUE`")
-  .option("--json", "as JSON (docs/replay-json.md)")
-  .action((image: string, trace: string, options: Omit<ReplayOptions, "color">) => {
-    code = replayCommand(image, trace, { ...options, color });
-  });
-
-/** What commander says, as one line with the next step; undefined where it has said it all. */
-function usageText(error: CommanderError): string | undefined {
-  if (error.exitCode === 0) return undefined;
-  const said = error.message.replace(/^error: /, "").replace(/\s*\n\s*/g, " ");
-  const what = error.code === "commander.help" ? "no command" : said.replace(/\.$/, "");
-  return `${what}; see bun-vfio --help`;
-}
+import { exitCode, oneLine } from "./failure.ts";
+import { runCommand } from "./program.ts";
 
 // A reader that went away, as `head` does, wants no more: that is not a failure of the command.
 process.stdout.on("error", (error: NodeJS.ErrnoException) => {
@@ -104,14 +9,5 @@ process.stdout.on("error", (error: NodeJS.ErrnoException) => {
   process.exitCode = exitCode.failed;
 });
 
-try {
-  program.parse();
-} catch (error) {
-  const text = error instanceof CommanderError ? usageText(error) : failureText(error);
-  if (text !== undefined) {
-    process.stderr.write(`bun-vfio: ${oneLine(text)}\n`);
-    code = exitCode.failed;
-  }
-}
 // Not process.exit: what is still on its way to a pipe would be lost.
-process.exitCode = code;
+process.exitCode = runCommand(process.argv.slice(2));
