@@ -44,8 +44,13 @@ export const devices = {
   ahci: { device: "ich9-ahci" },
 } as const satisfies Record<string, Device>;
 
+/** A bridge to conventional PCI, which puts what is behind it into one IOMMU group with itself; its driver is shpchp. */
+const oldBus = ["-device", "pcie-pci-bridge,id=old,addr=1d.0", "-device", "virtio-rng-pci,bus=old,addr=1"];
+/** What the firmware would show its messages on. */
+const display = ["-device", "VGA,addr=1b.0,romfile="];
+
 export const machines: readonly Machine[] = [
-  { name: "intel", iommu: "intel", devices },
+  { name: "intel", iommu: "intel", devices, qemu: [...oldBus, ...display] },
   {
     name: "virtio",
     iommu: "virtio",
