@@ -13,7 +13,7 @@ interface Way {
   readonly api: DeviceApi;
   readonly open: boolean;
   readonly line: string;
-  /** A node that is all that it lacks, as far as this process may look. */
+  /** Nodes that are all that it lacks. */
   readonly denied: string | undefined;
 }
 
@@ -23,27 +23,30 @@ export interface ApiChoice {
   readonly explain: readonly string[];
 }
 
-/** Why a way is not open; `denied` names a node that is there, and not for this process. */
+/** Why a way is not open; `denied` names nodes that are there, and not for this process. */
 interface Problem {
   readonly text: string;
   readonly denied?: string;
 }
 
-/** Why this process may not use a node; undefined where it may. */
-function problemOf(host: HostFiles, node: string): Problem | undefined {
-  if (!host.exists(node)) return { text: `there is no ${node}` };
-  return host.mayUse(node) ? undefined : { text: `this process may not open ${node}`, denied: node };
+/** Why this process may not use all of these nodes; undefined where it may. */
+function problemOf(host: HostFiles, ...nodes: readonly string[]): Problem | undefined {
+  const missing = nodes.find((node) => !host.exists(node));
+  if (missing !== undefined) return { text: `there is no ${missing}` };
+  const denied = nodes.filter((node) => !host.mayUse(node)).join(" and ");
+  return denied === "" ? undefined : { text: `this process may not open ${denied}`, denied };
 }
 
 /** @param token the device is asked for with a VF token, which a cdev takes only from Linux 6.18 on */
 function ways(host: HostFiles, bdf: string, token: boolean): Way[] {
   const cdev = cdevNode(host, bdf);
   const group = groupIdOf(host, bdf);
-  const iommufd = problemOf(host, iommufdNode);
   const node = group && groupNode(group);
-  const groupProblem = node === undefined ? { text: `${bdf} has no IOMMU group` } : problemOf(host, node);
-  const remapped = group?.noiommu ? { text: `${bdf} has no IOMMU` } : groupProblem;
-  const container = problemOf(host, containerNode);
+  /** Why its group does not go with another node. */
+  const groupProblem = (other: string): Problem | undefined => {
+    if (group === undefined || node === undefined) return { text: `${bdf} has no IOMMU group` };
+    return group.noiommu ? { text: `${bdf} has no IOMMU` } : problemOf(host, node, other);
+  };
   const way = (api: DeviceApi, problem: Problem | undefined, nodes: string): Way => ({
     api,
     open: problem === undefined,
@@ -52,17 +55,20 @@ function ways(host: HostFiles, bdf: string, token: boolean): Way[] {
   });
   const byCdev = way(
     "iommufd",
-    iommufd ??
-      (cdev === undefined ? { text: `${bdf} has no node in /dev/vfio/devices` } : problemOf(host, cdev)),
+    cdev === undefined
+      ? (problemOf(host, iommufdNode) ?? { text: `${bdf} has no node in /dev/vfio/devices` })
+      : problemOf(host, iommufdNode, cdev),
     `${iommufdNode} and ${cdev}`,
   );
-  const byGroup = way("group", remapped ?? container, `${containerNode} and ${node}`);
+  const byGroup = way("group", groupProblem(containerNode), `${containerNode} and ${node}`);
   return [
     ...(token ? [byGroup, byCdev] : [byCdev, byGroup]),
-    way("iommufd-compat", remapped ?? iommufd, `${iommufdNode} and ${node}`),
+    way("iommufd-compat", groupProblem(iommufdNode), `${iommufdNode} and ${node}`),
     way(
       "noiommu",
-      group?.noiommu ? (groupProblem ?? container) : { text: `${bdf} has no group without IOMMU` },
+      node !== undefined && group?.noiommu
+        ? problemOf(host, node, containerNode)
+        : { text: `${bdf} has no group without IOMMU` },
       `${containerNode} and ${node}`,
     ),
   ];
@@ -92,17 +98,23 @@ export function chooseApi(
         ...lines,
       ],
     };
-  const noiommu = all.some(({ api, open }) => open && api === "noiommu");
+  throw refusal(host, bdf, all);
+}
+
+/** Why no way is open. What stands before all of them is told alone; else of each what it lacks. */
+function refusal(host: HostFiles, bdf: string, all: readonly Way[]): VfioError {
+  const message = `${bdf}: cannot be opened`;
+  if (!isBoundToVfio(host, bdf))
+    return new VfioError(message, { code: "ENOENT", device: bdf, hint: missingNode(host, bdf) });
+  const each = `${message}: ${all.map(({ line }) => line).join("; ")}`;
+  if (all.some(({ api, open }) => open && api === "noiommu"))
+    return new VfioError(each, {
+      code: "EPERM",
+      device: bdf,
+      hint: 'Without an IOMMU the device can read and write all memory. If it is trusted, ask for it: { api: "noiommu" }.',
+    });
   const denied = all.find((way) => way.denied !== undefined)?.denied;
-  throw new VfioError(`${bdf}: cannot be opened: ${lines.join("; ")}`, {
-    code: noiommu ? "EPERM" : denied === undefined ? "ENOENT" : "EACCES",
-    device: bdf,
-    hint: noiommu
-      ? 'Without an IOMMU the device can read and write all memory. If it is trusted, ask for it: { api: "noiommu" }.'
-      : !isBoundToVfio(host, bdf)
-        ? missingNode(host, bdf)
-        : denied === undefined
-          ? "Load what is missing: modprobe vfio-pci vfio_iommu_type1 iommufd."
-          : noPermission(denied),
-  });
+  return denied === undefined
+    ? new VfioError(each, { code: "ENOENT", device: bdf, hint: missingNode(host, bdf) })
+    : new VfioError(each, { code: "EACCES", device: bdf, hint: noPermission(denied) });
 }

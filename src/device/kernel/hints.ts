@@ -4,7 +4,7 @@ import { deviceFolder, driverOf, isBoundToVfio, physicalFunctionOf } from "../sy
 import type { HostFiles } from "../sysfs/host-files.ts";
 import { readGroup, type GroupMember } from "../sysfs/iommu-group.ts";
 import { nodeHolders } from "../sysfs/node-holders.ts";
-import { deviceNodes, groupIdOf, iommufdNode } from "../sysfs/vfio-nodes.ts";
+import { containerNode, deviceNodes, groupIdOf, groupNode, iommufdNode } from "../sysfs/vfio-nodes.ts";
 
 /** Commands that give a function to vfio-pci; or take its driver from a bridge, which no other may have. */
 function freeingCommands(host: HostFiles, bdf: string, bridge = false): string {
@@ -13,9 +13,17 @@ function freeingCommands(host: HostFiles, bdf: string, bridge = false): string {
   return writes.map(shellCommand).join("; ");
 }
 
+const noiommuMode = "/sys/module/vfio/parameters/enable_unsafe_noiommu_mode";
+
 /** Why a device has no node of VFIO's: it is not there, or bound to another driver, or the kernel lacks a part. */
 export function missingNode(host: HostFiles, bdf: string): string {
   if (!host.exists(deviceFolder(bdf))) return `There is no PCI device ${bdf} on this host.`;
+  // Without a group vfio-pci does not take it, unless it was told to do without.
+  if (!groupIdOf(host, bdf) && !host.text(noiommuMode)?.startsWith("Y"))
+    return (
+      `${bdf} has no IOMMU group: turn the IOMMU on in the firmware and on the kernel's command line ` +
+      `(intel_iommu=on), or allow devices without one: echo 1 > ${noiommuMode}`
+    );
   if (!isBoundToVfio(host, bdf)) {
     if (!host.exists("/sys/bus/pci/drivers/vfio-pci"))
       return `vfio-pci is not loaded: modprobe vfio-pci; then bun-vfio bind ${bdf}`;
@@ -23,12 +31,12 @@ export function missingNode(host: HostFiles, bdf: string): string {
     const bound = driver === undefined ? "bound to no driver" : `bound to ${driver}`;
     return `${bdf} is ${bound}, not to vfio-pci. Give it to vfio-pci: ${freeingCommands(host, bdf)}`;
   }
-  if (!groupIdOf(host, bdf))
-    return (
-      `${bdf} has no IOMMU group: turn the IOMMU on in the firmware and on the kernel's command line ` +
-      `(intel_iommu=on), or allow devices without one: echo 1 > /sys/module/vfio/parameters/enable_unsafe_noiommu_mode`
-    );
-  return "The kernel has made no device node: load vfio (modprobe vfio-pci), and look whether /dev/vfio is there in this container.";
+  const group = groupIdOf(host, bdf);
+  return (
+    "The kernel has nodes for it that are not in this /dev: in a container, pass them in, as docker run " +
+    `--device ${containerNode}${group === undefined ? "" : ` --device ${groupNode(group)}`}; ` +
+    "otherwise see whether udev runs, and for iommufd modprobe iommufd."
+  );
 }
 
 const memberText = ({ name, driver }: GroupMember): string => `${name} (${driver ?? "no driver"})`;
@@ -65,9 +73,9 @@ export function heldBy(host: HostFiles, bdf: string, except?: number): string {
   );
 }
 
-/** What keeps this process from a node. */
-export function noPermission(node: string): string {
-  return `This process may not open ${node}: run as root, or give the node to its user (chown, a udev rule); in a container, its device list must have it.`;
+/** What keeps this process from nodes. @param nodes joined by `and` */
+export function noPermission(nodes: string): string {
+  return `This process may not open ${nodes}: run as root, or give that to its user (chown, a udev rule); in a container, its device list must have it.`;
 }
 
 /** Why opening a node fails. */

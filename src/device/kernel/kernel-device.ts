@@ -3,7 +3,7 @@ import type { ListenOptions } from "../../ffi/eventfd-listener.ts";
 import type { FileDescriptor } from "../../ffi/file-descriptor.ts";
 import { pageSize } from "../../ffi/page-size.ts";
 import { getFeature, probeFeature, setFeature } from "../../ffi/vfio-feature.ts";
-import { IrqSetBuffer, irqSetText, setIrqs } from "../../ffi/vfio-irqs.ts";
+import { IrqSetBuffer } from "../../ffi/vfio-irqs.ts";
 import { resetDevice } from "../../ffi/vfio-reset.ts";
 import type { DeviceInfo } from "../../ffi/vfio-device.ts";
 import type { DeviceRegionInfo } from "../../ffi/vfio-region.ts";
@@ -25,6 +25,7 @@ import { readFacts } from "./device-facts.ts";
 import { DeviceNotices, type DeviceNotice } from "./device-notices.ts";
 import { readFeatures, type FeatureReport } from "./features.ts";
 import { doHotReset, hotResetReport, type HotResetReport, type HotResetTarget } from "./hot-reset.ts";
+import { requestIrqs } from "./irq-request.ts";
 import { loopBack, type LoopBackResult } from "./loop-back.ts";
 import { readRegion, writeRegion } from "./region-access.ts";
 import { KernelMapping } from "./region-mapping.ts";
@@ -134,7 +135,7 @@ export class KernelDevice implements DeviceBackend {
     if (!ok || area.size < 1 || area.offset + area.size > Math.ceil(info.size / pageSize()) * pageSize())
       throw new VfioError(
         `${this.name}: ${regionName(region)} has nothing to map at ${area.offset} size ${area.size}: mmap fails with EINVAL`,
-        { code: "EINVAL", errno: 22, syscall: "mmap", device: this.name },
+        { code: "EINVAL", errno: 22, syscall: "mmap", device: this.name, hint: nothingToMap },
       );
     const mapping = new KernelMapping(
       {
@@ -154,19 +155,8 @@ export class KernelDevice implements DeviceBackend {
 
   /** VFIO_DEVICE_SET_IRQS. @throws VfioError; ENOSPC where the host has fewer vectors left: then none is on */
   setIrqs(request: IrqRequest): void {
-    const available = setIrqs(this.fd, request, this.#irqBuffer, { device: this.name, hint: irqHint });
-    if (available > 0)
-      throw new VfioError(
-        `${this.name}: ${irqSetText(request)} fails: the host has ${available} vectors left`,
-        {
-          code: "ENOSPC",
-          errno: 28,
-          syscall: "ioctl",
-          request: irqSetText(request),
-          device: this.name,
-          hint: `Ask for at most ${available} vectors.`,
-        },
-      );
+    const device = { fd: this.fd, bdf: this.name, host: this.#opened.host, irqs: this.irqs };
+    requestIrqs(device, request, this.#irqBuffer);
   }
 
   /**
@@ -277,22 +267,10 @@ export class KernelDevice implements DeviceBackend {
   }
 }
 
+const nothingToMap =
+  "`regions` says what of a region can be mapped: I/O ports and config space cannot; read and write them.";
+
 const mapHint = (code: string): string | undefined =>
   code === "EINVAL"
     ? "The kernel maps whole pages of what `sparse` lists, and no BAR smaller than a page that shares its page."
     : undefined;
-
-function irqHint(code: string): string | undefined {
-  switch (code) {
-    case "EINVAL":
-      return "Another kind of interrupt is on, no eventfd is set for what is triggered, or the device has fewer vectors: look at `irqs`.";
-    case "ENOSPC":
-      return "The host has no vectors left.";
-    case "EBADF":
-      return "Not every descriptor is an eventfd.";
-    case "EBUSY":
-      return "The unmask eventfd is set already: take it away first.";
-    default:
-      return undefined;
-  }
-}

@@ -5,6 +5,7 @@ import { VfioError } from "../../ffi/errors.ts";
 import { lastErrno, libc } from "../../ffi/libc.ts";
 import type { DeviceRegionInfo } from "../../ffi/vfio-region.ts";
 import { regionName } from "../../image/image.ts";
+import { layoutOf } from "../../regs/index.ts";
 import { RegionIndex } from "../backend.ts";
 
 type Regions = readonly DeviceRegionInfo[];
@@ -103,13 +104,21 @@ function failed(syscall: string, errno: number | undefined, access: Access): Vfi
   });
 }
 
+const configStart = 256;
+/** Power management: its capability, PMCSR in it, and PowerState in bits 1:0 of that. */
+const power = { id: 0x01, status: 4, state: 3 } as const;
+
 /** Why a device does not answer at a BAR. */
 function silentHint({ fd, regions, region }: Access): string | undefined {
   if (region === RegionIndex.config) return "The device does not answer: it may be gone, or in D3cold.";
-  const config = regions[RegionIndex.config];
-  const bytes = new Uint8Array(new ArrayBuffer(2));
-  if (!config || libc().pread(fd, bytes, 2, config.offset + 4) !== 2) return undefined;
-  return (bytes[0]! & 2) === 0
-    ? "Memory decoding is off: set bit 1 of COMMAND, at 0x04 of config space, first."
-    : "The device does not answer: it may be in D3hot, in a reset, or gone.";
+  const info = regions[RegionIndex.config];
+  const config = new Uint8Array(new ArrayBuffer(configStart));
+  if (!info || libc().pread(fd, config, configStart, info.offset) !== configStart) return undefined;
+  if ((config[4]! & 2) === 0)
+    return "Memory decoding is off: set bit 1 of COMMAND, at 0x04 of config space, first.";
+  const at = layoutOf(config).capabilities.find(({ id, extended }) => id === power.id && !extended)?.offset;
+  const pmcsr = at === undefined ? undefined : at + power.status;
+  if (pmcsr !== undefined && (config[pmcsr]! & power.state) !== 0)
+    return `The device sleeps, in D${config[pmcsr]! & power.state}: write 0 to bits 1:0 of PMCSR, at 0x${pmcsr.toString(16)} of config space, first.`;
+  return "The device does not answer: it may be in a reset, or gone.";
 }

@@ -98,7 +98,9 @@ describe("where nothing is open", () => {
 
   test("the nodes are missing", () => {
     using it = host();
-    expect(hintOf(it)).toBe("Load what is missing: modprobe vfio-pci vfio_iommu_type1 iommufd.");
+    expect(hintOf(it)).toBe(
+      "The kernel has nodes for it that are not in this /dev: in a container, pass them in, as docker run --device /dev/vfio/vfio --device /dev/vfio/12; otherwise see whether udev runs, and for iommufd modprobe iommufd.",
+    );
   });
 
   test("vfio-pci is not loaded", () => {

@@ -9,6 +9,7 @@ import { openDevice } from "../../../src/device/kernel/open-device.ts";
 import type { VfioError } from "../../../src/ffi/errors.ts";
 import { bindTo, hasIommu, ownDescriptors, sysDevices, take } from "./support/devices.ts";
 import { open, sharedBy, ways, type Way } from "./support/apis.ts";
+import { holder } from "./support/holder.ts";
 
 const before = ownDescriptors();
 afterAll(() => expect(ownDescriptors()).toEqual(before));
@@ -21,26 +22,6 @@ function failure(call: () => unknown): VfioError {
     return error as VfioError;
   }
   throw new Error("it did not fail");
-}
-
-/** A process of its own that opens a device and holds it until it is told to end. */
-async function holder(bdf: string, api: string): Promise<{ pid: number; end(): Promise<void> }> {
-  const script = `
-    import { openDevice } from "${import.meta.dir}/../../../src/device/kernel/open-device.ts";
-    const device = openDevice("${bdf}", { api: "${api}" });
-    console.log("open");
-    await Bun.sleep(60000);
-    device.reset();`;
-  const child = Bun.spawn([process.execPath, "-e", script], { stdout: "pipe", stderr: "inherit" });
-  const { value } = await child.stdout.getReader().read();
-  if (!new TextDecoder().decode(value).startsWith("open")) throw new Error("the child could not open it");
-  return {
-    pid: child.pid,
-    end: async () => {
-      child.kill("SIGKILL");
-      await child.exited;
-    },
-  };
 }
 
 /** The kernel's own word for a device that is held: for a cdev it is EINVAL. */
