@@ -4,12 +4,15 @@
 import { afterAll, afterEach, describe, expect, test } from "bun:test";
 import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { RegionIndex } from "../../../src/device/backend.ts";
 import { openDevice } from "../../../src/device/kernel/open-device.ts";
 import type { IommuGroup } from "../../../src/device/sysfs/iommu-group.ts";
 import type { DeviceVerdict } from "../../../src/device/sysfs/verdict.ts";
 import { FileDescriptor } from "../../../src/ffi/file-descriptor.ts";
+import { traceSyscalls } from "../../../src/ffi/trace.ts";
 import { getGroupStatus } from "../../../src/ffi/vfio-group.ts";
 import { readImage } from "../../../src/image/index.ts";
+import { layoutOf } from "../../../src/regs/index.ts";
 import { root } from "../../project/tree.ts";
 import { asNobody, bunVfio, json, shell, temporary } from "./support/command.ts";
 import { bindTo, deviceNames, driverOf, find, ownDescriptors, sysDevices, take } from "./support/devices.ts";
@@ -323,6 +326,32 @@ function shape(file: string): unknown {
 }
 
 describe("show, record and diff", () => {
+  test("a recording reads all of config space but registers whose read has an effect", () => {
+    using folder = temporary();
+    const bdf = take("virtio-net");
+    const { offset, size, precious } = (() => {
+      using device = openDevice(bdf);
+      const { offset, size } = device.regions[RegionIndex.config]!;
+      const config = new Uint8Array(new ArrayBuffer(size));
+      device.read(RegionIndex.config, 0, config.subarray(0, 256));
+      const bytes = layoutOf(config).capabilities.flatMap(({ offset: at, map }) =>
+        [...map.masks.precious.entries()].flatMap(([byte, bits]) => (bits === 0 ? [] : [at + byte])),
+      );
+      return { offset, size, precious: bytes };
+    })();
+    // The data register of virtio's window to its BARs.
+    expect(precious).toHaveLength(4);
+    const read = new Set<number>();
+    using trace = traceSyscalls(({ name, args }) => {
+      const [, , length, from] = args.map(Number);
+      if (name === "pread") for (let i = 0; i < length!; i++) read.add(from! - offset + i);
+    });
+    expect(bunVfio("record", bdf, "-o", folder.at("it.json")).code).toBe(0);
+    trace[Symbol.dispose]();
+    const untouched = Array.from({ length: size }, (_, at) => at).filter((at) => !read.has(at));
+    expect(untouched).toEqual(precious);
+  });
+
   test.each(deviceNames)(
     "%s: a recording through VFIO is as the one from sysfs, and as the one that is shipped",
     (name) => {
