@@ -34,10 +34,11 @@ test("a recording from sysfs has what the one through VFIO has", () => {
   expect(readImage(writeImage(image))).toEqual(image);
 });
 
-test("a virtual function gets the IDs and BARs that its config space lacks", () => {
+test("a virtual function gets the IDs, BARs and memory decoding that its config space lacks", () => {
   using machine = new Machine();
   const image = record(machine, "0000:04:10.0");
   expect(decodeConfig(image.config).header.registers).toMatchObject({ vendorId: 0x8086, deviceId: 0x10ca });
+  expect(image.config[4]! & 2).toBe(2);
   expect(decodeConfig(image.config).capabilities.map(({ name }) => name)).toContain("MSI-X");
   const device = new RecordedDevice(image);
   expect(device.regions.filter(({ size }) => size > 0).map(({ index, size }) => [index, size])).toEqual([
