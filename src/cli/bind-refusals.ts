@@ -22,7 +22,7 @@ export function bindRefusals(files: HostFiles, devices: readonly PciDevice[]): s
     if (bootVga) reasons.push("the firmware's console is on it, and would go dark");
     if (virtualFunctions.length > 0)
       reasons.push(
-        `${virtualFunctions.length} of its virtual functions are on, and would go; write 0 to its sriov_numvfs first`,
+        `virtual functions of it are on (${virtualFunctions.length}), and would go; write 0 to its sriov_numvfs first`,
       );
     if (iommuGroup === undefined && !noiommu)
       reasons.push(`no IOMMU stands before it, and vfio-pci would not take it; see bun-vfio doctor ${bdf}`);

@@ -44,7 +44,7 @@ echo 0000:01:00.0 > /sys/bus/pci/drivers_probe
       [nvme, "nvme0n1 is mounted at /; unmount it first"],
       ["0000:03:00.0", "eth0 carries the default route; take the interface down first"],
       ["0000:01:00.0", "the firmware's console is on it, and would go dark"],
-      ["0000:04:00.0", "2 of its virtual functions are on, and would go; write 0 to its sriov_numvfs first"],
+      ["0000:04:00.0", "virtual functions of it are on (2), and would go; write 0 to its sriov_numvfs first"],
       ["0000:00:1f.0", "it is a bridge of the host, which relies on it"],
     ];
     for (const [bdf, reason] of refused) {
