@@ -23,6 +23,8 @@ export interface Iommu extends Disposable {
   readonly accountsMemlock: boolean;
   /** Whether it can map files. */
   readonly mapsFiles: boolean;
+  /** Nobody else maps in it: whatever `unmapAll` finds there is ours. */
+  readonly exclusive: boolean;
   map(mapping: IommuMapping): void;
   /** @returns bytes unmapped */
   unmap(iova: number, size: number): number;

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import { DmaMap, type DmaRequest } from "../../src/device/dma-map.ts";
+import { DmaMap } from "../../src/device/dma-map.ts";
+import type { DmaRequest } from "../../src/device/dma-request.ts";
 import { intersects } from "../../src/device/range.ts";
 import { VfioError } from "../../src/ffi/errors.ts";
 import { MemoryIommu } from "../support/memory-iommu.ts";
@@ -225,4 +226,50 @@ test("after any requests the table is what the IOMMU holds, and nothing reaches 
     }),
     { numRuns: 300 },
   );
+});
+
+test("what map returns takes back its own part, once", () => {
+  const iommu = new MemoryIommu();
+  using dma = new DmaMap(iommu);
+  const first = dma.map(ram(0, page));
+  const second = dma.map(ram(0, page));
+  first[Symbol.dispose]();
+  first[Symbol.dispose]();
+  expect(iommu.mapped.size).toBe(1);
+  second[Symbol.dispose]();
+  expect(iommu.mapped.size).toBe(0);
+});
+
+test("what mapAll returns takes back all; what failed is tried again", () => {
+  const iommu = new MemoryIommu();
+  using dma = new DmaMap(iommu);
+  const parts = dma.mapAll([ram(0, page), ram(page, page)]);
+  iommu.failNext = new VfioError("not now", { code: "EIO" });
+  expect(() => parts[Symbol.dispose]()).toThrow("not now");
+  expect([...iommu.mapped.keys()]).toEqual([page]);
+  parts[Symbol.dispose]();
+  expect(iommu.mapped.size).toBe(0);
+});
+
+test("mapAll tells of a mapping that could not be taken back", () => {
+  const iommu = new MemoryIommu();
+  using dma = new DmaMap(iommu);
+  const requests = [ram(0, page), ram(0xfee0_0000, page)];
+  const map = iommu.map.bind(iommu);
+  iommu.map = (mapping) => {
+    map(mapping);
+    iommu.failNext = new VfioError("not now", { code: "EIO" });
+  };
+  expect(() => dma.mapAll(requests)).toThrow(AggregateError);
+  expect(dma.mappings.length).toBe(1);
+});
+
+test("where others map too, only what was mapped here is taken back", () => {
+  const iommu = new MemoryIommu({ exclusive: false });
+  using dma = new DmaMap(iommu);
+  iommu.map({ iova: 2 ** 20, size: page, hva, readable: true, writable: true });
+  dma.map(ram(0, page));
+  dma.map(ram(0, page));
+  expect(dma.unmapAll()).toBe(page);
+  expect([...iommu.mapped.keys()]).toEqual([2 ** 20]);
 });

@@ -9,6 +9,7 @@ export interface MemoryIommuOptions {
   readonly maxMappings?: number | undefined;
   readonly pageSize?: number | undefined;
   readonly mapsFiles?: boolean | undefined;
+  readonly exclusive?: boolean | undefined;
 }
 
 export class MemoryIommu implements Iommu {
@@ -18,6 +19,7 @@ export class MemoryIommu implements Iommu {
   readonly maxMappings: number | undefined;
   readonly accountsMemlock = true;
   readonly mapsFiles: boolean;
+  readonly exclusive: boolean;
   readonly mapped = new Map<number, IommuMapping>();
   /** Every call that took effect, in order. */
   readonly calls: string[] = [];
@@ -32,6 +34,7 @@ export class MemoryIommu implements Iommu {
     ];
     this.maxMappings = options.maxMappings;
     this.mapsFiles = options.mapsFiles ?? false;
+    this.exclusive = options.exclusive ?? true;
   }
 
   #fail(): void {

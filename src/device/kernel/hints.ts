@@ -178,3 +178,25 @@ export function deviceHint(
       return undefined;
   }
 }
+
+/** Why region memory cannot be mapped into this process. */
+export const regionMapHint = (code: string): string | undefined =>
+  code === "EINVAL"
+    ? "The kernel maps whole pages of what `sparse` lists, and no BAR smaller than a page that shares its page."
+    : undefined;
+
+/** Why interrupts cannot be set. */
+export function irqHint(code: string): string | undefined {
+  switch (code) {
+    case "EINVAL":
+      return "Another kind of interrupt is on, no eventfd is set for what is triggered, or the device has fewer vectors: look at `irqs`.";
+    case "ENOSPC":
+      return "The host has no vectors left.";
+    case "EBADF":
+      return "Not every descriptor is an eventfd.";
+    case "EBUSY":
+      return "The unmask eventfd is set already: take it away first.";
+    default:
+      return undefined;
+  }
+}

@@ -17,12 +17,14 @@ import {
   type IrqRequest,
   type RegionArea,
 } from "../backend.ts";
+import type { DmaMap } from "../dma-map.ts";
 import type { Iommu } from "../iommu.ts";
 import type { DeviceApi } from "./choose-api.ts";
 import type { Container } from "./container.ts";
 import { readFacts } from "./device-facts.ts";
 import { DeviceNotices, type DeviceNotice } from "./device-notices.ts";
 import { readFeatures, type FeatureReport } from "./features.ts";
+import { irqHint, regionMapHint } from "./hints.ts";
 import type { HostPaths } from "./host.ts";
 import { doHotReset, hotResetReport, type HotResetReport, type HotResetTarget } from "./hot-reset.ts";
 import { loopBack, type LoopBackResult } from "./loop-back.ts";
@@ -39,8 +41,8 @@ export interface OpenedDevice {
   readonly api: DeviceApi;
   readonly explain: readonly string[];
   readonly descriptor: FileDescriptor;
-  /** What maps for the device; undefined without IOMMU. */
-  readonly iommu: Iommu | undefined;
+  /** What is mapped for the device; undefined without IOMMU. */
+  readonly dma: DmaMap | undefined;
   /** Of a device that was opened through a group. */
   readonly container: Container | undefined;
   /** Id in the iommufd of a device that was opened through its cdev. */
@@ -70,8 +72,8 @@ export class KernelDevice implements DeviceBackend {
   readonly info: DeviceInfo;
   readonly regions: readonly DeviceRegionInfo[];
   readonly irqs: readonly IrqInfo[];
-  /** What maps memory for its DMA, shared with the devices in it; undefined without IOMMU. */
-  readonly iommu: Iommu | undefined;
+  /** What memory its DMA reaches, shared with the devices in the same container or IOAS; undefined without IOMMU. */
+  readonly dma: DmaMap | undefined;
   /** Its id in the iommufd; undefined where it was opened through a group. */
   readonly iommufdDevice: number | undefined;
   readonly #opened: OpenedDevice;
@@ -87,7 +89,7 @@ export class KernelDevice implements DeviceBackend {
     this.name = opened.bdf;
     this.api = opened.api;
     this.explain = opened.explain;
-    this.iommu = opened.iommu;
+    this.dma = opened.dma;
     this.iommufdDevice = opened.iommufdDevice;
     using failed = new DisposableStack();
     failed.defer(opened.release);
@@ -105,6 +107,10 @@ export class KernelDevice implements DeviceBackend {
   /** The device's descriptor, open until `dispose`; for what is not here. @throws VfioError (`ECLOSED`) afterwards */
   get fd(): number {
     return this.#descriptor.fd;
+  }
+  /** What maps below `dma`, which does not know what is mapped here; undefined without IOMMU. */
+  get iommu(): Iommu | undefined {
+    return this.dma?.iommu;
   }
   get resettable(): boolean {
     return this.info.resettable;
@@ -144,7 +150,7 @@ export class KernelDevice implements DeviceBackend {
         offset: info.offset + area.offset,
         size: area.size,
         access: info.writable ? "rw" : "r",
-        hint: mapHint,
+        hint: regionMapHint,
       },
       (gone) => void this.#mappings.delete(gone),
     );
@@ -208,11 +214,11 @@ export class KernelDevice implements DeviceBackend {
   }
 
   #waitAlive(): void {
-    const bytes = new Uint8Array(new ArrayBuffer(4));
+    const word = new DataView(new ArrayBuffer(4));
     const read = (): number | undefined => {
       try {
-        this.read(RegionIndex.config, 0x08, bytes);
-        return new DataView(bytes.buffer).getUint32(0, true);
+        this.read(RegionIndex.config, 0x08, new Uint8Array(word.buffer));
+        return word.getUint32(0, true);
       } catch {
         return undefined;
       }
@@ -274,25 +280,5 @@ export class KernelDevice implements DeviceBackend {
     // A mapping left behind would keep the device open, and with it the group.
     for (const mapping of [...this.#mappings]) order.use(mapping);
     order.use(this.#notices);
-  }
-}
-
-const mapHint = (code: string): string | undefined =>
-  code === "EINVAL"
-    ? "The kernel maps whole pages of what `sparse` lists, and no BAR smaller than a page that shares its page."
-    : undefined;
-
-function irqHint(code: string): string | undefined {
-  switch (code) {
-    case "EINVAL":
-      return "Another kind of interrupt is on, no eventfd is set for what is triggered, or the device has fewer vectors: look at `irqs`.";
-    case "ENOSPC":
-      return "The host has no vectors left.";
-    case "EBADF":
-      return "Not every descriptor is an eventfd.";
-    case "EBUSY":
-      return "The unmask eventfd is set already: take it away first.";
-    default:
-      return undefined;
   }
 }
