@@ -70,7 +70,7 @@ export class DmaBuffer implements Disposable {
       hva: this.#memory.address,
       readable,
       writable,
-      file: mapsFiles ? { fd: file.fd, offset: 0 } : undefined,
+      file: { fd: file.fd, offset: 0 },
       label,
     });
     failed.move();

@@ -57,8 +57,13 @@ export class DmaMap implements Dma, Disposable {
    * @throws TypeError, RangeError if a value is no address, the range is empty or goes to or above 2^53
    */
   check(request: DmaRequest): VfioError | undefined {
-    const entry = toEntry(request);
+    const entry = this.#entry(request);
     return this.#same(entry) ? undefined : this.#problem(entry);
+  }
+
+  /** A file goes no further than an IOMMU that maps none. */
+  #entry(request: DmaRequest): DmaEntry {
+    return toEntry(this.iommu.mapsFiles ? request : { ...request, file: undefined });
   }
 
   #problem(entry: DmaEntry): VfioError | undefined {
@@ -67,9 +72,9 @@ export class DmaMap implements Dma, Disposable {
   }
 
   #find(entry: DmaEntry): DmaProblem | undefined {
-    const { pageSize, ranges, maxMappings, accountsMemlock, mapsFiles } = this.iommu;
+    const { pageSize, ranges, maxMappings, accountsMemlock, mapsDeviceMemory } = this.iommu;
     if (!entry.readable && !entry.writable) return { kind: "no-access" };
-    if (entry.file && !mapsFiles) return { kind: "no-files" };
+    if (entry.deviceMemory && !mapsDeviceMemory && !entry.file) return { kind: "device-memory" };
     for (const part of ["iova", "size", "hva"] as const)
       if (entry[part] % pageSize !== 0) return { kind: "unaligned", part, pageSize };
     if (ranges.length > 0 && !ranges.some((range) => contains(range, entry.iova, entry.size)))
@@ -98,10 +103,10 @@ export class DmaMap implements Dma, Disposable {
    * @returns what takes this back, once, as `unmap` would; where it is gone already, and whatever took its place, it does nothing
    * @throws TypeError, RangeError as `check`
    * @throws VfioError with the limit that stands against it: EINVAL (alignment, access), ERANGE (IOVA), EEXIST (overlap),
-   *   ENOSPC (entries), ENOMEM (locked memory), EOPNOTSUPP (files), or what the kernel says; nothing is mapped then
+   *   ENOSPC (entries), ENOMEM (locked memory), EOPNOTSUPP (device memory), or what the kernel says; nothing is mapped then
    */
   map(request: DmaRequest): Disposable {
-    const entry = toEntry(request);
+    const entry = this.#entry(request);
     const there = this.#same(entry);
     if (there) {
       there.uses++;

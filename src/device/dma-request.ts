@@ -11,9 +11,9 @@ export interface DmaRequest {
   readonly readable?: boolean | undefined;
   /** The device may write; true unless given. */
   readonly writable?: boolean | undefined;
-  /** Device memory, which is not locked and counts against no limit of memory. */
+  /** A device's memory, which is not locked and counts against no limit of memory. */
   readonly deviceMemory?: boolean | undefined;
-  /** Maps the file instead of the memory at `hva`: a memfd that backs it, where the IOMMU can. */
+  /** A file of the same memory, open as long as the mapping: an IOMMU that maps files takes it in place of `hva`. */
   readonly file?: { readonly fd: number; readonly offset: number } | undefined;
   /** What it is, for messages: `guest RAM`. */
   readonly label?: string | undefined;

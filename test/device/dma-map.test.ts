@@ -58,12 +58,6 @@ describe("what the kernel would refuse is refused before it is asked, and the er
       "ENOMEM",
       /guest RAM.*needs 68 KiB of locked memory, the process may lock 64 KiB more \(0 bytes are mapped here\)/,
     ],
-    [
-      "a file where files cannot be mapped",
-      { ...ram(0, page), file: { fd: 3, offset: 0 } },
-      "EOPNOTSUPP",
-      /maps memory only/,
-    ],
   ] as const)("%s", (_, request, code, message) => {
     const error = refusal(() => dma.map(request));
     expect(error).toMatchObject({ code });
@@ -107,6 +101,30 @@ test("device memory counts against no limit of locked memory", () => {
   dma.map({ ...ram(0, page), deviceMemory: true });
   expect(dma.lockedBytes).toBe(0);
   expect(refusal(() => dma.map(ram(page, page))).code).toBe("ENOMEM");
+});
+
+test("device memory is for who maps it by address, or has a dma-buf of it", () => {
+  const bar = { ...ram(0, page), deviceMemory: true, label: "BAR0" };
+  const iommufd = new MemoryIommu({ mapsDeviceMemory: false, mapsFiles: true });
+  using own = new DmaMap(iommufd);
+  const error = refusal(() => own.map(bar));
+  expect([error.code, error.hint]).toEqual(["EOPNOTSUPP", expect.stringContaining("Linux 6.19")]);
+  expect(iommufd.calls).toEqual([]);
+  own.map({ ...bar, file: { fd: 7, offset: 0 } });
+  expect(iommufd.mapped.get(0)).toMatchObject({ deviceMemory: true, file: { fd: 7, offset: 0 } });
+});
+
+test("a file goes to an IOMMU that maps files, and its address to any other", () => {
+  for (const mapsFiles of [true, false]) {
+    const iommu = new MemoryIommu({ mapsFiles });
+    using dma = new DmaMap(iommu);
+    const request = { ...ram(0, page), file: { fd: 7, offset: page } };
+    dma.map(request);
+    expect(iommu.mapped.get(0)).toMatchObject({ hva, file: mapsFiles ? request.file : undefined });
+    // The same again is the same, whichever of them was taken.
+    dma.map(request);
+    expect(iommu.calls.length).toBe(1);
+  }
 });
 
 test("a refusal of the kernel keeps its errno and its request, and says what is known", () => {

@@ -231,6 +231,9 @@ export class Container implements Iommu {
   }
   readonly accountsMemlock = true;
   readonly mapsFiles = false;
+  get mapsDeviceMemory(): boolean {
+    return !this.isIommufd;
+  }
 
   map({ iova, size, hva, readable, writable, file }: IommuMapping): void {
     const fd = this.#mapping();

@@ -84,6 +84,7 @@ export class Ioas implements Iommu {
   readonly mapsFiles: boolean;
   readonly accountsMemlock = true;
   readonly maxMappings = undefined;
+  readonly mapsDeviceMemory = false;
   readonly exclusive = true;
   /** What is mapped in it, for all of its devices. */
   readonly dma: DmaMap;

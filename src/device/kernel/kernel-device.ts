@@ -3,6 +3,7 @@ import type { ListenOptions } from "../../ffi/eventfd-listener.ts";
 import type { FileDescriptor } from "../../ffi/file-descriptor.ts";
 import { pageSize } from "../../ffi/page-size.ts";
 import { getFeature, probeFeature, setFeature } from "../../ffi/vfio-feature.ts";
+import { exportDmaBuf } from "../../ffi/vfio-dma-buf.ts";
 import { IrqSetBuffer, irqSetText, setIrqs } from "../../ffi/vfio-irqs.ts";
 import { resetDevice } from "../../ffi/vfio-reset.ts";
 import type { DeviceInfo } from "../../ffi/vfio-device.ts";
@@ -81,6 +82,7 @@ export class KernelDevice implements DeviceBackend {
   readonly #irqBuffer: IrqSetBuffer;
   readonly #mappings = new Set<KernelMapping>();
   readonly #notices: DeviceNotices;
+  #hasDmaBufs: boolean | undefined;
 
   /** Takes over an opened device, and closes it should that fail. @throws VfioError */
   constructor(opened: OpenedDevice) {
@@ -142,8 +144,9 @@ export class KernelDevice implements DeviceBackend {
         `${this.name}: ${regionName(region)} has nothing to map at ${area.offset} size ${area.size}: mmap fails with EINVAL`,
         { code: "EINVAL", errno: 22, syscall: "mmap", device: this.name },
       );
-    const mapping = new KernelMapping(
-      {
+    this.#hasDmaBufs ??= this.probeFeature(vfioFeature.DMA_BUF)?.get ?? false;
+    const mapping = new KernelMapping({
+      mapping: {
         device: this.name,
         name: `${this.name} ${regionName(region)}`,
         fd,
@@ -152,8 +155,11 @@ export class KernelDevice implements DeviceBackend {
         access: info.writable ? "rw" : "r",
         hint: regionMapHint,
       },
-      (gone) => void this.#mappings.delete(gone),
-    );
+      exportDmaBuf: this.#hasDmaBufs
+        ? () => exportDmaBuf(fd, region, area, { device: this.name })
+        : undefined,
+      onDispose: (gone) => void this.#mappings.delete(gone),
+    });
     this.#mappings.add(mapping);
     return mapping;
   }
