@@ -12,6 +12,7 @@ export { DmaBuffer, type DmaBufferOptions } from "./device/dma-buffer.ts";
 export { DmaMap, type DmaMapOptions } from "./device/dma-map.ts";
 export type { DmaEntry, DmaRequest } from "./device/dma-request.ts";
 export * from "./device/external-dma.ts";
+export { GuestRam, type RamPiece } from "./device/guest-ram.ts";
 export type { Iommu, IommuMapping } from "./device/iommu.ts";
 export { chooseApi, type ApiChoice, type DeviceApi } from "./device/kernel/choose-api.ts";
 export { Container, type ContainerIommu, type ContainerOptions } from "./device/kernel/container.ts";
