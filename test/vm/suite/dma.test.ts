@@ -2,9 +2,18 @@
 // takes: 60 s
 // Memory that a device really reads and writes, what it cannot reach, and what is left of it: nothing.
 import { afterAll, describe, expect, test } from "bun:test";
+import { readFileSync } from "node:fs";
+import { Container } from "../../../src/device/kernel/container.ts";
+import { groupNode, groupOf, hostPaths } from "../../../src/device/kernel/host.ts";
 import { openDevice } from "../../../src/device/kernel/open-device.ts";
 import type { DmaMap } from "../../../src/device/dma-map.ts";
 import { AnonymousMemory } from "../../../src/ffi/anonymous-memory.ts";
+import { FileDescriptor } from "../../../src/ffi/file-descriptor.ts";
+import { setIommu } from "../../../src/ffi/vfio-container.ts";
+import { setGroupContainer } from "../../../src/ffi/vfio-group.ts";
+import { mapDma, unmapDma } from "../../../src/ffi/vfio-type1.ts";
+import { vfioIommuType } from "../../../src/regs/ioctl/vfio-container.ts";
+import { vfioDmaMapFlag } from "../../../src/regs/ioctl/vfio-iommu.ts";
 import { lockedMemory } from "../../../src/ffi/limits.ts";
 import { refusal } from "../../support/refusal.ts";
 import { hasIommu, ownDescriptors, take } from "./support/devices.ts";
@@ -18,6 +27,12 @@ const locked = () => {
 };
 const before = { descriptors: ownDescriptors(), locked: locked() };
 afterAll(() => expect({ descriptors: ownDescriptors(), locked: locked() }).toEqual(before));
+
+/** Mappings of this process that are a buffer's memory. */
+const bufferMemory = (): string[] =>
+  readFileSync("/proc/self/maps", "utf8")
+    .split("\n")
+    .filter((line) => line.includes("/memfd:DMA buffer"));
 
 const pattern = (size: number, seed: number): Uint8Array<ArrayBuffer> =>
   Uint8Array.from({ length: size }, (_, i) => (i * 7 + seed) & 0xff);
@@ -130,4 +145,43 @@ for (const way of hasIommu ? ways : [])
       buffer[Symbol.dispose]();
       expect(device.dma!.mappings.map(({ iova }) => iova)).toEqual([next.iova]);
     });
+
+    test("a thousand buffers, one after the other and many at once, leave nothing", () => {
+      using device = open(take("edu"), way);
+      const dma = device.dma!;
+      const first = dma.findIova(page);
+      for (let i = 0; i < 500; i++) dma.allocate(page)[Symbol.dispose]();
+      const buffers = Array.from({ length: 500 }, () => dma.allocate(page));
+      expect([dma.mappings.length, dma.lockedBytes, bufferMemory().length > 0]).toEqual([
+        500,
+        500 * page,
+        true,
+      ]);
+      // From the middle out: neighbours in the table are neighbours no longer.
+      for (let i = 0; i < 250; i++) {
+        buffers[250 + i]![Symbol.dispose]();
+        buffers[249 - i]![Symbol.dispose]();
+      }
+      expect([dma.findIova(page), dma.mappings, bufferMemory()]).toEqual([first, [], []]);
+      expect(locked()).toEqual(before.locked);
+    });
+  });
+
+if (hasIommu)
+  test("in a container that somebody else opened, their mappings stay, and ours go", () => {
+    const bdf = take("edu");
+    using group = FileDescriptor.open(groupNode(hostPaths, groupOf(hostPaths, bdf)!));
+    using theirs = FileDescriptor.open("/dev/vfio/vfio");
+    setGroupContainer(group.fd, theirs.fd);
+    setIommu(theirs.fd, vfioIommuType.TYPE1v2);
+    using memory = new AnonymousMemory(page);
+    mapDma(theirs.fd, vfioDmaMapFlag.READ, memory.address, 2 ** 20, page);
+    const container = Container.open({ fd: theirs.fd });
+    const device = openDevice(bdf, { iommu: container, fds: { group: group.fd } });
+    using buffer = device.dma!.allocate(page);
+    const { iova } = buffer;
+    container[Symbol.dispose]();
+    device[Symbol.dispose]();
+    expect(unmapDma(theirs.fd, 0, iova, page)).toBe(0);
+    expect(unmapDma(theirs.fd, 0, 2 ** 20, page)).toBe(page);
   });
