@@ -144,7 +144,6 @@ export class KernelDevice implements DeviceBackend {
         `${this.name}: ${regionName(region)} has nothing to map at ${area.offset} size ${area.size}: mmap fails with EINVAL`,
         { code: "EINVAL", errno: 22, syscall: "mmap", device: this.name },
       );
-    this.#hasDmaBufs ??= this.probeFeature(vfioFeature.DMA_BUF)?.get ?? false;
     const mapping = new KernelMapping({
       mapping: {
         device: this.name,
@@ -155,9 +154,10 @@ export class KernelDevice implements DeviceBackend {
         access: info.writable ? "rw" : "r",
         hint: regionMapHint,
       },
-      exportDmaBuf: this.#hasDmaBufs
-        ? () => exportDmaBuf(fd, region, area, { device: this.name })
-        : undefined,
+      exportDmaBuf: () => {
+        this.#hasDmaBufs ??= this.probeFeature(vfioFeature.DMA_BUF)?.get ?? false;
+        return this.#hasDmaBufs ? exportDmaBuf(fd, region, area, { device: this.name }) : undefined;
+      },
       onDispose: (gone) => void this.#mappings.delete(gone),
     });
     this.#mappings.add(mapping);

@@ -6,7 +6,7 @@ import type { RegionMapping } from "../backend.ts";
 export interface KernelMappingOptions {
   readonly mapping: MappingOptions;
   /** Makes a dma-buf of the same memory; undefined where the kernel has none. */
-  readonly exportDmaBuf?: (() => number) | undefined;
+  readonly exportDmaBuf: () => number | undefined;
   /** Hears of its end, once. */
   readonly onDispose: (mapping: KernelMapping) => void;
 }
@@ -21,7 +21,8 @@ export class KernelMapping implements RegionMapping {
   readonly mapping: Mapping;
   readonly registers: MappedRegisters;
   readonly #options: KernelMappingOptions;
-  #dmaBuf: FileDescriptor | undefined;
+  /** `null` where there is none; undefined before it is asked for. */
+  #dmaBuf: FileDescriptor | null | undefined;
 
   /**
    * Maps at an address where the kernel can use pages of 2 MiB and 1 GiB: a BAR is aligned to its size on the bus, and a
@@ -46,11 +47,12 @@ export class KernelMapping implements RegionMapping {
    * @throws VfioError where it does not make this one, and (`ECLOSED`) after `dispose`
    */
   get dmaBuf(): number | undefined {
-    const { exportDmaBuf } = this.#options;
     void this.hva;
-    if (!exportDmaBuf) return undefined;
-    this.#dmaBuf ??= new FileDescriptor(exportDmaBuf(), `dma-buf of ${this.mapping.name}`);
-    return this.#dmaBuf.fd;
+    if (this.#dmaBuf === undefined) {
+      const fd = this.#options.exportDmaBuf();
+      this.#dmaBuf = fd === undefined ? null : new FileDescriptor(fd, `dma-buf of ${this.mapping.name}`);
+    }
+    return this.#dmaBuf?.fd;
   }
 
   /** Unmaps. Safe to call twice; registers are refused afterwards, but not whoever kept `hva`. */
