@@ -26,6 +26,8 @@ export interface RegionMapping extends Disposable {
   readonly hva: number;
   /** In bytes. */
   readonly size: number;
+  /** A descriptor of the same memory as a dma-buf, which goes with the mapping; undefined where the kernel makes none. */
+  readonly dmaBuf?: number | undefined;
 }
 
 /** What a device can be asked by VFIO_DEVICE_FEATURE; undefined where it does not know the feature. */

@@ -87,8 +87,9 @@ export class BarMapping {
         trapped(`would be over a memory slot or peer mapping that could not be taken back,`);
         continue;
       }
-      const hva = this.#hostMapping(area, trapped)?.hva;
-      if (hva === undefined) continue;
+      const mapping = this.#hostMapping(area, trapped);
+      if (!mapping) continue;
+      const { hva } = mapping;
       const readOnly = !this.#backend.regions[this.#region]!.writable;
       let slot = kept?.slot;
       try {
@@ -98,7 +99,7 @@ export class BarMapping {
         continue;
       }
       this.#left = this.#left.filter((left) => left !== kept);
-      const peer = kept?.peer || this.#mapPeer(gpa, area.size, hva, readOnly, what);
+      const peer = kept?.peer || this.#mapPeer(gpa, area.size, mapping, readOnly, what);
       this.#mapped.push({ ...area, area, slot, gpa, hva, peer });
     }
   }
@@ -118,11 +119,13 @@ export class BarMapping {
   }
 
   /** Never fatal: without it peers cannot reach this BAR, and everything else works. */
-  #mapPeer(iova: number, size: number, hva: number, readOnly: boolean, what: string): boolean {
+  #mapPeer(iova: number, size: number, mapping: RegionMapping, readOnly: boolean, what: string): boolean {
     const { dma } = this.#platform;
     if (!dma || !this.#peers) return false;
     try {
-      dma.map({ iova, size, hva, readable: true, writable: !readOnly });
+      const { hva, dmaBuf } = mapping;
+      const file = dmaBuf === undefined ? undefined : { fd: dmaBuf, offset: 0 };
+      dma.map({ iova, size, hva, readable: true, writable: !readOnly, deviceMemory: true, file });
       return true;
     } catch (cause) {
       this.#report("peer-unavailable", `${what} is out of reach of other devices`, cause);

@@ -1,35 +1,13 @@
 // What a device may reach by DMA: one table of mappings over whatever IOMMU is below. Everything that the kernel would
 // refuse with a bare errno is checked before it is asked, so that the error says which limit, with the numbers.
 import { VfioError } from "../ffi/errors.ts";
+import { DmaBuffer, type DmaBufferOptions } from "./dma-buffer.ts";
 import { refuseDma, type DmaProblem } from "./dma-problems.ts";
-import type { Iommu, IommuMapping } from "./iommu.ts";
+import { toEntry, type DmaEntry, type DmaRequest } from "./dma-request.ts";
+import type { Iommu } from "./iommu.ts";
 import type { Dma } from "./platform.ts";
 import { RangeTable } from "./range-table.ts";
-import { contains, isPowerOfTwo, rangeEnd, type Range, subtract, toAddress, toRange } from "./range.ts";
-
-/** What is to be mapped; addresses and sizes in bytes. */
-export interface DmaRequest {
-  readonly iova: number | bigint;
-  readonly size: number | bigint;
-  /** Host virtual address of the memory. */
-  readonly hva: number | bigint;
-  /** The device may read; true unless given. */
-  readonly readable?: boolean | undefined;
-  /** The device may write; true unless given. */
-  readonly writable?: boolean | undefined;
-  /** Device memory, which is not locked and counts against no limit of memory. */
-  readonly deviceMemory?: boolean | undefined;
-  /** Maps the file instead of the memory at `hva`: a memfd that backs it, where the IOMMU can. */
-  readonly file?: { readonly fd: number; readonly offset: number } | undefined;
-  /** What it is, for messages: `guest RAM`. */
-  readonly label?: string | undefined;
-}
-
-/** A mapping that is there. */
-export interface DmaEntry extends IommuMapping, Range {
-  readonly deviceMemory: boolean;
-  readonly label: string | undefined;
-}
+import { contains, isPowerOfTwo, rangeEnd, subtract, toAddress, toRange } from "./range.ts";
 
 export interface DmaMapOptions {
   /**
@@ -79,8 +57,13 @@ export class DmaMap implements Dma, Disposable {
    * @throws TypeError, RangeError if a value is no address, the range is empty or goes to or above 2^53
    */
   check(request: DmaRequest): VfioError | undefined {
-    const entry = toEntry(request);
+    const entry = this.#entry(request);
     return this.#same(entry) ? undefined : this.#problem(entry);
+  }
+
+  /** A file goes no further than an IOMMU that maps none. */
+  #entry(request: DmaRequest): DmaEntry {
+    return toEntry(this.iommu.mapsFiles ? request : { ...request, file: undefined });
   }
 
   #problem(entry: DmaEntry): VfioError | undefined {
@@ -89,9 +72,9 @@ export class DmaMap implements Dma, Disposable {
   }
 
   #find(entry: DmaEntry): DmaProblem | undefined {
-    const { pageSize, ranges, maxMappings, accountsMemlock, mapsFiles } = this.iommu;
+    const { pageSize, ranges, maxMappings, accountsMemlock, mapsDeviceMemory } = this.iommu;
     if (!entry.readable && !entry.writable) return { kind: "no-access" };
-    if (entry.file && !mapsFiles) return { kind: "no-files" };
+    if (entry.deviceMemory && !mapsDeviceMemory && !entry.file) return { kind: "device-memory" };
     for (const part of ["iova", "size", "hva"] as const)
       if (entry[part] % pageSize !== 0) return { kind: "unaligned", part, pageSize };
     if (ranges.length > 0 && !ranges.some((range) => contains(range, entry.iova, entry.size)))
@@ -117,16 +100,17 @@ export class DmaMap implements Dma, Disposable {
 
   /**
    * Makes memory reachable for the device.
+   * @returns what takes this back, once, as `unmap` would; where it is gone already, and whatever took its place, it does nothing
    * @throws TypeError, RangeError as `check`
    * @throws VfioError with the limit that stands against it: EINVAL (alignment, access), ERANGE (IOVA), EEXIST (overlap),
-   *   ENOSPC (entries), ENOMEM (locked memory), EOPNOTSUPP (files), or what the kernel says; nothing is mapped then
+   *   ENOSPC (entries), ENOMEM (locked memory), EOPNOTSUPP (device memory), or what the kernel says; nothing is mapped then
    */
-  map(request: DmaRequest): void {
-    const entry = toEntry(request);
+  map(request: DmaRequest): Disposable {
+    const entry = this.#entry(request);
     const there = this.#same(entry);
     if (there) {
       there.uses++;
-      return;
+      return this.#part(there);
     }
     const problem = this.#problem(entry);
     if (problem) throw problem;
@@ -135,29 +119,52 @@ export class DmaMap implements Dma, Disposable {
     } catch (cause) {
       throw refuseDma(this.iommu, entry, { kind: "kernel", cause, mappings: this.#table.length });
     }
-    this.#table.insert({ ...entry, uses: 1 });
+    const held = { ...entry, uses: 1 };
+    this.#table.insert(held);
+    return this.#part(held);
   }
 
-  /** Maps all, or none: what was mapped is taken back if a later one is refused. @throws as `map` */
-  mapAll(requests: readonly DmaRequest[]): void {
-    const done: DmaRequest[] = [];
+  /** One asker's part in a mapping. */
+  #part(held: Held): Disposable {
+    let over = false;
+    return {
+      [Symbol.dispose]: () => {
+        if (over) return;
+        if (this.#table.overlap(held) === held) this.#drop([held]);
+        over = true;
+      },
+    };
+  }
+
+  /**
+   * Maps all, or none: what was mapped is taken back if a later one is refused.
+   * @returns what takes all of them back, the last one first
+   * @throws as `map`
+   */
+  mapAll(requests: readonly DmaRequest[]): Disposable {
+    const parts: Disposable[] = [];
     try {
-      for (const request of requests) {
-        this.map(request);
-        done.push(request);
-      }
+      for (const request of requests) parts.push(this.map(request));
     } catch (error) {
-      const failures: unknown[] = [error];
-      for (const { iova, size } of done.reverse())
-        try {
-          this.unmap(iova, size);
-        } catch (failure) {
-          failures.push(failure);
-        }
-      throw failures.length === 1
-        ? error
-        : new AggregateError(failures, "mapping failed, and so did taking it back");
+      try {
+        together(parts)[Symbol.dispose]();
+      } catch (failure) {
+        throw new AggregateError([error, failure], "mapping failed, and so did taking it back");
+      }
+      throw error;
     }
+    return together(parts);
+  }
+
+  /**
+   * Memory of a driver's own that the device reaches: zeros, of whole pages that hold nothing else, at a free IOVA.
+   * @param size in bytes, from 1 to 2 GiB
+   * @returns owned by who called: `dispose` takes it back from the device, then from this process
+   * @throws TypeError, RangeError for a size or options that cannot be
+   * @throws VfioError ENOSPC where no IOVAs are free, and as `map`; nothing is left then
+   */
+  allocate(size: number, options: DmaBufferOptions = {}): DmaBuffer {
+    return new DmaBuffer(this, size, options);
   }
 
   /**
@@ -172,6 +179,10 @@ export class DmaMap implements Dma, Disposable {
     const inside = this.#table.overlaps(range);
     const cut = inside.find((held) => !contains(range, held.base, held.size));
     if (cut) throw refuseDma(this.iommu, { ...cut, ...range }, { kind: "cut", there: cut });
+    return this.#drop(inside);
+  }
+
+  #drop(inside: readonly Held[]): number {
     const gone: Held[] = [];
     try {
       for (const held of inside)
@@ -191,9 +202,13 @@ export class DmaMap implements Dma, Disposable {
     if (bytes !== held.size) throw refuseDma(this.iommu, held, { kind: "short", bytes });
   }
 
-  /** Takes back all mappings, however often each was asked for. @returns bytes unmapped @throws VfioError of the kernel */
+  /** Takes back all mappings made here, however often each was asked for. @returns bytes unmapped @throws VfioError of the kernel */
   unmapAll(): number {
     if (this.#table.length === 0) return 0;
+    if (!this.iommu.exclusive) {
+      for (const held of this.#table) held.uses = 1;
+      return this.#drop([...this.#table]);
+    }
     const bytes = this.iommu.unmapAll();
     this.#table.delete([...this.#table]);
     return bytes;
@@ -229,10 +244,10 @@ export class DmaMap implements Dma, Disposable {
 
 const lowestIova = 0x10000;
 
-function toEntry(request: DmaRequest): DmaEntry {
-  const range = toRange(request.iova, request.size, "IOVA range");
-  if (range.size === 0) throw new RangeError("the IOVA range must not be empty");
-  const { base: hva } = toRange(request.hva, range.size, "host memory");
-  const { readable = true, writable = true, deviceMemory = false, file, label } = request;
-  return { ...range, iova: range.base, hva, readable, writable, deviceMemory, file, label };
-}
+/** Takes all of them back, the last one first; what fails keeps none of the others, and is tried again when called again. */
+const together = (parts: readonly Disposable[]): Disposable => ({
+  [Symbol.dispose]: () => {
+    using order = new DisposableStack();
+    for (const part of parts) order.use(part);
+  },
+});

@@ -7,7 +7,7 @@ import { formatRange, hex, type Range } from "./range.ts";
 /** What stands against a mapping. */
 export type DmaProblem =
   | { readonly kind: "no-access" }
-  | { readonly kind: "no-files" }
+  | { readonly kind: "device-memory" }
   | { readonly kind: "unaligned"; readonly part: "iova" | "size" | "hva"; readonly pageSize: number }
   | { readonly kind: "outside"; readonly ranges: readonly Range[]; readonly outside: readonly Range[] }
   | { readonly kind: "overlap" | "cut"; readonly there: Asked }
@@ -64,11 +64,11 @@ function explain(asked: Asked, problem: DmaProblem): { code: string; why: string
         why: "the device may neither read nor write it",
         hint: "Ask for one of them.",
       };
-    case "no-files":
+    case "device-memory":
       return {
         code: "EOPNOTSUPP",
-        why: "it maps memory only, no files",
-        hint: "Map the memory by its address, or use an IOAS of iommufd (Linux 6.13 or newer).",
+        why: "an iommufd maps a device's memory by a dma-buf alone, and there is none of it",
+        hint: 'Peers reach it through a container (api: "group"), or with a kernel that has dma-bufs of VFIO devices (Linux 6.19 or newer); without, everything else works.',
       };
     case "unaligned":
       return {

@@ -105,7 +105,7 @@ export class ExternalDma {
     if (writable && !found.writable) throw refuse("EACCES", `${memory} cannot be written`);
     const { hva, device } = found;
     const mapping = { iova: range.base, size: range.size, hva, readable, writable };
-    this.#dma.map(mapping);
+    this.#dma.map({ ...mapping, deviceMemory: device !== undefined });
     this.#held.insert({ ...mapping, base: range.base, device });
   }
 

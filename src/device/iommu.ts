@@ -3,11 +3,11 @@
 import type { DmaMapping } from "./platform.ts";
 import type { Range } from "./range.ts";
 
-/** A mapping as the kernel is asked for it: `iova`, `size` and `hva` are multiples of the IOMMU's page size. */
-export interface IommuMapping extends DmaMapping {
-  /** Maps this file instead of what lies at `hva` (IOMMU_IOAS_MAP_FILE): a memfd, or a dma-buf where the kernel has them. */
-  readonly file?: { readonly fd: number; readonly offset: number } | undefined;
-}
+/**
+ * A mapping as the kernel is asked for it: `iova`, `size` and `hva` are multiples of the IOMMU's page size. A `file` is mapped
+ * instead of what lies at `hva` (IOMMU_IOAS_MAP_FILE).
+ */
+export type IommuMapping = DmaMapping;
 
 /** An address space of an IOMMU. Every call does all of its work or throws a `VfioError`. */
 export interface Iommu extends Disposable {
@@ -21,8 +21,12 @@ export interface Iommu extends Disposable {
   readonly maxMappings: number | undefined;
   /** Whether pinned memory counts against RLIMIT_MEMLOCK of a process without CAP_IPC_LOCK. */
   readonly accountsMemlock: boolean;
+  /** Whether it maps a device's memory by its address in this process, as type1 does; an iommufd wants a dma-buf. */
+  readonly mapsDeviceMemory: boolean;
   /** Whether it can map files. */
   readonly mapsFiles: boolean;
+  /** Nobody else maps in it: whatever `unmapAll` finds there is ours. */
+  readonly exclusive: boolean;
   map(mapping: IommuMapping): void;
   /** @returns bytes unmapped */
   unmap(iova: number, size: number): number;

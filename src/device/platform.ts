@@ -89,6 +89,10 @@ export interface DmaMapping {
   readonly hva: number;
   readonly readable: boolean;
   readonly writable: boolean;
+  /** A device's memory: nothing to lock, and not for every IOMMU to map. RAM without. */
+  readonly deviceMemory?: boolean | undefined;
+  /** A file of the same memory, for an IOMMU that maps files: a memfd, or a dma-buf of device memory. `offset` in bytes. */
+  readonly file?: { readonly fd: number; readonly offset: number } | undefined;
 }
 
 export interface Dma {

@@ -26,6 +26,7 @@ export * from "./iommufd-viommu.ts";
 export * from "./vfio-cdev.ts";
 export * from "./vfio-container.ts";
 export * from "./vfio-device.ts";
+export * from "./vfio-dma-buf.ts";
 export * from "./vfio-feature.ts";
 export * from "./vfio-graphics.ts";
 export * from "./vfio-group.ts";

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import { DmaMap, type DmaRequest } from "../../src/device/dma-map.ts";
+import { DmaMap } from "../../src/device/dma-map.ts";
+import type { DmaRequest } from "../../src/device/dma-request.ts";
 import { intersects } from "../../src/device/range.ts";
 import { VfioError } from "../../src/ffi/errors.ts";
 import { MemoryIommu } from "../support/memory-iommu.ts";
@@ -57,12 +58,6 @@ describe("what the kernel would refuse is refused before it is asked, and the er
       "ENOMEM",
       /guest RAM.*needs 68 KiB of locked memory, the process may lock 64 KiB more \(0 bytes are mapped here\)/,
     ],
-    [
-      "a file where files cannot be mapped",
-      { ...ram(0, page), file: { fd: 3, offset: 0 } },
-      "EOPNOTSUPP",
-      /maps memory only/,
-    ],
   ] as const)("%s", (_, request, code, message) => {
     const error = refusal(() => dma.map(request));
     expect(error).toMatchObject({ code });
@@ -106,6 +101,30 @@ test("device memory counts against no limit of locked memory", () => {
   dma.map({ ...ram(0, page), deviceMemory: true });
   expect(dma.lockedBytes).toBe(0);
   expect(refusal(() => dma.map(ram(page, page))).code).toBe("ENOMEM");
+});
+
+test("device memory is for who maps it by address, or has a dma-buf of it", () => {
+  const bar = { ...ram(0, page), deviceMemory: true, label: "BAR0" };
+  const iommufd = new MemoryIommu({ mapsDeviceMemory: false, mapsFiles: true });
+  using own = new DmaMap(iommufd);
+  const error = refusal(() => own.map(bar));
+  expect([error.code, error.hint]).toEqual(["EOPNOTSUPP", expect.stringContaining("Linux 6.19")]);
+  expect(iommufd.calls).toEqual([]);
+  own.map({ ...bar, file: { fd: 7, offset: 0 } });
+  expect(iommufd.mapped.get(0)).toMatchObject({ deviceMemory: true, file: { fd: 7, offset: 0 } });
+});
+
+test("a file goes to an IOMMU that maps files, and its address to any other", () => {
+  for (const mapsFiles of [true, false]) {
+    const iommu = new MemoryIommu({ mapsFiles });
+    using dma = new DmaMap(iommu);
+    const request = { ...ram(0, page), file: { fd: 7, offset: page } };
+    dma.map(request);
+    expect(iommu.mapped.get(0)).toMatchObject({ hva, file: mapsFiles ? request.file : undefined });
+    // The same again is the same, whichever of them was taken.
+    dma.map(request);
+    expect(iommu.calls.length).toBe(1);
+  }
 });
 
 test("a refusal of the kernel keeps its errno and its request, and says what is known", () => {
@@ -225,4 +244,50 @@ test("after any requests the table is what the IOMMU holds, and nothing reaches 
     }),
     { numRuns: 300 },
   );
+});
+
+test("what map returns takes back its own part, once", () => {
+  const iommu = new MemoryIommu();
+  using dma = new DmaMap(iommu);
+  const first = dma.map(ram(0, page));
+  const second = dma.map(ram(0, page));
+  first[Symbol.dispose]();
+  first[Symbol.dispose]();
+  expect(iommu.mapped.size).toBe(1);
+  second[Symbol.dispose]();
+  expect(iommu.mapped.size).toBe(0);
+});
+
+test("what mapAll returns takes back all; what failed is tried again", () => {
+  const iommu = new MemoryIommu();
+  using dma = new DmaMap(iommu);
+  const parts = dma.mapAll([ram(0, page), ram(page, page)]);
+  iommu.failNext = new VfioError("not now", { code: "EIO" });
+  expect(() => parts[Symbol.dispose]()).toThrow("not now");
+  expect([...iommu.mapped.keys()]).toEqual([page]);
+  parts[Symbol.dispose]();
+  expect(iommu.mapped.size).toBe(0);
+});
+
+test("mapAll tells of a mapping that could not be taken back", () => {
+  const iommu = new MemoryIommu();
+  using dma = new DmaMap(iommu);
+  const requests = [ram(0, page), ram(0xfee0_0000, page)];
+  const map = iommu.map.bind(iommu);
+  iommu.map = (mapping) => {
+    map(mapping);
+    iommu.failNext = new VfioError("not now", { code: "EIO" });
+  };
+  expect(() => dma.mapAll(requests)).toThrow(AggregateError);
+  expect(dma.mappings.length).toBe(1);
+});
+
+test("where others map too, only what was mapped here is taken back", () => {
+  const iommu = new MemoryIommu({ exclusive: false });
+  using dma = new DmaMap(iommu);
+  iommu.map({ iova: 2 ** 20, size: page, hva, readable: true, writable: true });
+  dma.map(ram(0, page));
+  dma.map(ram(0, page));
+  expect(dma.unmapAll()).toBe(page);
+  expect([...iommu.mapped.keys()]).toEqual([2 ** 20]);
 });

@@ -9,6 +9,8 @@ export interface MemoryIommuOptions {
   readonly maxMappings?: number | undefined;
   readonly pageSize?: number | undefined;
   readonly mapsFiles?: boolean | undefined;
+  readonly mapsDeviceMemory?: boolean | undefined;
+  readonly exclusive?: boolean | undefined;
 }
 
 export class MemoryIommu implements Iommu {
@@ -18,6 +20,8 @@ export class MemoryIommu implements Iommu {
   readonly maxMappings: number | undefined;
   readonly accountsMemlock = true;
   readonly mapsFiles: boolean;
+  readonly mapsDeviceMemory: boolean;
+  readonly exclusive: boolean;
   readonly mapped = new Map<number, IommuMapping>();
   /** Every call that took effect, in order. */
   readonly calls: string[] = [];
@@ -32,6 +36,8 @@ export class MemoryIommu implements Iommu {
     ];
     this.maxMappings = options.maxMappings;
     this.mapsFiles = options.mapsFiles ?? false;
+    this.mapsDeviceMemory = options.mapsDeviceMemory ?? true;
+    this.exclusive = options.exclusive ?? true;
   }
 
   #fail(): void {

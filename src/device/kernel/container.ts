@@ -5,6 +5,7 @@ import { answersAsIommufd } from "../../ffi/iommufd-option.ts";
 import { getIommuInfo, hasIommu, mapDma, unmapDma, type Type1Info } from "../../ffi/vfio-type1.ts";
 import { vfioApi, vfioExtension, vfioIommuType } from "../../regs/ioctl/vfio-container.ts";
 import { vfioDmaMapFlag, vfioDmaUnmapFlag } from "../../regs/ioctl/vfio-iommu.ts";
+import { DmaMap } from "../dma-map.ts";
 import type { Iommu, IommuMapping } from "../iommu.ts";
 import type { Range } from "../range.ts";
 import { thisHost, type HostFiles } from "../sysfs/host-files.ts";
@@ -12,6 +13,7 @@ import { containerNode, groupIdOf, iommufdNode, type GroupId } from "../sysfs/vf
 import { Group } from "./group.ts";
 import { joinHint, missingNode, openHint } from "./hints.ts";
 import { toRanges } from "./iova-ranges.ts";
+import { lockableBytes, memlockAccount } from "./lockable.ts";
 import { mapHint, unmapHint } from "./map-hints.ts";
 import { SharedLife } from "./shared-life.ts";
 
@@ -44,6 +46,10 @@ export class Container implements Iommu {
   readonly iommu: ContainerIommu;
   /** Whether an iommufd stands in the container's place. */
   readonly isIommufd: boolean;
+  /** Made from a descriptor that was given: who opened that may map in it too. */
+  readonly exclusive: boolean;
+  /** What is mapped in it, for all of its devices; undefined for one that does not map. */
+  readonly dma: DmaMap | undefined;
   readonly host: HostFiles;
   readonly #descriptor: FileDescriptor;
   readonly #groups = new Map<number, Member>();
@@ -51,20 +57,29 @@ export class Container implements Iommu {
   #limit: number | undefined;
   #pageSize = 0;
   #active = false;
+  /** As the devices that are in it now leave them. */
+  #ranges: readonly Range[] | undefined;
 
   private constructor(
     descriptor: FileDescriptor,
     iommu: ContainerIommu,
     isIommufd: boolean,
+    exclusive: boolean,
     host: HostFiles,
   ) {
     this.#descriptor = descriptor;
     this.iommu = iommu;
     this.isIommufd = isIommufd;
+    this.exclusive = exclusive;
     this.host = host;
+    const account = isIommufd ? memlockAccount(descriptor.fd) : "process";
+    this.dma = iommu === "noiommu" ? undefined : new DmaMap(this, { lockable: () => lockableBytes(account) });
     this.#life = new SharedLife(
       () => this.name,
-      () => descriptor[Symbol.dispose](),
+      () => {
+        using _ = descriptor;
+        this.dma?.[Symbol.dispose]();
+      },
     );
   }
 
@@ -90,6 +105,7 @@ export class Container implements Iommu {
       descriptor,
       choose(descriptor.fd, options.iommu),
       node === "iommufd" || answersAsIommufd(descriptor.fd),
+      fd === undefined,
       host,
     );
     if (fd !== undefined && container.iommu !== "noiommu" && hasIommu(descriptor.fd)) container.#learn();
@@ -144,6 +160,7 @@ export class Container implements Iommu {
   }
 
   #add(bdf: string, id: GroupId, fd: number | undefined): Member {
+    this.#ranges = undefined;
     using failed = new DisposableStack();
     const group = failed.use(Group.open(this.host, bdf, id, fd));
     group.join(this.#descriptor.fd, bdf);
@@ -156,10 +173,14 @@ export class Container implements Iommu {
 
   #remove({ group, leave }: Member): void {
     this.#groups.delete(group.number);
-    group[Symbol.dispose]();
+    this.#ranges = undefined;
+    using order = new DisposableStack();
+    order.defer(leave);
     // The kernel takes the IOMMU, and all mappings, from a container without groups; an iommufd keeps both.
-    if (this.#groups.size === 0 && !this.isIommufd) this.#active = false;
-    leave();
+    const ends = this.#groups.size === 0 && !this.isIommufd;
+    if (ends) order.defer(() => void (this.#active = false));
+    order.use(group);
+    if (ends) order.use(this.dma);
   }
 
   #start(bdf: string, group: Group): void {
@@ -201,13 +222,19 @@ export class Container implements Iommu {
     return this.#pageSize;
   }
   get ranges(): readonly Range[] {
-    return toRanges(this.#info().ranges ?? []);
+    this.#mapping();
+    // Who gave the descriptor may bring devices in.
+    if (!this.exclusive || !this.#ranges) this.#ranges = toRanges(this.#info().ranges ?? []);
+    return this.#ranges;
   }
   get maxMappings(): number | undefined {
     return this.#limit;
   }
   readonly accountsMemlock = true;
   readonly mapsFiles = false;
+  get mapsDeviceMemory(): boolean {
+    return !this.isIommufd;
+  }
 
   map({ iova, size, hva, readable, writable, file }: IommuMapping): void {
     const fd = this.#mapping();

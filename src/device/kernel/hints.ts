@@ -175,3 +175,13 @@ export function deviceHint(
       return undefined;
   }
 }
+
+/** Why region memory cannot be mapped into this process. */
+export const regionMapHint = (code: string): string | undefined =>
+  code === "EINVAL"
+    ? "The kernel maps whole pages of what `sparse` lists, and no BAR smaller than a page that shares its page."
+    : undefined;
+
+/** What to do with a region of which nothing can be mapped. */
+export const nothingToMap =
+  "`regions` says what of a region can be mapped: I/O ports and config space cannot; read and write them.";

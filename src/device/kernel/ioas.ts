@@ -6,12 +6,14 @@ import { exact } from "../../ffi/ioctl.ts";
 import { allocIoas, allowIovas, destroyObject, getIovaRanges } from "../../ffi/iommufd-ioas.ts";
 import { knowsMapFile, mapIoas, mapIoasFile, unmapIoas } from "../../ffi/iommufd-map.ts";
 import { iommuIoasMapFlag } from "../../regs/ioctl/iommufd-ioas.ts";
+import { DmaMap } from "../dma-map.ts";
 import type { Iommu, IommuMapping } from "../iommu.ts";
 import { rangeEnd, type Range } from "../range.ts";
 import { thisHost, type HostFiles } from "../sysfs/host-files.ts";
 import { iommufdNode } from "../sysfs/vfio-nodes.ts";
 import { openHint } from "./hints.ts";
 import { toRanges } from "./iova-ranges.ts";
+import { lockableBytes, memlockAccount } from "./lockable.ts";
 import { mapHint, unmapHint } from "./map-hints.ts";
 import { SharedLife } from "./shared-life.ts";
 
@@ -82,22 +84,31 @@ export class Ioas implements Iommu {
   readonly mapsFiles: boolean;
   readonly accountsMemlock = true;
   readonly maxMappings = undefined;
+  readonly mapsDeviceMemory = false;
+  readonly exclusive = true;
+  /** What is mapped in it, for all of its devices. */
+  readonly dma: DmaMap;
   readonly #life: SharedLife;
   #closed = false;
+  /** As the devices that are in it now leave them. */
+  #allowed: { readonly pageSize: number; readonly ranges: readonly Range[] } | undefined;
 
   private constructor(iommufd: Iommufd, id: number, leave: () => void) {
     this.iommufd = iommufd;
     this.id = id;
     this.mapsFiles = knowsMapFile(iommufd.fd);
+    const account = memlockAccount(iommufd.fd);
+    this.dma = new DmaMap(this, { lockable: () => lockableBytes(account) });
     this.#life = new SharedLife(
       () => this.name,
       () => {
-        this.#closed = true;
-        try {
+        using order = new DisposableStack();
+        order.defer(leave);
+        order.defer(() => {
+          this.#closed = true;
           destroyObject(iommufd.fd, id, { device: this.name });
-        } finally {
-          leave();
-        }
+        });
+        order.use(this.dma);
       },
     );
   }
@@ -128,7 +139,12 @@ export class Ioas implements Iommu {
 
   /** Keeps it while a device is attached. @returns what ends that @throws VfioError (`ECLOSED`) */
   enter(): () => void {
-    return this.#life.enter();
+    const leave = this.#life.enter();
+    this.#allowed = undefined;
+    return () => {
+      this.#allowed = undefined;
+      leave();
+    };
   }
 
   /** The iommufd's descriptor, while this is there: until `dispose`, or until the last device leaves after it. */
@@ -137,16 +153,24 @@ export class Ioas implements Iommu {
     return this.iommufd.fd;
   }
 
-  get pageSize(): number {
+  #iovas(): { readonly pageSize: number; readonly ranges: readonly Range[] } {
+    const fd = this.#fd();
+    if (this.#allowed) return this.#allowed;
+    const { alignment, ranges } = getIovaRanges(fd, this.id, { device: this.name });
     // An IOAS that no device is in yet has no opinion; and memory is pinned by whole pages of the host.
-    return Math.max(pageSize(), getIovaRanges(this.#fd(), this.id, { device: this.name }).alignment);
+    this.#allowed = { pageSize: Math.max(pageSize(), alignment), ranges: toRanges(ranges) };
+    return this.#allowed;
+  }
+  get pageSize(): number {
+    return this.#iovas().pageSize;
   }
   get ranges(): readonly Range[] {
-    return toRanges(getIovaRanges(this.#fd(), this.id, { device: this.name }).ranges);
+    return this.#iovas().ranges;
   }
 
   /** Keeps these IOVAs usable: a device that reserves some of them cannot join. @throws VfioError */
   allow(ranges: readonly Range[]): void {
+    this.#allowed = undefined;
     const spans = ranges.map((range) => ({ first: BigInt(range.base), last: BigInt(rangeEnd(range) - 1) }));
     allowIovas(this.#fd(), this.id, spans, { device: this.name });
   }

@@ -3,6 +3,7 @@ import type { ListenOptions } from "../../ffi/eventfd-listener.ts";
 import type { FileDescriptor } from "../../ffi/file-descriptor.ts";
 import { pageSize } from "../../ffi/page-size.ts";
 import { getFeature, probeFeature, setFeature } from "../../ffi/vfio-feature.ts";
+import { exportDmaBuf } from "../../ffi/vfio-dma-buf.ts";
 import { IrqSetBuffer } from "../../ffi/vfio-irqs.ts";
 import { resetDevice } from "../../ffi/vfio-reset.ts";
 import type { DeviceInfo } from "../../ffi/vfio-device.ts";
@@ -17,6 +18,7 @@ import {
   type IrqRequest,
   type RegionArea,
 } from "../backend.ts";
+import type { DmaMap } from "../dma-map.ts";
 import type { Iommu } from "../iommu.ts";
 import type { HostFiles } from "../sysfs/host-files.ts";
 import type { DeviceApi } from "./choose-api.ts";
@@ -24,6 +26,7 @@ import type { Container } from "./container.ts";
 import { readFacts } from "./device-facts.ts";
 import { DeviceNotices, type DeviceNotice } from "./device-notices.ts";
 import { readFeatures, type FeatureReport } from "./features.ts";
+import { nothingToMap, regionMapHint } from "./hints.ts";
 import { doHotReset, hotResetReport, type HotResetReport, type HotResetTarget } from "./hot-reset.ts";
 import { requestIrqs } from "./irq-request.ts";
 import { loopBack, type LoopBackResult } from "./loop-back.ts";
@@ -40,8 +43,8 @@ export interface OpenedDevice {
   readonly api: DeviceApi;
   readonly explain: readonly string[];
   readonly descriptor: FileDescriptor;
-  /** What maps for the device; undefined without IOMMU. */
-  readonly iommu: Iommu | undefined;
+  /** What is mapped for the device; undefined without IOMMU. */
+  readonly dma: DmaMap | undefined;
   /** Of a device that was opened through a group. */
   readonly container: Container | undefined;
   /** Id in the iommufd of a device that was opened through its cdev. */
@@ -71,8 +74,8 @@ export class KernelDevice implements DeviceBackend {
   readonly info: DeviceInfo;
   readonly regions: readonly DeviceRegionInfo[];
   readonly irqs: readonly IrqInfo[];
-  /** What maps memory for its DMA, shared with the devices in it; undefined without IOMMU. */
-  readonly iommu: Iommu | undefined;
+  /** What memory its DMA reaches, shared with the devices in the same container or IOAS; undefined without IOMMU. */
+  readonly dma: DmaMap | undefined;
   /** Its id in the iommufd; undefined where it was opened through a group. */
   readonly iommufdDevice: number | undefined;
   readonly #opened: OpenedDevice;
@@ -80,6 +83,7 @@ export class KernelDevice implements DeviceBackend {
   readonly #irqBuffer: IrqSetBuffer;
   readonly #mappings = new Set<KernelMapping>();
   readonly #notices: DeviceNotices;
+  #hasDmaBufs: boolean | undefined;
 
   /** Takes over an opened device, and closes it should that fail. @throws VfioError */
   constructor(opened: OpenedDevice) {
@@ -88,7 +92,7 @@ export class KernelDevice implements DeviceBackend {
     this.name = opened.bdf;
     this.api = opened.api;
     this.explain = opened.explain;
-    this.iommu = opened.iommu;
+    this.dma = opened.dma;
     this.iommufdDevice = opened.iommufdDevice;
     using failed = new DisposableStack();
     failed.defer(opened.release);
@@ -106,6 +110,10 @@ export class KernelDevice implements DeviceBackend {
   /** The device's descriptor, open until `dispose`; for what is not here. @throws VfioError (`ECLOSED`) afterwards */
   get fd(): number {
     return this.#descriptor.fd;
+  }
+  /** What maps below `dma`, which does not know what is mapped here; undefined without IOMMU. */
+  get iommu(): Iommu | undefined {
+    return this.dma?.iommu;
   }
   get resettable(): boolean {
     return this.info.resettable;
@@ -137,18 +145,22 @@ export class KernelDevice implements DeviceBackend {
         `${this.name}: ${regionName(region)} has nothing to map at ${area.offset} size ${area.size}: mmap fails with EINVAL`,
         { code: "EINVAL", errno: 22, syscall: "mmap", device: this.name, hint: nothingToMap },
       );
-    const mapping = new KernelMapping(
-      {
+    const mapping = new KernelMapping({
+      mapping: {
         device: this.name,
         name: `${this.name} ${regionName(region)}`,
         fd,
         offset: info.offset + area.offset,
         size: area.size,
         access: info.writable ? "rw" : "r",
-        hint: mapHint,
+        hint: regionMapHint,
       },
-      (gone) => void this.#mappings.delete(gone),
-    );
+      exportDmaBuf: () => {
+        this.#hasDmaBufs ??= this.probeFeature(vfioFeature.DMA_BUF)?.get ?? false;
+        return this.#hasDmaBufs ? exportDmaBuf(fd, region, area, { device: this.name }) : undefined;
+      },
+      onDispose: (gone) => void this.#mappings.delete(gone),
+    });
     this.#mappings.add(mapping);
     return mapping;
   }
@@ -198,11 +210,11 @@ export class KernelDevice implements DeviceBackend {
   }
 
   #waitAlive(): void {
-    const bytes = new Uint8Array(new ArrayBuffer(4));
+    const word = new DataView(new ArrayBuffer(4));
     const read = (): number | undefined => {
       try {
-        this.read(RegionIndex.config, 0x08, bytes);
-        return new DataView(bytes.buffer).getUint32(0, true);
+        this.read(RegionIndex.config, 0x08, new Uint8Array(word.buffer));
+        return word.getUint32(0, true);
       } catch {
         return undefined;
       }
@@ -266,11 +278,3 @@ export class KernelDevice implements DeviceBackend {
     order.use(this.#notices);
   }
 }
-
-const nothingToMap =
-  "`regions` says what of a region can be mapped: I/O ports and config space cannot; read and write them.";
-
-const mapHint = (code: string): string | undefined =>
-  code === "EINVAL"
-    ? "The kernel maps whole pages of what `sparse` lists, and no BAR smaller than a page that shares its page."
-    : undefined;

@@ -1,24 +1,28 @@
 // machines: intel
 // takes: 25 s
-// The snippets of docs/kernel-devices.md, run where there are such devices.
+// The snippets of the pages on this host's devices, run where there are such devices.
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { blocksOf, checkedModule } from "../../project/markdown.ts";
 import { root } from "../../project/tree.ts";
 import { hasIommu, take } from "./support/devices.ts";
 
-const snippets = blocksOf(readFileSync(join(root, "docs/kernel-devices.md"), "utf8")).filter(
-  ({ language }) => language === "ts",
+const pages = { "docs/kernel-devices.md": 3, "docs/dma.md": 3 };
+const snippets = Object.keys(pages).flatMap((page) =>
+  blocksOf(readFileSync(join(root, page), "utf8"))
+    .filter(({ language }) => language === "ts")
+    .map(({ line, text }) => [page, line, text] as const),
 );
 
-test("the snippets are there, and state values", () => {
-  expect(snippets.length).toBe(3);
-  for (const { text } of snippets) expect(checkedModule(text).values).toBeGreaterThan(0);
+test.each(Object.entries(pages))("the snippets of %s are there, and state values", (page, count) => {
+  const own = snippets.filter(([name]) => name === page);
+  expect(own.length).toBe(count);
+  for (const [, , text] of own) expect(checkedModule(text).values).toBeGreaterThan(0);
 });
 
-// The page is about devices behind an IOMMU; the machine is started without one for the sake of noiommu alone.
+// The pages are about devices behind an IOMMU; the machine is started without one for the sake of noiommu alone.
 if (hasIommu) {
   let folder: string;
   beforeAll(() => {
@@ -29,13 +33,10 @@ if (hasIommu) {
   });
   afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-  test.each(snippets.map(({ line, text }) => [line, text] as const))(
-    "the one of line %d runs, and its values are true",
-    (line, text) => {
-      const file = join(folder, `line-${line}.ts`);
-      writeFileSync(file, checkedModule(text).code);
-      const run = Bun.spawnSync([process.execPath, file], { stdout: "pipe", stderr: "pipe" });
-      expect([run.exitCode, run.stdout.toString() + run.stderr.toString()]).toEqual([0, ""]);
-    },
-  );
+  test.each(snippets)("%s: the one of line %d runs, and its values are true", (page, line, text) => {
+    const file = join(folder, `${basename(page, ".md")}-${line}.ts`);
+    writeFileSync(file, checkedModule(text).code);
+    const run = Bun.spawnSync([process.execPath, file], { stdout: "pipe", stderr: "pipe" });
+    expect([run.exitCode, run.stdout.toString() + run.stderr.toString()]).toEqual([0, ""]);
+  });
 }
