@@ -15,17 +15,25 @@ export class VfioRegistry implements Disposable {
   }
 
   /**
-   * Tells KVM of a file, until `remove` or `dispose`.
-   * @param file descriptor of a group, or (Linux 6.6) of a device
+   * Tells KVM of a file. To be called before the device is attached.
+   * @param file descriptor of a group, or (Linux 6.6) of a device. It stays the caller's, who may close it: KVM, and what
+   * this returns, hold the file open by themselves
+   * @returns disposing of it takes the file back; until then the device is in use, whoever has closed it
    * @throws VfioError EEXIST where KVM knows it, EINVAL where it is neither
    */
-  add(file: number): void {
-    setVfioFile(this.#descriptor.fd, file, "FILE_ADD");
-  }
-
-  /** Takes a file back, before it is closed. @throws VfioError ENOENT where KVM does not know it */
-  remove(file: number): void {
-    setVfioFile(this.#descriptor.fd, file, "FILE_DEL");
+  add(file: number): Disposable {
+    using failed = new DisposableStack();
+    const own = failed.use(FileDescriptor.duplicate(file, "a file that KVM's VFIO device knows"));
+    setVfioFile(this.#descriptor.fd, own.fd, "FILE_ADD");
+    failed.move();
+    return {
+      [Symbol.dispose]: () => {
+        if (own.closed) return;
+        using _ = own;
+        // With the machine KVM has let go of it.
+        if (!this.#descriptor.closed) setVfioFile(this.#descriptor.fd, own.fd, "FILE_DEL");
+      },
+    };
   }
 
   /** Closes the device; KVM lets go of every file. Safe to call twice. */

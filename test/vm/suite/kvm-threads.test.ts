@@ -6,7 +6,7 @@ import { Kvm } from "../../../src/kvm/kvm.ts";
 import { VirtualMachine } from "../../../src/kvm/machine.ts";
 import { VcpuControl } from "../../../src/kvm/vcpu-control.ts";
 import { code } from "./support/code.ts";
-import { RealModeGuest } from "./support/guest.ts";
+import { Guest } from "./support/guest.ts";
 import type { VcpuRequest } from "./support/vcpu-thread.ts";
 
 const kvm = new Kvm();
@@ -82,7 +82,7 @@ test("a stop that comes before the vCPU is there ends it before its first instru
 
 test("on the calling thread: a kick ends the next run at once, and only that", () => {
   const control = new VcpuControl();
-  using guest = new RealModeGuest(kvm, [0xe6, 0x30, 0xe6, 0x31], { control });
+  using guest = new Guest(kvm, "real", [0xe6, 0x30, 0xe6, 0x31], { control });
   expect(guest.runToPort()).toBe(0x30);
   control.kick();
   control.kick();
@@ -93,7 +93,7 @@ test("on the calling thread: a kick ends the next run at once, and only that", (
 test("a run that garbage collections interrupt goes on", () => {
   const control = new VcpuControl();
   // dec cx; jnz back; out 0x30, al: a while without exits
-  using guest = new RealModeGuest(kvm, [0xb9, 0xff, 0xff, 0x49, 0x75, 0xfd, 0xe6, 0x30, 0xeb, 0xf6], {
+  using guest = new Guest(kvm, "real", [0xb9, 0xff, 0xff, 0x49, 0x75, 0xfd, 0xe6, 0x30, 0xeb, 0xf6], {
     control,
   });
   for (let i = 0; i < 20; i++) {
