@@ -81,15 +81,20 @@ export function setGsiRouting(vm: number, table: Uint32Array<ArrayBuffer>, conte
   });
 }
 
+/** `struct kvm_irqfd`, made once: a guest's write may ask for 2048 of them. Its words: fd, gsi, flags, resamplefd. */
+const irqfdWords = new Uint32Array(new ArrayBuffer(KvmIrqfd.baseSize));
+const irqfdBytes = new Uint8Array(irqfdWords.buffer);
+
 function irqfd(
   vm: number,
-  argument: InstanceType<typeof KvmIrqfd>,
+  words: readonly [eventfd: number, gsi: number, flags: number, resample: number],
   what: string,
   context: IoctlContext,
 ): void {
-  ioctl(vm, kvmVmRequest.IRQFD, bytesOf(argument), {
+  irqfdWords.set(words);
+  ioctl(vm, kvmVmRequest.IRQFD, irqfdBytes, {
     ...context,
-    request: () => `KVM_IRQFD ${what} GSI ${argument.gsi} eventfd ${argument.fd}`,
+    request: () => `KVM_IRQFD ${what} GSI ${words[1]} eventfd ${words[0]}`,
   });
 }
 
@@ -105,23 +110,13 @@ export function assignIrqfd(
   resample: number | undefined,
   context: IoctlContext = {},
 ): void {
-  const argument = create(KvmIrqfd);
-  argument.fd = eventfd;
-  argument.gsi = gsi;
-  if (resample !== undefined) {
-    argument.flags = kvmIrqfdFlag.RESAMPLE;
-    argument.resamplefd = resample;
-  }
-  irqfd(vm, argument, resample === undefined ? "assign" : "assign with resample,", context);
+  if (resample === undefined) irqfd(vm, [eventfd, gsi, 0, 0], "assign", context);
+  else irqfd(vm, [eventfd, gsi, kvmIrqfdFlag.RESAMPLE, resample], "assign with resample,", context);
 }
 
 /** KVM_IRQFD with DEASSIGN: when it returns, nothing is injected by it any more. */
 export function deassignIrqfd(vm: number, eventfd: number, gsi: number, context: IoctlContext = {}): void {
-  const argument = create(KvmIrqfd);
-  argument.fd = eventfd;
-  argument.gsi = gsi;
-  argument.flags = kvmIrqfdFlag.DEASSIGN;
-  irqfd(vm, argument, "deassign", context);
+  irqfd(vm, [eventfd, gsi, kvmIrqfdFlag.DEASSIGN, 0], "deassign", context);
 }
 
 /** KVM_SIGNAL_MSI. @param withDevid as `encodeRouting` @returns whether a CPU took it */
