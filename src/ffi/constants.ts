@@ -60,3 +60,8 @@ export const eventfdFlag = Object.freeze({ NONBLOCK: 0o4000, CLOEXEC: 0o2000000 
 
 /** `RLIMIT_*` of getrlimit(2). */
 export const resourceLimit = Object.freeze({ NOFILE: 7, MEMLOCK: 8 });
+
+/** `SIG*` of kill(2), `SIG_*` of pthread_sigmask(3), `SYS_*` of syscall(2). */
+export const signalNumber = Object.freeze({ USR2: 12 });
+export const signalMask = Object.freeze({ BLOCK: 0, UNBLOCK: 1 });
+export const syscallNumber = Object.freeze({ gettid: arm ? 178 : 186, tgkill: arm ? 131 : 234 });

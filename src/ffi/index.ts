@@ -1,5 +1,5 @@
-// `bun-vfio/ffi`: files, memory, device registers and events of Linux, by way of bun:ffi, and a typed function for each ioctl of VFIO
-// and iommufd. No policy.
+// `bun-vfio/ffi`: files, memory, device registers and events of Linux, by way of bun:ffi, and a typed function for each ioctl of VFIO,
+// iommufd and KVM. No policy.
 export { AnonymousMemory } from "./anonymous-memory.ts";
 export { memoryAdvice } from "./constants.ts";
 export { VfioError, type VfioErrorDetails } from "./errors.ts";
@@ -13,6 +13,7 @@ export { MappedRegisters, type WideAccess } from "./mapped-registers.ts";
 export { Mapping, hugeAlignment, maxAlignment, maxViewSize, type MappingOptions } from "./mapping.ts";
 export { MemoryFile, type MemoryFileOptions } from "./memory-file.ts";
 export { pageSize } from "./page-size.ts";
+export { holdSignal, kickSignal, signalThread, takeSignal, threadId, type HeldSignal } from "./signals.ts";
 export type { FailureContext } from "./system-error.ts";
 export { formatSyscall, traceSyscalls, type Syscall, type SyscallListener } from "./trace.ts";
 
@@ -23,6 +24,13 @@ export * from "./iommufd-ioas.ts";
 export * from "./iommufd-map.ts";
 export * from "./iommufd-option.ts";
 export * from "./iommufd-viommu.ts";
+export type { CpuidEntry } from "./kvm-cpuid.ts";
+export * from "./kvm-device.ts";
+export * from "./kvm-interrupts.ts";
+export * from "./kvm-memory.ts";
+export * from "./kvm-system.ts";
+export * from "./kvm-vcpu.ts";
+export * from "./kvm-vm.ts";
 export * from "./vfio-cdev.ts";
 export * from "./vfio-container.ts";
 export * from "./vfio-device.ts";

@@ -38,6 +38,10 @@ const symbols = {
   setrlimit: { args: ["i32", "ptr"], returns: "i32" },
   prlimit: { args: ["i32", "i32", "ptr", "ptr"], returns: "i32" },
   sysconf: { args: ["i32"], returns: FFIType.i64_fast },
+  /** For gettid and tgkill, which older C libraries do not have. */
+  syscall: { args: ["i32", "i32", "i32", "i32"], returns: "i32" },
+  pthread_sigmask: { args: ["i32", "ptr", "ptr"], returns: "i32" },
+  sigtimedwait: { args: ["ptr", "ptr", "ptr"], returns: "i32" },
 } as const;
 
 /** ioctl once more, for requests whose argument is a number and not an address. */

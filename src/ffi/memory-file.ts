@@ -21,6 +21,7 @@ export class MemoryFile extends FileDescriptor {
   /** In bytes. */
   readonly size: number;
   readonly #alignment: number;
+  readonly #hasHugePages: boolean;
 
   /** @throws VfioError: EINVAL for a size that is no multiple of the page, ENOMEM */
   constructor({ size, hugePages, name }: MemoryFileOptions) {
@@ -37,6 +38,7 @@ export class MemoryFile extends FileDescriptor {
     if (fd < 0) throw systemError("memfd_create", lastErrno(), name, hugeHint);
     super(fd, name);
     this.size = size;
+    this.#hasHugePages = hugePages !== undefined;
     this.#alignment = hugeAlignment(hugePages === "1 GiB" ? 2 ** 30 : hugePages === "2 MiB" ? 2 ** 21 : size);
     try {
       this.#prepare();
@@ -58,7 +60,8 @@ export class MemoryFile extends FileDescriptor {
     const { offset = 0, size = this.size - offset } = options;
     if (offset + size > this.size)
       throw new RangeError(`${size} bytes at ${offset} do not lie in the ${this.size} of ${this.name}`);
-    return new Mapping({ alignment: this.#alignment, ...options, fd: this.fd, size, name: this.name });
+    const defaults = { alignment: this.#alignment, ...(this.#hasHugePages ? hugeHint : {}) };
+    return new Mapping({ ...defaults, ...options, fd: this.fd, size, name: this.name });
   }
 }
 

@@ -19,9 +19,12 @@ const prefixes: Record<keyof typeof constants, string> = {
   epollFlag: "EPOLL",
   eventfdFlag: "EFD_",
   resourceLimit: "RLIMIT_",
+  signalNumber: "SIG",
+  signalMask: "SIG_",
+  syscallNumber: "SYS_",
 };
-const headers = ["errno", "fcntl", "poll", "stdio", "stddef", "unistd", "linux/memfd"];
-const systemHeaders = ["sys/epoll", "sys/eventfd", "sys/mman", "sys/resource"];
+const headers = ["errno", "fcntl", "poll", "signal", "stdio", "stddef", "unistd", "linux/memfd"];
+const systemHeaders = ["sys/epoll", "sys/eventfd", "sys/mman", "sys/resource", "sys/syscall"];
 
 /** What the C compiler has for each expression. */
 function compiled(expressions: readonly string[]): Record<string, number> {

@@ -27,7 +27,9 @@ function packageAllowed(path: string, name: string): boolean {
     case "typed-struct":
       return path.startsWith("src/regs/ioctl/");
     case "zod":
-      return /^src\/(?:image|cli)\/|^src\/device\/snapshot[^/]*(?:\.ts$|\/)/.test(path);
+      return /^src\/(?:image|cli)\/|^src\/device\/snapshot[^/]*(?:\.ts$|\/)|^src\/kvm\/.*-state\.ts$/.test(
+        path,
+      );
     case "commander":
       return path.startsWith("src/cli/");
     default:

@@ -25,6 +25,7 @@ const right = `
 import * as vfio from "${manifest.name}";
 import { Eventfd, MappedRegisters, Mapping } from "${manifest.name}/ffi";
 import * as image from "${manifest.name}/image";
+import { TrapBus } from "${manifest.name}/kvm";
 import { type Bdf, formatBdf, parseBdf } from "${manifest.name}/regs";
 import { bytesOf, create, VfioRegionInfo } from "${manifest.name}/regs/ioctl";
 
@@ -37,11 +38,14 @@ const registers = new MappedRegisters(memory);
 registers.write64(8, 5n);
 using eventfd = new Eventfd();
 eventfd.signal(Number(registers.read64(8)));
+const bus = new TrapBus();
+bus.ioWrite(0x80, new Uint8Array(1));
 console.log(eventfd.drain(), formatBdf(bdf), Object.keys(vfio).length > 0, Object.keys(image).length > 0, argsz);
 `;
 const wrong = `import * as vfio from "${manifest.name}";
 import { MemoryFile } from "${manifest.name}/ffi";
 import * as image from "${manifest.name}/image";
+import { VirtualMachine } from "${manifest.name}/kvm";
 import { formatBdf, parseBdf } from "${manifest.name}/regs";
 import { create, VfioRegionInfo } from "${manifest.name}/regs/ioctl";
 export const text: number = formatBdf(parseBdf("0000:01:00.0"));
@@ -50,14 +54,16 @@ export const recorded: number = image;
 parseBdf(0x0100);
 export const size: number = create(VfioRegionInfo).size;
 new MemoryFile({ size: 4096n, name: "memory" });
+new VirtualMachine("/dev/kvm");
 `;
 const wrongLines = [
-  "wrong.ts(6,14): error TS2322",
   "wrong.ts(7,14): error TS2322",
   "wrong.ts(8,14): error TS2322",
-  "wrong.ts(9,10): error TS2345",
-  "wrong.ts(10,14): error TS2322",
-  "wrong.ts(11,18): error TS2322",
+  "wrong.ts(9,14): error TS2322",
+  "wrong.ts(10,10): error TS2345",
+  "wrong.ts(11,14): error TS2322",
+  "wrong.ts(12,18): error TS2322",
+  "wrong.ts(13,20): error TS2345",
 ];
 
 /** What a type checker reported, as file, place and code. */
@@ -214,6 +220,7 @@ describe("an installed copy", () => {
         `${manifest.name}/regs runs`,
         `${manifest.name}/regs/ioctl runs`,
         `${manifest.name}/ffi ERR_PACKAGE_PATH_NOT_EXPORTED`,
+        `${manifest.name}/kvm ERR_PACKAGE_PATH_NOT_EXPORTED`,
         `${manifest.name}/image runs`,
       ]);
     },

@@ -59,4 +59,6 @@ export const machines: readonly Machine[] = [
     kernel: ["vfio_iommu_type1.allow_unsafe_interrupts=1", "iommufd.allow_unsafe_interrupts=1"],
   },
   { name: "none", iommu: "none", devices },
+  // AMD's virtualization, which QEMU emulates: machines in the machine.
+  { name: "kvm", iommu: "intel", devices, modules: ["kvm", "kvm_amd"] },
 ];

@@ -1,3 +1,4 @@
+// machines: intel, virtio, none
 // takes: 20 s
 // Every device by every way: open, describe, map, interrupt, reset, close; and nothing is left.
 import { afterAll, describe, expect, test } from "bun:test";

@@ -1,0 +1,87 @@
+// Signals to one thread of this process, for calls that only a signal ends (KVM_RUN). The signal stays blocked in the
+// thread, so that no handler runs and nothing else is interrupted: it ends the one call that lets it through, and is then
+// taken from the queue.
+import { signalMask, signalNumber, syscallNumber } from "./constants.ts";
+import { VfioError } from "./errors.ts";
+import { lastErrno, libc, systemError } from "./libc.ts";
+
+/** SIGUSR2. JavaScriptCore uses SIGUSR1 or SIGPWR for itself, glibc the first two real-time signals. */
+export const kickSignal = signalNumber.USR2;
+
+/** `sigset_t` of glibc and musl: 1024 bits, of which the kernel takes the first 64. */
+const setBytes = 128;
+const noThread = 3;
+
+/** A signal in a kernel's signal set of 64 bits. */
+export const signalBit = (signal: number): bigint => 1n << BigInt(signal - 1);
+
+const setOf = (bits: bigint): BigUint64Array<ArrayBuffer> => {
+  const set = new BigUint64Array(new ArrayBuffer(setBytes));
+  set[0] = bits;
+  return set;
+};
+
+/** The kernel's number of the calling thread (gettid(2)). */
+export const threadId = (): number => libc().syscall(syscallNumber.gettid, 0, 0, 0);
+
+/** Of this thread: how many hold the signal, and what was blocked before the first did. */
+const holders = new Map<number, { count: number; before: bigint }>();
+
+/** A signal that this thread keeps blocked. */
+export interface HeldSignal extends Disposable {
+  /** The signals that were blocked before the first in this thread held this one, 64 bits. */
+  readonly before: bigint;
+}
+
+/**
+ * Blocks a signal in the calling thread. `dispose`, in the same thread, takes what waits and unblocks it, once all that
+ * hold it are disposed of. @throws VfioError
+ */
+export function holdSignal(signal: number): HeldSignal {
+  let held = holders.get(signal);
+  if (held) held.count++;
+  else holders.set(signal, (held = { count: 1, before: changeMask(signalMask.BLOCK, signal) }));
+  const { before } = held;
+  let disposed = false;
+  return {
+    before,
+    [Symbol.dispose]() {
+      if (disposed) return;
+      disposed = true;
+      if (--held.count > 0) return;
+      holders.delete(signal);
+      takeSignal(signal);
+      if ((before & signalBit(signal)) === 0n) changeMask(signalMask.UNBLOCK, signal);
+    },
+  };
+}
+
+/** @returns the signals that were blocked before, 64 bits */
+function changeMask(how: number, signal: number): bigint {
+  const before = setOf(0n);
+  // Returns the errno itself (pthread_sigmask(3)).
+  const errno = libc().pthread_sigmask(how, setOf(signalBit(signal)), before);
+  if (errno !== 0) throw systemError("pthread_sigmask", errno, `signal ${signal}`);
+  return before[0]!;
+}
+
+/** Takes a blocked signal from the calling thread's queue; false where none waits. */
+export function takeSignal(signal: number): boolean {
+  const now = new BigInt64Array(new ArrayBuffer(16));
+  return libc().sigtimedwait(setOf(signalBit(signal)), null, now) === signal;
+}
+
+/**
+ * Sends a signal to a thread of this process, which holds it: one that does not dies of it, and the process with it.
+ * @param thread as `threadId` gave it there
+ * @returns false where the thread has ended
+ * @throws VfioError
+ */
+export function signalThread(thread: number, signal: number): boolean {
+  if (!Number.isInteger(thread) || thread <= 0)
+    throw new VfioError(`there is no thread ${thread}`, { code: "ESRCH", errno: noThread });
+  if (libc().syscall(syscallNumber.tgkill, process.pid, thread, signal) === 0) return true;
+  const errno = lastErrno();
+  if (errno === noThread) return false;
+  throw systemError("tgkill", errno, `thread ${thread}`);
+}

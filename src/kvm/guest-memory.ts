@@ -1,0 +1,123 @@
+import { contains, formatRange } from "../device/range.ts";
+import { memoryAdvice } from "../ffi/constants.ts";
+import { VfioError } from "../ffi/errors.ts";
+import { Mapping, maxViewSize } from "../ffi/mapping.ts";
+import { MemoryFile } from "../ffi/memory-file.ts";
+import type { KvmMemorySlots } from "./memory-slots.ts";
+
+/** Where a part of a guest's memory is. Both in bytes, multiples of a page. */
+export interface MemoryPlace {
+  readonly gpa: number;
+  readonly size: number;
+}
+
+export interface GuestMemoryOptions {
+  readonly places: readonly MemoryPlace[];
+  /**
+   * Pages of hugetlbfs, which the administrator has set aside; or `transparent`: large pages where the kernel finds some.
+   * Ordinary ones without.
+   */
+  readonly hugePages?: "2 MiB" | "1 GiB" | "transparent" | undefined;
+}
+
+/** A part of a guest's memory in this process. */
+export interface MemoryPart extends MemoryPlace {
+  /** The memory's own file (memfd): other processes and iommufd can map it. */
+  readonly file: MemoryFile;
+  readonly mapping: Mapping;
+  readonly slot: number;
+}
+
+const gib = 2 ** 30;
+
+/**
+ * Places for so much memory in a PC: from 0 up to the hole below 4 GiB in which 32-bit BARs, interrupt chips and firmware
+ * are, and the rest from 4 GiB on.
+ * @param size in bytes
+ * @param hole where the hole begins, in bytes
+ */
+export function pcMemoryPlaces(size: number, hole = 3 * gib): MemoryPlace[] {
+  const below = { gpa: 0, size: Math.min(size, hole) };
+  return size <= hole ? [below] : [below, { gpa: 4 * gib, size: size - hole }];
+}
+
+/**
+ * A guest's RAM: memory files, mapped here and shown to the guest by a memory slot each. `dispose` takes the slots away,
+ * unmaps and closes all; DMA mappings of it are to be gone before.
+ */
+export class GuestMemory implements Disposable {
+  readonly parts: readonly MemoryPart[];
+  readonly #owned: DisposableStack;
+
+  /** @throws VfioError where there is no such memory, or no slot for it: nothing is left then */
+  constructor(slots: KvmMemorySlots, { places, hugePages }: GuestMemoryOptions) {
+    using owned = new DisposableStack();
+    const transparent = hugePages === "transparent";
+    this.parts = places.map(({ gpa, size }): MemoryPart => {
+      const name = "guest memory";
+      const file = owned.use(new MemoryFile({ size, name, hugePages: transparent ? undefined : hugePages }));
+      const mapping = owned.use(file.map());
+      if (transparent) mapping.advise(memoryAdvice.HUGEPAGE);
+      const slot = slots.add({ gpa, size, hva: mapping.address, readOnly: false });
+      owned.defer(() => slots.remove(slot));
+      return { gpa, size, file, mapping, slot };
+    });
+    this.#owned = owned.move();
+  }
+
+  /** In bytes. */
+  get size(): number {
+    return this.parts.reduce((sum, { size }) => sum + size, 0);
+  }
+
+  /** What maps all of it for devices at IOVA = GPA: for `DmaMap.mapAll`. */
+  dmaRequests(): { iova: number; size: number; hva: number; label: string }[] {
+    return this.parts.map(({ gpa, size, mapping }) => ({
+      iova: gpa,
+      size,
+      hva: mapping.address,
+      label: "guest memory",
+    }));
+  }
+
+  /** The part that holds all of a range; undefined where the guest has no memory there, or it spans two. */
+  find(gpa: number, size: number): MemoryPart | undefined {
+    return this.parts.find((part) => contains({ base: part.gpa, size: part.size }, gpa, size));
+  }
+
+  /** Host virtual address of a range that lies in one part. */
+  hostAddress(gpa: number, size: number): number | undefined {
+    const part = this.find(gpa, size);
+    return part && part.mapping.address + (gpa - part.gpa);
+  }
+
+  #inside(gpa: number, size: number): MemoryPart {
+    const part = this.find(gpa, size);
+    if (part) return part;
+    throw new VfioError(`the guest has no memory at ${formatRange({ base: gpa, size })}`, { code: "EFAULT" });
+  }
+
+  /** The bytes themselves, shared with the guest. @param size in bytes, at most 2 GiB @throws VfioError (`EFAULT`), RangeError */
+  view(gpa: number, size: number): Uint8Array<ArrayBuffer> {
+    if (size > maxViewSize) throw new RangeError(`${size} bytes are more than one view can hold`);
+    const { mapping, gpa: base } = this.#inside(gpa, size);
+    return mapping.view(gpa - base, size);
+  }
+
+  /** Copies bytes out. @throws VfioError (`EFAULT`) where the guest has no memory */
+  read(gpa: number, into: Uint8Array): void {
+    const { mapping, gpa: base } = this.#inside(gpa, into.length);
+    mapping.read(gpa - base, into);
+  }
+
+  /** Copies bytes in. @throws VfioError (`EFAULT`) where the guest has no memory */
+  write(gpa: number, data: Uint8Array): void {
+    const { mapping, gpa: base } = this.#inside(gpa, data.length);
+    mapping.write(gpa - base, data);
+  }
+
+  /** Takes the slots away, unmaps, closes. Safe to call twice. @throws VfioError where KVM keeps a slot */
+  [Symbol.dispose](): void {
+    this.#owned.dispose();
+  }
+}

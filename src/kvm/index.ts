@@ -1,0 +1,26 @@
+// `bun-vfio/kvm`: virtual machines of KVM, and the platform of the passthrough model on them.
+export * from "./exit-text.ts";
+export * from "./guest-memory.ts";
+export type { KvmInterrupts } from "./interrupts.ts";
+export type { Ioeventfds } from "./ioeventfds.ts";
+export { Kvm } from "./kvm.ts";
+export { VirtualMachine, type MachineOptions } from "./machine.ts";
+export type { KvmMemorySlots, KvmSlotRequest } from "./memory-slots.ts";
+export { KvmPlatform, type KvmPlatformOptions } from "./platform.ts";
+export * from "./run-loop.ts";
+export type { RunPage } from "./run-page.ts";
+export * from "./trap-bus.ts";
+export { Vcpu, type VcpuOptions } from "./vcpu.ts";
+export { VcpuControl } from "./vcpu-control.ts";
+export type { VfioRegistry } from "./vfio-registry.ts";
+export { cpuidOf } from "./x86/cpuid.ts";
+export type { IrqchipPlace } from "./x86/irqchip.ts";
+export { restoreMachine, saveMachine, type MachineState } from "./x86/machine-state.ts";
+export {
+  restoreVcpu,
+  saveVcpu,
+  vcpuStateOptions,
+  type StoppedVcpu,
+  type VcpuState,
+  type VcpuStateOptions,
+} from "./x86/vcpu-state.ts";

@@ -1,0 +1,6 @@
+/** A virtual machine, as those see it who make requests on it. */
+export interface OpenMachine {
+  /** @throws VfioError (`ECLOSED`) once it is closed */
+  readonly fd: number;
+  readonly closed: boolean;
+}

@@ -1,0 +1,45 @@
+import type { AddressSpaces, Dma, GuestBus, Interrupts, IntxLine, Platform } from "../device/platform.ts";
+import { pageSize } from "../ffi/page-size.ts";
+import type { VirtualMachine } from "./machine.ts";
+
+export interface KvmPlatformOptions {
+  /** Windows of guest addresses for BARs, shared by all devices of the machine. */
+  readonly addresses: AddressSpaces;
+  /** Who hands trapped accesses to the device: `TrapBus.forDevice`. */
+  readonly bus: GuestBus;
+  /** The IOMMU that maps guest memory for the device, where BARs may be mapped for peers too. */
+  readonly dma?: Dma | undefined;
+  /**
+   * What an interrupt pin of the device is wired to, as the machine's firmware tables tell the guest: a GSI of the chips in
+   * the kernel, or a line of the VMM's own IOAPIC.
+   * @param pin 1 to 4 for INTA to INTD
+   * @returns undefined: not wired. Without this function the device has no INTx.
+   */
+  readonly intx?: ((pin: number) => number | IntxLine | undefined) | undefined;
+}
+
+/** One device's view of a virtual machine of KVM. It owns nothing: groups and lines are closed by the device, the machine by its maker. */
+export class KvmPlatform implements Platform {
+  readonly memory: VirtualMachine["slots"];
+  readonly interrupts: Interrupts;
+  readonly addresses: AddressSpaces;
+  readonly bus: GuestBus;
+  readonly dma: Dma | undefined;
+  readonly pageSize = pageSize();
+
+  constructor(machine: VirtualMachine, { addresses, bus, dma, intx }: KvmPlatformOptions) {
+    this.memory = machine.slots;
+    this.addresses = addresses;
+    this.bus = bus;
+    this.dma = dma;
+    this.interrupts = {
+      createMsiGroup: (vectors) => machine.interrupts.createMsiGroup(vectors),
+      createIntx: (pin) => {
+        if (!Number.isInteger(pin) || pin < 1 || pin > 4)
+          throw new RangeError(`pin must be 1 to 4 for INTA to INTD, not ${pin}`);
+        const wired = intx?.(pin);
+        return typeof wired === "number" ? machine.interrupts.createLine(wired) : wired;
+      },
+    };
+  }
+}

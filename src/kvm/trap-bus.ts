@@ -1,0 +1,119 @@
+import type { AddressKind, GuestBus, TrappedRange } from "../device/platform.ts";
+import { contains, formatRange, toRange, type Range } from "../device/range.ts";
+import { RangeTable } from "../device/range-table.ts";
+import { VfioError } from "../ffi/errors.ts";
+import type { AccessHandlers } from "./run-loop.ts";
+
+/** What answers accesses at addresses; `VfioPciDevice` is one. What a read leaves in `data` the guest gets. */
+export interface TrapTarget {
+  mmioRead?(address: number, data: Uint8Array): unknown;
+  mmioWrite?(address: number, data: Uint8Array): unknown;
+  ioRead?(port: number, data: Uint8Array): unknown;
+  ioWrite?(port: number, data: Uint8Array): unknown;
+}
+
+interface Entry extends Range {
+  readonly name: string;
+  readonly region: number | undefined;
+  readonly target: () => TrapTarget | undefined;
+}
+
+/** A passed-through device's part of the bus, for its platform. */
+export interface DeviceBus extends GuestBus {
+  /** Where its accesses go: to be set once it is attached. Until then reads give all ones and writes are dropped. */
+  device: TrapTarget | undefined;
+}
+
+/** Who answers a guest's accesses to memory addresses and ports. Nobody: reads give all ones, writes are dropped. */
+export class TrapBus implements AccessHandlers {
+  readonly #tables: Readonly<Record<AddressKind, RangeTable<Entry>>> = {
+    mmio: new RangeTable(),
+    io: new RangeTable(),
+  };
+  /** Told of accesses that nobody answers. */
+  readonly #onMissing: ((kind: AddressKind, address: number, width: number) => void) | undefined;
+
+  constructor(onMissing?: (kind: AddressKind, address: number, width: number) => void) {
+    this.#onMissing = onMissing;
+  }
+
+  /**
+   * Gives a range to something of the VMM's own.
+   * @param name for messages
+   * @returns disposing of it gives the range back
+   * @throws VfioError EEXIST where another has part of it; RangeError
+   */
+  insert(kind: AddressKind, base: number, size: number, name: string, target: TrapTarget): Disposable {
+    const entry = this.#insert(kind, { base, size, name, region: undefined, target: () => target });
+    let there = true;
+    return {
+      [Symbol.dispose]: () => {
+        if (there) this.#tables[kind].delete([entry]);
+        there = false;
+      },
+    };
+  }
+
+  /** A device's part. @param name for messages */
+  forDevice(name: string): DeviceBus {
+    const bus: DeviceBus = {
+      device: undefined,
+      insert: ({ kind, base, size, region }) => {
+        this.#insert(kind, { base, size, name, region, target });
+      },
+      remove: (range) => this.#remove(range, name, target),
+    };
+    const target = (): TrapTarget | undefined => bus.device;
+    return bus;
+  }
+
+  #insert(kind: AddressKind, entry: Entry): Entry {
+    toRange(entry.base, entry.size, "trapped range");
+    const table = this.#tables[kind];
+    const there = table.overlap(entry);
+    if (there)
+      throw new VfioError(
+        `${kind} ${formatRange(entry)} of ${entry.name} overlaps ${formatRange(there)} of ${there.name}`,
+        { code: "EEXIST" },
+      );
+    table.insert(entry);
+    return entry;
+  }
+
+  #remove({ kind, base, size, region }: TrappedRange, name: string, target: Entry["target"]): void {
+    const entry = this.#tables[kind].overlap({ base, size });
+    const same =
+      entry?.base === base && entry.size === size && entry.region === region && entry.target === target;
+    if (!same)
+      throw new VfioError(`${name} has not ${kind} ${formatRange({ base, size })}`, { code: "ENOENT" });
+    this.#tables[kind].delete([entry]);
+  }
+
+  /** Who has an address, for messages. */
+  nameAt(kind: AddressKind, address: number): string | undefined {
+    return this.#tables[kind].overlap({ base: address, size: 1 })?.name;
+  }
+
+  /** What has all of an access. One that reaches over the end of a range is nobody's. */
+  #find(kind: AddressKind, address: number, width: number): TrapTarget | undefined {
+    const entry = this.#tables[kind].overlap({ base: address, size: 1 });
+    const target = entry && contains(entry, address, width) ? entry.target() : undefined;
+    if (!target) this.#onMissing?.(kind, address, width);
+    return target;
+  }
+
+  mmioRead(address: number, data: Uint8Array): void {
+    data.fill(0xff);
+    this.#find("mmio", address, data.length)?.mmioRead?.(address, data);
+  }
+  mmioWrite(address: number, data: Uint8Array): void {
+    this.#find("mmio", address, data.length)?.mmioWrite?.(address, data);
+  }
+  ioRead(port: number, data: Uint8Array): void {
+    data.fill(0xff);
+    this.#find("io", port, data.length)?.ioRead?.(port, data);
+  }
+  ioWrite(port: number, data: Uint8Array): void {
+    this.#find("io", port, data.length)?.ioWrite?.(port, data);
+  }
+}

@@ -1,0 +1,97 @@
+import { FileDescriptor } from "../ffi/file-descriptor.ts";
+import { setSignalMask, runVcpu } from "../ffi/kvm-vcpu.ts";
+import { createVcpu } from "../ffi/kvm-vm.ts";
+import { Mapping } from "../ffi/mapping.ts";
+import { holdSignal, kickSignal, signalBit, takeSignal, threadId } from "../ffi/signals.ts";
+import { RunPage } from "./run-page.ts";
+import type { VcpuControl } from "./vcpu-control.ts";
+
+export interface VcpuOptions {
+  /** Descriptor of the virtual machine, which is open in some thread of this process. */
+  readonly vm: number;
+  /** Number of the CPU; on x86 its APIC ID. */
+  readonly id: number;
+  /** `Kvm.runSize`, bytes. */
+  readonly runSize: number;
+  /** Lets other threads kick it; without one only the guest ends `run`. */
+  readonly control?: VcpuControl | undefined;
+}
+
+/**
+ * One virtual CPU. It belongs to the thread that makes it: `run` blocks that thread while the guest runs. Its registers are
+ * reached by the functions of `bun-vfio/ffi`: `getRegs(vcpu.fd)`. `dispose`, in the same thread, closes it.
+ */
+export class Vcpu implements Disposable {
+  readonly id: number;
+  /** What it shares with the VMM: the reason of the last exit, and its data. */
+  readonly page: RunPage;
+  readonly control: VcpuControl | undefined;
+  readonly #descriptor: FileDescriptor;
+  readonly #name: string;
+  readonly #owned: DisposableStack;
+
+  /** @throws VfioError; nothing stays open then */
+  constructor({ vm, id, runSize, control }: VcpuOptions) {
+    this.id = id;
+    this.control = control;
+    this.#name = `vCPU ${id}`;
+    using owned = new DisposableStack();
+    this.#descriptor = owned.use(new FileDescriptor(createVcpu(vm, id), this.#name));
+    const page = owned.use(
+      new Mapping({ fd: this.fd, size: runSize, name: `the shared page of ${this.#name}` }),
+    );
+    this.page = new RunPage(page);
+    if (control) {
+      // Blocked in this thread, and let through only while the guest runs: a kick that comes between two runs waits, and
+      // ends the next one at once.
+      const held = owned.use(holdSignal(kickSignal));
+      setSignalMask(this.fd, held.before & ~signalBit(kickSignal), { device: this.#name });
+      owned.defer(() => control.detach());
+      control.attach(threadId());
+    }
+    this.#owned = owned.move();
+  }
+
+  /** For the functions of `bun-vfio/ffi`. @throws VfioError (`ECLOSED`) after `dispose` */
+  get fd(): number {
+    return this.#descriptor.fd;
+  }
+
+  /**
+   * Runs the guest until something is asked of the VMM, which `page` describes, or a kick.
+   * @returns whether there is an exit to handle; false: a kick
+   * @throws VfioError
+   */
+  run(): boolean {
+    const { fd, control } = this;
+    for (;;) {
+      if (control?.takeKick()) {
+        takeSignal(kickSignal);
+        return false;
+      }
+      if (runVcpu(fd, { device: this.#name })) return true;
+      // A signal that is no kick, such as the collector's, or one that came after its kick had been seen.
+      takeSignal(kickSignal);
+    }
+  }
+
+  /**
+   * Ends what the last exit began, an access of the guest's: until then its registers are those of before. Runs no further
+   * instruction. To be called before the state is read.
+   * @returns whether it is ended; false: the access has one more part, which is an exit to be handled before the next call
+   * @throws VfioError
+   */
+  complete(): boolean {
+    this.page.immediateExit = true;
+    try {
+      return !runVcpu(this.fd, { device: this.#name });
+    } finally {
+      this.page.immediateExit = false;
+    }
+  }
+
+  /** Unmaps the shared page and closes the vCPU. Safe to call twice. */
+  [Symbol.dispose](): void {
+    this.#owned.dispose();
+  }
+}

@@ -1,0 +1,172 @@
+// Everything that a vCPU is at an instant, as data that JSON can hold, and a vCPU that becomes it again.
+import { z } from "zod";
+import { VfioError } from "../../ffi/errors.ts";
+import * as ffi from "../../ffi/kvm-vcpu.ts";
+import { KvmDebugregs, KvmRegs, KvmSregs, KvmXcrs } from "../../regs/ioctl/kvm-registers.ts";
+import { KvmLapicState } from "../../regs/ioctl/kvm-irqchip.ts";
+import { KvmMpState, KvmVcpuEvents } from "../../regs/ioctl/kvm-vcpu.ts";
+import { bytesOf, view, type StructClass } from "../../regs/ioctl/struct.ts";
+import type { Kvm } from "../kvm.ts";
+import type { VirtualMachine } from "../machine.ts";
+
+/** A vCPU as this file needs it: stopped, and of the calling thread. */
+export interface StoppedVcpu {
+  readonly fd: number;
+}
+
+/** What of the host and the machine a vCPU's state depends on: plain data, which other threads can be sent. */
+export interface VcpuStateOptions {
+  /** MSRs to save: `Kvm.msrs`. */
+  readonly msrs: readonly number[];
+  /** Bytes of the extended state: KVM_CAP_XSAVE2, or 4096. */
+  readonly xsaveSize: number;
+}
+
+export const vcpuStateOptions = (kvm: Kvm, machine: VirtualMachine): VcpuStateOptions => ({
+  msrs: kvm.msrs(),
+  xsaveSize: Math.max(4096, machine.extension("XSAVE2")),
+});
+
+interface Part {
+  readonly name: string;
+  get(vcpu: number): Uint8Array;
+  set(vcpu: number, bytes: Uint8Array<ArrayBuffer>): void;
+  /** In bytes. */
+  readonly size: number;
+}
+
+function structPart<State>(
+  name: string,
+  type: StructClass<State>,
+  get: (vcpu: number) => State,
+  set: (vcpu: number, state: State) => void,
+): Part {
+  return {
+    name,
+    size: type.baseSize,
+    get: (vcpu) => bytesOf(get(vcpu) as { readonly __struct: string }),
+    set: (vcpu, bytes) => set(vcpu, view(type, bytes)),
+  };
+}
+
+const early: readonly Part[] = [
+  structPart("sregs", KvmSregs, ffi.getSregs, ffi.setSregs),
+  structPart("regs", KvmRegs, ffi.getRegs, ffi.setRegs),
+  structPart("xcrs", KvmXcrs, ffi.getXcrs, ffi.setXcrs),
+  structPart("debugregs", KvmDebugregs, ffi.getDebugregs, ffi.setDebugregs),
+  structPart("lapic", KvmLapicState, ffi.getLapic, ffi.setLapic),
+];
+const late: readonly Part[] = [
+  structPart("mpState", KvmMpState, ffi.getMpState, ffi.setMpState),
+  structPart("events", KvmVcpuEvents, ffi.getVcpuEvents, ffi.setVcpuEvents),
+];
+
+/**
+ * In the order of restoring. The local APIC comes after the special registers, which say where it is and in which mode;
+ * events come last, because setting registers clears some of them.
+ */
+function partsOf(xsaveSize: number): readonly Part[] {
+  const xsave: Part = {
+    name: "xsave",
+    size: xsaveSize,
+    get: (vcpu) => ffi.getXsave(vcpu, xsaveSize),
+    set: ffi.setXsave,
+  };
+  return [...early, xsave, ...late];
+}
+
+const word = z.int().min(0).max(0xffff_ffff);
+const mostMsrs = 4096;
+const mostLeaves = 256;
+const mostBase64 = 65536;
+
+/** A vCPU's state. */
+export const VcpuStateSchema = z.strictObject({
+  version: z.literal(1),
+  cpuid: z
+    .array(
+      z.strictObject({
+        leaf: word,
+        index: word,
+        indexed: z.boolean(),
+        eax: word,
+        ebx: word,
+        ecx: word,
+        edx: word,
+      }),
+    )
+    .max(mostLeaves),
+  /** By the name of the kernel's struct, base64. */
+  parts: z.record(z.string(), z.base64().max(mostBase64)),
+  msrs: z.array(z.strictObject({ index: word, data: z.string().regex(/^0x[0-9a-f]{1,16}$/) })).max(mostMsrs),
+});
+export type VcpuState = z.infer<typeof VcpuStateSchema>;
+
+/** All that a stopped vCPU is; what its last exit began is to be ended before (`Vcpu.complete`). @throws VfioError */
+export function saveVcpu({ fd }: StoppedVcpu, { msrs, xsaveSize }: VcpuStateOptions): VcpuState {
+  // First: reading it makes KVM finish what an INIT or SIPI began, which changes the rest.
+  ffi.getMpState(fd);
+  const parts = partsOf(xsaveSize).map(({ name, get }) => [name, get(fd).toBase64()]);
+  return {
+    version: 1,
+    cpuid: ffi.getCpuid(fd),
+    parts: Object.fromEntries(parts),
+    msrs: readMsrs(fd, msrs).map(({ index, data }) => ({ index, data: `0x${data.toString(16)}` })),
+  };
+}
+
+/**
+ * Makes a new vCPU what another was.
+ * @throws VfioError (`EBADSTATE`) if this is no state, or of another CPU or kernel; others where KVM refuses a part
+ */
+export function restoreVcpu({ fd }: StoppedVcpu, state: unknown, { xsaveSize }: VcpuStateOptions): void {
+  const parsed = VcpuStateSchema.safeParse(state);
+  if (!parsed.success)
+    throw new VfioError(`this is no state of a vCPU: ${z.prettifyError(parsed.error)}`, {
+      code: "EBADSTATE",
+    });
+  const { cpuid, parts, msrs } = parsed.data;
+  // CPUID first: it decides which bits of the other registers exist.
+  ffi.setCpuid(fd, cpuid);
+  for (const { name, set, size } of partsOf(xsaveSize)) {
+    const text = parts[name];
+    const bytes = text === undefined ? undefined : Uint8Array.fromBase64(text);
+    if (bytes?.length !== size)
+      throw new VfioError(
+        `the saved vCPU has ${bytes ? `${bytes.length} bytes of` : "no"} ${name}, this KVM takes ${size}`,
+        { code: "EBADSTATE" },
+      );
+    set(fd, bytes);
+    // After the local APIC, whose timer IA32_TSC_DEADLINE starts.
+    if (name === "lapic")
+      writeMsrs(
+        fd,
+        msrs.map(({ index, data }) => ({ index, data: BigInt(data) })),
+      );
+  }
+}
+
+/** The kernel stops at the first MSR that it does not give: that one is left out, and the rest asked for. */
+function readMsrs(vcpu: number, indexes: readonly number[]): ffi.Msr[] {
+  const found: ffi.Msr[] = [];
+  for (let from = 0; from < indexes.length;) {
+    const some = ffi.getMsrs(vcpu, indexes.slice(from));
+    found.push(...some);
+    from += some.length + 1;
+  }
+  return found;
+}
+
+/** What this host does not take is an error: the guest would not be the same. */
+function writeMsrs(vcpu: number, msrs: readonly ffi.Msr[]): void {
+  if (msrs.length === 0) return;
+  const refused = msrs[ffi.setMsrs(vcpu, msrs)];
+  if (!refused) return;
+  throw new VfioError(
+    `KVM does not take MSR 0x${refused.index.toString(16)} = 0x${refused.data.toString(16)}`,
+    {
+      code: "EBADSTATE",
+      hint: "The state is of another CPU or another kernel.",
+    },
+  );
+}

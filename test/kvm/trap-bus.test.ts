@@ -1,0 +1,106 @@
+import { describe, expect, test } from "bun:test";
+import { TrapBus, type TrapTarget } from "../../src/kvm/trap-bus.ts";
+import { refusal } from "../support/refusal.ts";
+
+const bytes = (length: number): Uint8Array => new Uint8Array(length);
+
+/** Something that reads as its name, and keeps what is written. */
+class Named implements TrapTarget {
+  readonly written: number[][] = [];
+  readonly #value: number;
+  constructor(value: number) {
+    this.#value = value;
+  }
+  mmioRead(address: number, data: Uint8Array): void {
+    data.fill(this.#value + (address & 1));
+  }
+  mmioWrite(address: number, data: Uint8Array): void {
+    this.written.push([address, ...data]);
+  }
+}
+
+test("nobody has an address: reads give all ones, writes go nowhere, and the VMM is told", () => {
+  const missing: unknown[] = [];
+  const bus = new TrapBus((...access) => missing.push(access));
+  const data = bytes(4);
+  bus.mmioRead(0x1000, data);
+  bus.ioRead(0x60, data.subarray(0, 1));
+  bus.mmioWrite(0x1000, data);
+  bus.ioWrite(0x60, data);
+  expect([...data]).toEqual([0xff, 0xff, 0xff, 0xff]);
+  expect(missing).toEqual([
+    ["mmio", 0x1000, 4],
+    ["io", 0x60, 1],
+    ["mmio", 0x1000, 4],
+    ["io", 0x60, 4],
+  ]);
+});
+
+test("each range has its own, memory and ports apart; what reaches over an end is nobody's", () => {
+  const bus = new TrapBus();
+  const [low, high] = [new Named(1), new Named(3)];
+  const given = bus.insert("mmio", 0x1000, 0x10, "low", low);
+  bus.insert("mmio", 0x1010, 0x10, "high", high);
+  const read = (address: number, length = 1): number => {
+    const data = bytes(length);
+    bus.mmioRead(address, data);
+    return data[0]!;
+  };
+  expect([read(0x0fff), read(0x1000), read(0x1001), read(0x100f), read(0x1010)]).toEqual([0xff, 1, 2, 2, 3]);
+  expect([read(0x100f, 2), read(0x1020)]).toEqual([0xff, 0xff]);
+  bus.mmioWrite(0x1018, Uint8Array.of(5, 6));
+  expect([low.written, high.written]).toEqual([[], [[0x1018, 5, 6]]]);
+  const port = bytes(1);
+  bus.ioRead(0x1000, port);
+  expect(port[0]).toBe(0xff);
+  // It has no ports, and says nothing to them.
+  using _ = bus.insert("io", 0x1000, 1, "low", low);
+  bus.ioRead(0x1000, port);
+  bus.ioWrite(0x1000, port);
+  expect(port[0]).toBe(0xff);
+  given[Symbol.dispose]();
+  given[Symbol.dispose]();
+  expect([read(0x1000), bus.nameAt("mmio", 0x1000), bus.nameAt("mmio", 0x1010)]).toEqual([
+    0xff,
+    undefined,
+    "high",
+  ]);
+});
+
+describe("a device's part", () => {
+  const range = { kind: "mmio", base: 0xfe00_0000, size: 0x1000, region: 0 } as const;
+
+  test("goes to the device once there is one, and is given back exactly", () => {
+    const bus = new TrapBus();
+    const part = bus.forDevice("edu");
+    part.insert(range);
+    const data = bytes(1);
+    bus.mmioRead(0xfe00_0000, data);
+    expect(data[0]).toBe(0xff);
+    part.device = new Named(9);
+    bus.mmioRead(0xfe00_0000, data);
+    expect(data[0]).toBe(9);
+    for (const other of [
+      { ...range, size: 0x800 },
+      { ...range, region: 1 },
+      { ...range, base: 0 },
+    ])
+      expect(refusal(() => part.remove(other)).code).toBe("ENOENT");
+    expect(refusal(() => bus.forDevice("nvme").remove(range)).message).toBe(
+      "nvme has not mmio 0xfe000000-0xfe000fff",
+    );
+    part.remove(range);
+    expect(bus.nameAt("mmio", 0xfe00_0000)).toBeUndefined();
+  });
+
+  test("overlaps nothing: both are named", () => {
+    const bus = new TrapBus();
+    bus.insert("mmio", 0xfe00_0800, 0x10, "HPET", {});
+    const part = bus.forDevice("edu");
+    expect(refusal(() => part.insert(range)).message).toBe(
+      "mmio 0xfe000000-0xfe000fff of edu overlaps 0xfe000800-0xfe00080f of HPET",
+    );
+    part.insert({ ...range, kind: "io", base: 0xe000 });
+    expect(() => part.insert({ ...range, base: -1 })).toThrow(RangeError);
+  });
+});
