@@ -4,7 +4,6 @@ export { barName, type Bar, type BarKind } from "./device/bars.ts";
 export type { MappedArea } from "./device/bar-mapping.ts";
 export * from "./device/config-address.ts";
 export * from "./device/counted-backend.ts";
-export { DmaMap, type DmaEntry, type DmaMapOptions, type DmaRequest } from "./device/dma-map.ts";
 export type { DescribedBar, DescribedCapability, DeviceDescription } from "./device/describe.ts";
 export * from "./ffi/errors.ts";
 export type { DeviceEvent, DeviceEventKind } from "./device/events.ts";

@@ -31,7 +31,7 @@ export function testSnippets(page: string, count: number, prepare: () => void): 
   afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
   test.each(snippets.map(({ line, text }) => [line, text] as const))(
-    "the one of line %d runs, and its values are true",
+    `${page}: the one of line %d runs, and its values are true`,
     (line, text) => {
       const file = join(folder, `line-${line}.ts`);
       writeFileSync(file, checkedModule(text).code);
