@@ -1,3 +1,4 @@
+import type { DmaRequest } from "../device/dma-request.ts";
 import { contains, formatRange } from "../device/range.ts";
 import { memoryAdvice } from "../ffi/constants.ts";
 import { VfioError } from "../ffi/errors.ts";
@@ -71,11 +72,12 @@ export class GuestMemory implements Disposable {
   }
 
   /** What maps all of it for devices at IOVA = GPA: for `DmaMap.mapAll`. */
-  dmaRequests(): { iova: number; size: number; hva: number; label: string }[] {
-    return this.parts.map(({ gpa, size, mapping }) => ({
+  dmaRequests(): DmaRequest[] {
+    return this.parts.map(({ gpa, size, mapping, file }) => ({
       iova: gpa,
       size,
       hva: mapping.address,
+      file: { fd: file.fd, offset: 0 },
       label: "guest memory",
     }));
   }

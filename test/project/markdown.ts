@@ -24,6 +24,9 @@ export function blocksOf(markdown: string): Block[] {
   return blocks;
 }
 
+/** Whether a snippet opens a device of the host: only the virtual machine has one to open. */
+export const opensDevice = (text: string): boolean => /\bopenDevice\(/.test(text);
+
 const marker = "// =>";
 /** Below the snippet, whose lines keep their numbers. */
 const stated = `

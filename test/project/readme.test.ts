@@ -13,7 +13,7 @@ const scripts = (
   JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as { scripts: Record<string, string> }
 ).scripts;
 
-testSnippets("README.md", 4);
+testSnippets("README.md", 3);
 testSnippets("docs/ffi.md", 1);
 
 describe("README commands", () => {

@@ -3,7 +3,7 @@
 import { RangeAllocator } from "../../../../src/device/address-allocator.ts";
 import { ConfigAddressPort, configAddressPort } from "../../../../src/device/config-address.ts";
 import { CountedBackend } from "../../../../src/device/counted-backend.ts";
-import { DmaMap } from "../../../../src/device/dma-map.ts";
+import type { DmaMap } from "../../../../src/device/dma-map.ts";
 import type { DeviceEvent } from "../../../../src/device/events.ts";
 import type { KernelDevice } from "../../../../src/device/kernel/kernel-device.ts";
 import { VfioPciDevice } from "../../../../src/device/vfio-pci-device.ts";
@@ -36,7 +36,7 @@ export class PassedDevice implements Disposable {
     using owned = new DisposableStack();
     this.kernel = open(take(name), way);
     this.counted = new CountedBackend(this.kernel);
-    this.dma = new DmaMap(this.kernel.iommu!);
+    this.dma = this.kernel.dma!;
     const part = this.bus.forDevice(name);
     const platform = new KvmPlatform(machine, {
       addresses: {

@@ -9,11 +9,16 @@ import { root } from "../../../project/tree.ts";
 /**
  * Tests each snippet of a page.
  * @param page as `docs/kvm.md` @param count how many there are
- * @param prepare what they need of the machine
+ * @param prepare what they need of the machine @param wanted which of them, by their text; all without
  */
-export function testSnippets(page: string, count: number, prepare: () => void): void {
+export function testSnippets(
+  page: string,
+  count: number,
+  prepare: () => void,
+  wanted = (_text: string): boolean => true,
+): void {
   const snippets = blocksOf(readFileSync(join(root, page), "utf8")).filter(
-    ({ language }) => language === "ts",
+    ({ language, text }) => language === "ts" && wanted(text),
   );
 
   test(`the snippets of ${page} are there, and state values`, () => {
