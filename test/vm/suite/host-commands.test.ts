@@ -136,13 +136,15 @@ describe("bind and unbind", () => {
   const e1000e = find("e1000e");
   const blk = find("virtio-blk");
   const edu = find("edu");
-  afterEach(() => {
+  const release = (): void => {
     for (const bdf of [nvme, e1000e, edu, display]) {
       bindTo(bdf, undefined);
       writeFileSync(`${sysDevices}/${bdf}/driver_override`, "\n");
     }
     bindTo(blk, "virtio-pci");
-  });
+  };
+  beforeAll(release); // test files share a machine
+  afterEach(release);
   const refused = (bdf: string, ...why: string[]): void => {
     const run = bunVfio("bind", bdf);
     expect(run).toMatchObject({ code: 2, out: "" });
