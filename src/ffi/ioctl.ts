@@ -54,9 +54,16 @@ export function ioctlError(errno: number, { request, device, hint }: IoctlWhat):
   });
 }
 
-/** The address of memory that a struct points to. The caller keeps the memory alive, and made it as an `ArrayBuffer`. */
+/** What a struct points to: nothing else may know of it any more when the kernel looks there. */
+const pointedTo: { memory?: Uint8Array } = {};
+
+/**
+ * The address of memory that a struct points to, made as an `ArrayBuffer`. It stays alive until the next address is asked
+ * for: a number keeps no memory from the garbage collector, and a struct has one pointer.
+ */
 export function addressOf(memory: Uint8Array): bigint {
   if (memory.byteLength === 0) return 0n;
+  pointedTo.memory = memory;
   // An address that bun:ffi cannot give is returned as an Error object, not thrown.
   const address: unknown = ptr(memory);
   if (typeof address === "number" || typeof address === "bigint") return BigInt(address);

@@ -88,3 +88,27 @@ describe("each request of the kernel has one typed function", () => {
   for (const name of Object.keys(iommufdRequest))
     test(`IOMMU_${name}`, () => expect(uses("iommufdRequest", name)).toBeGreaterThan(0));
 });
+
+test("memory that a struct points to is not collected before the next is pointed to", async () => {
+  const point = (): WeakRef<Uint8Array> => {
+    const memory = new Uint8Array(new ArrayBuffer(4096));
+    addressOf(memory);
+    return new WeakRef(memory);
+  };
+  const alive = async (one: WeakRef<Uint8Array>): Promise<boolean> => {
+    await Bun.sleep(1);
+    Bun.gc(true);
+    return one.deref() !== undefined;
+  };
+  const rounds = 20;
+  let kept = 0;
+  let before = 0;
+  for (let round = 0; round < rounds; round++) {
+    const former = point();
+    const last = point();
+    if (await alive(last)) kept++;
+    if (await alive(former)) before++;
+  }
+  expect(kept).toBe(rounds);
+  expect(before).toBeLessThan(rounds);
+});
