@@ -192,16 +192,17 @@ export class Container implements Iommu {
   }
 
   #learn(): void {
+    if (this.iommu !== "noiommu") {
+      const { pageSizes, available } = this.#info(this.#descriptor.fd);
+      this.#pageSize = Number(pageSizes & -pageSizes);
+      // An iommufd has no limit, and says 65535 in its place.
+      this.#limit = this.isIommufd ? undefined : available;
+    }
     this.#active = true;
-    if (this.iommu === "noiommu") return;
-    const { pageSizes, available } = this.#info();
-    this.#pageSize = Number(pageSizes & -pageSizes);
-    // An iommufd has no limit, and says 65535 in its place.
-    this.#limit = this.isIommufd ? undefined : available;
   }
 
-  #info(): Type1Info {
-    return getIommuInfo(this.#mapping(), { device: this.name });
+  #info(fd = this.#mapping()): Type1Info {
+    return getIommuInfo(fd, { device: this.name });
   }
 
   /** The descriptor, where it maps. */
