@@ -140,6 +140,38 @@ for (const way of ways)
       device.mmioWrite(table + 16 * 5 + 12, bytesOf(0, 4));
       expect(platform.deliver()).toMatchObject([{ vector: 5, message: { data: 0x4005 } }]);
     });
+
+    test("e1000e raises each of its MSI-X vectors by itself: it arrives there, with that vector's message", () => {
+      using guest = attach("e1000e", way);
+      const { device, platform } = guest;
+      device.configWrite(4, 2, memory | master);
+      const { table } = device.describe().msix!.guest;
+      const tableBase = baseOf(guest, table.region) + table.offset;
+      const registers = baseOf(guest, 0);
+      const vectors = [0, 1, 2, 3, 4];
+      for (const vector of vectors) writeVector(device, tableBase, vector, 0x4100 + vector);
+      device.configWrite(capability(guest, 0x11) + 2, 2, 0x8000);
+      // 82574 data sheet, 10.2.4: IVAR gives causes 20 to 24 of ICR a vector each, valid by the top bit of its nibble.
+      const { ivar, unmask, raise, quiet, firstCause } = {
+        ivar: 0xe4,
+        unmask: 0xd0,
+        raise: 0xc8,
+        quiet: 0xc0,
+        firstCause: 20,
+      };
+      device.mmioWrite(registers + ivar, bytesOf(0xcba98, 4));
+      device.mmioWrite(registers + unmask, bytesOf(0x1f << firstCause, 4));
+      for (const vector of vectors.toReversed()) {
+        device.mmioWrite(registers + raise, bytesOf(1 << (firstCause + vector), 4));
+        let arrived = platform.deliver();
+        for (let i = 0; i < 200 && arrived.length === 0; i++) {
+          Bun.sleepSync(5);
+          arrived = platform.deliver();
+        }
+        expect(arrived).toMatchObject([{ vector, message: { data: 0x4100 + vector } }]);
+        device.mmioWrite(registers + quiet, bytesOf(1 << (firstCause + vector), 4));
+      }
+    });
   });
 
 test("edu: INTx is asserted again until the guest has quieted the device, with no request an interrupt", () => {
