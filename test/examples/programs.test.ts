@@ -9,10 +9,10 @@ const run = (program: string, ...args: string[]) => {
   return { exitCode, output: stdout.toString(), errors: stderr.toString() };
 };
 
-describe.each(["edu"])("examples/%s", (program) => {
-  test.each([[], ["0000:01:00.0", "--api", "none"], ["0000:01:00.0", "--colour"]])(
-    "called wrongly (%s, %s, %s), shows how to call it and ends with 2",
-    (...args) => {
+describe.each(["edu", "nvme"])("examples/%s", (program) => {
+  test.each([[[]], [["0000:01:00.0", "--api", "none"]], [["0000:01:00.0", "--colour"]]])(
+    "called wrongly (%j), shows how to call it and ends with 2",
+    (args) => {
       const { exitCode, output, errors } = run(program, ...args);
       expect([exitCode, output]).toEqual([2, ""]);
       expect(errors).toStartWith(`usage: bun examples/${program}/main.ts BDF`);
