@@ -1,4 +1,4 @@
-// NVM Express Base Specification 1.4: 3.1 (registers), 4.2 and 4.6 (entries of queues), 5.15.2 (identify), 4.6.1.2 (status).
+// NVM Express Base Specification 1.4: 3.1 (registers), 4.2 and 4.6 (entries of queues).
 import { r16, r32, r64, r8, registerMap, ro, rw } from "bun-vfio/regs";
 
 export const controllerMap = registerMap("NVMe controller", 0x1000, {
@@ -7,9 +7,9 @@ export const controllerMap = registerMap("NVMe controller", 0x1000, {
   capabilitiesHigh: r32(0x04, { doorbellStride: ro(3, 0), nvmCommands: ro(5), smallestPage: ro(19, 16) }),
   configuration: r32(0x14, {
     enable: rw(0),
-    shutdown: rw(15, 14, ["none", "normal", "abrupt"]),
-    submissionEntrySize: rw(19, 16),
-    completionEntrySize: rw(23, 20),
+    shutdown: rw(15, 14),
+    submissionSize: rw(19, 16),
+    completionSize: rw(23, 20),
   }),
   status: r32(0x1c, { ready: ro(0), fatal: ro(1), shutdown: ro(3, 2, ["none", "under way", "complete"]) }),
   adminLastEntries: r32(0x24, { submission: rw(11, 0), completion: rw(27, 16) }),
@@ -33,24 +33,3 @@ export const completionMap = registerMap("completion", 16, {
   // Code and type of the status in one number.
   status: r32(12, { id: ro(15, 0), phase: ro(16), code: ro(27, 17) }),
 });
-
-export const identifyControllerMap = registerMap("controller", 4096, { transferPower: r8(77, "ro") });
-export const identifyNamespaceMap = registerMap("namespace", 4096, {
-  blocks: r64(0, "ro"),
-  format: r8(26, { index: ro(3, 0) }),
-});
-/** One of 16, from byte 128 of a namespace on. */
-export const formatMap = registerMap("format", 4, {
-  data: r32(0, { metadata: ro(15, 0), blockPower: ro(23, 16) }),
-});
-
-export const statusNames: Readonly<Record<number, string>> = {
-  0x01: "invalid opcode",
-  0x02: "invalid field",
-  0x04: "data transfer error",
-  0x06: "internal error",
-  0x0b: "invalid namespace",
-  0x80: "LBA out of range",
-  0x280: "write fault",
-  0x281: "unrecovered read error",
-};

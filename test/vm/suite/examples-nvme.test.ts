@@ -1,5 +1,5 @@
 // machines: intel, virtio
-// takes: 60 s
+// takes: 120 s
 // The example of a driver for NVMe, by each way to open a device that maps DMA.
 import { afterAll, describe, expect, spyOn, test } from "bun:test";
 import { closeSync, openSync, readSync } from "node:fs";
