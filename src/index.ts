@@ -34,6 +34,7 @@ export * from "./device/platform.ts";
 export * from "./device/range.ts";
 export { recordDevice, type RecordOptions } from "./device/record.ts";
 export { RecordedDevice } from "./device/recorded-device.ts";
+export { RegionRegisters } from "./device/region-registers.ts";
 export * from "./device/replay.ts";
 export type { DeviceSnapshot } from "./device/snapshot.ts";
 export * from "./device/sysfs/binding.ts";

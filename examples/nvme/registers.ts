@@ -1,0 +1,35 @@
+// NVM Express Base Specification 1.4: 3.1 (registers), 4.2 and 4.6 (entries of queues).
+import { r16, r32, r64, r8, registerMap, ro, rw } from "bun-vfio/regs";
+
+export const controllerMap = registerMap("NVMe controller", 0x1000, {
+  // The halves of CAP, which is read as two anyway.
+  capabilities: r32(0x00, { lastEntry: ro(15, 0), halfSeconds: ro(31, 24) }),
+  capabilitiesHigh: r32(0x04, { doorbellStride: ro(3, 0), nvmCommands: ro(5), smallestPage: ro(19, 16) }),
+  configuration: r32(0x14, {
+    enable: rw(0),
+    shutdown: rw(15, 14),
+    submissionSize: rw(19, 16),
+    completionSize: rw(23, 20),
+  }),
+  status: r32(0x1c, { ready: ro(0), fatal: ro(1), shutdown: ro(3, 2, ["none", "under way", "complete"]) }),
+  adminLastEntries: r32(0x24, { submission: rw(11, 0), completion: rw(27, 16) }),
+  adminSubmissions: r64(0x28, "rw"),
+  adminCompletions: r64(0x30, "rw"),
+});
+
+export const submissionMap = registerMap("submission", 64, {
+  opcode: r8(0, "rw"),
+  id: r16(2, "rw"),
+  namespace: r32(4, "rw"),
+  prp1: r64(24, "rw"),
+  prp2: r64(32, "rw"),
+  dword10: r32(40, "rw"),
+  dword11: r32(44, "rw"),
+  dword12: r32(48, "rw"),
+});
+
+export const completionMap = registerMap("completion", 16, {
+  result: r32(0, "ro"),
+  // Code and type of the status in one number.
+  status: r32(12, { id: ro(15, 0), phase: ro(16), code: ro(27, 17) }),
+});

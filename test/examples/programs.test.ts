@@ -1,0 +1,30 @@
+// The programs of examples/ where there is no device: how they are called, and what they say of what is missing.
+import { describe, expect, test } from "bun:test";
+import { join } from "node:path";
+import { root } from "../project/tree.ts";
+
+const run = (program: string, ...args: string[]) => {
+  const command = [process.execPath, join(root, "examples", program, "main.ts"), ...args];
+  const { exitCode, stdout, stderr } = Bun.spawnSync(command);
+  return { exitCode, output: stdout.toString(), errors: stderr.toString() };
+};
+
+describe.each(["edu", "nvme"])("examples/%s", (program) => {
+  test.each([[[]], [["0000:01:00.0", "--api", "none"]], [["0000:01:00.0", "--colour"]]])(
+    "called wrongly (%j), shows how to call it and ends with 2",
+    (args) => {
+      const { exitCode, output, errors } = run(program, ...args);
+      expect([exitCode, output]).toEqual([2, ""]);
+      expect(errors).toStartWith(`usage: bun examples/${program}/main.ts BDF`);
+    },
+  );
+
+  test("without the device, says so, and what to do, and ends with 1", () => {
+    const args = program === "edu" ? [] : ["identify"];
+    const { exitCode, output, errors } = run(program, "ffff:7f:00.0", ...args, "--api", "group");
+    expect([exitCode, output]).toEqual([1, ""]);
+    expect(errors).toStartWith(`${program}: `);
+    // The reason, and what to do.
+    expect(errors.trimEnd().split("\n").length).toBeGreaterThan(1);
+  });
+});
