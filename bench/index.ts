@@ -3,20 +3,22 @@
 import { do_not_optimize, measure, run } from "mitata";
 import { accessorBenches, type Ways } from "./accessors.ts";
 import { accessesPerIteration, configRead, deviceBenches, tableWrite } from "./device.ts";
+import { eventfdLatencies, printLatencies } from "./eventfd-latency.ts";
+import { ffiCosts, noCompiler, printFfiCosts } from "./ffi.ts";
 
 const rounds = 5;
 const smoke = process.argv.includes("--smoke");
 
 const comparisons = accessorBenches();
-deviceBenches();
-const { benchmarks } = await run({
-  colors: process.stdout.isTTY && !process.env["NO_COLOR"],
-  format: smoke ? "quiet" : "mitata",
-  ...(smoke && { min_cpu_time: 1, min_samples: 1 }),
-  throw: true,
-} as Parameters<typeof run>[0]);
-if (smoke) console.log(`${benchmarks.length} benchmarks run`);
-else {
+const accesses = deviceBenches();
+if (smoke) await runOnce();
+else await measureAll();
+
+async function measureAll(): Promise<void> {
+  const { benchmarks } = await run({
+    colors: process.stdout.isTTY && !process.env["NO_COLOR"],
+    throw: true,
+  });
   console.log(`\nFastest samples of ${rounds} rounds, as ratios to hand-written code:`);
   for (const [name, ways] of Object.entries(comparisons)) {
     const { hand, generated, "typed-struct": struct } = await fastest(ways);
@@ -29,6 +31,22 @@ else {
     const heap = ((stats?.heap?.avg ?? 0) / accessesPerIteration).toFixed(2);
     console.log(`  ${name}: ${time} ns, ${heap} bytes allocated`);
   }
+  printFfiCosts(ffiCosts(1));
+  printLatencies(await eventfdLatencies(3000));
+}
+
+/** mitata gives each benchmark that it runs by itself most of a second, whatever it is told. */
+async function runOnce(): Promise<void> {
+  const all = [
+    ...Object.values(comparisons).flatMap((ways) => Object.values(ways)),
+    ...Object.values(accesses),
+  ];
+  for (const act of all)
+    await measure(() => do_not_optimize(act()), { min_cpu_time: 1, min_samples: 1, batch_samples: 4 });
+  const costs = ffiCosts(0.001);
+  const latencies = await eventfdLatencies(3);
+  if (costs.some(({ c }) => c === undefined)) console.log(noCompiler);
+  console.log(`${all.length + costs.length + latencies.length} benchmarks run`);
 }
 
 /**
