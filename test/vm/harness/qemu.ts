@@ -73,6 +73,8 @@ export function commandOf(machine: Machine, prepared: Prepared, { packages, out,
   const words = [
     // An oops is a failure, and a panic ends the machine instead of hanging it.
     ...["console=ttyS0", "quiet", "oops=panic", "panic=-1", "reboot=t", "tsc=reliable"],
+    // On a busy host the ticks that the kernel counts here come late, and it panics for want of a timer.
+    "no_timer_check",
     ...(iommu.kernel ? [iommu.kernel] : []),
     ...(machine.kernel ?? []),
     ...(machine.modules?.length ? [`vm.modules=${machine.modules.join(",")}`] : []),
