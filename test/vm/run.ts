@@ -60,6 +60,11 @@ async function main(): Promise<number> {
   const prepared = await prepare(cache, process.execPath, (line) => say(`vm: ${line}`));
   if (options.prepare) return 0;
   const runs = mkdtempSync(join(cache, "run-"));
+  const remove = (): void => {
+    if (!options.keep) rmSync(runs, { recursive: true, force: true, maxRetries: 3 });
+  };
+  // A signal ends this without the `finally`; the machines are killed by then.
+  process.on("exit", remove);
   try {
     const packages = join(tree, "node_modules");
     const common = {
@@ -77,7 +82,7 @@ async function main(): Promise<number> {
     return summary(results, runs, (performance.now() - started) / 1000);
   } finally {
     if (options.keep) say(`vm: kept ${runs}`);
-    else rmSync(runs, { recursive: true, force: true });
+    remove();
   }
 }
 

@@ -25,21 +25,25 @@ for (const [signal, number] of [
 /** Where the console of a machine is kept. */
 export const consoleOf = (out: string): string => join(out, "console.log");
 
-/** @param hung aborted where nothing is heard of the guest any more @param line hears what appears on the console */
+/**
+ * @param hung aborted where nothing is heard of the guest any more
+ * @param line hears what appears on the console
+ * @param monitor is given this end of the monitor's socket, which is then its own
+ */
 export async function boot(
   command: readonly string[],
   out: string,
   hung: AbortSignal,
   line: (text: string) => void,
+  monitor: (fd: number) => void,
 ): Promise<End> {
   const start = performance.now();
   const child = Bun.spawn([...command], {
-    stdin: "ignore",
-    stdout: "pipe",
-    // What QEMU itself has to say stands among what the guest says.
-    stderr: "pipe",
+    // What QEMU itself has to say stands among what the guest says. The fourth is `monitorFd`.
+    stdio: ["ignore", "pipe", "pipe", "pipe"],
   });
   running.add(child);
+  monitor(child.stdio[3]!);
   hung.addEventListener("abort", () => child.kill("SIGKILL"));
   const log = createWriteStream(consoleOf(out));
   const follow = async (stream: ReadableStream<Uint8Array>): Promise<void> => {

@@ -7,6 +7,7 @@ import { root } from "../../project/tree.ts";
 import { devices, machines, type Machine } from "../machines.ts";
 import { cached, cacheFolder } from "./cache.ts";
 import { addUp, coverageOf, lcovOf } from "./coverage.ts";
+import { Monitor, Requests } from "./monitor.ts";
 import { commandOf } from "./qemu.ts";
 import { mergedReport, readReport, readResults, totalsOf } from "./report.ts";
 import { machinesOf, plan, secondsOf } from "./suites.ts";
@@ -83,18 +84,13 @@ describe("a test file", () => {
   test("of the project is refused on a host, in one line", () => {
     const files = [...new Bun.Glob("test/vm/suite/*.test.ts").scanSync(root)];
     expect(files.length).toBeGreaterThan(0);
-    for (const file of files) {
-      box.write("bunfig.toml", "");
-      const command = [
-        process.execPath,
-        "test",
-        `--config=${join(box.path, "bunfig.toml")}`,
-        join(root, file),
-      ];
-      const { code, stderr } = box.run(command, { env: { ...process.env, BUN_VFIO_VM: undefined } });
-      expect(code).not.toBe(0);
-      expect(stderr).toContain("these tests run in the virtual machine alone");
-    }
+    box.write("bunfig.toml", "");
+    const config = `--config=${join(box.path, "bunfig.toml")}`;
+    const command = [process.execPath, "test", config, ...files.map((file) => join(root, file))];
+    const { code, stderr } = box.run(command, { env: { ...process.env, BUN_VFIO_VM: undefined } });
+    expect(code).not.toBe(0);
+    expect(stderr).not.toContain("(pass)");
+    expect(stderr.split("these tests run in the virtual machine alone")).toHaveLength(files.length + 1);
   });
 });
 
@@ -108,7 +104,7 @@ describe("a machine", () => {
     expect(text).toContain(
       "pcie-root-port,id=port1,chassis=1,slot=1,addr=2.0,multifunction=on -device edu,id=edu,bus=port1",
     );
-    expect(text).toContain("file=/o/disk-nvme.img,if=none,id=disk-nvme,format=raw");
+    expect(text).toContain("-blockdev driver=file,filename=/o/disk-nvme.img,node-name=disk-nvme");
     expect(text).toContain("nvme,serial=BUNVFIO0,id=nvme,bus=port2,drive=disk-nvme");
     expect(text).not.toContain("iommu-pci");
   });
@@ -135,6 +131,60 @@ describe("a machine", () => {
   test("has a monitor and a shell on its console for people alone", () => {
     expect(command(machines[0]!)).toContain("-serial stdio");
     expect(command(machines[0]!, true)).toMatch(/-serial mon:stdio.* vm\.shell/);
+  });
+});
+
+describe("QEMU's monitor", () => {
+  const machine: Machine = { name: "a", iommu: "none", devices: { edu: devices.edu } };
+  const answer = (id: number, value: unknown = {}): string => `${JSON.stringify({ id, return: value })}\r\n`;
+
+  test("is told its capabilities first, and plugs what has gone", async () => {
+    const sent: { execute: string; id: number; arguments: object }[] = [];
+    const monitor = new Monitor((text) => void sent.push(JSON.parse(text)));
+    monitor.hear('{"QMP": {}}\r\n');
+    const unplugged = monitor.unplug("edu");
+    expect(sent.map(({ execute }) => execute)).toEqual(["qmp_capabilities", "device_del"]);
+    const text = sent.map(({ id }) => answer(id)).join("");
+    monitor.hear(text.slice(0, 20));
+    monitor.hear(text.slice(20));
+    await unplugged;
+    const plugged = monitor.plug(machine, "edu");
+    await Bun.sleep(0);
+    expect(sent).toHaveLength(2);
+    monitor.hear('{"event": "DEVICE_DELETED", "data": {"device": "edu"}}\r\n');
+    while (sent.length < 3) await Bun.sleep(0);
+    expect(sent[2]!.arguments).toEqual({ "command-line": "device_add edu,id=edu,bus=port1" });
+    monitor.hear(answer(sent[2]!.id, "Error: no room\r\n"));
+    await expect(plugged).rejects.toThrow("Error: no room");
+  });
+
+  test("that ends fails what waits for it", async () => {
+    const monitor = new Monitor(() => {});
+    const unplugged = monitor.unplug("edu");
+    monitor.close();
+    await expect(unplugged).rejects.toThrow("QEMU has ended");
+    await expect(monitor.unplug("edu")).rejects.toThrow("QEMU has ended");
+  });
+
+  test("does what a guest's test asks for, and nothing else", async () => {
+    const done: string[] = [];
+    const monitor = {
+      unplug: async (name: string) => void done.push(`unplug ${name}`),
+      plug: async (_: Machine, name: string) => void done.push(`plug ${name}`),
+    };
+    const requests = new Requests(machine, box.path);
+    const replyTo = async (text: string): Promise<string> => {
+      box.write("request", text);
+      await requests.look(monitor);
+      expect(existsSync(join(box.path, "request"))).toBe(false);
+      return Bun.file(join(box.path, "reply")).text();
+    };
+    expect(await replyTo("unplug edu")).toBe("");
+    expect(await replyTo("plug edu")).toBe("");
+    expect(await replyTo("unplug toString")).toBe('machine a has no device "toString"');
+    expect(await replyTo("quit")).toBe('"quit" is no request');
+    expect(await replyTo("unplug edu,x nvme")).toBe('"unplug edu,x nvme" is no request');
+    expect(done).toEqual(["unplug edu", "plug edu"]);
   });
 });
 

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import type { Machine } from "../machines.ts";
 import { boot } from "./boot.ts";
 import type { Prepared } from "./prepare.ts";
+import { Monitor, Requests } from "./monitor.ts";
 import { commandOf, diskOf } from "./qemu.ts";
 import { readResults, type FileResult } from "./report.ts";
 
@@ -63,8 +64,11 @@ export async function runSession(
   const hung = new AbortController();
   let number = 1;
   let heard = performance.now();
+  let monitor: Monitor | undefined;
+  const requests = new Requests(machine, out);
   const timer = setInterval(() => {
     if (performance.now() - heard > 1000 * (timeout + patience)) hung.abort();
+    void requests.look(monitor);
     if (!existsSync(join(out, `${number}.ask`))) return;
     heard = performance.now();
     const file = next();
@@ -78,6 +82,13 @@ export async function runSession(
       out,
       hung.signal,
       line,
+      (fd) => {
+        // Without a monitor, what a test asks of it is not done in time; that QEMU did not start, `boot` tells.
+        Monitor.on(fd).then(
+          (connected) => (monitor = connected),
+          () => {},
+        );
+      },
     );
     return readResults(machine.name, given, out, end);
   } finally {

@@ -1,33 +1,26 @@
 // machines: intel, virtio, none
 // Virtual functions of igb, whose physical function is used through VFIO too: each wants the token that was set.
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { readdirSync, readlinkSync, writeFileSync } from "node:fs";
 import { openDevice } from "../../../src/device/kernel/open-device.ts";
 import type { VfioError } from "../../../src/ffi/errors.ts";
 import type { KernelDevice } from "../../../src/device/kernel/kernel-device.ts";
-import { bindTo, hasIommu, ownDescriptors, sysDevices, take } from "./support/devices.ts";
-import { open, ways } from "./support/apis.ts";
+import { hasIommu, ownDescriptors, take } from "./support/devices.ts";
+import { ways } from "./support/apis.ts";
+import { token, virtualFunction, type VirtualFunction } from "./support/virtual-function.ts";
 
-const token = "00112233-4455-6677-8899-aabbccddeeff";
 const wrong = "00112233-4455-6677-8899-aabbccddee00";
 const before = ownDescriptors();
-let physical: KernelDevice;
+let made: VirtualFunction;
 let virtual: string;
+let physical: KernelDevice;
 
-beforeAll(async () => {
-  writeFileSync("/sys/module/vfio_pci/parameters/enable_sriov", "Y");
-  const bdf = take("igb");
-  physical = open(bdf, ways[0]!);
+beforeAll(() => {
+  made = virtualFunction();
+  ({ bdf: virtual, physical } = made);
   expect(physical.features().vfToken).toEqual({ get: false, set: true });
-  physical.setVfToken(token);
-  writeFileSync(`${sysDevices}/${bdf}/sriov_numvfs`, "1");
-  virtual = readlinkSync(`${sysDevices}/${bdf}/virtfn0`).split("/").at(-1)!;
-  bindTo(virtual, "vfio-pci");
 });
 afterAll(() => {
-  writeFileSync(`${sysDevices}/${physical.name}/sriov_numvfs`, "0");
-  physical[Symbol.dispose]();
-  expect(readdirSync(sysDevices)).not.toContain(virtual);
+  made[Symbol.dispose]();
   expect(ownDescriptors()).toEqual(before);
 });
 

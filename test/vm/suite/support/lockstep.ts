@@ -1,5 +1,5 @@
 // The same accesses to a device of the kernel's and to its recording, and how they are told apart.
-import { readFileSync } from "node:fs";
+import { closeSync, openSync, readFileSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import type { KernelDevice } from "../../../../src/device/kernel/kernel-device.ts";
 import { RecordedDevice } from "../../../../src/device/recorded-device.ts";
@@ -31,11 +31,25 @@ export function openBoth(
   name: DeviceName,
   change: (image: DeviceImage) => DeviceImage = (image) => image,
 ): { kernel: KernelDevice; recorded: RecordedDevice } & Disposable {
-  const image = change(record(name));
+  const recording = record(name);
+  const before = recording.config;
+  const image = change(recording);
   const both = new DisposableStack();
+  both.defer(() => restore(image.bdf, before));
   const kernel = both.use(open(image.bdf, ways[0]!));
   const recorded = both.use(new RecordedDevice(image));
   return { kernel, recorded, [Symbol.dispose]: () => both[Symbol.dispose]() };
+}
+
+/** Writes what config space held, where it holds another value: no reset clears all bytes that a device stores. */
+function restore(bdf: string, before: Uint8Array): void {
+  const path = `${sysDevices}/${bdf}/config`;
+  const now = readFileSync(path);
+  using file = new DisposableStack();
+  const fd = openSync(path, "r+");
+  file.defer(() => closeSync(fd));
+  for (const [at, value] of before.entries())
+    if (now[at] !== value) writeSync(fd, Uint8Array.of(value), 0, 1, at);
 }
 
 /** What an access came to: `ok`, or the code of its error. */

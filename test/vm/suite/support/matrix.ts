@@ -1,0 +1,111 @@
+// What the matrix of devices, APIs and machines holds: the tests fill its cells on real kernels, and docs/matrix.md shows it.
+// `npx bun test/vm/suite/support/matrix.ts > docs/matrix.md` writes the page.
+
+/** What a device has to show, told by hand: the sizes of its BARs, and of how many vectors each interrupt is raised. */
+export interface Shape {
+  /** Memory BARs that are mapped, by index. */
+  readonly mapped: Readonly<Record<number, number>>;
+  /** BARs that cannot be mapped, and why; they are read and written through the kernel. */
+  readonly unmapped: Readonly<Record<number, { readonly size: number; readonly why: string }>>;
+  readonly vectors: { readonly intx: number; readonly msi: number; readonly msix: number };
+}
+
+const ports = "I/O ports";
+
+export const shapes = {
+  edu: { mapped: { 0: 0x100000 }, unmapped: {}, vectors: { intx: 1, msi: 1, msix: 0 } },
+  nvme: { mapped: { 0: 0x4000 }, unmapped: {}, vectors: { intx: 1, msi: 0, msix: 65 } },
+  e1000e: {
+    mapped: { 0: 0x20000, 1: 0x20000, 3: 0x4000 },
+    unmapped: { 2: { size: 0x20, why: ports } },
+    vectors: { intx: 1, msi: 1, msix: 5 },
+  },
+  igb: {
+    mapped: { 0: 0x20000, 1: 0x20000, 3: 0x4000 },
+    unmapped: { 2: { size: 0x20, why: ports } },
+    vectors: { intx: 1, msi: 1, msix: 10 },
+  },
+  "igb VF": { mapped: { 0: 0x4000, 3: 0x4000 }, unmapped: {}, vectors: { intx: 0, msi: 0, msix: 3 } },
+  "pci-testdev": {
+    mapped: { 0: 0x1000, 2: 0x200000 },
+    unmapped: { 1: { size: 0x100, why: ports } },
+    vectors: { intx: 0, msi: 0, msix: 0 },
+  },
+  "virtio-net": { mapped: { 1: 0x1000, 4: 0x4000 }, unmapped: {}, vectors: { intx: 1, msi: 0, msix: 4 } },
+  "virtio-blk": { mapped: { 1: 0x1000, 4: 0x4000 }, unmapped: {}, vectors: { intx: 1, msi: 0, msix: 3 } },
+  xhci: { mapped: { 0: 0x4000 }, unmapped: {}, vectors: { intx: 1, msi: 0, msix: 16 } },
+  ahci: {
+    mapped: { 5: 0x1000 },
+    unmapped: { 4: { size: 0x20, why: ports } },
+    vectors: { intx: 1, msi: 1, msix: 0 },
+  },
+} as const satisfies Record<string, Shape>;
+export type Shaped = keyof typeof shapes;
+
+export const apis = ["type1v2", "type1", "iommufd-compat", "iommufd", "noiommu"] as const;
+export type Api = (typeof apis)[number];
+const machines = ["intel", "virtio", "none"] as const;
+
+/** Why there is no such cell: each is proved, too, by the refusal. */
+export const refusals = {
+  noiommu: "Linux opens a device without an IOMMU only where it has none: its group is then another one.",
+  others: "Without an IOMMU there is neither a group nor a cdev that these could open.",
+};
+
+/** @returns why a device cannot be opened by this API on such a machine; undefined where it can */
+export function refusal(api: Api, hasIommu: boolean): string | undefined {
+  if (hasIommu) return api === "noiommu" ? refusals.noiommu : undefined;
+  return api === "noiommu" ? undefined : refusals.others;
+}
+
+const hex = (size: number): string => `0x${size.toString(16)}`;
+
+function table(rows: readonly (readonly string[])[]): string {
+  const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)));
+  const lines = rows.map((row) => `| ${row.map((cell, i) => cell.padEnd(widths[i]!)).join(" | ")} |`);
+  return [lines[0], `| ${widths.map((width) => "-".repeat(width)).join(" | ")} |`, ...lines.slice(1)].join(
+    "\n",
+  );
+}
+
+export function matrixPage(): string {
+  const names = Object.keys(shapes) as Shaped[];
+  const notes = Object.values(refusals);
+  const cell = (api: Api, machine: string): string => {
+    const why = refusal(api, machine !== "none");
+    return why === undefined ? "all" : `(${notes.indexOf(why) + 1})`;
+  };
+  const cells = apis.map((api) => [api, ...machines.map((machine) => cell(api, machine))]);
+  const list = (entries: readonly string[]): string => entries.join(", ") || "none";
+  const details = names.map((name) => {
+    const { mapped, unmapped, vectors }: Shape = shapes[name];
+    return [
+      name,
+      list(Object.entries(mapped).map(([index, size]) => `${index}: ${hex(size)}`)),
+      list(Object.entries(unmapped).map(([index, { size, why }]) => `${index}: ${hex(size)}, ${why}`)),
+      ...[vectors.intx, vectors.msi, vectors.msix].map((count) => String(count || "none")),
+    ];
+  });
+  return `# Devices, APIs and IOMMUs that are tested
+
+\`test/vm/suite/matrix.test.ts\` opens every device by every API of Linux in a machine with Intel's IOMMU, in one with virtio's,
+and in one with none. In each cell the device is opened, described, each BAR is mapped whose memory can be, each interrupt that
+it has is enabled and raised, it is reset and closed, and nothing of it is left. This page is made from what that test expects.
+
+${table([["API", ...machines], ...cells])}
+
+"all" is every device of the next table.
+
+${notes.map((note, index) => `${index + 1}. ${note} The test asks for each device, and is refused.`).join("\n")}
+
+What a device shows, the same in every cell:
+
+${table([["device", "BARs mapped", "BARs not mapped", "INTx", "MSI", "MSI-X vectors"], ...details])}
+
+A device has no entry where it has no such BAR or interrupt: a virtual function has no INTx by the PCI specification, edu,
+nvme, xhci and the virtio devices have only one of MSI and MSI-X in QEMU, and pci-testdev has no interrupt at all. Besides
+these, each device's request interrupt is raised, with which the kernel asks for the device back.
+`;
+}
+
+if (import.meta.main) process.stdout.write(matrixPage());
