@@ -4,6 +4,7 @@ import { FileDescriptor } from "./file-descriptor.ts";
 import { lastErrno, libc, systemError } from "./libc.ts";
 import { Mapping, hugeAlignment, type MappingOptions } from "./mapping.ts";
 
+/** What memory to make. */
 export interface MemoryFileOptions {
   /** In bytes, a multiple of the page size used. */
   readonly size: number;

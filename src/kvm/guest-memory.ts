@@ -12,6 +12,7 @@ export interface MemoryPlace {
   readonly size: number;
 }
 
+/** What RAM a guest gets. */
 export interface GuestMemoryOptions {
   readonly places: readonly MemoryPlace[];
   /**

@@ -6,6 +6,7 @@ import { holdSignal, kickSignal, signalBit, takeSignal, threadId } from "../ffi/
 import { RunPage } from "./run-page.ts";
 import type { VcpuControl } from "./vcpu-control.ts";
 
+/** Which vCPU to make. */
 export interface VcpuOptions {
   /** Descriptor of the virtual machine, which is open in some thread of this process. */
   readonly vm: number;

@@ -18,6 +18,7 @@ export const MachineStateSchema = z.strictObject({
   /** The guest's clock, in nanoseconds. */
   clock: z.string().regex(/^\d{1,20}$/),
 });
+/** State of a machine without its memory and vCPUs; see `saveMachine`. Made for JSON. @useDeclaredType */
 export type MachineState = z.infer<typeof MachineStateSchema>;
 
 const chipIds = [kvmIrqchipId.PIC_MASTER, kvmIrqchipId.PIC_SLAVE, kvmIrqchipId.IOAPIC];

@@ -22,6 +22,7 @@ export interface VcpuStateOptions {
   readonly xsaveSize: number;
 }
 
+/** What to save of a machine's vCPUs on this host: every MSR that KVM lists, and all of the extended state. */
 export const vcpuStateOptions = (kvm: Kvm, machine: VirtualMachine): VcpuStateOptions => ({
   msrs: kvm.msrs(),
   xsaveSize: Math.max(4096, machine.extension("XSAVE2")),
@@ -100,6 +101,7 @@ export const VcpuStateSchema = z.strictObject({
   parts: z.record(z.string(), z.base64().max(mostBase64)),
   msrs: z.array(z.strictObject({ index: word, data: z.string().regex(/^0x[0-9a-f]{1,16}$/) })).max(mostMsrs),
 });
+/** State of a vCPU; see `saveVcpu`. Made for JSON. @useDeclaredType */
 export type VcpuState = z.infer<typeof VcpuStateSchema>;
 
 /** All that a stopped vCPU is; what its last exit began is to be ended before (`Vcpu.complete`). @throws VfioError */
