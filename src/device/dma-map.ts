@@ -32,7 +32,10 @@ export class DmaMap implements Dma, Disposable {
   readonly #table = new RangeTable<Held>();
   readonly #lockable: (() => number | undefined) | undefined;
 
-  /** For an IOMMU of your own. Containers and IOASes have theirs: `dma`. */
+  /**
+   * Containers and IOASes have theirs: `dma`.
+   * @param iommu one of your own @param options what is asked besides it
+   */
   constructor(iommu: Iommu, { lockable }: DmaMapOptions = {}) {
     this.iommu = iommu;
     this.#lockable = lockable;

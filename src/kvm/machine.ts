@@ -37,7 +37,11 @@ export class VirtualMachine implements Disposable {
   readonly #owned: DisposableStack;
   #vfio: VfioRegistry | undefined;
 
-  /** @param kvm only used while this runs @throws VfioError where KVM lacks something: nothing stays open then */
+  /**
+   * A machine without memory and vCPUs yet.
+   * @param kvm only used while this runs @param options its interrupt hardware
+   * @throws VfioError where KVM lacks something: nothing stays open then
+   */
   constructor(kvm: Kvm, { irqchip = "kernel", pit = false }: MachineOptions = {}) {
     if (process.arch !== "x64")
       throw new VfioError(`virtual machines of ${process.arch} are not implemented`, { code: "ENOTSUP" });

@@ -28,10 +28,7 @@ export class KvmPlatform implements Platform {
   readonly dma: Dma | undefined;
   readonly pageSize = pageSize();
 
-  /**
-   * The platform of one device. It owns nothing: the machine gives out memory slots and interrupts, and
-   * outlives it.
-   */
+  /** For one device. @param machine that gives it memory slots and interrupts @param options what else it has */
   constructor(machine: VirtualMachine, { addresses, bus, dma, intx }: KvmPlatformOptions) {
     this.memory = machine.slots;
     this.addresses = addresses;

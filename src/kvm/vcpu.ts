@@ -31,7 +31,7 @@ export class Vcpu implements Disposable {
   readonly #name: string;
   readonly #owned: DisposableStack;
 
-  /** @throws VfioError; nothing stays open then */
+  /** A CPU as after a reset. @param options which one, of which machine @throws VfioError; nothing stays open then */
   constructor({ vm, id, runSize, control }: VcpuOptions) {
     this.id = id;
     this.control = control;

@@ -41,7 +41,7 @@ export class Iommufd implements Disposable {
     );
   }
 
-  /** @throws VfioError ENOENT where the kernel has none */
+  /** Opens one. @param options what to open @throws VfioError ENOENT where the kernel has none */
   static open({ fd, host = thisHost }: IommufdOptions = {}): Iommufd {
     return new Iommufd(
       fd === undefined

@@ -104,7 +104,11 @@ export const VcpuStateSchema = z.strictObject({
 /** State of a vCPU; see `saveVcpu`. Made for JSON. @useDeclaredType */
 export type VcpuState = z.infer<typeof VcpuStateSchema>;
 
-/** All that a stopped vCPU is; what its last exit began is to be ended before (`Vcpu.complete`). @throws VfioError */
+/**
+ * All that a vCPU is.
+ * @param vcpu that is stopped; what its last exit began is to be ended before (`Vcpu.complete`)
+ * @param options of `vcpuStateOptions` @throws VfioError
+ */
 export function saveVcpu({ fd }: StoppedVcpu, { msrs, xsaveSize }: VcpuStateOptions): VcpuState {
   // First: reading it makes KVM finish what an INIT or SIPI began, which changes the rest.
   ffi.getMpState(fd);
@@ -118,7 +122,8 @@ export function saveVcpu({ fd }: StoppedVcpu, { msrs, xsaveSize }: VcpuStateOpti
 }
 
 /**
- * Makes a new vCPU what another was.
+ * Makes a vCPU what another was.
+ * @param vcpu that has not run yet @param state as `saveVcpu` gave it @param options of `vcpuStateOptions`
  * @throws VfioError (`EBADSTATE`) if this is no state, or of another CPU or kernel; others where KVM refuses a part
  */
 export function restoreVcpu({ fd }: StoppedVcpu, state: unknown, { xsaveSize }: VcpuStateOptions): void {
