@@ -1,3 +1,7 @@
+/**
+ * Devices of this host through VFIO, their DMA, the passthrough model, and the host itself.
+ * @module bun-vfio
+ */
 export * from "./device/address-allocator.ts";
 export * from "./device/backend.ts";
 export { barName, type Bar, type BarKind } from "./device/bars.ts";
@@ -33,7 +37,7 @@ export { hiddenByDefault, type Patch, type PatchOptions } from "./device/patches
 export * from "./device/platform.ts";
 export * from "./device/range.ts";
 export { recordDevice, type RecordOptions } from "./device/record.ts";
-export { RecordedDevice } from "./device/recorded-device.ts";
+export { RecordedDevice, type RecordedAccesses } from "./device/recorded-device.ts";
 export { RegionRegisters } from "./device/region-registers.ts";
 export * from "./device/replay.ts";
 export type { DeviceSnapshot } from "./device/snapshot.ts";

@@ -1,5 +1,6 @@
 import { RegionIndex, type RegionInfo } from "./backend.ts";
 
+/** What a BAR decodes. */
 export type BarKind = "io" | "memory32" | "memory64" | "rom";
 
 /** A base address register, from the type bits in config space and the size that the region has. */

@@ -76,7 +76,11 @@ const latched = 0x80ff_fffc;
 export class ConfigAddressPort {
   #value: number;
 
-  /** @param value of CONFIG_ADDRESS to start with, as `value` of a saved one gave it; 0 after a reset */
+  /**
+   * The ports as they are after a reset, or as they were saved.
+   * @param value of CONFIG_ADDRESS to start with, as `value` of a saved one gave it; 0 after a reset
+   * @throws RangeError unless it has 32 bits at most
+   */
   constructor(value = 0) {
     checkInteger(value, "CONFIG_ADDRESS", 0xffff_ffff);
     this.#value = (value & latched) >>> 0;

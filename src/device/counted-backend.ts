@@ -25,6 +25,7 @@ export class CountedBackend implements DeviceBackend {
     resets: 0,
   };
 
+  /** Counts what goes to `inner`, which is closed with it. */
   constructor(inner: DeviceBackend) {
     this.#inner = inner;
   }
@@ -65,6 +66,7 @@ export class CountedBackend implements DeviceBackend {
   probeFeature(feature: number): ReturnType<DeviceBackend["probeFeature"]> {
     return this.#inner.probeFeature(feature);
   }
+  /** Closes the backend within. */
   [Symbol.dispose](): void {
     this.#inner[Symbol.dispose]();
   }

@@ -6,6 +6,7 @@ import type { IntxMode } from "./intx.ts";
 import type { MsixGeometry } from "./msix-geometry.ts";
 import type { Patch } from "./patches.ts";
 
+/** A BAR as it is now. */
 export interface DescribedBar {
   readonly region: number;
   readonly name: string;
@@ -22,6 +23,7 @@ export interface DescribedBar {
   readonly mapped: readonly MappedArea[];
 }
 
+/** A capability of the device, and whether the guest is shown it. `offset` is in bytes, in config space. */
 export interface DescribedCapability {
   readonly id: number;
   readonly name: string;

@@ -7,6 +7,7 @@ import type { DmaRequest } from "./dma-request.ts";
 import type { Iommu } from "./iommu.ts";
 import { formatRange, hex } from "./range.ts";
 
+/** Where a buffer is to be, and what the device may do with it. */
 export interface DmaBufferOptions {
   /** Of the IOVA, in bytes, a power of two; a page without, and 2 MiB for buffers of that size, for the IOMMU's larger pages. */
   readonly alignment?: number | undefined;
@@ -50,7 +51,7 @@ export class DmaBuffer implements Disposable {
   #bytes: Uint8Array<ArrayBuffer> | undefined;
   #view: DataView<ArrayBuffer> | undefined;
 
-  /** See `DmaMap.allocate`. */
+  /** See `DmaMap.allocate`. @internal */
   constructor(dma: DmaSpace, size: number, options: DmaBufferOptions = {}) {
     const { below, readable, writable, label = "DMA buffer" } = options;
     if (typeof size !== "number") throw new TypeError(`the size must be a number, not ${typeof size}`);

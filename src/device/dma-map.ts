@@ -9,6 +9,7 @@ import type { Dma } from "./platform.ts";
 import { RangeTable } from "./range-table.ts";
 import { contains, isPowerOfTwo, rangeEnd, subtract, toAddress, toRange } from "./range.ts";
 
+/** What a `DmaMap` asks besides the IOMMU. */
 export interface DmaMapOptions {
   /**
    * Bytes that this process may still lock, asked before each mapping of memory; undefined: no limit.
@@ -31,6 +32,10 @@ export class DmaMap implements Dma, Disposable {
   readonly #table = new RangeTable<Held>();
   readonly #lockable: (() => number | undefined) | undefined;
 
+  /**
+   * Containers and IOASes have theirs: `dma`.
+   * @param iommu one of your own @param options what is asked besides it
+   */
   constructor(iommu: Iommu, { lockable }: DmaMapOptions = {}) {
     this.iommu = iommu;
     this.#lockable = lockable;

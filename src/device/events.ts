@@ -25,6 +25,7 @@ export type DeviceEventKind =
   /** Something could not be taken back, at detach or when a BAR left its place; there it is tried again. */
   | "teardown";
 
+/** Something that the model could not do as asked. It goes to `onEvent`; nothing is thrown then. */
 export interface DeviceEvent {
   readonly kind: DeviceEventKind;
   /** The backend's name. */

@@ -15,6 +15,10 @@ export interface GuestMemory {
 
 /** Device memory that a guest address may stand for, as `VfioPciDevice.hostAddress` finds it. */
 export interface MappedDevice {
+  /**
+   * Where device memory that the guest sees at `gpa` is mapped here, and whether it may be written; undefined
+   * unless one mapping holds all `size` bytes.
+   */
   hostAddress(gpa: number, size: number): { readonly hva: number; readonly writable: boolean } | undefined;
 }
 
@@ -28,6 +32,7 @@ export interface ExternalMapping {
   readonly writable: boolean;
 }
 
+/** Limits of an `ExternalDma`. */
 export interface ExternalDmaOptions {
   /**
    * Most mappings at one time: a guest may ask for any number, and each takes memory of the host. 65535 without it, what the

@@ -27,6 +27,7 @@ export interface Iommu extends Disposable {
   readonly mapsFiles: boolean;
   /** Nobody else maps in it: whatever `unmapAll` finds there is ours. */
   readonly exclusive: boolean;
+  /** Unchecked: `DmaMap` is what programs use. @param mapping what is mapped where @throws VfioError; nothing is mapped then */
   map(mapping: IommuMapping): void;
   /** @returns bytes unmapped */
   unmap(iova: number, size: number): number;

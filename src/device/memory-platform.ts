@@ -19,13 +19,19 @@ import type {
 } from "./platform.ts";
 import { formatRange, intersects, isPowerOfTwo, type Range, rangeEnd, toRange } from "./range.ts";
 
-export type { DeliveredInterrupt, PlatformAction, PlatformActionKind } from "./memory-platform/action.ts";
+export type {
+  AddressSpace,
+  DeliveredInterrupt,
+  PlatformAction,
+  PlatformActionKind,
+} from "./memory-platform/action.ts";
 export type { Route } from "./memory-platform/irqchip.ts";
 export type { FaultPredicate } from "./memory-platform/journal.ts";
 export type { LineState } from "./memory-platform/line.ts";
 export type { SlotState } from "./memory-platform/slots.ts";
 export type { MemoryPlatformState } from "./memory-platform/state.ts";
 
+/** The machine that a `MemoryPlatform` is. */
 export interface MemoryPlatformOptions {
   /** Bytes of a host page: a power of two, 4096 or more; 4096. */
   readonly pageSize?: number | undefined;

@@ -8,6 +8,7 @@ import { mappableAreas } from "./mappable-areas.ts";
 /** Bytes of one vector in the table (PCI Express Base Specification 7.7.2.2). */
 export const entrySize = 16;
 
+/** A part of a BAR that belongs to MSI-X. */
 export interface MsixArea {
   /** Region index, 0 to 5. */
   readonly region: number;
@@ -17,6 +18,7 @@ export interface MsixArea {
   readonly size: number;
 }
 
+/** Where a device has its MSI-X table and its pending bits. */
 export interface MsixGeometry {
   /** 1 to 2048. */
   readonly vectors: number;

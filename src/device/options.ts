@@ -1,6 +1,7 @@
 import type { DeviceEvent } from "./events.ts";
 import type { PatchOptions } from "./patches.ts";
 
+/** How a device is shown to its guest. All of it is optional. */
 export interface AttachOptions extends PatchOptions {
   /**
    * Requester ID of the device in the guest (bus << 8 | device << 3 | function), for interrupt routes; 0 without it. A

@@ -19,6 +19,7 @@ export const hiddenByDefault = [
   { id: 0x1b, name: "PASID" },
 ] as const;
 
+/** What of config space the guest is shown otherwise than the device has it. */
 export interface PatchOptions {
   /** IDs of further extended capabilities to hide. */
   readonly hide?: readonly number[] | undefined;
@@ -30,6 +31,7 @@ export interface PatchOptions {
   readonly gpuDirectClique?: number | undefined;
 }
 
+/** A difference between the config space of the device and the one that the guest sees. */
 export interface Patch {
   readonly kind: "hidden" | "added" | "bit" | "relinked";
   /** Byte offset in config space, and bytes that the patch takes there. */

@@ -72,13 +72,19 @@ export interface IntxLine extends Disposable {
   readonly notifiesEndOfInterrupt?: boolean | undefined;
   /** Connects the line to the guest's interrupt controller; idempotent. */
   connect(): void;
+  /** Takes the line off the guest's interrupt controller; idempotent. */
   disconnect(): void;
 }
 
+/** The interrupts that a platform gives to devices. */
 export interface Interrupts {
-  /** @throws where the platform has no vectors left */
+  /** The messages of one device. @param vectors 1 to 2048 @throws where the platform has no vectors left */
   createMsiGroup(vectors: number): MsiGroup;
-  /** @param pin 1 to 4 for INTA to INTD; undefined where the platform has no line for the device */
+  /**
+   * The line of an interrupt pin.
+   * @param pin 1 to 4 for INTA to INTD
+   * @returns undefined where the platform has no line for the device
+   */
   createIntx(pin: number): IntxLine | undefined;
 }
 
@@ -95,8 +101,9 @@ export interface DmaMapping {
   readonly file?: { readonly fd: number; readonly offset: number } | undefined;
 }
 
+/** What maps memory for devices' DMA, as the model needs it: `DmaMap` is one. */
 export interface Dma {
-  /** @throws where the IOMMU refuses */
+  /** Lets devices reach a range. @throws where the IOMMU refuses */
   map(mapping: DmaMapping): void;
   /** Takes back exactly one mapping made before. @throws where it cannot; then it is as it was, and the model asks again */
   unmap(iova: number, size: number): void;
@@ -119,8 +126,10 @@ export interface AddressAllocator {
   free(base: number, size: number): void;
 }
 
+/** Memory addresses, or I/O ports. */
 export type AddressKind = "mmio" | "io";
 
+/** The windows that BARs get their guest addresses from. */
 export interface AddressSpaces {
   /** For 32-bit memory BARs and the ROM. */
   readonly mmio32: AddressAllocator;
@@ -139,8 +148,12 @@ export interface TrappedRange {
   readonly region: number;
 }
 
+/** Where a device's trapped accesses are announced: who hands them to the device is the VMM. */
 export interface GuestBus {
-  /** @throws where anything else has part of the range: another device's BAR, or something of the VMM's own */
+  /**
+   * Has accesses to a range go to the device.
+   * @throws where anything else has part of the range: another device's BAR, or something of the VMM's own
+   */
   insert(range: TrappedRange): void;
   /** Takes back exactly one range. @throws where it cannot; then it is as it was, and the model asks again */
   remove(range: TrappedRange): void;

@@ -56,6 +56,10 @@ export class RecordedDevice implements DeviceBackend {
   #lost = 0;
   #closed = false;
 
+  /**
+   * A device that is as it was when it was recorded.
+   * @param image as `readImage` of `bun-vfio/image` gives it
+   */
   constructor(image: DeviceImage) {
     this.name = image.bdf;
     this.resettable = image.resettable;

@@ -14,6 +14,10 @@ import { VfioPciDevice } from "./vfio-pci-device.ts";
 
 export type { DifferenceRule } from "./replay-rules.ts";
 
+/**
+ * A read that gave another value than the recorded guest got. `line` is that of the trace; `offset` and
+ * `width` are in bytes.
+ */
 export interface ReplayDifference {
   readonly line: number;
   readonly offset: number;
@@ -32,6 +36,7 @@ export interface ReplayStep {
   readonly what: string;
 }
 
+/** What a replay came to. */
 export interface ReplayReport {
   readonly attached: DeviceDescription;
   readonly final: DeviceDescription;

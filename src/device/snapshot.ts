@@ -49,7 +49,7 @@ const schema = z.strictObject({
   msi: z.strictObject({ pending: vectors }).nullable(),
 });
 
-/** State of a device; see `VfioPciDevice.snapshot`. Made for JSON. */
+/** State of a device; see `VfioPciDevice.snapshot`. Made for JSON. @useDeclaredType */
 export type DeviceSnapshot = z.infer<typeof schema>;
 
 /** Bits of config space that make up state: emulated and writable, or kept by the device for the guest. */

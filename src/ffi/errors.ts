@@ -24,6 +24,7 @@ export class VfioError extends Error {
   readonly device: string | undefined;
   readonly hint: string | undefined;
 
+  /** For those who implement a backend or a platform. @param message for people; the details are for programs */
   constructor(message: string, details: VfioErrorDetails) {
     super(message, details.cause === undefined ? undefined : { cause: details.cause });
     this.code = details.code;

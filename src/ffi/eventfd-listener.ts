@@ -5,6 +5,7 @@ import { drainEventfd } from "./eventfd.ts";
 import { FileDescriptor } from "./file-descriptor.ts";
 import { lastErrno, libc, systemError } from "./libc.ts";
 
+/** How to listen. */
 export interface ListenOptions {
   /**
    * `"stream"`: Bun's event loop waits, with no thread of its own; the fastest that leaves the event loop free.

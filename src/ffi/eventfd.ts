@@ -70,7 +70,7 @@ export class Eventfd extends FileDescriptor {
     throw new VfioError(`descriptor ${of} is not an eventfd`, { code: "EINVAL", errno: 22 });
   }
 
-  /** @param count at least 1 */
+  /** Adds to the counter, as a device does. @param count at least 1 @throws VfioError */
   signal(count = 1): void {
     signalEventfd(this.fd, count);
   }

@@ -66,6 +66,7 @@ export class FileDescriptor implements Disposable {
     return this.#fd;
   }
 
+  /** Whether it was disposed of. */
   get closed(): boolean {
     return this.#closed;
   }

@@ -1,5 +1,8 @@
-// `bun-vfio/ffi`: files, memory, device registers and events of Linux, by way of bun:ffi, and a typed function for each ioctl of VFIO,
-// iommufd and KVM. No policy.
+/**
+ * Files, memory, device registers and events of Linux, by way of bun:ffi, and a typed function for each ioctl of VFIO,
+ * iommufd and KVM. No policy.
+ * @module bun-vfio/ffi
+ */
 export { AnonymousMemory } from "./anonymous-memory.ts";
 export { memoryAdvice } from "./constants.ts";
 export { VfioError, type VfioErrorDetails } from "./errors.ts";

@@ -8,6 +8,7 @@ import { addressOf, ioctl, valueName, type IoctlContext } from "./ioctl.ts";
 /** Room for what an IOMMU's driver says of it, in bytes. */
 const dataRoom = 4096;
 
+/** What the IOMMU before a device says of itself (IOMMU_GET_HW_INFO). */
 export interface HardwareInfo {
   /** Of `iommuHwInfoType`. */
   readonly type: number;

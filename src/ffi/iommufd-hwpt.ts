@@ -14,6 +14,7 @@ import { addressOf, flagNames, ioctl, ioctlError, ioctlOrErrno, type IoctlContex
 /** Bytes of `struct iommu_hwpt_alloc` that every kernel knows: without the fault queue. */
 const allocSize = 40;
 
+/** What page table is asked for (IOMMU_HWPT_ALLOC). */
 export interface HwptRequest {
   /** The device's id in the iommufd. */
   readonly device: number;

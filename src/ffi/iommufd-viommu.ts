@@ -86,7 +86,11 @@ export function allocEventQueue(
   return { id: alloc.out_veventq_id, fd: alloc.out_veventq_fd };
 }
 
-/** IOMMU_HW_QUEUE_ALLOC: a hardware queue that the guest owns. Linux 6.17. @param address GPA @param size in bytes @returns its id */
+/**
+ * IOMMU_HW_QUEUE_ALLOC: a hardware queue that the guest owns. Linux 6.17.
+ * @param queue its `address` is a GPA, its `size` in bytes
+ * @returns its id
+ */
 export function allocHardwareQueue(
   iommufd: number,
   viommu: number,

@@ -11,9 +11,9 @@ import { addressOf, ioctl, ioctlError, ioctlOrErrno, type IoctlContext } from ".
 
 type Name = keyof typeof kvmVcpuRequest;
 /** Reads a part of a vCPU's state. @throws VfioError */
-type Getter<State> = (vcpu: number, context?: IoctlContext) => State;
-/** Writes it. @param state as the getter returned it, changed or not @throws VfioError */
-type Setter<State> = (vcpu: number, state: State, context?: IoctlContext) => void;
+export type VcpuGetter<State> = (vcpu: number, context?: IoctlContext) => State;
+/** Writes a part of a vCPU's state. @param state as the getter returned it, changed or not @throws VfioError */
+export type VcpuSetter<State> = (vcpu: number, state: State, context?: IoctlContext) => void;
 
 const request = (vcpu: number, name: Name, argument: Uint8Array | number, context: IoctlContext): number =>
   ioctl(vcpu, kvmVcpuRequest[name], argument, { ...context, request: `KVM_${name}` });
@@ -22,14 +22,14 @@ const getter =
   <Instance extends { readonly __struct: string }>(
     name: Name,
     type: StructClass<Instance>,
-  ): Getter<Instance> =>
+  ): VcpuGetter<Instance> =>
   (vcpu, context = {}) => {
     const state = create(type);
     request(vcpu, name, bytesOf(state), context);
     return state;
   };
 const setter =
-  (name: Name): Setter<object> =>
+  (name: Name): VcpuSetter<object> =>
   (vcpu, state, context = {}) => {
     request(vcpu, name, bytesOf(state as { readonly __struct: string }), context);
   };
@@ -57,37 +57,37 @@ export function setSignalMask(vcpu: number, set: bigint, context: IoctlContext =
 }
 
 /** KVM_GET_REGS: the general registers. */
-export const getRegs: Getter<KvmRegs> = getter("GET_REGS", KvmRegs);
+export const getRegs: VcpuGetter<KvmRegs> = getter("GET_REGS", KvmRegs);
 /** KVM_SET_REGS. */
-export const setRegs: Setter<KvmRegs> = setter("SET_REGS");
+export const setRegs: VcpuSetter<KvmRegs> = setter("SET_REGS");
 /** KVM_GET_SREGS: segments, control registers, tables. */
-export const getSregs: Getter<KvmSregs> = getter("GET_SREGS", KvmSregs);
+export const getSregs: VcpuGetter<KvmSregs> = getter("GET_SREGS", KvmSregs);
 /** KVM_SET_SREGS. */
-export const setSregs: Setter<KvmSregs> = setter("SET_SREGS");
+export const setSregs: VcpuSetter<KvmSregs> = setter("SET_SREGS");
 /** KVM_GET_FPU. */
-export const getFpu: Getter<KvmFpu> = getter("GET_FPU", KvmFpu);
+export const getFpu: VcpuGetter<KvmFpu> = getter("GET_FPU", KvmFpu);
 /** KVM_SET_FPU. */
-export const setFpu: Setter<KvmFpu> = setter("SET_FPU");
+export const setFpu: VcpuSetter<KvmFpu> = setter("SET_FPU");
 /** KVM_GET_XCRS. */
-export const getXcrs: Getter<KvmXcrs> = getter("GET_XCRS", KvmXcrs);
+export const getXcrs: VcpuGetter<KvmXcrs> = getter("GET_XCRS", KvmXcrs);
 /** KVM_SET_XCRS. */
-export const setXcrs: Setter<KvmXcrs> = setter("SET_XCRS");
+export const setXcrs: VcpuSetter<KvmXcrs> = setter("SET_XCRS");
 /** KVM_GET_DEBUGREGS. */
-export const getDebugregs: Getter<KvmDebugregs> = getter("GET_DEBUGREGS", KvmDebugregs);
+export const getDebugregs: VcpuGetter<KvmDebugregs> = getter("GET_DEBUGREGS", KvmDebugregs);
 /** KVM_SET_DEBUGREGS. */
-export const setDebugregs: Setter<KvmDebugregs> = setter("SET_DEBUGREGS");
+export const setDebugregs: VcpuSetter<KvmDebugregs> = setter("SET_DEBUGREGS");
 /** KVM_GET_LAPIC: the local APIC in the kernel. */
-export const getLapic: Getter<KvmLapicState> = getter("GET_LAPIC", KvmLapicState);
+export const getLapic: VcpuGetter<KvmLapicState> = getter("GET_LAPIC", KvmLapicState);
 /** KVM_SET_LAPIC. */
-export const setLapic: Setter<KvmLapicState> = setter("SET_LAPIC");
+export const setLapic: VcpuSetter<KvmLapicState> = setter("SET_LAPIC");
 /** KVM_GET_VCPU_EVENTS: exceptions and interrupts that are on their way. */
-export const getVcpuEvents: Getter<KvmVcpuEvents> = getter("GET_VCPU_EVENTS", KvmVcpuEvents);
+export const getVcpuEvents: VcpuGetter<KvmVcpuEvents> = getter("GET_VCPU_EVENTS", KvmVcpuEvents);
 /** KVM_SET_VCPU_EVENTS. */
-export const setVcpuEvents: Setter<KvmVcpuEvents> = setter("SET_VCPU_EVENTS");
+export const setVcpuEvents: VcpuSetter<KvmVcpuEvents> = setter("SET_VCPU_EVENTS");
 /** KVM_GET_MP_STATE: whether it runs, is halted, or waits for another CPU to start it. */
-export const getMpState: Getter<KvmMpState> = getter("GET_MP_STATE", KvmMpState);
+export const getMpState: VcpuGetter<KvmMpState> = getter("GET_MP_STATE", KvmMpState);
 /** KVM_SET_MP_STATE. */
-export const setMpState: Setter<KvmMpState> = setter("SET_MP_STATE");
+export const setMpState: VcpuSetter<KvmMpState> = setter("SET_MP_STATE");
 
 const xsaveBytes = 4096;
 

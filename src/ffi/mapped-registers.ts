@@ -54,21 +54,37 @@ export class MappedRegisters implements RegisterIo {
     this.size = size;
   }
 
+  /** One load of 8 bits. @param offset in bytes @throws RangeError outside of the area */
   read8(offset: number): number {
     const value = read.u8(this.#mapping.address as Pointer, this.#at(offset, 1));
     orderAccesses?.();
     return value;
   }
+  /**
+   * One load of 16 bits, little-endian.
+   * @param offset in bytes, a multiple of 2
+   * @throws RangeError for another, or outside of the area
+   */
   read16(offset: number): number {
     const value = read.u16(this.#mapping.address as Pointer, this.#at(offset, 2));
     orderAccesses?.();
     return value;
   }
+  /**
+   * One load of 32 bits, little-endian.
+   * @param offset in bytes, a multiple of 4
+   * @throws RangeError for another, or outside of the area
+   */
   read32(offset: number): number {
     const value = read.u32(this.#mapping.address as Pointer, this.#at(offset, 4));
     orderAccesses?.();
     return value;
   }
+  /**
+   * 64 bits, in one load or two halves.
+   * @param offset in bytes, a multiple of 8
+   * @throws RangeError for another, or outside of the area
+   */
   read64(offset: number, access: WideAccess = "low-first"): bigint {
     const at = this.#at(offset, 8) - this.#start;
     if (access === "whole") {
@@ -81,7 +97,11 @@ export class MappedRegisters implements RegisterIo {
     return access === "low-first" ? join(first, second) : join(second, first);
   }
 
-  /** @param value 0 to 0xff, else RangeError, as with each of the others */
+  /**
+   * One store of 8 bits.
+   * @param value 0 to 0xff
+   * @throws RangeError for another, or an offset outside of the area
+   */
   write8(offset: number, value: number): void {
     const at = this.#at(offset, 1);
     if ((value & 0xff) !== value) refuse(value, 8);
@@ -89,6 +109,11 @@ export class MappedRegisters implements RegisterIo {
     this.#part(at).u8[at % partSize] = value;
     compilerBarrier();
   }
+  /**
+   * One store of 16 bits, little-endian.
+   * @param value 0 to 0xffff
+   * @throws RangeError for another, or an offset that `read16` refuses
+   */
   write16(offset: number, value: number): void {
     const at = this.#at(offset, 2);
     if ((value & 0xffff) !== value) refuse(value, 16);
@@ -96,6 +121,11 @@ export class MappedRegisters implements RegisterIo {
     this.#part(at).u16[(at % partSize) >>> 1] = value;
     compilerBarrier();
   }
+  /**
+   * One store of 32 bits, little-endian.
+   * @param value 0 to 0xffffffff
+   * @throws RangeError for another, or an offset that `read32` refuses
+   */
   write32(offset: number, value: number): void {
     const at = this.#at(offset, 4);
     if (value >>> 0 !== value) refuse(value, 32);
@@ -103,6 +133,11 @@ export class MappedRegisters implements RegisterIo {
     this.#part(at).u32[(at % partSize) >>> 2] = value;
     compilerBarrier();
   }
+  /**
+   * 64 bits, in one store or two halves.
+   * @param value 0 to `2n ** 64n - 1n`
+   * @throws RangeError for another, or an offset that `read64` refuses
+   */
   write64(offset: number, value: bigint, access: WideAccess = "low-first"): void {
     const at = this.#at(offset, 8);
     if (typeof value !== "bigint" || BigInt.asUintN(64, value) !== value) refuse(value, 64);
@@ -126,6 +161,7 @@ export class MappedRegisters implements RegisterIo {
     if (width === 1) return this.read8(offset);
     throw new RangeError(`an access of ${width} bytes: there are those of 1, 2 and 4`);
   }
+  /** For register maps: `map.live(registers)`. @param width 1, 2 or 4, in bytes @throws RangeError */
   write(offset: number, width: number, value: number): void {
     if (width === 4) this.write32(offset, value);
     else if (width === 2) this.write16(offset, value);

@@ -72,6 +72,7 @@ export class Mapping implements Disposable {
     this.name = name;
   }
 
+  /** Whether it was disposed of. */
   get closed(): boolean {
     return this.#closed;
   }

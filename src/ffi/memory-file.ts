@@ -4,6 +4,7 @@ import { FileDescriptor } from "./file-descriptor.ts";
 import { lastErrno, libc, systemError } from "./libc.ts";
 import { Mapping, hugeAlignment, type MappingOptions } from "./mapping.ts";
 
+/** What memory to make. */
 export interface MemoryFileOptions {
   /** In bytes, a multiple of the page size used. */
   readonly size: number;
@@ -23,7 +24,10 @@ export class MemoryFile extends FileDescriptor {
   readonly #alignment: number;
   readonly #hasHugePages: boolean;
 
-  /** @throws VfioError: EINVAL for a size that is no multiple of the page, ENOMEM */
+  /**
+   * Zeroed memory.
+   * @param options its size and pages @throws VfioError: EINVAL for a size that is no multiple of the page, ENOMEM
+   */
   constructor({ size, hugePages, name }: MemoryFileOptions) {
     if (!Number.isSafeInteger(size) || size < 1) throw new RangeError(`${name}: ${size} bytes are no size`);
     const huge = {

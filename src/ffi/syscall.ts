@@ -10,4 +10,5 @@ export interface Syscall {
   /** How long it took, a microsecond or less of it for the tracing. */
   readonly microseconds: number;
 }
+/** Told of each system call when it has returned, in the thread that made it. */
 export type SyscallListener = (call: Syscall) => void;

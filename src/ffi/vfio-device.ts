@@ -12,6 +12,7 @@ import { vfioRequest } from "../regs/ioctl/vfio-requests.ts";
 import { valueName, type IoctlContext } from "./ioctl.ts";
 import { askInfo, infoCapabilities, type InfoCapability } from "./vfio-info.ts";
 
+/** What the kernel says of a device (VFIO_DEVICE_GET_INFO). */
 export interface DeviceInfo {
   /** Of `vfioDeviceFlag`. */
   readonly flags: number;
@@ -57,6 +58,7 @@ export function getDeviceInfo(device: number, context: IoctlContext = {}): Devic
   };
 }
 
+/** What the kernel says of one interrupt index (VFIO_DEVICE_GET_IRQ_INFO). */
 export interface DeviceIrqInfo {
   readonly index: number;
   /** Vectors. */

@@ -5,6 +5,7 @@ import { vfioRequest } from "../regs/ioctl/vfio-requests.ts";
 import { cString } from "./c-string.ts";
 import { ioctl, type IoctlContext } from "./ioctl.ts";
 
+/** What the kernel says of a group (VFIO_GROUP_GET_STATUS). */
 export interface GroupStatus {
   /** Every device of the group is bound to VFIO, or to nothing that could do DMA. */
   readonly viable: boolean;

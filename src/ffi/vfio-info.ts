@@ -7,7 +7,8 @@ import { ioctl, type IoctlWhat } from "./ioctl.ts";
 /** The most that an INFO request may ask for, in bytes. */
 const maxInfo = 2 ** 20;
 
-interface InfoStruct {
+/** What the structs of INFO requests have in common. */
+export interface InfoStruct {
   readonly __struct: string;
   argsz: number;
 }

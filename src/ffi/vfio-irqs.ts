@@ -40,7 +40,11 @@ export class IrqSetBuffer {
   readonly #view: DataView;
   readonly #vectors: number;
 
-  /** @param vectors the most that one request names, 0 to 65535 */
+  /**
+   * Memory for requests, made once.
+   * @param vectors the most that one request names, 0 to 65535
+   * @throws RangeError for another number
+   */
   constructor(vectors: number) {
     if (!Number.isInteger(vectors) || vectors < 0 || vectors > 0xffff)
       throw new RangeError(`vectors must be an integer from 0 to 65535, not ${vectors}`);

@@ -18,6 +18,7 @@ import { askInfo, infoCapabilities, malformed, type InfoCapability } from "./vfi
 /** The most areas that a sparse region may have. */
 const maxAreas = 4096;
 
+/** What the kernel says of one region (VFIO_DEVICE_GET_REGION_INFO). */
 export interface DeviceRegionInfo {
   readonly index: number;
   /** In bytes; 0 = not there. */

@@ -34,6 +34,7 @@ export interface DependentDevice {
   readonly owned: boolean | undefined;
 }
 
+/** The functions that a hot reset would reach (VFIO_DEVICE_GET_PCI_HOT_RESET_INFO). */
 export interface HotResetInfo {
   readonly devices: readonly DependentDevice[];
   /** Through an iommufd: all are ours to reset. Undefined through a group. */

@@ -30,6 +30,7 @@ export interface IovaSpan {
   readonly last: bigint;
 }
 
+/** What the kernel says of a type1 container (VFIO_IOMMU_GET_INFO). */
 export interface Type1Info {
   /** Bit n: pages of 2^n bytes. */
   readonly pageSizes: bigint;

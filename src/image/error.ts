@@ -32,6 +32,7 @@ export class ImageError extends Error {
   /** At least one; in the order of the text. */
   readonly problems: readonly Problem[];
 
+  /** Its message is made of the first 20. @param problems at least one */
   constructor(problems: readonly Problem[]) {
     const lines = problems.slice(0, shownProblems).map(problemText);
     if (problems.length > shownProblems) lines.push(`and ${problems.length - shownProblems} more`);

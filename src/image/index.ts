@@ -1,3 +1,7 @@
+/**
+ * Recorded devices: read, write, import, export.
+ * @module bun-vfio/image
+ */
 export * from "./defaults.ts";
 export * from "./error.ts";
 export * from "./image.ts";

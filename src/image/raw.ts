@@ -78,7 +78,7 @@ export interface RawDevice {
   readonly host?: ImageHost | undefined;
 }
 
-/** The image of a device from its sysfs files. @throws ImageError for bad content; RangeError for a bad BDF */
+/** The image of a device. @param device what its sysfs files hold @throws ImageError for bad content; RangeError for a bad BDF */
 export function imageFromRaw({ bdf, config, resource, host = {} }: RawDevice): DeviceImage {
   checkConfigSize(config);
   const layout = layoutOf(config);

@@ -12,6 +12,7 @@ export interface MemoryPlace {
   readonly size: number;
 }
 
+/** What RAM a guest gets. */
 export interface GuestMemoryOptions {
   readonly places: readonly MemoryPlace[];
   /**
@@ -50,7 +51,11 @@ export class GuestMemory implements Disposable {
   readonly parts: readonly MemoryPart[];
   readonly #owned: DisposableStack;
 
-  /** @throws VfioError where there is no such memory, or no slot for it: nothing is left then */
+  /**
+   * Zeroed memory, shown to the guest at once.
+   * @param slots of the machine @param options where it is, and of which pages
+   * @throws VfioError where there is no such memory, or no slot for it: nothing is left then
+   */
   constructor(slots: KvmMemorySlots, { places, hugePages }: GuestMemoryOptions) {
     using owned = new DisposableStack();
     const transparent = hugePages === "transparent";

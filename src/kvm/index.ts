@@ -1,4 +1,7 @@
-// `bun-vfio/kvm`: virtual machines of KVM, and the platform of the passthrough model on them.
+/**
+ * Virtual machines of KVM, and the platform of the passthrough model on them.
+ * @module bun-vfio/kvm
+ */
 export * from "./exit-text.ts";
 export * from "./guest-memory.ts";
 export type { KvmInterrupts } from "./interrupts.ts";

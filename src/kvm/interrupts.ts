@@ -31,6 +31,11 @@ export class KvmInterrupts implements Disposable {
     return this.#table.size;
   }
 
+  /**
+   * The messages of one device, which gives them back by disposing of the group.
+   * @param vectors 1 to 2048
+   * @throws RangeError for another number
+   */
   createMsiGroup(vectors: number): MsiGroup {
     if (!Number.isInteger(vectors) || vectors < 1 || vectors > mostVectors)
       throw new RangeError(`vectors must be an integer from 1 to ${mostVectors}, not ${vectors}`);

@@ -15,6 +15,7 @@ import { createChips, ioapicPins, type IrqchipPlace } from "./x86/irqchip.ts";
 /** Three pages below 4 GiB that Intel's KVM needs and no guest memory may have (Documentation/virt/kvm/api.rst, KVM_SET_TSS_ADDR). */
 const tssAddress = 0xfffb_d000;
 
+/** Which interrupt hardware a machine has. */
 export interface MachineOptions {
   /** Where the interrupt controllers are; `kernel` unless given. INTx with resampling needs that. */
   readonly irqchip?: IrqchipPlace | undefined;
@@ -36,7 +37,11 @@ export class VirtualMachine implements Disposable {
   readonly #owned: DisposableStack;
   #vfio: VfioRegistry | undefined;
 
-  /** @param kvm only used while this runs @throws VfioError where KVM lacks something: nothing stays open then */
+  /**
+   * A machine without memory and vCPUs yet.
+   * @param kvm only used while this runs @param options its interrupt hardware
+   * @throws VfioError where KVM lacks something: nothing stays open then
+   */
   constructor(kvm: Kvm, { irqchip = "kernel", pit = false }: MachineOptions = {}) {
     if (process.arch !== "x64")
       throw new VfioError(`virtual machines of ${process.arch} are not implemented`, { code: "ENOTSUP" });
@@ -69,6 +74,7 @@ export class VirtualMachine implements Disposable {
     return this.#descriptor.fd;
   }
 
+  /** Whether it was disposed of. */
   get closed(): boolean {
     return this.#descriptor.closed;
   }

@@ -2,6 +2,7 @@ import type { AddressSpaces, Dma, GuestBus, Interrupts, IntxLine, Platform } fro
 import { pageSize } from "../ffi/page-size.ts";
 import type { VirtualMachine } from "./machine.ts";
 
+/** What a device's platform has besides the machine. */
 export interface KvmPlatformOptions {
   /** Windows of guest addresses for BARs, shared by all devices of the machine. */
   readonly addresses: AddressSpaces;
@@ -27,6 +28,7 @@ export class KvmPlatform implements Platform {
   readonly dma: Dma | undefined;
   readonly pageSize = pageSize();
 
+  /** For one device. @param machine that gives it memory slots and interrupts @param options what else it has */
   constructor(machine: VirtualMachine, { addresses, bus, dma, intx }: KvmPlatformOptions) {
     this.memory = machine.slots;
     this.addresses = addresses;

@@ -9,17 +9,23 @@ export interface RunnableVcpu {
   readonly id: number;
   readonly page: RunPage;
   readonly control: VcpuControl | undefined;
+  /** Runs the guest. @returns whether `page` holds an exit to handle; false: a kick */
   run(): boolean;
 }
 
 /** What a guest's accesses go to. `data` belongs to the loop: it is filled, or looked at, before the call returns. */
 export interface AccessHandlers {
+  /** An IN of the guest. @param data 1, 2 or 4 bytes, to be filled */
   ioRead(port: number, data: Uint8Array): void;
+  /** An OUT of the guest. @param data its 1, 2 or 4 bytes */
   ioWrite(port: number, data: Uint8Array): void;
+  /** A read of memory that is in no slot. @param data 1 to 8 bytes, to be filled */
   mmioRead(address: number, data: Uint8Array): void;
+  /** A write to memory that is in no slot, or in one that is read-only. @param data its 1 to 8 bytes */
   mmioWrite(address: number, data: Uint8Array): void;
 }
 
+/** All that a run loop hands on. */
 export interface ExitHandlers extends AccessHandlers {
   /** Split interrupt chips: the guest has handled the level-triggered interrupt of this vector. */
   endOfInterrupt?(vector: number): void;

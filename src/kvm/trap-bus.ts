@@ -6,9 +6,13 @@ import type { AccessHandlers } from "./run-loop.ts";
 
 /** What answers accesses at addresses; `VfioPciDevice` is one. What a read leaves in `data` the guest gets. */
 export interface TrapTarget {
+  /** A read of `data.length` bytes at a guest physical address. */
   mmioRead?(address: number, data: Uint8Array): unknown;
+  /** A write of `data` to a guest physical address. */
   mmioWrite?(address: number, data: Uint8Array): unknown;
+  /** A read of `data.length` bytes from a port. */
   ioRead?(port: number, data: Uint8Array): unknown;
+  /** A write of `data` to a port. */
   ioWrite?(port: number, data: Uint8Array): unknown;
 }
 
@@ -33,6 +37,7 @@ export class TrapBus implements AccessHandlers {
   /** Told of accesses that nobody answers. */
   readonly #onMissing: ((kind: AddressKind, address: number, width: number) => void) | undefined;
 
+  /** An empty bus. @param onMissing told of each access that nobody answers; `width` is in bytes */
   constructor(onMissing?: (kind: AddressKind, address: number, width: number) => void) {
     this.#onMissing = onMissing;
   }

@@ -15,6 +15,7 @@ export class VcpuControl {
   readonly buffer: SharedArrayBuffer;
   readonly #words: Int32Array;
 
+  /** A new control, or one made elsewhere. @param buffer of the same control in another thread */
   constructor(buffer: SharedArrayBuffer = new SharedArrayBuffer(4 * words)) {
     this.buffer = buffer;
     this.#words = new Int32Array(buffer, 0, words);

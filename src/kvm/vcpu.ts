@@ -6,6 +6,7 @@ import { holdSignal, kickSignal, signalBit, takeSignal, threadId } from "../ffi/
 import { RunPage } from "./run-page.ts";
 import type { VcpuControl } from "./vcpu-control.ts";
 
+/** Which vCPU to make. */
 export interface VcpuOptions {
   /** Descriptor of the virtual machine, which is open in some thread of this process. */
   readonly vm: number;
@@ -30,7 +31,7 @@ export class Vcpu implements Disposable {
   readonly #name: string;
   readonly #owned: DisposableStack;
 
-  /** @throws VfioError; nothing stays open then */
+  /** A CPU as after a reset. @param options which one, of which machine @throws VfioError; nothing stays open then */
   constructor({ vm, id, runSize, control }: VcpuOptions) {
     this.id = id;
     this.control = control;

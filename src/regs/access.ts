@@ -20,6 +20,7 @@ export const accessWords = {
   rw1cs: { write: "clear", sticky: true },
 } as const satisfies Record<string, { write: "none" | "store" | "clear"; sticky: boolean }>;
 
+/** An access word. */
 export type Access = keyof typeof accessWords;
 
 /** The access words whose bits a guest's write can change: stored, or cleared by a 1. */

@@ -30,8 +30,9 @@ export const extendedHead = {
   header: emulated(r32(0x00, { id: hex(ro(15, 0)), version: ro(19, 16), next: hex(ro(31, 20)) })),
 } as const;
 
-/** Of a capability that no map describes, or that is cut off: its head alone. */
+/** Of a standard capability that no map describes, or that is cut off: its head alone. */
 export const unknownStandard = registerMap("unknown", 2, standardHead);
+/** Of an extended capability that no map describes, or that is cut off: its head alone. */
 export const unknownExtended = registerMap("unknown", 4, extendedHead);
 
 /** `layout` is one map or chooses one. */

@@ -9,9 +9,12 @@ import type { Malformation } from "./walk.ts";
 
 /** A flag, a number, the name of a value (or `reserved(n)`), or 64 bits as `0x` and 16 hexadecimal digits. */
 export type DecodedValue = boolean | number | string;
+/** A register without fields is one value; another has the value of each field by its name. */
 export type DecodedRegister = DecodedValue | { readonly [field: string]: DecodedValue };
+/** The registers of a map by their names. */
 export type DecodedRegisters = { readonly [register: string]: DecodedRegister };
 
+/** A capability as data. */
 export interface DecodedCapability {
   readonly id: number;
   /** Short name; `unknown` for an ID without a map. */
@@ -25,6 +28,7 @@ export interface DecodedCapability {
   /** What no register describes, in hexadecimal: the body of a vendor's or an unknown capability. */
   readonly bytes?: string;
 }
+/** A config space as data. */
 export interface DecodedConfig {
   readonly header: {
     readonly type: "endpoint" | "bridge" | "cardbus" | "unknown";

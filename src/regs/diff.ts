@@ -53,6 +53,7 @@ export interface SizeDifference {
   readonly from: number;
   readonly to: number;
 }
+/** One thing in which two config spaces differ. */
 export type ConfigDifference = FieldDifference | CapabilityDifference | ByteDifference | SizeDifference;
 
 /** A part of both config spaces that is compared name by name. */

@@ -24,13 +24,17 @@ export interface Field<A extends Access = Access, V = unknown> extends Traits {
   /** Carries the value's type; never present at run time. */
   readonly $value?: V;
 }
+/** The fields of a register by their names. */
 export type Fields = Readonly<Record<string, Field>>;
+
+/** The type of a field's value: a boolean, a number, or one of its names. */
+export type FieldValue<F> = F extends Field<Access, infer V> ? V : never;
 
 /** How a value that a named field's map does not name reads: its bits stay visible. */
 export type Reserved = `reserved(${number})`;
 
 /** One bit is a boolean, several bits a number, bits with named values a union of those names. */
-interface Define<A extends Access> {
+export interface DefineField<A extends Access> {
   (bit: number, label?: string): Field<A, boolean>;
   (hi: number, lo: number, label?: string): Field<A, number>;
   <const K extends string>(
@@ -41,7 +45,7 @@ interface Define<A extends Access> {
   ): Field<A, K | Reserved>;
 }
 
-function define<A extends Access>(access: A): Define<A> {
+function define<A extends Access>(access: A): DefineField<A> {
   return (hi: number, x?: unknown, y?: unknown, z?: unknown): Field<A, never> => {
     const lo = typeof x === "number" ? x : hi;
     const named =
@@ -54,14 +58,23 @@ function define<A extends Access>(access: A): Define<A> {
   };
 }
 
+/** Read-only: set by hardware. */
 export const ro = define("ro");
+/** Read-write. */
 export const rw = define("rw");
+/** Writing 1 clears the bit; a 0 leaves it alone. */
 export const rw1c = define("rw1c");
+/** Set by firmware or hardware, read-only afterwards. */
 export const hwinit = define("hwinit");
+/** Reserved: software writes back what it read. */
 export const rsvdp = define("rsvdp");
+/** Reserved: software writes 0. */
 export const rsvdz = define("rsvdz");
+/** Read-only, kept through a reset. */
 export const ros = define("ros");
+/** Read-write, kept through a reset. */
 export const rws = define("rws");
+/** Writing 1 clears the bit; kept through a reset. */
 export const rw1cs = define("rw1cs");
 
 /** Marks bits that the device may change by itself. */

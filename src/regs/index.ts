@@ -1,3 +1,7 @@
+/**
+ * The registers of PCI: their maps, and all that is made of a map. Data alone: runs wherever JavaScript does.
+ * @module bun-vfio/regs
+ */
 export * from "./access.ts";
 export * from "./bdf.ts";
 export * from "./capability.ts";

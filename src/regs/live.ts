@@ -1,23 +1,29 @@
 import { accessWords, type Access, type Writable } from "./access.ts";
-import { fieldBits, fieldMask, fieldValue, type Field, type Fields } from "./field.ts";
+import { fieldBits, fieldMask, fieldValue, type Fields, type FieldValue } from "./field.ts";
 import { checkRaw, hasFields, type Register, type Registers, type Width } from "./register.ts";
 
 /** Reaches registers one exact access at a time; `offset` and `width` are in bytes, `width` is 1, 2 or 4. */
 export interface RegisterIo {
+  /** Reads `width` bytes at once, little-endian. */
   read(offset: number, width: number): number;
+  /** Writes `width` bytes at once. @param value 0 to `2 ** (8 * width) - 1` */
   write(offset: number, width: number, value: number): void;
 }
 
-type ValueOf<F> = F extends Field<Access, infer V> ? V : never;
-type Snapshot<F extends Fields> = { readonly [K in keyof F]: ValueOf<F[K]> } & { readonly raw: number };
-type Changes<F extends Fields> = {
-  readonly [K in keyof F as F[K]["access"] extends Writable ? K : never]?: ValueOf<F[K]>;
+/** The fields of a register as one read gave them, and all of its bits. */
+export type RegisterSnapshot<F extends Fields> = { readonly [K in keyof F]: FieldValue<F[K]> } & {
+  readonly raw: number;
 };
-type LiveValue<W extends Width, F extends Fields> = keyof F extends never
+/** New values for fields that software can write. */
+export type FieldChanges<F extends Fields> = {
+  readonly [K in keyof F as F[K]["access"] extends Writable ? K : never]?: FieldValue<F[K]>;
+};
+/** What a read gives: a snapshot of the fields, or the value of a register without fields. */
+export type LiveValue<W extends Width, F extends Fields> = keyof F extends never
   ? W extends 64
     ? bigint
     : number
-  : Snapshot<F>;
+  : RegisterSnapshot<F>;
 
 /** A register that may change between two reads: values come as snapshots, changes go in as one write. */
 export type LiveRegister<W extends Width, A extends Access, F extends Fields> = {
@@ -35,10 +41,11 @@ export type LiveRegister<W extends Width, A extends Access, F extends Fields> = 
        * One read, one write: the named fields change, RW fields keep their value, RW1C fields are written 0.
        * TypeError or RangeError, before the device is touched, for what does not fit a field.
        */
-      modify(changes: Changes<F>): void;
+      modify(changes: FieldChanges<F>): void;
       /** One write of the whole register, without a read; RangeError for what does not fit. */
       write(raw: number): void;
     });
+/** A live accessor for each register of a map. */
 export type Live<M extends Registers> = {
   readonly [K in keyof M]: M[K] extends Register<infer W, infer A, infer F> ? LiveRegister<W, A, F> : never;
 };

@@ -1,6 +1,6 @@
 import { accessorClass, viewName } from "./accessors.ts";
-import type { Access, Writable } from "./access.ts";
-import type { Field } from "./field.ts";
+import type { Writable } from "./access.ts";
+import type { FieldValue } from "./field.ts";
 import { liveRegisters, type Live, type RegisterIo } from "./live.ts";
 import { byteMasks, type ByteMasks } from "./masks.ts";
 import type { Register, Registers, Width } from "./register.ts";
@@ -8,7 +8,6 @@ import type { Register, Registers, Width } from "./register.ts";
 type Show<T> = { [K in keyof T]: T[K] } & {};
 /** A register's whole value: 64 bits exactly, as a bigint. */
 export type Raw<W extends Width> = W extends 64 ? bigint : number;
-export type FieldValue<F> = F extends Field<Access, infer V> ? V : never;
 /** Each field of each register, with the name that it has in a view: `control` and `enable` give `controlEnable`. */
 type NamedFields<M extends Registers> = {
   [K in keyof M & string]: {

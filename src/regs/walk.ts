@@ -2,15 +2,19 @@
 // may hold anything: both are bounded by the space, stop at the first offset seen twice, read only
 // inside the bytes given, and report what is wrong instead of throwing.
 
-/** Where the capability lists of a config space may lie (PCI Express Base Specification 7.5.1.1.11 and 7.6). */
+/** First byte of config space that a standard capability may have (PCI Express Base Specification 7.5.1.1.11). */
 export const standardStart = 0x40;
+/** First byte that is not a standard capability's. */
 export const standardEnd = 0x100;
+/** Byte at which the list of extended capabilities begins (PCI Express Base Specification 7.6). */
 export const extendedStart = 0x100;
+/** The size of an extended config space, in bytes. */
 export const extendedEnd = 0x1000;
 /** More capabilities than fit: every standard one takes 4 bytes at least, every extended one 4. */
 const standardLimit = (standardEnd - standardStart) / 4;
 const extendedLimit = (extendedEnd - extendedStart) / 4;
 
+/** A capability of a list, as its head says. */
 export interface FoundCapability {
   readonly id: number;
   /** Byte offset in config space. */
@@ -22,6 +26,7 @@ export interface FoundCapability {
   readonly version: number;
 }
 
+/** How a capability list can be wrong. */
 export type MalformationKind =
   "pointer-unaligned" | "pointer-outside" | "cycle" | "too-many" | "all-ones" | "truncated" | "overlap";
 
@@ -33,6 +38,7 @@ export interface Malformation {
   readonly message: string;
 }
 
+/** What a walk found, in the order of the list, and what is wrong with it. */
 export interface Walk {
   readonly found: readonly FoundCapability[];
   readonly malformations: readonly Malformation[];

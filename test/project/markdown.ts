@@ -24,6 +24,16 @@ export function blocksOf(markdown: string): Block[] {
   return blocks;
 }
 
+/** Snippets of one page as one program, in which each line has the number that it has on the page. */
+export function joined(snippets: readonly Block[]): string {
+  const lines: string[] = [];
+  for (const { line, text } of snippets) {
+    while (lines.length < line) lines.push("");
+    lines.push(...text.trimEnd().split("\n"));
+  }
+  return `${lines.join("\n")}\n`;
+}
+
 /** Whether a snippet opens a device of the host: only the virtual machine has one to open. */
 export const opensDevice = (text: string): boolean => /\bopenDevice\(/.test(text);
 

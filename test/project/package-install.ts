@@ -107,6 +107,7 @@ beforeAll(() => {
     "built",
   );
   box.link(join(root, "node_modules"), "built/node_modules");
+  box.write("built/dist/api/index.html", "the API reference of an earlier day");
   must([bun, "pm", "pack", "--destination", box.path], "built");
   for (const path of must(["tar", "-tzf", tarball], "").trim().split("\n"))
     packed.add(path.replace("package/", ""));
@@ -147,6 +148,7 @@ describe("the tarball", () => {
       (path) => !/^(?:src|dist|images|docs)\/|^[A-Z]+(?:\.md)?$|^package\.json$/.test(path),
     );
     expect(needless).toEqual([]);
+    expect([...packed].filter((path) => path.startsWith("dist/api"))).toEqual([]);
   });
 
   // Who has only Bun packs with Bun. Where the tests are to be complete, npm is there, or this fails.

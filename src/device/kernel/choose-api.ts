@@ -17,6 +17,7 @@ interface Way {
   readonly denied: string | undefined;
 }
 
+/** The way that a device is opened, and why. */
 export interface ApiChoice {
   readonly api: DeviceApi;
   /** Of each way whether it is open and why, the best first; the one that was chosen is among them. */

@@ -21,6 +21,7 @@ import { SharedLife } from "./shared-life.ts";
  * of one whose start lies in the range, and nothing of others; noiommu does not map. */
 export type ContainerIommu = "type1v2" | "type1" | "noiommu";
 
+/** How to open a container. */
 export interface ContainerOptions {
   /** `type1v2` where the kernel has it and else `type1`, unless given. */
   readonly iommu?: ContainerIommu | undefined;
@@ -136,7 +137,7 @@ export class Container implements Iommu {
    * Brings the group of a device in, and the container its IOMMU with the first one. Several devices of a group share it.
    * @param fd a descriptor of the group, which stays the caller's; else its node is opened
    * @returns the group, and what takes this user off it: the last one closes the group
-   * @throws VfioError with who holds or blocks the group
+   * @throws VfioError with who holds or blocks the group @internal
    */
   enter(bdf: string, fd?: number): { readonly group: Group; readonly leave: () => void } {
     this.#life.check();

@@ -16,6 +16,7 @@ export interface HotResetDevice {
   readonly ours: boolean;
 }
 
+/** Whether the slot or the bus of a device can be reset, and what that would reach. */
 export interface HotResetReport {
   /** The kernel would do it now. */
   readonly possible: boolean;

@@ -19,6 +19,7 @@ import { SharedLife } from "./shared-life.ts";
 
 const everything = 2n ** 64n - 1n;
 
+/** How to open an iommufd. */
 export interface IommufdOptions {
   /** A descriptor of an iommufd, which stays the caller's; else `/dev/iommu` is opened. */
   readonly fd?: number | undefined;
@@ -40,7 +41,7 @@ export class Iommufd implements Disposable {
     );
   }
 
-  /** @throws VfioError ENOENT where the kernel has none */
+  /** Opens one. @param options what to open @throws VfioError ENOENT where the kernel has none */
   static open({ fd, host = thisHost }: IommufdOptions = {}): Iommufd {
     return new Iommufd(
       fd === undefined
@@ -68,6 +69,7 @@ export class Iommufd implements Disposable {
     return getHardwareInfo(this.fd, device, undefined, { device: "iommufd" });
   }
 
+  /** Closes it, at once or when its last address space is gone. */
   [Symbol.dispose](): void {
     this.#life.release();
   }
@@ -133,6 +135,7 @@ export class Ioas implements Iommu {
   get name(): string {
     return `IOAS ${this.id}`;
   }
+  /** The files that its iommufd was found by. */
   get host(): HostFiles {
     return this.iommufd.host;
   }

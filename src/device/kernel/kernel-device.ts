@@ -85,7 +85,7 @@ export class KernelDevice implements DeviceBackend {
   readonly #notices: DeviceNotices;
   #hasDmaBufs: boolean | undefined;
 
-  /** Takes over an opened device, and closes it should that fail. @throws VfioError */
+  /** Takes over an opened device, and closes it should that fail. @throws VfioError @internal */
   constructor(opened: OpenedDevice) {
     this.#opened = opened;
     this.#descriptor = opened.descriptor;

@@ -4,6 +4,7 @@ import { Eventfd } from "../../ffi/eventfd.ts";
 import { irqName } from "../../image/image.ts";
 import type { DeviceBackend, IrqInfo } from "../backend.ts";
 
+/** What became of the vectors of one interrupt index. */
 export interface LoopBackResult {
   /** Interrupt index; see `IrqIndex`. */
   readonly index: number;

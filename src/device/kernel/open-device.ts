@@ -24,6 +24,7 @@ export interface OpenedDescriptors {
   readonly iommufd?: number | undefined;
 }
 
+/** How to open a device. All of it is optional. */
 export interface OpenOptions {
   /** `auto` (default) chooses the first that is possible of `iommufd`, `group` and `iommufd-compat`, and never `noiommu`. */
   readonly api?: DeviceApi | "auto" | undefined;

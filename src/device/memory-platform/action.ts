@@ -52,6 +52,7 @@ export type PlatformAction =
       readonly size: number;
     };
 
+/** The kinds of actions, for tests that let one fail. */
 export type PlatformActionKind = PlatformAction["kind"];
 
 /** An MSI or MSI-X interrupt that reached the guest: what KVM would have injected. */

@@ -5,6 +5,7 @@ import { type Journal, refuse } from "./journal.ts";
 /** How the guest's end of an interrupt gets back to the device. */
 export type EndOfInterrupt = "resample" | "notify" | "none";
 
+/** An INTx line as it is now. */
 export interface LineState {
   readonly line: number;
   /** 1 to 4 for INTA to INTD. */

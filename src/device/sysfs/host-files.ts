@@ -21,7 +21,10 @@ const maxEntries = 65536;
 export class HostFiles {
   readonly root: string;
 
-  /** @param root where the host's tree lies; anything but `/` is a copy, as tests make one */
+  /**
+   * The files below a folder.
+   * @param root where the host's tree lies; anything but `/` is a copy, as tests make one
+   */
   constructor(root = "/") {
     this.root = root;
   }
@@ -108,6 +111,7 @@ export class HostFiles {
     }
   }
 
+  /** Whether there is anything at a path, which is absolute, as `/dev/vfio/vfio`. */
   exists(path: string): boolean {
     return existsSync(this.at(path));
   }

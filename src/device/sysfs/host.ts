@@ -1,5 +1,6 @@
 import type { HostFiles } from "./host-files.ts";
 
+/** Whose IOMMU it is. */
 export type IommuType = "intel" | "amd" | "smmu" | "virtio" | "other";
 
 /** An IOMMU as `/sys/class/iommu` lists it. */
@@ -42,8 +43,9 @@ export interface Host {
   readonly memlock: MemlockLimit | undefined;
 }
 
-const modules = ["vfio", "vfio_pci", "vfio_iommu_type1", "iommufd"] as const;
-export type VfioModule = (typeof modules)[number];
+/** Modules of VFIO, by their names in `/sys/module`. */
+export type VfioModule = "vfio" | "vfio_pci" | "vfio_iommu_type1" | "iommufd";
+const modules: readonly VfioModule[] = ["vfio", "vfio_pci", "vfio_iommu_type1", "iommufd"];
 
 const yes = (text: string | undefined): boolean | undefined =>
   text === undefined ? undefined : /^[Yy1]/.test(text);

@@ -7,6 +7,7 @@ import { isBdfName, readPciDevice, type PciDevice } from "./pci-device.ts";
  */
 export type MemberState = "vfio" | "stub" | "unbound" | "bridge" | "blocks";
 
+/** A device of an IOMMU group. */
 export interface GroupMember {
   /** BDF, or the name of a device that is no PCI function. */
   readonly name: string;

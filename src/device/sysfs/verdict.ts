@@ -20,7 +20,11 @@ export interface DeviceVerdict {
   readonly culprits: readonly string[];
 }
 
-/** @param group that of the function, where it has one */
+/**
+ * Whether a function can be passed through, and what stands in the way.
+ * @param group that of the function, where it has one
+ * @param uses as `readHostUse` found them, by BDF
+ */
 export function deviceVerdict(
   device: PciDevice,
   group: IommuGroup | undefined,

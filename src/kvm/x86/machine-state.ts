@@ -18,11 +18,12 @@ export const MachineStateSchema = z.strictObject({
   /** The guest's clock, in nanoseconds. */
   clock: z.string().regex(/^\d{1,20}$/),
 });
+/** State of a machine without its memory and vCPUs; see `saveMachine`. Made for JSON. @useDeclaredType */
 export type MachineState = z.infer<typeof MachineStateSchema>;
 
 const chipIds = [kvmIrqchipId.PIC_MASTER, kvmIrqchipId.PIC_SLAVE, kvmIrqchipId.IOAPIC];
 
-/** The state of a machine whose vCPUs are stopped. @throws VfioError */
+/** The state of a machine. @param machine whose vCPUs are stopped @throws VfioError */
 export function saveMachine({ fd, irqchip, pit }: VirtualMachine): MachineState {
   return {
     version: 1,
@@ -33,7 +34,8 @@ export function saveMachine({ fd, irqchip, pit }: VirtualMachine): MachineState 
 }
 
 /**
- * Makes a machine, before its vCPUs run, what another was.
+ * Makes a machine what another was.
+ * @param machine whose vCPUs have not run yet @param state as `saveMachine` gave it
  * @throws VfioError (`EBADSTATE`) if this is no state, or of a machine with other chips; others where KVM refuses a part
  */
 export function restoreMachine({ fd, irqchip, pit }: VirtualMachine, state: unknown): void {

@@ -22,6 +22,7 @@ export interface VcpuStateOptions {
   readonly xsaveSize: number;
 }
 
+/** What to save of a machine's vCPUs on this host: every MSR that KVM lists, and all of the extended state. */
 export const vcpuStateOptions = (kvm: Kvm, machine: VirtualMachine): VcpuStateOptions => ({
   msrs: kvm.msrs(),
   xsaveSize: Math.max(4096, machine.extension("XSAVE2")),
@@ -100,9 +101,14 @@ export const VcpuStateSchema = z.strictObject({
   parts: z.record(z.string(), z.base64().max(mostBase64)),
   msrs: z.array(z.strictObject({ index: word, data: z.string().regex(/^0x[0-9a-f]{1,16}$/) })).max(mostMsrs),
 });
+/** State of a vCPU; see `saveVcpu`. Made for JSON. @useDeclaredType */
 export type VcpuState = z.infer<typeof VcpuStateSchema>;
 
-/** All that a stopped vCPU is; what its last exit began is to be ended before (`Vcpu.complete`). @throws VfioError */
+/**
+ * All that a vCPU is.
+ * @param vcpu that is stopped; what its last exit began is to be ended before (`Vcpu.complete`)
+ * @param options of `vcpuStateOptions` @throws VfioError
+ */
 export function saveVcpu({ fd }: StoppedVcpu, { msrs, xsaveSize }: VcpuStateOptions): VcpuState {
   // First: reading it makes KVM finish what an INIT or SIPI began, which changes the rest.
   ffi.getMpState(fd);
@@ -116,7 +122,8 @@ export function saveVcpu({ fd }: StoppedVcpu, { msrs, xsaveSize }: VcpuStateOpti
 }
 
 /**
- * Makes a new vCPU what another was.
+ * Makes a vCPU what another was.
+ * @param vcpu that has not run yet @param state as `saveVcpu` gave it @param options of `vcpuStateOptions`
  * @throws VfioError (`EBADSTATE`) if this is no state, or of another CPU or kernel; others where KVM refuses a part
  */
 export function restoreVcpu({ fd }: StoppedVcpu, state: unknown, { xsaveSize }: VcpuStateOptions): void {

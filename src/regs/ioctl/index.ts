@@ -1,4 +1,7 @@
-// Argument structs, requests and constants of VFIO, iommufd and KVM. Sizes and offsets are those of 64-bit Linux.
+/**
+ * Argument structs, requests and constants of VFIO, iommufd and KVM. Sizes and offsets are those of 64-bit Linux.
+ * @module bun-vfio/regs/ioctl
+ */
 export { constants, uapiName, type UapiName } from "./constants.ts";
 export * from "./declarations.ts";
 export * from "./registry.ts";

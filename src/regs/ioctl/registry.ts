@@ -8,6 +8,7 @@ export interface AnyStruct {
   readonly name: string;
   /** The C `sizeof`, in bytes. */
   readonly baseSize: number;
+  /** The struct over memory, which it shares. @param raw `baseSize` bytes or more */
   new (raw: Buffer): { readonly __struct: string };
   /** The offset of each member, in bytes. */
   getOffsets(): Readonly<Record<string, number>>;

@@ -17,6 +17,7 @@ export interface StructClass<Instance> {
   readonly name: string;
   /** The C `sizeof`, in bytes: without a flexible tail. */
   readonly baseSize: number;
+  /** The struct over memory, which it shares. @param raw `baseSize` bytes or more */
   new (raw: Buffer): Instance;
 }
 

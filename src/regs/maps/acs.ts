@@ -41,6 +41,7 @@ export const acsRegisters = {
     "ACSCtl",
   ),
 } as const;
+/** Access Control Services without an egress control vector. */
 export const acsCapability = registerMap("ACS", 8, acsRegisters);
 
 const maps = mapPerCount((dwords) =>

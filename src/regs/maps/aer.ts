@@ -114,7 +114,9 @@ export const aerRootRegisters = {
   ),
 } as const;
 
+/** Advanced Error Reporting of an endpoint or a switch port, without a log of TLP prefixes. */
 export const aerCapability = registerMap("AER", 0x2c, aerRegisters);
+/** Advanced Error Reporting of a root port or an event collector. */
 export const aerRootCapability = registerMap("AER", 0x38, { ...aerRegisters, ...aerRootRegisters });
 
 const longest = 10;

@@ -153,10 +153,12 @@ export const bridgeHeader = registerMap("type 1 header", 64, {
 
 // A function without a self test has nothing that changes in the register.
 const withoutBist = { bist: r8(0x0f, { capable: hwinit(7) }, "BIST") } as const;
+/** The header of an endpoint without a self test. */
 export const endpointHeaderWithoutBist = registerMap("type 0 header", 64, {
   ...endpointHeader.registers,
   ...withoutBist,
 });
+/** The header of a bridge without a self test. */
 export const bridgeHeaderWithoutBist = registerMap("type 1 header", 64, {
   ...bridgeHeader.registers,
   ...withoutBist,

@@ -21,6 +21,7 @@ export const tphRegisters = {
     requesterEnable: rw(9, 8, { disabled: 0, TPH: 1, "TPH and extended TPH": 3 }),
   }),
 } as const;
+/** TLP Processing Hints without a table of steering tags in the capability. */
 export const tphCapability = registerMap("TPH", 12, tphRegisters);
 
 const tableAt = 12;

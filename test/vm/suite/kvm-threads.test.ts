@@ -1,6 +1,7 @@
 // machines: kvm
 // vCPUs in threads of their own: a kick ends KVM_RUN wherever it is, none is lost, and nothing is left.
 import { afterAll, expect, test } from "bun:test";
+import { threadsReport } from "../../../bench/kvm-threads.ts";
 import { AnonymousMemory } from "../../../src/ffi/anonymous-memory.ts";
 import { Kvm } from "../../../src/kvm/kvm.ts";
 import { VirtualMachine } from "../../../src/kvm/machine.ts";
@@ -101,3 +102,12 @@ test("a run that garbage collections interrupt goes on", () => {
     expect(guest.runToPort()).toBe(0x30);
   }
 });
+
+test("what the benchmark prints", async () => {
+  const lines: string[] = [];
+  for await (const line of threadsReport(kvm, 300, 21)) lines.push(line);
+  console.log(lines.join("\n"));
+  for (const line of lines.slice(0, 5)) expect(line).toMatch(/^\w+ +[1-9]\d* exits\/s, \d+\.\d\dx the time$/);
+  for (const line of lines.slice(5)) expect(line).toMatch(/: \d+(\.\d)? (us|ms late)$/);
+  expect(lines.length).toBe(9);
+}, 60_000);
