@@ -9,7 +9,7 @@ export const usage = `usage: bun examples/vmm/main.ts --kernel FILE [OPTION...]
   --kernel FILE       a Linux kernel for x86-64, as /boot/vmlinuz-*
   --initrd FILE       its initramfs
   --cmdline TEXT      its command line; "console=ttyS0" unless given
-  --memory SIZE       64M to 61G; 512M unless given
+  --memory SIZE       64M to 63G; 512M unless given
   --cpus N            1 to 32; 1 unless given
   --device BDF        a device that is bound to vfio-pci, for the next slot; may be repeated
   --api WAY           how devices are opened: group, iommufd, or auto (default)

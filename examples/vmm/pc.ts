@@ -12,7 +12,7 @@ import { Hotplug } from "./devices/hotplug.ts";
 import { PassedDevices, type Api } from "./devices/passed-devices.ts";
 import { PciBus } from "./devices/pci-bus.ts";
 import { keyboardReset, resetControl, sleepControl, type PowerRequest } from "./devices/power.ts";
-import { Rtc } from "./devices/rtc.ts";
+import { realTimeClock } from "./devices/rtc.ts";
 import { Serial } from "./devices/serial.ts";
 import { gsi, memory, ports, ramOf } from "./layout.ts";
 import { restorePc, savePc, type SavedPc } from "./snapshot.ts";
@@ -88,7 +88,7 @@ export class Pc implements Disposable {
       (slot) => this.#eject(slot),
     );
     port(ports.serial, "serial port", this.serial);
-    port(ports.rtc, "clock", new Rtc(options.memory));
+    port(ports.rtc, "clock", realTimeClock());
     port(ports.keyboard, "keyboard controller", keyboardReset(tell));
     port(ports.power, "sleep control", sleepControl(tell));
     port(ports.hotplug, "hot-plug", this.#hotplug);
