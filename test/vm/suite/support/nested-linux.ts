@@ -111,20 +111,17 @@ export class Vmm implements Disposable {
     ]).then(([, , status]) => ({ status, output: this.#output, said: this.#said }));
   }
 
-  /** Waits until the guest, or the VMM, has said something. @throws Error where the VMM has ended before */
-  async hear(text: string): Promise<void> {
-    while (!this.#output.includes(text) && !this.#said.includes(text)) {
-      if (this.#child.exitCode !== null && !(await this.#endedSaying(text)))
+  /** Waits until the guest, or the VMM, has said something so many times. @throws Error where the VMM has ended before */
+  async hear(text: string, times = 1): Promise<void> {
+    const heard = (): boolean => `${this.#output}\n${this.#said}`.split(text).length > times;
+    while (!heard()) {
+      if (this.#child.exitCode !== null && (await this.#ended, !heard()))
         throw new Error(`the VMM ended with ${this.#child.exitCode} and never said "${text}"`);
       await new Promise<void>((resolve) => {
         this.#heard.push(resolve);
         void this.#child.exited.then(() => resolve());
       });
     }
-  }
-  async #endedSaying(text: string): Promise<boolean> {
-    const { output, said } = await this.#ended;
-    return output.includes(text) || said.includes(text);
   }
 
   /** Types. */
