@@ -21,7 +21,8 @@ export const memory = {
   lowEnd: 0x9_fc00,
   /** Firmware tables: where a guest looks for the RSDP, up to 1 MiB. */
   acpi: { base: 0xe_0000, size: 0x2_0000 },
-  kernel: 1 * MiB,
+  /** Where a BIOS begins: f000:fff0. */
+  bios: 0xf_fff0,
   hole: 3 * GiB,
   /** 32-bit BARs. */
   mmio32: { base: 3 * GiB, size: 512 * MiB },

@@ -32,34 +32,34 @@ const mostCpus = 32;
 const units: Readonly<Record<string, number>> = { K: KiB, M: MiB, G: GiB };
 const page = 4096;
 
+const refuse = (option: string, wants: string, text: string): UsageError =>
+  new UsageError(`${option} wants ${wants}, not "${text}"`);
+
 /** @throws UsageError */
 export function parseSize(text: string): number {
   const [, digits, unit] = /^(\d{1,15})([KMG])i?B?$/i.exec(text) ?? [];
   const size = Number(digits) * (units[unit?.toUpperCase() ?? ""] ?? NaN);
-  if (!(size >= smallestMemory && size <= largestMemory) || size % page !== 0)
-    throw new UsageError(
-      `--memory wants a size such as 512M, from ${smallestMemory / MiB}M to ${largestMemory / GiB}G, not "${text}"`,
-    );
-  return size;
+  if (size >= smallestMemory && size <= largestMemory && size % page === 0) return size;
+  const range = `from ${smallestMemory / MiB}M to ${largestMemory / GiB}G`;
+  throw refuse("--memory", `a size such as 512M, ${range}`, text);
 }
 
 function parseCpus(text: string): number {
   const cpus = Number(text);
-  if (!Number.isInteger(cpus) || cpus < 1 || cpus > mostCpus)
-    throw new UsageError(`--cpus wants a number from 1 to ${mostCpus}, not "${text}"`);
-  return cpus;
+  if (Number.isInteger(cpus) && cpus >= 1 && cpus <= mostCpus) return cpus;
+  throw refuse("--cpus", `a number from 1 to ${mostCpus}`, text);
 }
 
 function parseApi(text: string): Api {
   if (text === "auto" || text === "group" || text === "iommufd") return text;
-  throw new UsageError(`--api wants group, iommufd or auto, not "${text}"`);
+  throw refuse("--api", "group, iommufd or auto", text);
 }
 
 function parseDevice(text: string): string {
   try {
     return formatBdf(parseBdf(text));
   } catch {
-    throw new UsageError(`--device wants the address of a PCI device such as 0000:01:00.0, not "${text}"`);
+    throw refuse("--device", "the address of a PCI device such as 0000:01:00.0", text);
   }
 }
 

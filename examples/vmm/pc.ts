@@ -11,7 +11,7 @@ import { Mailbox } from "./cpu/mailbox.ts";
 import { Hotplug } from "./devices/hotplug.ts";
 import { PassedDevices, type Api } from "./devices/passed-devices.ts";
 import { PciBus } from "./devices/pci-bus.ts";
-import { keyboardReset, resetControl, sleepControl, type PowerRequest } from "./devices/power.ts";
+import { biosCode, keyboardReset, resetControl, sleepControl, type PowerRequest } from "./devices/power.ts";
 import { realTimeClock } from "./devices/rtc.ts";
 import { Serial } from "./devices/serial.ts";
 import { gsi, memory, ports, ramOf } from "./layout.ts";
@@ -111,6 +111,7 @@ export class Pc implements Disposable {
     if (saved) restorePc(this, saved);
     else if (kernel) {
       ram.write(memory.acpi.base, acpiTables(options.cpus));
+      ram.write(memory.bios, biosCode);
       writeTables(ram);
       entry = loadLinux(ram, { kernel, initrd, commandLine: options.commandLine });
     }

@@ -39,7 +39,12 @@ export function integer(value: number): Aml {
   return [0x0e, ...bytesOf(value, 8)];
 }
 
-export const string = (value: string): Aml => [0x0d, ...text(value), 0];
+/** What a name, a store or a package holds: a term, or an integer or a string in its place. */
+export type Value = Aml | number | string;
+const termOf = (value: Value): Aml => {
+  if (typeof value === "number") return integer(value);
+  return typeof value === "string" ? [0x0d, ...text(value), 0] : value;
+};
 
 /** A compressed EISA ID such as `PNP0A08`: three letters of 5 bits and four hexadecimal digits, most significant byte first. */
 export function eisaId(id: string): Aml {
@@ -49,7 +54,7 @@ export function eisaId(id: string): Aml {
   return [0x0c, word >> 8, word & 0xff, digits >> 8, digits & 0xff];
 }
 
-export const name = (path: string, value: Aml): Aml => [0x08, ...nameOf(path), ...value];
+export const name = (path: string, value: Value): Aml => [0x08, ...nameOf(path), ...termOf(value)];
 export const scope = (path: string, ...terms: Aml[]): Aml => [
   0x10,
   ...withLength([...nameOf(path), ...terms.flat()]),
@@ -63,9 +68,9 @@ export const method = (path: string, parameters: number, serialized: boolean, ..
   0x14,
   ...withLength([...nameOf(path), parameters | (serialized ? 8 : 0), ...terms.flat()]),
 ];
-export const packageOf = (...elements: Aml[]): Aml => [
+export const packageOf = (...elements: Value[]): Aml => [
   0x12,
-  ...withLength([elements.length, ...elements.flat()]),
+  ...withLength([elements.length, ...elements.flatMap(termOf)]),
 ];
 export const buffer = (data: readonly number[]): Aml => [
   0x11,
@@ -84,8 +89,8 @@ export const portFields = (region: string, base: number, ...fields: string[]): A
 
 /** A variable of the method that runs. */
 export const local = (index: number): Aml => [0x60 + index];
-export const store = (value: Aml, to: Aml): Aml => [0x70, ...value, ...to];
-export const and = (a: Aml, b: Aml): Aml => [0x7b, ...a, ...b, 0];
+export const store = (value: Value, to: Aml): Aml => [0x70, ...termOf(value), ...to];
+export const and = (a: Aml, b: Value): Aml => [0x7b, ...a, ...termOf(b), 0];
 export const when = (condition: Aml, ...terms: Aml[]): Aml => [
   0xa0,
   ...withLength([...condition, ...terms.flat()]),

@@ -16,28 +16,21 @@ const pins = [1, 2, 3, 4];
 const address = (slot: number, fn = 0): number => slot * 0x10000 + fn;
 
 /** `_PRT`: which pin of the IOAPIC each interrupt pin of each slot is wired to. */
-const routing = (): aml.Aml => {
-  const rows = slots.flatMap((slot) =>
-    pins.map((pin) =>
-      aml.packageOf(
-        aml.integer(address(slot, 0xffff)),
-        aml.integer(pin - 1),
-        aml.integer(0),
-        aml.integer(gsiOf(slot, pin)),
-      ),
+const routing = (): aml.Aml =>
+  aml.packageOf(
+    ...slots.flatMap((slot) =>
+      pins.map((pin) => aml.packageOf(address(slot, 0xffff), pin - 1, 0, gsiOf(slot, pin))),
     ),
   );
-  return aml.packageOf(...rows);
-};
 
 /** The slots that can be emptied: `_EJ0` writes the slot's bit to where `Hotplug` sees it. */
 const slotDevices = (): aml.Aml[] =>
   slots.map((slot) =>
     aml.device(
       slotName(slot),
-      aml.name("_ADR", aml.integer(address(slot))),
-      aml.name("_SUN", aml.integer(slot)),
-      aml.method("_EJ0", 1, true, aml.store(aml.integer(2 ** slot), aml.nameOf("\\_SB.PCEJ"))),
+      aml.name("_ADR", address(slot)),
+      aml.name("_SUN", slot),
+      aml.method("_EJ0", 1, true, aml.store(2 ** slot, aml.nameOf("\\_SB.PCEJ"))),
     ),
   );
 
@@ -46,9 +39,9 @@ const hostBridge = (): aml.Aml =>
     "PCI0",
     aml.name("_HID", aml.eisaId("PNP0A08")),
     aml.name("_CID", aml.eisaId("PNP0A03")),
-    aml.name("_SEG", aml.integer(0)),
-    aml.name("_BBN", aml.integer(0)),
-    aml.name("_UID", aml.integer(0)),
+    aml.name("_SEG", 0),
+    aml.name("_BBN", 0),
+    aml.name("_UID", 0),
     aml.name(
       "_CRS",
       aml.resources(
@@ -68,7 +61,7 @@ const motherboard = (): aml.Aml =>
   aml.device(
     "MBRD",
     aml.name("_HID", aml.eisaId("PNP0C02")),
-    aml.name("_UID", aml.integer(0)),
+    aml.name("_UID", 0),
     aml.name("_CRS", aml.resources(aml.fixedMemory(memory.ecam.base, memory.ecam.size))),
   );
 
@@ -76,7 +69,7 @@ const serialPort = (): aml.Aml =>
   aml.device(
     "COM1",
     aml.name("_HID", aml.eisaId("PNP0501")),
-    aml.name("_UID", aml.integer(1)),
+    aml.name("_UID", 1),
     aml.name(
       "_CRS",
       aml.resources(aml.fixedPorts(ports.serial.base, ports.serial.size), aml.interrupt(gsi.serial)),
@@ -94,7 +87,7 @@ const clock = (): aml.Aml =>
 const events = (): aml.Aml =>
   aml.device(
     "GED",
-    aml.name("_HID", aml.string("ACPI0013")),
+    aml.name("_HID", "ACPI0013"),
     aml.name("_CRS", aml.resources(aml.interrupt(gsi.hotplug))),
     aml.method(
       "_EVT",
@@ -102,10 +95,7 @@ const events = (): aml.Aml =>
       true,
       aml.store(aml.nameOf("\\_SB.PCRQ"), aml.local(0)),
       ...slots.map((slot) =>
-        aml.when(
-          aml.and(aml.local(0), aml.integer(2 ** slot)),
-          aml.notify(`\\_SB.PCI0.${slotName(slot)}`, ejectRequest),
-        ),
+        aml.when(aml.and(aml.local(0), 2 ** slot), aml.notify(`\\_SB.PCI0.${slotName(slot)}`, ejectRequest)),
       ),
     ),
   );
@@ -122,5 +112,5 @@ export const dsdtBody = (): aml.Aml => [
     clock(),
     events(),
   ),
-  ...aml.name("\\_S5", aml.packageOf(aml.integer(powerOff), aml.integer(0), aml.integer(0), aml.integer(0))),
+  ...aml.name("\\_S5", aml.packageOf(powerOff, 0, 0, 0)),
 ];

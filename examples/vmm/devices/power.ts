@@ -1,5 +1,4 @@
-// The ways in which a PC is reset or turned off. Which one a guest takes depends on what it believes to run on; Linux tries
-// the reset register that the FADT names first.
+// The ways in which a PC is reset or turned off. Which one a guest takes depends on what it believes to run on.
 import type { TrapTarget } from "bun-vfio/kvm";
 import { powerOff } from "../acpi/dsdt.ts";
 import { ports } from "../layout.ts";
@@ -12,6 +11,12 @@ type Listener = (request: PowerRequest) => void;
 export const resetPort = 0xcf9;
 export const resetValue = 0x06;
 const resetBit = 0x04;
+
+/**
+ * What a CPU in real mode finds where a BIOS begins: mov dx, 0xcf9; mov al, 6; out dx, al; hlt and again. With tables of
+ * reduced hardware Linux passes over the reset register, asks EFI, which is not there, and then jumps here.
+ */
+export const biosCode = Uint8Array.of(0xba, 0xf9, 0x0c, 0xb0, resetValue, 0xee, 0xf4, 0xeb, 0xfd);
 
 /** The reset control register. */
 export const resetControl = (tell: Listener): TrapTarget => ({

@@ -34,3 +34,13 @@ test("Linux finds two CPUs, the devices, config space by both ways, and turns th
     expect(output).toContain(`${line}\n`);
   expect(Number(/memory (\d+)/.exec(output)?.[1])).toBeWithin(180 * 1024, 256 * 1024);
 });
+
+test("a guest that resets itself begins again; Ctrl-A x ends it", async () => {
+  using vmm = boot(makeInitramfs("read -r word; echo $word; reboot -f"));
+  await vmm.hear("L2 up");
+  vmm.type("first\r");
+  await vmm.hear("first\n");
+  await vmm.hear("L2 up", 2);
+  vmm.type("\x01x");
+  expect((await vmm.end()).status).toBe(0);
+});
