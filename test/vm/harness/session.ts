@@ -28,7 +28,7 @@ const patience = 120;
 const passedOn = /^(?:CI$|BUN_(?!VFIO_JUNIT|VFIO_VM))/;
 
 /** Fills `out` with what the guest reads when it starts. */
-export function layOut({ machine, archive, packages, out, timeout, coverage }: Session): void {
+export function layOut({ machine, prepared, archive, packages, out, timeout, coverage }: Session): void {
   mkdirSync(out, { recursive: true });
   for (const [name, { disk }] of Object.entries(machine.devices)) {
     if (!disk) continue;
@@ -46,8 +46,9 @@ export function layOut({ machine, archive, packages, out, timeout, coverage }: S
   };
   const lines = Object.entries(settings).map(([name, value]) => `export ${name}=${quoted(value ?? "")}\n`);
   writeFileSync(join(out, "environment"), lines.join(""));
-  // One archive for all: a second name, not a second copy.
+  // One for all: a second name, not a second copy. The kernel is for the guests of a guest.
   Bun.spawnSync(["ln", archive, join(out, "tree.tar")]);
+  Bun.spawnSync(["ln", prepared.kernel, join(out, "vmlinuz")]);
 }
 
 const quoted = (value: string): string => `'${value.replaceAll("'", "'\\''")}'`;

@@ -1,0 +1,76 @@
+#!/usr/bin/env bun
+// A virtual machine monitor for Linux guests with devices of the host. See README.md beside this file.
+import { VfioError } from "bun-vfio";
+import { help, Keys, openTerminal, writeAll, type Command } from "./console.ts";
+import { parseOptions, usage, UsageError, type VmmOptions } from "./options.ts";
+import { Pc, type PcHost } from "./pc.ts";
+import { readSaved, type SavedPc } from "./snapshot.ts";
+
+const status = { done: 0, failed: 1, usage: 2, reset: 3 } as const;
+
+const byte = new Uint8Array(1);
+const host: PcHost = {
+  send: (value) => {
+    byte[0] = value;
+    writeAll(1, byte);
+  },
+  say: (message) => writeAll(2, new TextEncoder().encode(`vmm: ${message}\r\n`)),
+};
+
+/** Runs machines, one after the other as the guest resets itself. @returns the exit status */
+async function vmm(options: VmmOptions): Promise<number> {
+  let saved: SavedPc | undefined;
+  let machine = options;
+  if (options.restore !== undefined) {
+    saved = readSaved(options.restore);
+    machine = { ...options, memory: saved.memory, cpus: saved.cpus.length };
+  }
+  let pc: Pc | undefined;
+  let asked: Command["kind"] | undefined;
+  const obey = (command: Command): void => {
+    if (command.kind === "help" || (command.kind === "snapshot" && options.snapshot === undefined))
+      return host.say(command.kind === "help" ? help : "there is no --snapshot FILE to save to");
+    if (command.kind === "unplug") return pc?.unplug(command.slot);
+    asked = command.kind;
+    pc?.stop();
+  };
+  const keys = new Keys(obey);
+  using _terminal = openTerminal((typed) => pc?.serial.receive(keys.take(typed)));
+  for (;;) {
+    using current = new Pc(machine, host, saved);
+    pc = current;
+    const end = await pc.run();
+    if (end === "stopped" && asked === "snapshot") {
+      pc.save(options.snapshot!);
+      host.say(`saved to ${options.snapshot}`);
+    }
+    if (end !== "reset") return status.done;
+    if (!options.reboot) return status.reset;
+    if (options.kernel === "") {
+      host.say("the guest resets itself, and no --kernel says what to boot");
+      return status.reset;
+    }
+    saved = undefined;
+  }
+}
+
+/** A failure for a person: what, why, and what to do. */
+function explain(error: unknown): string {
+  if (error instanceof UsageError) return `${error.message}\n${usage}`;
+  const text = error instanceof Error ? error.message : String(error);
+  return error instanceof VfioError && error.hint !== undefined ? `${text}\n  ${error.hint}` : text;
+}
+
+async function main(words: readonly string[]): Promise<number> {
+  try {
+    const options = parseOptions(words);
+    if (options) return await vmm(options);
+    writeAll(1, new TextEncoder().encode(usage));
+    return status.done;
+  } catch (error) {
+    writeAll(2, new TextEncoder().encode(`vmm: ${explain(error).trimEnd()}\n`));
+    return error instanceof UsageError ? status.usage : status.failed;
+  }
+}
+
+process.exit(await main(process.argv.slice(2)));

@@ -1,0 +1,108 @@
+// The command line.
+import { parseArgs } from "node:util";
+import { formatBdf, parseBdf } from "bun-vfio/regs";
+import { largestMemory, lastSlot, GiB, KiB, MiB, smallestMemory } from "./layout.ts";
+import type { Api } from "./devices/passed-devices.ts";
+import type { PcOptions } from "./pc.ts";
+
+export const usage = `usage: bun examples/vmm/main.ts --kernel FILE [OPTION...]
+  --kernel FILE       a Linux kernel for x86-64, as /boot/vmlinuz-*
+  --initrd FILE       its initramfs
+  --cmdline TEXT      its command line; "console=ttyS0" unless given
+  --memory SIZE       64M to 63G; 512M unless given
+  --cpus N            1 to 32; 1 unless given
+  --device BDF        a device that is bound to vfio-pci, for the next slot; may be repeated
+  --api WAY           how devices are opened: group, iommufd, or auto (default)
+  --snapshot FILE     where Ctrl-A s saves the machine: FILE and FILE.ram
+  --restore FILE      goes on with a saved machine; only --api and --snapshot are looked at besides
+  --no-reboot         ends with status 3 when the guest resets itself
+exit status: 0 the guest turned itself off, or Ctrl-A; 1 something is wrong; 2 the command line is; 3 see --no-reboot
+`;
+
+export interface VmmOptions extends PcOptions {
+  readonly snapshot: string | undefined;
+  readonly restore: string | undefined;
+  readonly reboot: boolean;
+}
+
+/** A command line that says nothing sensible. */
+export class UsageError extends Error {}
+
+const mostCpus = 32;
+const units: Readonly<Record<string, number>> = { K: KiB, M: MiB, G: GiB };
+const page = 4096;
+
+const refuse = (option: string, wants: string, text: string): UsageError =>
+  new UsageError(`${option} wants ${wants}, not "${text}"`);
+
+/** @throws UsageError */
+export function parseSize(text: string): number {
+  const [, digits, unit] = /^(\d{1,15})([KMG])i?B?$/i.exec(text) ?? [];
+  const size = Number(digits) * (units[unit?.toUpperCase() ?? ""] ?? NaN);
+  if (size >= smallestMemory && size <= largestMemory && size % page === 0) return size;
+  const range = `from ${smallestMemory / MiB}M to ${largestMemory / GiB}G`;
+  throw refuse("--memory", `a size such as 512M, ${range}`, text);
+}
+
+function parseCpus(text: string): number {
+  const cpus = Number(text);
+  if (Number.isInteger(cpus) && cpus >= 1 && cpus <= mostCpus) return cpus;
+  throw refuse("--cpus", `a number from 1 to ${mostCpus}`, text);
+}
+
+function parseApi(text: string): Api {
+  if (text === "auto" || text === "group" || text === "iommufd") return text;
+  throw refuse("--api", "group, iommufd or auto", text);
+}
+
+function parseDevice(text: string): string {
+  try {
+    return formatBdf(parseBdf(text));
+  } catch {
+    throw refuse("--device", "the address of a PCI device such as 0000:01:00.0", text);
+  }
+}
+
+const known = {
+  kernel: { type: "string" },
+  initrd: { type: "string" },
+  cmdline: { type: "string", default: "console=ttyS0" },
+  memory: { type: "string", default: "512M" },
+  cpus: { type: "string", default: "1" },
+  device: { type: "string", multiple: true, default: [] as string[] },
+  api: { type: "string", default: "auto" },
+  snapshot: { type: "string" },
+  restore: { type: "string" },
+  "no-reboot": { type: "boolean", default: false },
+  help: { type: "boolean", short: "h", default: false },
+} as const;
+
+/** @returns undefined where only help is wanted @throws UsageError */
+export function parseOptions(words: readonly string[]): VmmOptions | undefined {
+  let values: ReturnType<typeof read>;
+  const read = () => parseArgs({ args: [...words], options: known }).values;
+  try {
+    values = read();
+  } catch (error) {
+    throw new UsageError((error as Error).message);
+  }
+  if (values.help) return undefined;
+  if (values.kernel === undefined && values.restore === undefined)
+    throw new UsageError("--kernel is missing");
+  const devices = values.device.map(parseDevice);
+  if (devices.length > lastSlot) throw new UsageError(`there are ${lastSlot} slots for devices`);
+  const twice = devices.find((bdf, i) => devices.indexOf(bdf) !== i);
+  if (twice !== undefined) throw new UsageError(`--device ${twice} is there twice`);
+  return {
+    kernel: values.kernel ?? "",
+    initrd: values.initrd,
+    commandLine: values.cmdline,
+    memory: parseSize(values.memory),
+    cpus: parseCpus(values.cpus),
+    devices,
+    api: parseApi(values.api),
+    snapshot: values.snapshot,
+    restore: values.restore,
+    reboot: !values["no-reboot"],
+  };
+}

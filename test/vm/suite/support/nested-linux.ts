@@ -1,0 +1,150 @@
+// A Linux in the virtual machine's own virtual machine: an initramfs with a script of the test's, and the VMM that boots it.
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { basename, join } from "node:path";
+import { root } from "../../../project/tree.ts";
+
+/** Debian's kernel, which the harness puts there. */
+export const kernel = "/out/vmlinuz";
+const release = readFileSync("/proc/sys/kernel/osrelease", "utf8").trim();
+const modules = `/lib/modules/${release}`;
+
+/** Files of modules with those that they need, in the order in which they load. */
+function withNeeded(names: readonly string[]): string[] {
+  const lines = readFileSync(`${modules}/modules.dep`, "utf8").trim().split("\n");
+  const files = names.flatMap((name) => {
+    const line = lines.find((each) => basename(each.split(":")[0]!) === `${name}.ko.xz`);
+    if (line === undefined) throw new Error(`Debian's kernel has no module ${name}`);
+    const [own, needed] = line.split(":") as [string, string];
+    return [...needed.trim().split(/ +/).filter(Boolean).toReversed(), own];
+  });
+  return [...new Set(files)];
+}
+
+const init = `#!/bin/sh
+export PATH=/bin
+mount -t proc proc /proc
+mount -t sysfs sys /sys
+mount -t devtmpfs dev /dev
+for module in /modules/*.ko; do [ ! -e "$module" ] || insmod "$module"; done
+stty -echo 2>/dev/null
+echo "L2 up $(cut -d' ' -f1 /proc/uptime)"
+sh /script
+poweroff -f
+`;
+
+/**
+ * An initramfs whose guest loads modules, runs a script and turns itself off.
+ * @param script for busybox's shell @param names of modules of Debian's kernel
+ * @returns its path
+ */
+export function makeInitramfs(script: string, names: readonly string[] = []): string {
+  const work = mkdtempSync(join(tmpdir(), "l2-"));
+  const tree = join(work, "tree");
+  for (const folder of ["bin", "dev", "proc", "sys", "modules"])
+    mkdirSync(join(tree, folder), { recursive: true });
+  copyFileSync("/bin/busybox", join(tree, "bin/busybox"));
+  Bun.spawnSync(["chmod", "+x", join(tree, "bin/busybox")]);
+  const applets = Bun.spawnSync(["/bin/busybox", "--list"]).stdout.toString().trim().split("\n");
+  for (const applet of applets) if (applet !== "busybox") symlinkSync("busybox", join(tree, "bin", applet));
+  withNeeded(names).forEach((file, i) => {
+    const name = `${String(i).padStart(2, "0")}-${basename(file, ".xz")}`;
+    const unpacked = Bun.spawnSync(["xz", "-dc", join(modules, file)]).stdout;
+    writeFileSync(join(tree, "modules", name), unpacked);
+  });
+  writeFileSync(join(tree, "init"), init, { mode: 0o755 });
+  writeFileSync(join(tree, "script"), script);
+  const archive = join(work, "l2.cpio");
+  const packed = Bun.spawnSync(["sh", "-c", `find . | cpio -o -H newc >${archive}`], { cwd: tree });
+  if (packed.exitCode !== 0 || !existsSync(archive)) throw new Error(packed.stderr.toString());
+  return archive;
+}
+
+/** What a guest's kernel is told besides: few messages, since each letter is an exit, and no waiting after a panic. */
+export const commandLine = "console=ttyS0 quiet panic=-1";
+
+export interface VmmRun {
+  readonly status: number | null;
+  readonly output: string;
+  /** What the VMM itself had to say. */
+  readonly said: string;
+}
+
+/** A VMM that runs: the example, or a peer. */
+export class Vmm implements Disposable {
+  readonly #child: Bun.Subprocess<"pipe", "pipe", "pipe">;
+  readonly #ended: Promise<VmmRun>;
+  #output = "";
+  #said = "";
+  #heard: (() => void)[] = [];
+
+  /** @param command with its words */
+  constructor(command: readonly string[]) {
+    this.#child = Bun.spawn([...command], {
+      stdin: "pipe",
+      stdout: "pipe",
+      stderr: "pipe",
+    });
+    const follow = async (stream: ReadableStream<Uint8Array>, add: (text: string) => void): Promise<void> => {
+      const decoder = new TextDecoder();
+      for await (const chunk of stream) {
+        const text = decoder.decode(chunk, { stream: true }).replaceAll("\r", "");
+        add(text);
+        // Into the test's log at once, so that one sees where it hung.
+        process.stdout.write(text);
+        for (const heard of this.#heard.splice(0)) heard();
+      }
+      for (const heard of this.#heard.splice(0)) heard();
+    };
+    this.#ended = Promise.all([
+      follow(this.#child.stdout, (text) => (this.#output += text)),
+      follow(this.#child.stderr, (text) => (this.#said += text)),
+      this.#child.exited,
+    ]).then(([, , status]) => ({ status, output: this.#output, said: this.#said }));
+  }
+
+  /** Waits until the guest, or the VMM, has said something so many times. @throws Error where the VMM has ended before */
+  async hear(text: string, times = 1): Promise<void> {
+    const heard = (): boolean => `${this.#output}\n${this.#said}`.split(text).length > times;
+    while (!heard()) {
+      if (this.#child.exitCode !== null && (await this.#ended, !heard()))
+        throw new Error(`the VMM ended with ${this.#child.exitCode} and never said "${text}"`);
+      await new Promise<void>((resolve) => {
+        this.#heard.push(resolve);
+        void this.#child.exited.then(() => resolve());
+      });
+    }
+  }
+
+  /** Types. */
+  type(text: string): void {
+    this.#child.stdin.write(text);
+    this.#child.stdin.flush();
+  }
+
+  end(): Promise<VmmRun> {
+    return this.#ended;
+  }
+
+  [Symbol.dispose](): void {
+    this.#child.kill("SIGKILL");
+  }
+}
+
+/** Starts the example with these words. */
+export const startExample = (...words: readonly string[]): Vmm =>
+  new Vmm([process.execPath, join(root, "examples/vmm/main.ts"), ...words]);
+
+/** Boots Debian's kernel in the example, with an initramfs and more words. */
+export const boot = (initrd: string, ...words: readonly string[]): Vmm =>
+  startExample(
+    ...["--kernel", kernel, "--initrd", initrd, "--cmdline", commandLine, "--memory", "256M", ...words],
+  );

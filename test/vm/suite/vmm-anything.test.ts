@@ -1,0 +1,74 @@
+// machines: vmm
+// takes: 90 s
+// A guest may do with its device what it likes: it has it again afterwards, and the VMM takes no notice.
+import { afterAll, expect, test } from "bun:test";
+import { bindTo, find, take } from "./support/devices.ts";
+import { boot, makeInitramfs } from "./support/nested-linux.ts";
+
+afterAll(() => bindTo(find("nvme"), undefined));
+
+test("removing, rescanning, moving BARs, resetting, sleeping, binding 50 times, rebooting", async () => {
+  const initramfs = makeInitramfs(
+    `
+      slot=/sys/bus/pci/devices/0000:00:01.0
+      wait_for() { for i in $(seq 200); do [ ! -e $1 ] || return 0; usleep 50000; done; echo "no $1"; }
+      # config OFFSET BYTE...: writes bytes in octal into config space, all at once
+      config() { at=$1; shift; printf "$(printf '\\\\%s' "$@")" | dd of=$slot/config bs=$# oflag=seek_bytes seek=$at conv=notrunc 2>/dev/null; }
+      hash() { wait_for /dev/nvme0n1; dd if=/dev/nvme0n1 bs=1M count=1 iflag=direct 2>/dev/null | sha256sum | cut -d' ' -f1; }
+      wait_for /dev/nvme0n1
+      if dd if=/dev/nvme0n1 bs=512 count=1 skip=4096 iflag=direct 2>/dev/null | grep -q "was here"; then
+        echo "again after reboot"
+        poweroff -f
+      fi
+      dd if=/dev/urandom of=/dev/nvme0n1 bs=1M count=1 oflag=direct 2>/dev/null
+      before=$(hash)
+      check() { if [ "$(hash)" = "$before" ]; then echo "ok $1"; else echo "broken $1"; fi; }
+      check "as it is"
+      echo 1 >$slot/remove
+      echo 1 >/sys/bus/pci/rescan
+      check "removed and rescanned"
+      echo 1 >$slot/reset
+      check "reset"
+      cat /sys/bus/pci/devices/*/config >/dev/null
+      check "config space read"
+      echo 0000:00:01.0 >/sys/bus/pci/drivers/nvme/unbind
+      # The BAR sized with decoding off and on, in every width, and left where nothing is; the driver's probe puts it back.
+      config 4 0 0
+      config 16 377 377 377 377
+      config 16 377 377
+      config 17 377
+      config 4 6 0
+      config 16 0 0 360 377 0 0 0 0
+      config 16 4 0 0 0 0 0 0 0
+      # D3 and back.
+      pm=$(od -An -tu1 -j52 -N1 $slot/config | tr -d ' ')
+      while [ "$pm" != 0 ] && [ "$(od -An -tu1 -j$pm -N1 $slot/config | tr -d ' ')" != 1 ]; do
+        pm=$(od -An -tu1 -j$((pm + 1)) -N1 $slot/config | tr -d ' ')
+      done
+      config $((pm + 4)) 3 0
+      usleep 20000
+      config $((pm + 4)) 0 0
+      usleep 20000
+      echo 1 >$slot/remove
+      echo 1 >/sys/bus/pci/rescan
+      check "moved, slept"
+      for i in $(seq 50); do
+        echo 0000:00:01.0 >/sys/bus/pci/drivers/nvme/unbind
+        echo 0000:00:01.0 >/sys/bus/pci/drivers/nvme/bind
+      done
+      check "bound 50 times"
+      echo "was here" | dd of=/dev/nvme0n1 bs=512 count=1 seek=4096 conv=sync oflag=direct 2>/dev/null
+      reboot -f
+    `,
+    ["nvme"],
+  );
+  using vmm = boot(initramfs, "--device", take("nvme"), "--api", "group");
+  const { status, output, said } = await vmm.end();
+  expect(status).toBe(0);
+  // What was put where there is no window for BARs was told.
+  expect(said.match(/^vmm: .*$/gm)?.filter((line) => !line.includes("bar-unplaced"))).toEqual([]);
+  expect([...(output.match(/^(ok|broken|no|again) .*$/gm) ?? [])]).toEqual([
+    ...["ok as it is", "ok removed and rescanned", "ok reset", "ok config space read", "ok moved, slept"],
+    ...["ok bound 50 times", "again after reboot"],
+  ]);
+});
