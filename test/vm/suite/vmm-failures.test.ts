@@ -4,7 +4,7 @@
 import { afterAll, expect, test } from "bun:test";
 import { renameSync } from "node:fs";
 import { bindTo, find, take } from "./support/devices.ts";
-import { kernel, Vmm } from "./support/nested-linux.ts";
+import { kernel, startExample } from "./support/nested-linux.ts";
 
 const nvme = find("nvme");
 afterAll(() => bindTo(nvme, undefined));
@@ -35,7 +35,7 @@ const cases: [name: string, words: string[], status: number, said: RegExp][] = [
 ];
 for (const [name, words, status, said] of cases)
   test(name, async () => {
-    using vmm = new Vmm(...words);
+    using vmm = startExample(...words);
     const run = await vmm.end();
     expect(run).toMatchObject({ status, output: "" });
     expect(run.said.trim()).toMatch(said);
@@ -44,7 +44,7 @@ for (const [name, words, status, said] of cases)
 test("no KVM", async () => {
   renameSync("/dev/kvm", "/dev/kvm-away");
   try {
-    using vmm = new Vmm("--kernel", kernel, "--device", take("nvme"));
+    using vmm = startExample("--kernel", kernel, "--device", take("nvme"));
     const { status, said } = await vmm.end();
     expect([status, said]).toEqual([1, expect.stringMatching(/^vmm: .*\/dev\/kvm.*\n/)]);
   } finally {

@@ -78,7 +78,7 @@ export interface VmmRun {
   readonly said: string;
 }
 
-/** A VMM that runs. */
+/** A VMM that runs: the example, or a peer. */
 export class Vmm implements Disposable {
   readonly #child: Bun.Subprocess<"pipe", "pipe", "pipe">;
   readonly #ended: Promise<VmmRun>;
@@ -86,9 +86,9 @@ export class Vmm implements Disposable {
   #said = "";
   #heard: (() => void)[] = [];
 
-  /** @param words of its command line */
-  constructor(...words: readonly string[]) {
-    this.#child = Bun.spawn([process.execPath, join(root, "examples/vmm/main.ts"), ...words], {
+  /** @param command with its words */
+  constructor(command: readonly string[]) {
+    this.#child = Bun.spawn([...command], {
       stdin: "pipe",
       stdout: "pipe",
       stderr: "pipe",
@@ -139,17 +139,12 @@ export class Vmm implements Disposable {
   }
 }
 
-/** Boots Debian's kernel with an initramfs and more words, and waits for the VMM's end. */
-export function boot(initrd: string, ...words: readonly string[]): Vmm {
-  return new Vmm(
-    "--kernel",
-    kernel,
-    "--initrd",
-    initrd,
-    "--cmdline",
-    commandLine,
-    "--memory",
-    "256M",
-    ...words,
+/** Starts the example with these words. */
+export const startExample = (...words: readonly string[]): Vmm =>
+  new Vmm([process.execPath, join(root, "examples/vmm/main.ts"), ...words]);
+
+/** Boots Debian's kernel in the example, with an initramfs and more words. */
+export const boot = (initrd: string, ...words: readonly string[]): Vmm =>
+  startExample(
+    ...["--kernel", kernel, "--initrd", initrd, "--cmdline", commandLine, "--memory", "256M", ...words],
   );
-}
