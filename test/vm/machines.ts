@@ -24,6 +24,8 @@ export interface Machine {
   readonly kernel?: readonly string[];
   /** Modules of Debian's kernel to load besides those of VFIO. */
   readonly modules?: readonly string[];
+  /** Shares, with the 9p tag `system`, the programs that the machine itself is made of, QEMU among them. */
+  readonly system?: boolean;
   /** More words of QEMU's command line. */
   readonly qemu?: readonly string[];
 }
@@ -63,5 +65,5 @@ export const machines: readonly Machine[] = [
   { name: "kvm", iommu: "intel", devices, modules: ["kvm", "kvm_amd"] },
   // One that runs whole guests. Of more than one CPU, what QEMU's one has to tell the other may come between VMRUN and the
   // first instruction of the guest: the interrupt that VMRUN injects is then delivered a second time, and Linux hangs.
-  { name: "vmm", iommu: "intel", devices, modules: ["kvm", "kvm_amd"], cpus: 1 },
+  { name: "vmm", iommu: "intel", devices, modules: ["kvm", "kvm_amd"], cpus: 1, system: true },
 ];

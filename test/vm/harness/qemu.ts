@@ -85,6 +85,7 @@ export function commandOf(machine: Machine, prepared: Prepared, { packages, out,
     ...share("out", out, "1f.7", false),
     ...share("modules", join(prepared.root, "lib/modules"), "1f.6", true),
     ...(packages === undefined ? [] : share("node_modules", packages, "1f.5", true)),
+    ...(machine.system ? share("system", prepared.root, "1f.4", true) : []),
     ...Object.entries(machine.devices).flatMap(([name, device], index) =>
       deviceOnPort(name, device, index, out),
     ),
