@@ -6,8 +6,6 @@ export type Command =
   { readonly kind: "quit" | "snapshot" | "help" } | { readonly kind: "unplug"; readonly slot: number };
 
 const escape = 0x01;
-const enter = new Set([0x0a, 0x0d, 0x20]);
-const digit = (byte: number): number => (byte >= 0x30 && byte <= 0x39 ? byte - 0x30 : -1);
 
 export const help =
   "Ctrl-A x quits, Ctrl-A d N Enter asks the guest for the device of slot N, Ctrl-A s saves and quits, Ctrl-A Ctrl-A is Ctrl-A";
@@ -15,8 +13,8 @@ export const help =
 /** Takes what is typed apart. */
 export class Keys {
   readonly #command: (command: Command) => void;
-  #state: "guest" | "escaped" | "slot" = "guest";
-  #slot = 0;
+  /** What was typed since Ctrl-A. */
+  #escaped: string | undefined;
 
   constructor(command: (command: Command) => void) {
     this.#command = command;
@@ -28,30 +26,21 @@ export class Keys {
   }
 
   #isGuests(byte: number): boolean {
-    if (this.#state === "guest") {
+    if (this.#escaped === undefined) {
       if (byte !== escape) return true;
-      this.#state = "escaped";
-    } else if (this.#state === "slot") this.#takeSlot(byte);
-    else {
-      this.#state = "guest";
-      const key = String.fromCharCode(byte);
-      if (byte === escape) return true;
-      if (key === "d") {
-        this.#slot = 0;
-        this.#state = "slot";
-      } else this.#command({ kind: key === "x" ? "quit" : key === "s" ? "snapshot" : "help" });
+      this.#escaped = "";
+      return false;
     }
+    this.#escaped += String.fromCharCode(byte);
+    // The number of a slot is not at its end yet.
+    if (/^d ?\d{0,2}$/.test(this.#escaped)) return false;
+    const command = this.#escaped;
+    this.#escaped = undefined;
+    if (byte === escape && command.length === 1) return true;
+    const slot = /^d ?(\d{1,2})[ \r\n]$/.exec(command)?.[1];
+    if (slot !== undefined) this.#command({ kind: "unplug", slot: Number(slot) });
+    else this.#command({ kind: command === "x" ? "quit" : command === "s" ? "snapshot" : "help" });
     return false;
-  }
-
-  #takeSlot(byte: number): void {
-    if (digit(byte) >= 0 && this.#slot < 100) this.#slot = 10 * this.#slot + digit(byte);
-    else if (byte === 0x20 && this.#slot === 0)
-      return; // "d 1"
-    else {
-      this.#state = "guest";
-      this.#command(enter.has(byte) ? { kind: "unplug", slot: this.#slot } : { kind: "help" });
-    }
   }
 }
 

@@ -4,7 +4,7 @@ import { VfioError } from "bun-vfio";
 import { help, Keys, openTerminal, writeAll, type Command } from "./console.ts";
 import { parseOptions, usage, UsageError, type VmmOptions } from "./options.ts";
 import { Pc, type PcHost } from "./pc.ts";
-import { readSaved, type SavedPc } from "./snapshot.ts";
+import { readSaved, type LoadedPc } from "./snapshot.ts";
 
 const status = { done: 0, failed: 1, usage: 2, reset: 3 } as const;
 
@@ -19,7 +19,7 @@ const host: PcHost = {
 
 /** Runs machines, one after the other as the guest resets itself. @returns the exit status */
 async function vmm(options: VmmOptions): Promise<number> {
-  let saved: SavedPc | undefined;
+  let saved: LoadedPc | undefined;
   let machine = options;
   if (options.restore !== undefined) {
     saved = readSaved(options.restore);

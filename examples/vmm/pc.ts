@@ -15,7 +15,7 @@ import { biosCode, keyboardReset, resetControl, sleepControl, type PowerRequest 
 import { realTimeClock } from "./devices/rtc.ts";
 import { Serial } from "./devices/serial.ts";
 import { gsi, memory, ports, ramOf } from "./layout.ts";
-import { restorePc, savePc, type SavedPc } from "./snapshot.ts";
+import { restorePc, savePc, type LoadedPc } from "./snapshot.ts";
 
 export interface PcOptions {
   /** Paths. */
@@ -60,7 +60,7 @@ export class Pc implements Disposable {
    * @param saved what another was, to go on from there instead of booting
    * @throws VfioError with what is wrong and the next step: nothing is left then
    */
-  constructor(options: PcOptions, host: PcHost, saved?: SavedPc) {
+  constructor(options: PcOptions, host: PcHost, saved?: LoadedPc) {
     this.#host = host;
     // Before anything is made: it fails soonest.
     const kernel = saved ? undefined : parseBzImage(readFileSync(options.kernel), options.kernel);
@@ -164,14 +164,14 @@ export class Pc implements Disposable {
   }
 
   /** What the machine is, once `run` has returned `stopped`. @throws VfioError where a part cannot say it */
-  save(file: string): SavedPc {
+  save(file: string): void {
     const { states } = this.cpus;
     if (!states)
       throw new VfioError("a CPU is in the middle of an instruction", {
         code: "EAGAIN",
         hint: "Go on, and try again.",
       });
-    return savePc(this, states, file);
+    savePc(this, states, file);
   }
 
   /** Gives everything back. After `run`. */

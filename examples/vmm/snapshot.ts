@@ -22,8 +22,6 @@ export interface SavedPc {
   readonly version: 1;
   /** Bytes of RAM. */
   readonly memory: number;
-  /** Of a file of RAM as it lies in the guest, without the hole. */
-  readonly ram: string;
   readonly machine: MachineState;
   readonly cpus: readonly VcpuState[];
   readonly serial: SerialState;
@@ -34,6 +32,11 @@ export interface SavedPc {
     readonly bdf: string;
     readonly state: DeviceSnapshot;
   }[];
+}
+
+/** One that was read, with the file of its memory. */
+export interface LoadedPc extends SavedPc {
+  readonly ram: string;
 }
 
 /** Bytes at once. */
@@ -50,15 +53,17 @@ function* pieces({ ram }: Pc): Generator<{ bytes: Uint8Array; at: number }> {
     }
 }
 
+/** RAM as it lies in the guest, without the hole. */
+const ramOf = (file: string): string => `${file}.ram`;
+
 /** @param file gets the state, and `FILE.ram` the memory */
-export function savePc(pc: Pc, cpus: readonly VcpuState[], file: string): SavedPc {
-  const ram = `${file}.ram`;
+export function savePc(pc: Pc, cpus: readonly VcpuState[], file: string): void {
   const saved: SavedPc = {
-    ...{ version: 1, memory: pc.ram.size, ram, machine: saveMachine(pc.machine), cpus },
+    ...{ version: 1, memory: pc.ram.size, machine: saveMachine(pc.machine), cpus },
     ...{ serial: pc.serial.state, configAddress: pc.pci.port.value },
     devices: [...pc.devices.list].map(([slot, { bdf, device }]) => ({ slot, bdf, state: device.snapshot() })),
   };
-  const out = openSync(ram, "w");
+  const out = openSync(ramOf(file), "w");
   try {
     // Pages that the guest never wrote stay holes.
     ftruncateSync(out, pc.ram.size);
@@ -70,11 +75,10 @@ export function savePc(pc: Pc, cpus: readonly VcpuState[], file: string): SavedP
     closeSync(out);
   }
   writeFileSync(file, JSON.stringify(saved));
-  return saved;
 }
 
 /** @throws VfioError (`EBADSTATE`) where it is none; its parts are checked by those that take them */
-export function readSaved(file: string): SavedPc {
+export function readSaved(file: string): LoadedPc {
   const bad = (why: string): VfioError =>
     new VfioError(`${file}: ${why}`, { code: "EBADSTATE", hint: "Give the file that --snapshot named." });
   let saved: Partial<SavedPc> | null;
@@ -86,11 +90,11 @@ export function readSaved(file: string): SavedPc {
   }
   if (saved?.version !== 1 || !Array.isArray(saved.cpus) || !Array.isArray(saved.devices))
     throw bad("this is no saved machine");
-  return saved as SavedPc;
+  return { ...(saved as SavedPc), ram: ramOf(file) };
 }
 
 /** All but CPUs and devices, which are made from their states. */
-export function restorePc(pc: Pc, saved: SavedPc): void {
+export function restorePc(pc: Pc, saved: LoadedPc): void {
   const input = openSync(saved.ram, "r");
   try {
     for (const { bytes, at } of pieces(pc))

@@ -1,6 +1,6 @@
 // Bus 0 with its host bridge: finds the function that an access to config space means, by either of the two ways of a PC.
 import { ConfigAddressPort, decodeEcam, type ConfigAddress } from "bun-vfio";
-import type { AccessHandlers, TrapBus, TrapTarget } from "bun-vfio/kvm";
+import type { TrapBus, TrapTarget } from "bun-vfio/kvm";
 import { lastSlot, memory, ports } from "../layout.ts";
 import { resetPort } from "./power.ts";
 
@@ -29,9 +29,6 @@ const hostBridge: PciFunction = {
   configWrite: () => {},
 };
 
-/** Config space is accessed by at most a dword. */
-const mostBytes = 4;
-
 export class PciBus {
   /** CONFIG_ADDRESS. */
   port = new ConfigAddressPort();
@@ -48,24 +45,15 @@ export class PciBus {
         else this.#read(this.port.target(port, data.length), data);
       },
       ioWrite: (port, data) => {
-        if (data.length <= mostBytes && this.port.write(port, data.length, valueOf(data))) return;
+        if (this.port.write(port, data.length, valueOf(data))) return;
         if (port === resetPort) reset.ioWrite?.(port, data);
         else this.#write(this.port.target(port, data.length), data);
       },
     });
     const { ecam } = memory;
-    const halves = (data: Uint8Array): Uint8Array[] =>
-      data.length <= mostBytes ? [data] : [data.subarray(0, mostBytes), data.subarray(mostBytes)];
-    const each =
-      (access: (target: ConfigAddress | undefined, data: Uint8Array) => void): AccessHandlers["mmioRead"] =>
-      (address, data) => {
-        halves(data).forEach((part, i) =>
-          access(decodeEcam(address - ecam.base + i * mostBytes, part.length), part),
-        );
-      };
     bus.insert("mmio", ecam.base, ecam.size, "PCI configuration", {
-      mmioRead: each((target, data) => this.#read(target, data)),
-      mmioWrite: each((target, data) => this.#write(target, data)),
+      mmioRead: (address, data) => this.#read(decodeEcam(address - ecam.base, data.length), data),
+      mmioWrite: (address, data) => this.#write(decodeEcam(address - ecam.base, data.length), data),
     });
   }
 
@@ -81,15 +69,17 @@ export class PciBus {
     if (slot !== 0) this.#functions.delete(slot);
   }
 
-  #find(target: ConfigAddress | undefined): PciFunction | undefined {
-    return target?.bus === 0 && target.function === 0 ? this.#functions.get(target.device) : undefined;
+  /** Who answers; accesses of more than a dword nobody does. */
+  #find(target: ConfigAddress | undefined, width: number): PciFunction | undefined {
+    const isOurs = target?.bus === 0 && target.function === 0 && width <= 4;
+    return isOurs ? this.#functions.get(target.device) : undefined;
   }
   #read(target: ConfigAddress | undefined, data: Uint8Array): void {
-    const found = this.#find(target);
+    const found = this.#find(target, data.length);
     if (found && target) fill(data, found.configRead(target.offset, data.length));
   }
   #write(target: ConfigAddress | undefined, data: Uint8Array): void {
-    const found = this.#find(target);
+    const found = this.#find(target, data.length);
     if (found && target) found.configWrite(target.offset, data.length, valueOf(data));
   }
 }

@@ -128,6 +128,14 @@ describe("a machine", () => {
     expect(text).toContain("-smp 4 -m 512M");
   });
 
+  test("has its own programs where it asks for them", () => {
+    const machine: Machine = { name: "a", iommu: "none", devices: {} };
+    expect(command(machine)).not.toContain("mount_tag=system");
+    expect(command({ ...machine, system: true })).toContain(
+      "local,id=system,path=/p/root,security_model=none,readonly=on -device virtio-9p-pci,fsdev=system,mount_tag=system",
+    );
+  });
+
   test("has a monitor and a shell on its console for people alone", () => {
     expect(command(machines[0]!)).toContain("-serial stdio");
     expect(command(machines[0]!, true)).toMatch(/-serial mon:stdio.* vm\.shell/);

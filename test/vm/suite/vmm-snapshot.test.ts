@@ -1,33 +1,49 @@
 // machines: vmm
 // takes: 50 s
 // A machine as a file: saved while its guest counts, it counts on in another process.
-import { expect, test } from "bun:test";
-import { mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
+import { afterAll, expect, test } from "bun:test";
+import { mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { boot, makeInitramfs, Vmm } from "./support/nested-linux.ts";
+import { bindTo, take } from "./support/devices.ts";
+import { boot, makeInitramfs, startExample } from "./support/nested-linux.ts";
 
-test("two CPUs, a clock, a serial port: nothing is lost between save and restore", async () => {
+const edu = take("edu");
+afterAll(() => bindTo(edu, undefined));
+
+test("two CPUs, a clock, a serial port, a device's BAR: nothing is lost between save and restore", async () => {
   const folder = mkdtempSync(join(tmpdir(), "saved-"));
   try {
     const file = join(folder, "machine.json");
     const initramfs = makeInitramfs(`
+      edu=/sys/bus/pci/devices/0000:00:01.0
+      echo 1 >$edu/enable
+      bar=$(head -1 $edu/resource | cut -d' ' -f1)
+      echo "edu $(devmem $bar 32)"
       for i in $(seq 1 12); do echo "count $i on $(taskset $((i % 2 + 1)) cat /proc/uptime)"; sleep 1; done
+      echo "still $(devmem $bar 32)"
       echo "cpus $(grep -c ^processor /proc/cpuinfo)"
     `);
-    using before = boot(initramfs, "--cpus", "2", "--snapshot", file);
+    using before = boot(initramfs, "--cpus", "2", "--device", edu, "--snapshot", file);
     await before.hear("count 3 on");
     before.type("\x01s");
     const saved = await before.end();
-    expect([saved.status, saved.said]).toEqual([0, `vmm: saved to ${file}\n`]);
+    expect([saved.status, saved.said]).toEqual([0, expect.stringContaining(`vmm: saved to ${file}\n`)]);
     expect(statSync(`${file}.ram`).size).toBe(256 * 2 ** 20);
-    expect(JSON.parse(readFileSync(file, "utf8"))).toMatchObject({ version: 1, devices: [] });
+    expect(JSON.parse(readFileSync(file, "utf8"))).toMatchObject({
+      version: 1,
+      devices: [{ slot: 1, bdf: edu }],
+    });
 
-    using after = new Vmm("--restore", file);
+    const elsewhere = join(folder, "elsewhere");
+    mkdirSync(elsewhere);
+    for (const end of ["", ".ram"]) renameSync(`${file}${end}`, join(elsewhere, `machine.json${end}`));
+    using after = startExample("--restore", join(elsewhere, "machine.json"));
     const { status, output, said } = await after.end();
-    expect([status, said]).toEqual([0, ""]);
+    expect([status, said.replace(/^.*peer-unavailable.*\n/gm, "")]).toEqual([0, ""]);
+    expect(saved.output).toContain("edu 0x010000ED\n");
     expect(output).not.toContain("L2 up");
-    expect(output).toContain("cpus 2\n");
+    expect(output).toContain("still 0x010000ED\ncpus 2\n");
     const counts = [...(saved.output + output).matchAll(/^count (\d+) on/gm)].map(([, count]) =>
       Number(count),
     );
