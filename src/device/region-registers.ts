@@ -12,21 +12,21 @@ export class RegionRegisters implements RegisterIo {
   readonly #word = new DataView(new ArrayBuffer(4));
   readonly #bytes: readonly Uint8Array[];
 
-  /** @param region one of `RegionIndex`, or a BAR's number */
+  /** The registers of one region. @param region one of `RegionIndex`, or a BAR's number */
   constructor(device: DeviceBackend, region: number) {
     this.#device = device;
     this.#region = region;
     this.#bytes = [0, 1, 2, 3, 4].map((width) => new Uint8Array(this.#word.buffer, 0, width));
   }
 
-  /** @param offset in bytes @param width 1, 2 or 4, in bytes, else RangeError */
+  /** Reads a register. @param offset in bytes @param width 1, 2 or 4, in bytes, else RangeError */
   read(offset: number, width: number): number {
     this.#device.read(this.#region, offset, this.#accessed(width));
     if (width === 4) return this.#word.getUint32(0, true);
     return width === 2 ? this.#word.getUint16(0, true) : this.#word.getUint8(0);
   }
 
-  /** @param value of as many bits, else RangeError */
+  /** Writes a register. @param value of as many bits, else RangeError */
   write(offset: number, width: number, value: number): void {
     const bytes = this.#accessed(width);
     if (typeof value !== "number") throw new TypeError(`a value is a number, not a ${typeof value}`);
