@@ -23,7 +23,7 @@ function parse(): [bdf: string, api: (typeof apis)[number], work: Work] | undefi
     const works: Record<string, [numbers: number, work: Work]> = {
       identify: [0, async ({ identify }) => console.log(JSON.stringify(identify, null, 2))],
       read: [2, async (nvme) => Bun.write(Bun.stdout, await nvme.read(lba, blocks))],
-      write: [1, async (nvme) => nvme.write(lba, await Bun.stdin.bytes()).then(() => nvme.flush())],
+      write: [1, async (nvme) => nvme.write(lba, await Bun.stdin.bytes())],
       bench: [0, bench],
     };
     const [count, work] = works[command ?? ""] ?? [];

@@ -1,29 +1,17 @@
 import type { DmaBuffer, DmaMap } from "bun-vfio";
-import { completionMap, submissionMap } from "./registers.ts";
+import { completionMap } from "./registers.ts";
 
 /** `name` is for messages, `dwords` are 10 to 12, `receive` is in bytes, `memory` the IOVA of what the controller keeps. */
-export interface Command {
-  readonly name: string;
-  readonly opcode: number;
-  readonly namespace?: number;
-  readonly dwords?: readonly [number, number?, number?];
-  readonly send?: Uint8Array;
-  readonly receive?: number;
-  readonly memory?: number;
-}
+export type Command = Data & { name: string; opcode: number; namespace?: number; dwords?: number[] };
+type Data = { send?: Uint8Array; receive?: number; memory?: number };
 type Answer = { readonly result: number; readonly data: Uint8Array<ArrayBuffer> };
 type Pending = PromiseWithResolvers<Answer> & { readonly command: Command; readonly timer: Timer };
 
 /** `transfer` is what a command can move, in bytes up to 2 MiB; `timeout` is in ms; `lost` hears why no answer can be relied on. */
-interface Options {
-  readonly depth: number;
-  readonly transfer: number;
-  readonly timeout: number;
-  readonly ring: (queue: "submission" | "completion", entry: number) => void;
-  readonly lost: (why: string) => void;
-}
+type Options = { depth: number; transfer: number; timeout: number; ring: Ring; lost: (why: string) => void };
+type Ring = (queue: "submission" | "completion", entry: number) => void;
 export const page = 4096;
-const statusNames: Record<number, string> = {
+const meanings: Record<number, string> = {
   1: "invalid opcode",
   2: "invalid field",
   0x80: "LBA out of range",
@@ -32,12 +20,9 @@ const statusNames: Record<number, string> = {
 /** A submission and a completion queue, and memory for the data of each command. `dispose` takes it from the device. */
 export class Queue implements Disposable {
   interrupts = 0;
-  readonly depth: number;
-  readonly submissions: DmaBuffer;
-  readonly completions: DmaBuffer;
-  readonly #data: DmaBuffer;
+  /** A page of submissions, one of completions, then the data of each command. */
+  readonly memory: DmaBuffer;
   readonly #options: Options;
-  readonly #own = new DisposableStack();
   readonly #free: number[];
   readonly #pending = new Map<number, Pending>();
   readonly #waiting: (() => void)[] = [];
@@ -48,39 +33,32 @@ export class Queue implements Disposable {
 
   constructor(dma: DmaMap, options: Options) {
     const { depth, transfer } = (this.#options = options);
-    this.depth = depth;
-    using failed = new DisposableStack();
-    failed.use(this);
-    this.submissions = this.#own.use(dma.allocate(depth * 64, { label: "submission queue" }));
-    this.completions = this.#own.use(dma.allocate(depth * 16, { label: "completion queue" }));
     // One command less than entries: a full ring would look like an empty one.
-    this.#free = Array.from({ length: depth - 1 }, (_, slot) => slot * (transfer + page));
-    this.#data = this.#own.use(dma.allocate((depth - 1) * (transfer + page), { label: "data" }));
+    this.#free = Array.from({ length: depth - 1 }, (_, id) => 2 * page + id * (transfer + page));
+    this.memory = dma.allocate(2 * page + (depth - 1) * (transfer + page), { label: "NVMe queue" });
+    const { view, iova } = this.memory;
     // Behind the data of each slot, the list of its pages from the second on. It stays as it is.
     for (const slot of this.#free)
       for (let n = 1; n * page < transfer; n++)
-        this.#data.view.setBigUint64(slot + transfer + (n - 1) * 8, this.#iova(slot + n * page), true);
-    failed.move();
+        view.setBigUint64(slot + transfer + (n - 1) * 8, BigInt(iova + slot + n * page), true);
   }
 
   /** @throws Error where the controller refuses (with its `status`) or does not answer; RangeError for too much data */
   async submit(command: Command): Promise<Answer> {
-    const { name, opcode, namespace = 0, dwords = [0], send, receive = 0, memory } = command;
+    const { name, opcode, namespace = 0, dwords = [], send, receive = 0, memory } = command;
     const { transfer, timeout, depth, ring, lost } = this.#options;
     const size = send?.length ?? receive;
     if (size > transfer) throw new RangeError(`${name}: ${size} bytes are more than ${transfer}`);
-    while (this.#free.length === 0 && !this.#failure)
-      await new Promise<void>((wake) => this.#waiting.push(wake));
+    while (this.#free.length === 0 && !this.#failure) await new Promise<void>((go) => this.#waiting.push(go));
     if (this.#failure) throw new Error(`${name}: ${this.#failure}`);
     const slot = this.#free.pop()!;
-    const id = slot / (transfer + page);
-    if (send) this.#data.bytes.set(send, slot);
-    const prp1 = memory === undefined ? this.#iova(slot) : BigInt(memory);
+    const id = (slot - 2 * page) / (transfer + page);
+    if (send) this.memory.bytes.set(send, slot);
     // A second page is named in the command itself; of more, the list is.
-    const prp2 = this.#iova(slot + (size > 2 * page ? transfer : page));
-    const [dword10, dword11 = 0, dword12 = 0] = dwords;
-    const entry = submissionMap.view(this.submissions.view, this.#tail * 64);
-    Object.assign(entry, { opcode, id, namespace, prp1, prp2, dword10, dword11, dword12 });
+    const second = this.memory.iova + slot + (size > 2 * page ? transfer : page);
+    const prps = [memory ?? this.memory.iova + slot, second].flatMap((at) => [at, Math.floor(at / 2 ** 32)]);
+    const words = [opcode | (id << 16), namespace, 0, 0, 0, 0, ...prps, ...dwords, 0, 0, 0].slice(0, 13);
+    this.memory.bytes.set(new Uint8Array(Uint32Array.from(words).buffer), this.#tail * 64);
     const timer = setTimeout(() => {
       this.look(); // It may have answered without an interrupt.
       if (this.#pending.get(id) === pending) lost(`no answer to "${name}" after ${timeout} ms`);
@@ -93,13 +71,14 @@ export class Queue implements Disposable {
     return pending.promise;
   }
 
-  /** Takes the answers that have come. */
-  look(): void {
+  /** Takes the answers that have come. @param interrupts that told of them */
+  look(interrupts = 0): void {
+    this.interrupts += interrupts;
     const { depth, ring } = this.#options;
     const before = this.#head;
     // A controller that answers more than it can have been asked does not keep us here.
     for (let n = 1; n < depth && !this.#failure; n++) {
-      const entry = completionMap.live(this.completions.registers, this.#head * 16);
+      const entry = completionMap.live(this.memory.registers, page + this.#head * 16);
       const { phase, id, code } = entry.status.read();
       // The controller writes the other phase each time round, and in the same word the status: both are there, or neither.
       if (phase !== this.#phase) break;
@@ -116,11 +95,11 @@ export class Queue implements Disposable {
     const { command, timer, resolve, reject } = pending;
     clearTimeout(timer);
     this.#pending.delete(id);
-    const slot = id * (this.#options.transfer + page);
-    const text = `${command.name}: ${statusNames[code] ?? "failed"} (status 0x${code.toString(16)})`;
+    const slot = 2 * page + id * (this.#options.transfer + page);
+    const text = `${command.name}: ${meanings[code] ?? "failed"} (status 0x${code.toString(16)})`;
     if (code !== 0) reject(Object.assign(new Error(text), { status: code }));
     // A copy, as the slot's next command comes here too.
-    else resolve({ result, data: this.#data.bytes.slice(slot, slot + (command.receive ?? 0)) });
+    else resolve({ result, data: this.memory.bytes.slice(slot, slot + (command.receive ?? 0)) });
     this.#free.push(slot);
     this.#waiting.shift()?.();
   }
@@ -136,11 +115,7 @@ export class Queue implements Disposable {
     for (const wake of this.#waiting.splice(0)) wake();
   }
 
-  #iova(at: number): bigint {
-    return BigInt(this.#data.iova + at);
-  }
-
   [Symbol.dispose](): void {
-    this.#own.dispose();
+    this.memory[Symbol.dispose]();
   }
 }

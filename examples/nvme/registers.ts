@@ -1,5 +1,5 @@
 // NVM Express Base Specification 1.4: 3.1 (registers), 4.2 and 4.6 (entries of queues).
-import { r16, r32, r64, r8, registerMap, ro, rw } from "bun-vfio/regs";
+import { r32, r64, registerMap, ro, rw } from "bun-vfio/regs";
 
 export const controllerMap = registerMap("NVMe controller", 0x1000, {
   // The halves of CAP, which is read as two anyway.
@@ -15,17 +15,6 @@ export const controllerMap = registerMap("NVMe controller", 0x1000, {
   adminLastEntries: r32(0x24, { submission: rw(11, 0), completion: rw(27, 16) }),
   adminSubmissions: r64(0x28, "rw"),
   adminCompletions: r64(0x30, "rw"),
-});
-
-export const submissionMap = registerMap("submission", 64, {
-  opcode: r8(0, "rw"),
-  id: r16(2, "rw"),
-  namespace: r32(4, "rw"),
-  prp1: r64(24, "rw"),
-  prp2: r64(32, "rw"),
-  dword10: r32(40, "rw"),
-  dword11: r32(44, "rw"),
-  dword12: r32(48, "rw"),
 });
 
 export const completionMap = registerMap("completion", 16, {

@@ -1,5 +1,6 @@
 // The programs of examples/ where there is no device: how they are called, and what they say of what is missing.
 import { describe, expect, test } from "bun:test";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { root } from "../project/tree.ts";
 
@@ -27,4 +28,9 @@ describe.each(["edu", "nvme"])("examples/%s", (program) => {
     // The reason, and what to do.
     expect(errors.trimEnd().split("\n").length).toBeGreaterThan(1);
   });
+});
+test("the NVMe driver can be read in one sitting: less than 300 lines, without the command on it", () => {
+  const files = ["registers.ts", "queue.ts", "nvme.ts"].map((name) => join(root, "examples/nvme", name));
+  const lines = files.map((file) => readFileSync(file, "utf8").split("\n").length - 1);
+  expect(lines.reduce((sum, count) => sum + count)).toBeLessThan(300);
 });

@@ -57,11 +57,10 @@ for (const [index, { name, options, api }] of ways.entries())
         const bytes = pattern(blocks * 512, index * 16 + n);
         await nvme.write(lba, bytes);
         expect(same(await nvme.read(lba, blocks), bytes)).toBe(true);
-        await nvme.flush();
         expect(same(onDisk(lba * 512, bytes.length), bytes)).toBe(true);
       }
-      // One command after the other, in turn by queue 1 and 2; a flush by queue 1.
-      expect(interrupts(nvme)).toEqual([7, 6 + 6, 6]);
+      // One command after the other, in turn by queue 1 and 2.
+      expect(interrupts(nvme)).toEqual([7, 6, 6]);
     });
 
     test("many commands at once, more than there is room for, in pieces as large as the controller takes", async () => {
@@ -118,10 +117,8 @@ for (const [index, { name, options, api }] of ways.entries())
         // Those that there was no room for before the reset, at least.
         expect(failed.length).toBeGreaterThanOrEqual(200 - 30);
         for (const message of failed)
-          expect(message).toMatch(
-            /^read 1 blocks at \d+: no answer to "read 1 blocks at \d+" after 500 ms: the controller is not ready, as after a reset$/,
-          );
-        expect(nvme.read(0, 1)).rejects.toThrow("the controller is not ready");
+          expect(message).toMatch(/^read 1 blocks at \d+: no answer to "read 1 blocks at \d+" after 500 ms$/);
+        expect(nvme.read(0, 1)).rejects.toThrow("no answer to");
       }
       using again = await Nvme.open(bdf, options);
       expect((await again.read(0, 1)).length).toBe(512);
@@ -183,7 +180,7 @@ describe("the program", () => {
       "nvme: read 1 blocks at 32768: LBA out of range (status 0x80)\n",
     );
     expect(refused(pattern(700, 0), bdf, "write", "0")).toContain("integers");
-    expect(refused(none, take("edu"), "identify")).toContain("is no NVMe controller");
+    expect(refused(none, take("edu"), "identify")).toContain("no NVMe controller");
     openDevice(bdf)[Symbol.dispose]();
   });
 });
