@@ -1,7 +1,7 @@
 // The command line.
 import { parseArgs } from "node:util";
 import { formatBdf, parseBdf } from "bun-vfio/regs";
-import { largestMemory, lastSlot, GiB, KiB, MiB, smallestMemory } from "./layout.ts";
+import { largestMemory, lastSlot, GiB, KiB, MiB, mostCpus, smallestMemory } from "./layout.ts";
 import type { Api } from "./devices/passed-devices.ts";
 import type { PcOptions } from "./pc.ts";
 
@@ -28,7 +28,6 @@ export interface VmmOptions extends PcOptions {
 /** A command line that says nothing sensible. */
 export class UsageError extends Error {}
 
-const mostCpus = 32;
 const units: Readonly<Record<string, number>> = { K: KiB, M: MiB, G: GiB };
 const page = 4096;
 

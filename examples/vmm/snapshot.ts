@@ -14,7 +14,7 @@ import {
 } from "node:fs";
 import { ConfigAddressPort, VfioError, type DeviceSnapshot } from "bun-vfio";
 import { restoreMachine, saveMachine, type MachineState, type VcpuState } from "bun-vfio/kvm";
-import { MiB } from "./layout.ts";
+import { largestMemory, lastSlot, MiB, mostCpus } from "./layout.ts";
 import type { Pc } from "./pc.ts";
 import type { SerialState } from "./devices/serial.ts";
 
@@ -88,8 +88,10 @@ export function readSaved(file: string): LoadedPc {
     if (error instanceof SyntaxError) throw bad("this is no saved machine");
     throw error;
   }
-  if (saved?.version !== 1 || !Array.isArray(saved.cpus) || !Array.isArray(saved.devices))
+  const isList = (list: unknown, most: number): boolean => Array.isArray(list) && list.length <= most;
+  if (saved?.version !== 1 || !isList(saved.cpus, mostCpus) || !isList(saved.devices, lastSlot))
     throw bad("this is no saved machine");
+  if (!(Number(saved.memory) <= largestMemory)) throw bad("it has more memory than a machine can have");
   return { ...(saved as SavedPc), ram: ramOf(file) };
 }
 

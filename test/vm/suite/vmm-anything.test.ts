@@ -32,6 +32,13 @@ test("removing, rescanning, moving BARs, resetting, sleeping, binding 50 times, 
       cat /sys/bus/pci/devices/*/config >/dev/null
       check "config space read"
       echo 0000:00:01.0 >/sys/bus/pci/drivers/nvme/unbind
+      # The table of MSI-X, in the page after the registers, in every width.
+      config 4 6 0
+      table=$(($(head -1 $slot/resource | cut -d' ' -f1) + 0x2000))
+      for width in 8 16 32 64; do
+        devmem $((table + 8)) $width 0xff
+        echo "$width $(devmem $((table + 8)) $width)"
+      done
       # The BAR sized with decoding off and on, in every width, and left where nothing is; the driver's probe puts it back.
       config 4 0 0
       config 16 377 377 377 377
@@ -49,9 +56,14 @@ test("removing, rescanning, moving BARs, resetting, sleeping, binding 50 times, 
       usleep 20000
       config $((pm + 4)) 0 0
       usleep 20000
+      # All ones to every capability, PCI Express's reset and D3 among them.
+      for at in $(seq 64 4 252); do config $at 377 377 377 377; done
+      usleep 200000
+      config $((pm + 4)) 0 0
+      usleep 20000
       echo 1 >$slot/remove
       echo 1 >/sys/bus/pci/rescan
-      check "moved, slept"
+      check "moved, slept, scribbled over"
       for i in $(seq 50); do
         echo 0000:00:01.0 >/sys/bus/pci/drivers/nvme/unbind
         echo 0000:00:01.0 >/sys/bus/pci/drivers/nvme/bind
@@ -67,8 +79,10 @@ test("removing, rescanning, moving BARs, resetting, sleeping, binding 50 times, 
   expect(status).toBe(0);
   // What was put where there is no window for BARs was told.
   expect(said.match(/^vmm: .*$/gm)?.filter((line) => !line.includes("bar-unplaced"))).toEqual([]);
-  expect([...(output.match(/^(ok|broken|no|again) .*$/gm) ?? [])]).toEqual([
-    ...["ok as it is", "ok removed and rescanned", "ok reset", "ok config space read", "ok moved, slept"],
+  expect([...(output.match(/^(ok|broken|no|again|8|16|32|64) .*$/gm) ?? [])]).toEqual([
+    ...["ok as it is", "ok removed and rescanned", "ok reset", "ok config space read"],
+    ...["8 0xFF", "16 0x00FF", "32 0x000000FF", "64 0x00000000000000FF"],
+    ...["ok moved, slept, scribbled over"],
     ...["ok bound 50 times", "again after reboot"],
   ]);
 });
