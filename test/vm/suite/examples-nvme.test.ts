@@ -24,8 +24,11 @@ function onDisk(at: number, size: number): Uint8Array {
   return bytes;
 }
 
-const pattern = (size: number, seed: number): Uint8Array =>
-  Uint8Array.from({ length: size }, (_, i) => (i * 31 + (i >>> 8) * 17 + seed) & 0xff);
+function pattern(size: number, seed: number): Uint8Array {
+  const bytes = new Uint8Array(size);
+  for (let i = 0; i < size; i++) bytes[i] = i * 31 + (i >>> 8) * 17 + seed;
+  return bytes;
+}
 const same = (a: Uint8Array, b: Uint8Array): boolean => Buffer.compare(a, b) === 0;
 const interrupts = (nvme: Nvme): number[] => nvme.queues.map((queue) => queue.interrupts);
 
