@@ -163,12 +163,17 @@ for (const way of ways)
       device.mmioWrite(registers + unmask, bytesOf(0x1f << firstCause, 4));
       for (const vector of vectors.toReversed()) {
         device.mmioWrite(registers + raise, bytesOf(1 << (firstCause + vector), 4));
-        let arrived = platform.deliver();
-        for (let i = 0; i < 200 && arrived.length === 0; i++) {
+        // QEMU's e1000e sends a vector again now and then (its throttling timers): one that was raised before may come along.
+        const arrived = [...platform.deliver()];
+        for (let i = 0; i < 200 && !arrived.some((one) => one.vector === vector); i++) {
           Bun.sleepSync(5);
-          arrived = platform.deliver();
+          arrived.push(...platform.deliver());
         }
-        expect(arrived).toMatchObject([{ vector, message: { data: 0x4100 + vector } }]);
+        expect(arrived.map((one) => one.vector)).toContain(vector);
+        for (const one of arrived) {
+          expect(one.message.data).toBe(0x4100 + one.vector);
+          expect(one.vector).toBeGreaterThanOrEqual(vector);
+        }
         device.mmioWrite(registers + quiet, bytesOf(1 << (firstCause + vector), 4));
       }
     });
