@@ -47,7 +47,7 @@ let warnings: string[];
 
 beforeAll(() => {
   box.copy(["package.json", "tsconfig.json", "typedoc.json", "scripts", "src"]);
-  box.copy(["README.md", "CHANGELOG.md", "CONTRIBUTING.md", "docs"]);
+  box.copy(["README.md", "CHANGELOG.md", "CONTRIBUTING.md", "docs", "examples"]);
   box.link(join(root, "node_modules"), "node_modules");
   box.write("src/faults.ts", faults);
   box.write(

@@ -145,7 +145,7 @@ describe("the tarball", () => {
   test("holds the license, and nothing that only the project itself needs", () => {
     expect(packed.has("LICENSE")).toBe(true);
     const needless = [...packed].filter(
-      (path) => !/^(?:src|dist|images|docs)\/|^[A-Z]+(?:\.md)?$|^package\.json$/.test(path),
+      (path) => !/^(?:src|dist|images|docs|examples)\/|^[A-Z]+(?:\.md)?$|^package\.json$/.test(path),
     );
     expect(needless).toEqual([]);
     expect([...packed].filter((path) => path.startsWith("dist/api"))).toEqual([]);

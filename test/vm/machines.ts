@@ -61,9 +61,10 @@ export const machines: readonly Machine[] = [
     kernel: ["vfio_iommu_type1.allow_unsafe_interrupts=1", "iommufd.allow_unsafe_interrupts=1"],
   },
   { name: "none", iommu: "none", devices },
-  // AMD's virtualization, which QEMU emulates: machines in the machine.
-  { name: "kvm", iommu: "intel", devices, modules: ["kvm", "kvm_amd"] },
-  // One that runs whole guests. Of more than one CPU, what QEMU's one has to tell the other may come between VMRUN and the
-  // first instruction of the guest: the interrupt that VMRUN injects is then delivered a second time, and Linux hangs.
+  // AMD's virtualization, which QEMU emulates: machines in the machine. Of more than one CPU, what QEMU's one has to tell the
+  // other may come between VMRUN and the first instruction of the guest: the interrupt that VMRUN injects is then delivered a
+  // second time, and a guest that was not made for it hangs.
+  { name: "kvm", iommu: "intel", devices, modules: ["kvm", "kvm_amd"], cpus: 1 },
+  // One that runs whole guests.
   { name: "vmm", iommu: "intel", devices, modules: ["kvm", "kvm_amd"], cpus: 1, system: true },
 ];

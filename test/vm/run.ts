@@ -20,7 +20,7 @@ const usage = `usage: npm run test:vm -- [OPTION...]
   --tree FOLDER     what the guest sees as /src: this project unless given
   --machines FILE   a module that exports \`machines\` in place of test/vm/machines.ts
   --jobs N          machines at once: two a CPU unless given, since they often wait for a device
-  --timeout S       for each test file: 300 unless given
+  --timeout S       for each test file: 600 unless given
   --coverage        adds up which lines were run
   --console         shows the guests' consoles
   --keep            keeps what the run left: consoles, logs, reports, disks
@@ -71,7 +71,7 @@ async function main(): Promise<number> {
       prepared,
       archive: await archive(join(runs, "tree.tar")),
       packages: existsSync(packages) ? packages : undefined,
-      timeout: Number(options.timeout ?? 300),
+      timeout: Number(options.timeout ?? 600),
       coverage: options.coverage ?? false,
     };
     if (options.shell) return await shell(chosen, { ...common, out: join(runs, "shell") });
