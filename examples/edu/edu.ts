@@ -24,6 +24,8 @@ export class Edu implements Disposable {
       this[Symbol.dispose]();
       throw new Error(`${device.name} is no edu device of version 1`);
     }
+    // What was raised for somebody else: the device has no reset, and would hold its line for ever.
+    this.acknowledge(this.registers.causes.read());
     // DMA and message-signaled interrupts, which are memory writes too. Last, when there is somebody who knows the device.
     this.#command.modify({ busMaster: true, interruptDisable: false });
   }

@@ -6,6 +6,7 @@ import { IrqIndex, RegionIndex, type IrqRequest } from "../../../src/device/back
 import type { KernelDevice } from "../../../src/device/kernel/kernel-device.ts";
 import { driverOf, sysDevices, take } from "./support/devices.ts";
 import { open, ways } from "./support/apis.ts";
+import { quieten } from "./support/edu.ts";
 
 const none = (index: number, action: IrqRequest["action"], start = 0, count = 1): IrqRequest => ({
   index,
@@ -48,8 +49,11 @@ function write(device: KernelDevice, region: number, offset: number, value: numb
   device.write(region, offset, bytes);
 }
 
-/** Memory decoding and bus mastering on, INTx not disabled. */
-const enable = (device: KernelDevice): void => device.write(RegionIndex.config, 4, Uint8Array.of(0x06, 0x00));
+/** Memory decoding and bus mastering on, INTx not disabled; an interrupt that was left to edu is taken back. */
+function enable(device: KernelDevice): void {
+  quieten(device);
+  device.write(RegionIndex.config, 4, Uint8Array.of(0x06, 0x00));
+}
 
 const way = ways[0]!;
 

@@ -12,6 +12,7 @@ import { VfioPciDevice } from "../../../src/device/vfio-pci-device.ts";
 import { bytesOf, memory, master, mmioRead, writeVector } from "../../support/attached.ts";
 import { deviceMappings, deviceNames, ownDescriptors, take, type DeviceName } from "./support/devices.ts";
 import { open, ways, type Way } from "./support/apis.ts";
+import { quieten } from "./support/edu.ts";
 
 interface Guest extends Disposable {
   readonly kernel: KernelDevice;
@@ -23,6 +24,7 @@ interface Guest extends Disposable {
 
 function attach(name: DeviceName, way: Way): Guest {
   const kernel = open(take(name), way);
+  if (name === "edu") quieten(kernel);
   const counted = new CountedBackend(kernel);
   const platform = new MemoryPlatform();
   const events: DeviceEvent[] = [];

@@ -3,6 +3,7 @@ import type { KernelDevice } from "../../../../src/device/kernel/kernel-device.t
 import type { KernelMapping } from "../../../../src/device/kernel/region-mapping.ts";
 import { RegionIndex } from "../../../../src/device/backend.ts";
 
+const acknowledge = 0x64;
 const register = { source: 0x80, destination: 0x88, count: 0x90, command: 0x98 } as const;
 const run = 1;
 const toMemory = 2;
@@ -11,6 +12,16 @@ const ownBuffer = 0x40000;
 export const ownBufferSize = 4096;
 /** The engine drives 28 address lines. */
 export const addressLimit = 2 ** 28;
+
+/**
+ * Takes back every interrupt that was left to it, also by a test before: it has no reset, and its line stays up as long as
+ * there is one. Memory decoding is off afterwards.
+ */
+export function quieten(device: KernelDevice): void {
+  device.write(RegionIndex.config, 4, Uint8Array.of(2, 0));
+  device.write(0, acknowledge, Uint8Array.of(0xff, 0xff, 0xff, 0xff));
+  device.write(RegionIndex.config, 4, Uint8Array.of(0, 0));
+}
 
 export class Edu implements Disposable {
   readonly #bar: KernelMapping;

@@ -11,6 +11,7 @@ import { KvmPlatform } from "../../../../src/kvm/platform.ts";
 import { TrapBus } from "../../../../src/kvm/trap-bus.ts";
 import { open, type Way } from "./apis.ts";
 import { take, type DeviceName } from "./devices.ts";
+import { quieten } from "./edu.ts";
 import type { Guest } from "./guest.ts";
 
 /** The pin of the IOAPIC that INTA is wired to. */
@@ -35,6 +36,7 @@ export class PassedDevice implements Disposable {
   constructor({ machine, memory }: Guest, name: DeviceName, way: Way) {
     using owned = new DisposableStack();
     this.kernel = open(take(name), way);
+    if (name === "edu") quieten(this.kernel);
     this.counted = new CountedBackend(this.kernel);
     this.dma = this.kernel.dma!;
     const part = this.bus.forDevice(name);
