@@ -15,6 +15,7 @@ import { plan } from "./harness/suites.ts";
 import { machines as ownMachines, type Machine } from "./machines.ts";
 
 const usage = `usage: npm run test:vm -- [OPTION...]
+  --all             also what test files leave to a run of everything; a --suite is always run as a whole
   --machine NAME    only on this machine; may be repeated
   --suite GLOB      test files below the tree, test/vm/suite/*.test.ts unless given; may be repeated
   --tree FOLDER     what the guest sees as /src: this project unless given
@@ -30,6 +31,7 @@ const usage = `usage: npm run test:vm -- [OPTION...]
 
 const { values: options } = parseArgs({
   options: {
+    all: { type: "boolean" },
     machine: { type: "string", multiple: true },
     suite: { type: "string", multiple: true },
     tree: { type: "string" },
@@ -75,10 +77,13 @@ async function main(): Promise<number> {
       coverage: options.coverage ?? false,
     };
     if (options.shell) return await shell(chosen, { ...common, out: join(runs, "shell") });
-    const queues = plan(tree, options.suite ?? ["test/vm/suite/*.test.ts"], chosen.all);
+    const suites = options.suite ?? ["test/vm/suite/*.test.ts"];
+    const { queues, left } = plan(tree, suites, chosen.all, options.all ?? options.suite !== undefined);
     const results = await runAll(chosen.machines, queues, (machine, number) => ({
       ...{ ...common, machine, out: join(runs, `${machine.name}-${number}`) },
     }));
+    const more = left.filter((name) => chosen.machines.some((machine) => machine.name === name)).length;
+    if (more > 0) say(`vm: ${more} test files more with --all, where each machine's are counted`);
     return summary(results, runs, (performance.now() - started) / 1000);
   } finally {
     if (options.keep) say(`vm: kept ${runs}`);

@@ -58,7 +58,12 @@ describe("the cache", () => {
 
 describe("a test file", () => {
   test("names its machines and how long it takes", () => {
-    expect(machinesOf("// machines: intel, none\nx")).toEqual(["intel", "none"]);
+    expect(machinesOf("// machines: intel, none\nx")).toEqual({ always: ["intel", "none"], withAll: [] });
+    expect(machinesOf("// machines: intel (none, virtio)\nx")).toEqual({
+      always: ["intel"],
+      withAll: ["none", "virtio"],
+    });
+    expect(machinesOf("// machines: (none)\n// takes: 5 s")).toEqual({ always: [], withAll: ["none"] });
     expect(machinesOf("import x;\n")).toBeUndefined();
     expect(secondsOf("// machines: intel\n// takes: 60 s\n")).toBe(60);
     expect(secondsOf("")).toBe(5);
@@ -67,18 +72,43 @@ describe("a test file", () => {
   test("runs where it says, or everywhere; the long ones first", () => {
     box.write("suite/a.test.ts", "");
     box.write("suite/b.test.ts", "// machines: two\n// takes: 60 s\n");
-    expect([...plan(box.path, ["suite/*.test.ts"], ["one", "two"])]).toEqual([
+    const { queues, left } = plan(box.path, ["suite/*.test.ts"], ["one", "two"], false);
+    expect([...queues]).toEqual([
       ["one", ["suite/a.test.ts"]],
       ["two", ["suite/b.test.ts", "suite/a.test.ts"]],
     ]);
+    expect(left).toEqual([]);
+  });
+
+  test("may leave machines to a run of everything, and is counted there", () => {
+    box.write("a.test.ts", "// machines: one (two)\n");
+    box.write("b.test.ts", "// machines: (two)\n");
+    const planned = (all: boolean) => {
+      const { queues, left } = plan(box.path, ["*.test.ts"], ["one", "two"], all);
+      return { queues: [...queues], left };
+    };
+    expect(planned(false)).toEqual({
+      queues: [
+        ["one", ["a.test.ts"]],
+        ["two", []],
+      ],
+      left: ["two", "two"],
+    });
+    expect(planned(true)).toEqual({
+      queues: [
+        ["one", ["a.test.ts"]],
+        ["two", ["a.test.ts", "b.test.ts"]],
+      ],
+      left: [],
+    });
   });
 
   test("that is not there or names no machine is told", () => {
     box.write("a.test.ts", "// machines: three\n");
-    expect(() => plan(box.path, ["a.test.ts"], ["one"])).toThrow(
+    expect(() => plan(box.path, ["a.test.ts"], ["one"], true)).toThrow(
       'a.test.ts asks for a machine "three": there are one',
     );
-    expect(() => plan(box.path, ["*.spec.ts"], ["one"])).toThrow("there is no test file *.spec.ts");
+    expect(() => plan(box.path, ["*.spec.ts"], ["one"], true)).toThrow("there is no test file *.spec.ts");
   });
 
   test("of the project is refused on a host, in one line", () => {

@@ -1,4 +1,4 @@
-// machines: intel, virtio
+// machines: (intel, virtio)
 // takes: 40 s
 // The example of a driver for edu, by each way to open a device that maps DMA.
 import { afterAll, describe, expect, test } from "bun:test";

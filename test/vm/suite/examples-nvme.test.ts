@@ -1,4 +1,4 @@
-// machines: intel, virtio
+// machines: (intel, virtio)
 // takes: 120 s
 // The example of a driver for NVMe, by each way to open a device that maps DMA.
 import { afterAll, describe, expect, spyOn, test } from "bun:test";

@@ -1,4 +1,4 @@
-// machines: intel, none
+// machines: (intel, none)
 // takes: 30 s
 // What is left of a process that ends, what its children see, and what it lives through: removal, resets, a dark BAR.
 import { afterAll, describe, expect, test } from "bun:test";

@@ -1,4 +1,4 @@
-// machines: kvm
+// machines: (kvm)
 // takes: 20 s
 // The snippets of docs/kvm.md, run where there is KVM.
 import { expect } from "bun:test";

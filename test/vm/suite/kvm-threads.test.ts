@@ -1,4 +1,4 @@
-// machines: kvm
+// machines: (kvm)
 // vCPUs in threads of their own: a kick ends KVM_RUN wherever it is, none is lost, and nothing is left.
 import { afterAll, expect, test } from "bun:test";
 import { threadsReport } from "../../../bench/kvm-threads.ts";

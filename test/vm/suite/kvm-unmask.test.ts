@@ -1,4 +1,4 @@
-// machines: kvm
+// machines: (kvm)
 // takes: 20 s
 // Unmasking many vectors is one routing table for KVM, where the reference sets one for each.
 import { afterAll, expect, test } from "bun:test";

@@ -1,4 +1,4 @@
-// machines: intel, none
+// machines: intel (none)
 // Resets: of the function, of the bus, how, and what is left of the device afterwards.
 import { afterAll, describe, expect, test } from "bun:test";
 import { RegionIndex } from "../../../src/device/backend.ts";

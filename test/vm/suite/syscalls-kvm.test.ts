@@ -1,4 +1,4 @@
-// machines: kvm
+// machines: (kvm)
 // takes: 30 s
 // What interrupts cost where KVM delivers them, counted by strace.
 import { beforeAll, expect, test } from "bun:test";

@@ -1,4 +1,4 @@
-// machines: intel, none
+// machines: (intel, none)
 // takes: 60 s
 // What an access costs, counted by strace: not by what the library says of itself, which is compared with it.
 import { beforeAll, describe, expect, test } from "bun:test";

@@ -1,4 +1,4 @@
-// machines: intel, virtio, none
+// machines: (intel, virtio, none)
 // takes: 40 s
 // Every failure of docs/troubleshooting.md, caused on a real kernel: the page has the words that the library gives.
 import { afterAll, beforeAll, describe, expect } from "bun:test";

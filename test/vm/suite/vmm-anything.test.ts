@@ -1,4 +1,4 @@
-// machines: vmm
+// machines: (vmm)
 // takes: 90 s
 // A guest may do with its device what it likes: it has it again afterwards, and the VMM takes no notice.
 import { afterAll, expect, test } from "bun:test";

@@ -1,4 +1,4 @@
-// machines: vmm
+// machines: (vmm)
 // takes: 30 s
 // The example VMM boots Debian's kernel: its machine is what Linux needs, and no more.
 import { expect, test } from "bun:test";

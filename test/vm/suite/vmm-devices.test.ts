@@ -1,4 +1,4 @@
-// machines: vmm
+// machines: (vmm)
 // takes: 60 s
 // Several devices of the host in one guest that the example VMM boots: Linux's own drivers have them.
 import { afterAll, expect, test } from "bun:test";

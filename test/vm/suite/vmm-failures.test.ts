@@ -1,4 +1,4 @@
-// machines: vmm
+// machines: (vmm)
 // takes: 20 s
 // What can be wrong is said in a line or two, with the next step, before anything runs.
 import { afterAll, expect, test } from "bun:test";

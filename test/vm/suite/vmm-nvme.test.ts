@@ -1,4 +1,4 @@
-// machines: vmm
+// machines: (vmm)
 // takes: 60 s
 // A disk of the host in a guest that the example VMM boots: Linux's own driver has it, interrupts and DMA included.
 import { createHash } from "node:crypto";

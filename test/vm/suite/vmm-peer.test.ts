@@ -1,4 +1,4 @@
-// machines: vmm
+// machines: (vmm)
 // takes: 70 s
 // The example VMM beside Debian's QEMU: the same kernel, initramfs and disk. What both did is compared; how long it took is
 // only printed, since the machine is emulated and others may use its host.

@@ -1,4 +1,4 @@
-// machines: vmm
+// machines: (vmm)
 // takes: 50 s
 // A machine as a file: saved while its guest counts, it counts on in another process.
 import { afterAll, expect, test } from "bun:test";

@@ -1,4 +1,4 @@
-// machines: vmm
+// machines: (vmm)
 // takes: 40 s
 // Devices leave the example VMM's guest while it runs: a person wants one back, and the host the other.
 import { afterAll, expect, test } from "bun:test";

@@ -1,4 +1,4 @@
-// machines: vmm
+// machines: (vmm)
 // takes: 60 s
 // Two guests of the example VMM at once, each with a virtual function of the same network card, which stays the host's.
 import { afterAll, beforeAll, expect, test } from "bun:test";
