@@ -77,6 +77,8 @@ export function commandOf(machine: Machine, prepared: Prepared, { packages, out,
     "no_timer_check",
     // An emulated CPU has nothing to guard against, and spends a fifth of its time on that.
     ...["mitigations=off", "init_on_alloc=0"],
+    // These two test themselves for a second of it.
+    "initcall_blacklist=crypto_kdf108_init,jent_mod_init",
     ...(iommu.kernel ? [iommu.kernel] : []),
     ...(machine.kernel ?? []),
     ...(machine.modules?.length ? [`vm.modules=${machine.modules.join(",")}`] : []),

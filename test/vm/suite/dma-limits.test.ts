@@ -1,4 +1,4 @@
-// machines: virtio (intel)
+// machines: intel (virtio)
 // takes: 20 s
 // Every limit of DMA mappings, reached for real: what `DmaMap` says before it asks is what the kernel would refuse.
 import { afterAll, describe, expect, test } from "bun:test";

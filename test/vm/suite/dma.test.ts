@@ -147,21 +147,23 @@ for (const way of hasIommu ? ways : [])
       expect(device.dma!.mappings.map(({ iova }) => iova)).toEqual([next.iova]);
     });
 
-    test("a thousand buffers, one after the other and many at once, leave nothing", () => {
+    // The first API, for all that is the library's own; the others, for what is the kernel's.
+    const many = way === ways[0] ? 500 : 100;
+    test(`${many} buffers, one after the other, and ${many} at once, leave nothing`, () => {
       using device = open(take("edu"), way);
       const dma = device.dma!;
       const first = dma.findIova(page);
-      for (let i = 0; i < 500; i++) dma.allocate(page)[Symbol.dispose]();
-      const buffers = Array.from({ length: 500 }, () => dma.allocate(page));
+      for (let i = 0; i < many; i++) dma.allocate(page)[Symbol.dispose]();
+      const buffers = Array.from({ length: many }, () => dma.allocate(page));
       expect([dma.mappings.length, dma.lockedBytes, bufferMemory().length > 0]).toEqual([
-        500,
-        500 * page,
+        many,
+        many * page,
         true,
       ]);
       // From the middle out: neighbours in the table are neighbours no longer.
-      for (let i = 0; i < 250; i++) {
-        buffers[250 + i]![Symbol.dispose]();
-        buffers[249 - i]![Symbol.dispose]();
+      for (let i = 0; i < many / 2; i++) {
+        buffers[many / 2 + i]![Symbol.dispose]();
+        buffers[many / 2 - 1 - i]![Symbol.dispose]();
       }
       expect([dma.findIova(page), dma.mappings, bufferMemory()]).toEqual([first, [], []]);
       expect(locked()).toEqual(before.locked);

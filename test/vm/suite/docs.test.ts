@@ -1,4 +1,4 @@
-// machines: intel
+// machines: (intel)
 // takes: 25 s
 // The snippets of the pages on this host's devices, run where there are such devices.
 import { expect } from "bun:test";

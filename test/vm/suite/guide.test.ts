@@ -1,4 +1,4 @@
-// machines: kvm
+// machines: (kvm)
 // takes: 10 s
 // The guide's snippets are one program: a device of the host in a guest, from nothing to the end.
 import { expect } from "bun:test";

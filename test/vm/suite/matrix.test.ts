@@ -1,4 +1,4 @@
-// machines: intel, none (virtio)
+// machines: intel (virtio, none)
 // takes: 20 s
 // Every device by every way: open, describe, map, interrupt, reset, close; and nothing is left.
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
