@@ -53,14 +53,14 @@ export class Nvme implements Disposable {
     const area = { offset: controllerMap.size, size: 2 * count * stride };
     const doorbells = this.#own.use(device.map(RegionIndex.bar0, area)).registers;
     const lost = (why: string): void => this.queues.forEach((queue) => queue.fail(why));
-    // From the last on, so that the host allocates the vectors of all with that of the first.
-    for (let id = count - 1; id >= 0; id--) {
+    // All by one request: kernels that cannot add vectors turn all off to do so.
+    for (const [id, interrupt] of vectors.armAll(count).entries()) {
       const ring = (queue: "submission" | "completion", entry: number): void =>
         doorbells.write32((2 * id + (queue === "submission" ? 0 : 1)) * stride, entry);
       const transfer = id === 0 ? page : largestTransfer;
       const queue = this.#own.use(new Queue(dma, { depth, transfer, timeout, ring, lost }));
-      this.queues.unshift(queue);
-      this.#own.use(new EventfdListener(vectors.arm(id).fd, (events) => queue.look(events)));
+      this.queues.push(queue);
+      this.#own.use(new EventfdListener(interrupt.fd, (events) => queue.look(events)));
     }
     // From here on the device reaches memory. That ends before any of the memory is taken from it.
     this.#own.defer(() => command.modify({ busMaster: false }));

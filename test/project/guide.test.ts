@@ -1,20 +1,24 @@
-// The guide is one program in pieces. It runs in test/vm/suite/guide.test.ts; here it is looked at.
+// Pages whose snippets are one program, which runs in the virtual machine (test/vm/suite/guide.test.ts, docs.test.ts); here it is
+// looked at.
 import { expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { blocksOf, checkedModule, joined } from "./markdown.ts";
+import { blocksOf, checkedModule, joined, type Block } from "./markdown.ts";
 import { Sandbox } from "./sandbox.ts";
 import { root } from "./tree.ts";
 
 const minute = 60_000;
-const blocks = blocksOf(readFileSync(join(root, "docs/guide.md"), "utf8"));
-const snippets = blocks.filter(({ language }) => language === "ts");
+const blocksIn = (page: string): Block[] => blocksOf(readFileSync(join(root, page), "utf8"));
 
-test(
-  "the guide's program has no type error, and states values",
-  () => {
+test.each([
+  ["docs/guide.md", 16],
+  ["docs/driver-authors.md", 2],
+])(
+  "%s: its program has no type error, and states %d values at least",
+  (page, least) => {
+    const snippets = blocksIn(page).filter(({ language }) => language === "ts");
     const { code, values } = checkedModule(joined(snippets));
-    expect(values).toBeGreaterThan(15);
+    expect(values).toBeGreaterThanOrEqual(least);
     using box = new Sandbox();
     box.copy(["tsconfig.json"]);
     for (const name of ["node_modules", "src"]) box.link(join(root, name), name);
@@ -31,9 +35,9 @@ test(
 );
 
 test(
-  "its commands are there, with their options",
+  "the guide's commands are there, with their options",
   () => {
-    const shell = blocks
+    const shell = blocksIn("docs/guide.md")
       .filter(({ language }) => language === "sh")
       .flatMap(({ text }) => text.trim().split("\n"));
     expect(shell.length).toBe(3);

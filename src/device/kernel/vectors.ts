@@ -6,7 +6,7 @@ import { IrqIndex, type DeviceBackend } from "../backend.ts";
 /**
  * The MSI or MSI-X vectors of a device, for a driver: each is armed when it is first asked for, and no other. Where the
  * kernel cannot add vectors while others are on (NORESIZE, and MSI always), all are turned off and on again, and each is
- * then signalled once: its handler may find nothing to do, but no event is lost.
+ * then signalled once: its handler may find nothing to do, but no event is lost. `armAll` spares that.
  * `dispose` turns them off and closes their eventfds; it goes before the device.
  */
 export class Vectors implements Disposable {
@@ -44,17 +44,50 @@ export class Vectors implements Disposable {
     this.#check();
     if (!Number.isInteger(vector) || vector < 0 || vector >= this.count)
       throw new RangeError(`vector must be an integer from 0 to ${this.count - 1}, not ${vector}`);
-    const there = this.#armed.get(vector);
-    if (there) return there;
+    this.#add([vector]);
+    return this.#armed.get(vector)!;
+  }
+
+  /**
+   * The eventfds of the first `count` vectors, by number. While none is armed, this is one request to the host for all of them,
+   * and none is signalled for having been turned off: the way to start where it is known how many are needed.
+   * @param count 1 to `this.count`; all without
+   * @throws VfioError as `arm`, and EMFILE where this process may not have so many descriptors; all is as before then
+   */
+  armAll(count = this.count): readonly Eventfd[] {
+    this.#check();
+    if (!Number.isInteger(count) || count < 1 || count > this.count)
+      throw new RangeError(`count must be an integer from 1 to ${this.count}, not ${count}`);
+    const vectors = Array.from({ length: count }, (_, vector) => vector);
+    this.#add(vectors);
+    return vectors.map((vector) => this.#armed.get(vector)!);
+  }
+
+  /** Arms those of some vectors that are not armed. @param vectors ascending */
+  #add(vectors: readonly number[]): void {
+    const missing = vectors.filter((vector) => !this.#armed.has(vector));
+    const last = missing.at(-1);
+    if (last === undefined) return;
     using failed = new DisposableStack();
-    const eventfd = failed.use(new Eventfd());
-    if (this.#allocated === 0 || this.#grows || vector < this.#allocated) {
-      this.#request(vector, [eventfd.fd]);
-      this.#allocated = Math.max(this.#allocated, vector + 1);
-    } else this.#enlarge(vector, eventfd);
+    const added = new Map(missing.map((vector) => [vector, failed.use(new Eventfd())]));
+    if (this.#allocated === 0 || this.#grows || last < this.#allocated) {
+      // A vector that is armed would lose what comes while it is set again: those between are left alone.
+      for (const run of runsOf(missing)) {
+        this.#request(
+          run[0]!,
+          run.map((vector) => added.get(vector)!.fd),
+        );
+        failed.defer(() =>
+          this.#request(
+            run[0]!,
+            run.map(() => -1),
+          ),
+        );
+        this.#allocated = Math.max(this.#allocated, run.at(-1)! + 1);
+      }
+    } else this.#enlarge(last + 1, added);
     failed.move();
-    this.#armed.set(vector, eventfd);
-    return eventfd;
+    for (const [vector, eventfd] of added) this.#armed.set(vector, eventfd);
   }
 
   /** Takes a vector's eventfd away, and closes it. Nothing happens to one that is not armed. */
@@ -67,14 +100,13 @@ export class Vectors implements Disposable {
     eventfd[Symbol.dispose]();
   }
 
-  #enlarge(vector: number, eventfd: Eventfd): void {
+  #enlarge(length: number, added: ReadonlyMap<number, Eventfd>): void {
     const before = this.#fds(this.#allocated);
-    const after = this.#fds(vector + 1);
-    after[vector] = eventfd.fd;
+    const after = this.#fds(length, added);
     this.#off();
     try {
       this.#request(0, after);
-      this.#allocated = after.length;
+      this.#allocated = length;
     } catch (error) {
       this.#request(0, before);
       this.#allocated = before.length;
@@ -84,8 +116,8 @@ export class Vectors implements Disposable {
     }
   }
 
-  #fds(length: number): number[] {
-    return Array.from({ length }, (_, vector) => this.#armed.get(vector)?.fd ?? -1);
+  #fds(length: number, added?: ReadonlyMap<number, Eventfd>): number[] {
+    return Array.from({ length }, (_, vector) => (this.#armed.get(vector) ?? added?.get(vector))?.fd ?? -1);
   }
 
   #request(start: number, fds: readonly number[]): void {
@@ -119,4 +151,15 @@ export class Vectors implements Disposable {
     for (const eventfd of this.#armed.values()) order.use(eventfd);
     order.defer(() => this.#off());
   }
+}
+
+/** Ascending numbers, as runs of neighbours. */
+function runsOf(numbers: readonly number[]): number[][] {
+  const runs: number[][] = [];
+  for (const number of numbers) {
+    const run = runs.at(-1);
+    if (run?.at(-1) === number - 1) run.push(number);
+    else runs.push([number]);
+  }
+  return runs;
 }

@@ -76,6 +76,64 @@ describe("vectors", () => {
     }
   });
 
+  test("are armed by one request when all are asked for at once, whatever the host can", () => {
+    for (const grows of [true, false]) {
+      using device = new Device(grows);
+      using vectors = new Vectors(device, IrqIndex.msix);
+      const three = vectors.armAll(3);
+      expect(device.requests).toEqual(["0+xxx"]);
+      expect(vectors.armAll(2)).toEqual(three.slice(0, 2));
+      expect(device.requests.length).toBe(1);
+      expect(three.map((eventfd) => eventfd.drain())).toEqual([0, 0, 0]);
+      for (const vector of [0, 2]) device.recorded.raise(IrqIndex.msix, vector);
+      expect(three.map((eventfd) => eventfd.drain())).toEqual([1, 0, 1]);
+      const all = vectors.armAll();
+      expect([all.length, ...all.slice(0, 3)]).toEqual([8, ...three]);
+      expect(device.requests.slice(1)).toEqual(grows ? ["3+xxxxx"] : ["off", "0+xxxxxxxx"]);
+      expect(all.map((eventfd) => eventfd.drain())).toEqual(
+        grows ? Array(8).fill(0) : [1, 1, 1, 0, 0, 0, 0, 0],
+      );
+      device.recorded.raise(IrqIndex.msix, 7);
+      expect(all[7]!.drain()).toBe(1);
+    }
+  });
+
+  test("that are armed already are not touched by a request for all around them", () => {
+    using device = new Device(true);
+    using vectors = new Vectors(device, IrqIndex.msix);
+    const [one, four] = [vectors.arm(1), vectors.arm(4)];
+    const all = vectors.armAll(7);
+    expect(device.requests.slice(2)).toEqual(["0+x", "2+xx", "5+xx"]);
+    expect([all[1], all[4]]).toEqual([one, four]);
+    device.recorded.raise(IrqIndex.msix, 4);
+    expect(all.map((eventfd) => eventfd.drain())).toEqual([0, 0, 0, 0, 1, 0, 0]);
+  });
+
+  test("of which the host refuses one are all as before", () => {
+    for (const grows of [true, false]) {
+      using device = new Device(grows);
+      using vectors = new Vectors(device, IrqIndex.msix);
+      device.refuse = true;
+      expect(() => vectors.armAll()).toThrow("no vector left");
+      const two = vectors.arm(2);
+      const before = device.requests.length;
+      expect(() => vectors.armAll()).toThrow("no vector left");
+      expect(device.requests.slice(before)).toEqual(
+        grows ? ["0+xx", "3+xxxxx", "0+--"] : ["off", "0+xxxxxxxx", "0+--x"],
+      );
+      two.drain();
+      device.recorded.raise(IrqIndex.msix, 2);
+      expect(two.drain()).toBe(1);
+      device.refuse = false;
+      const all = vectors.armAll();
+      for (let vector = 0; vector < 8; vector++) {
+        all[vector]!.drain();
+        device.recorded.raise(IrqIndex.msix, vector);
+        expect(all[vector]!.drain()).toBe(1);
+      }
+    }
+  });
+
   test("go off with their owner, and are refused afterwards", () => {
     using device = new Device(true);
     const vectors = new Vectors(device, IrqIndex.msix);
@@ -84,7 +142,8 @@ describe("vectors", () => {
     vectors[Symbol.dispose]();
     expect(device.requests).toEqual(["0+x", "off"]);
     expect(() => zero.fd).toThrow("is closed");
-    expect(() => vectors.arm(0)).toThrow(expect.objectContaining({ code: "ECLOSED" }));
+    for (const arm of [() => vectors.arm(0), () => vectors.armAll(1)])
+      expect(arm).toThrow(expect.objectContaining({ code: "ECLOSED" }));
   });
 
   test("that are none", () => {
@@ -93,5 +152,6 @@ describe("vectors", () => {
     expect(() => new Vectors(device, IrqIndex.intx)).toThrow(RangeError);
     using vectors = new Vectors(device, IrqIndex.msix);
     for (const bad of [-1, 8, 0.5]) expect(() => vectors.arm(bad)).toThrow(RangeError);
+    for (const bad of [0, 9, 1.5]) expect(() => vectors.armAll(bad)).toThrow(RangeError);
   });
 });

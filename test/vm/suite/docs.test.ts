@@ -4,7 +4,7 @@
 import { expect } from "bun:test";
 import { opensDevice } from "../../project/markdown.ts";
 import { hasIommu, take } from "./support/devices.ts";
-import { testSnippets } from "./support/snippets.ts";
+import { testProgram, testSnippets } from "./support/snippets.ts";
 
 const prepare = () => expect([take("edu"), take("nvme")]).toEqual(["0000:01:00.0", "0000:02:00.0"]);
 
@@ -13,4 +13,5 @@ if (hasIommu) {
   testSnippets("README.md", 1, prepare, opensDevice);
   testSnippets("docs/kernel-devices.md", 3, prepare);
   testSnippets("docs/dma.md", 3, prepare);
+  testProgram("docs/driver-authors.md", 4, prepare);
 }

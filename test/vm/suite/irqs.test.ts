@@ -4,6 +4,8 @@ import { describe, expect, test } from "bun:test";
 import { Eventfd, waitReadable } from "../../../src/ffi/eventfd.ts";
 import { IrqIndex, RegionIndex, type IrqRequest } from "../../../src/device/backend.ts";
 import type { KernelDevice } from "../../../src/device/kernel/kernel-device.ts";
+import { traceSyscalls } from "../../../src/ffi/trace.ts";
+import { vfioRequest } from "../../../src/regs/ioctl/vfio-requests.ts";
 import { driverOf, sysDevices, take } from "./support/devices.ts";
 import { open, ways } from "./support/apis.ts";
 import { quieten } from "./support/edu.ts";
@@ -177,6 +179,27 @@ test("a driver's vectors: added one by one on nvme, whose kernel can; on edu, wh
   const eventfd = single.arm(0);
   raiseEdu(edu);
   expect(waitReadable(eventfd.fd, 2000)).toBe(true);
+  acknowledgeEdu(edu);
+});
+
+test("a driver's vectors: all by one request, each its own; and none is told of having been off", () => {
+  using device = open(take("nvme"), way);
+  const requests: number[] = [];
+  using _ = traceSyscalls(({ name, args }) => {
+    if (name === "ioctl" && Number(args[1]) === vfioRequest.DEVICE_SET_IRQS)
+      requests.push(new DataView((args[2] as Uint8Array).buffer).getUint32(16, true));
+  });
+  using vectors = device.vectors(IrqIndex.msix);
+  const fds = vectors.armAll();
+  expect(requests).toEqual([65]);
+  const counts = (): number[] => fds.map((fd) => fd.drain());
+  const told = (...vectors: number[]): number[] => fds.map((_, vector) => Number(vectors.includes(vector)));
+  expect(counts()).toEqual(told());
+  for (const vector of [0, 31, 64]) {
+    device.setIrqs(bool(IrqIndex.msix, "trigger", vector, true));
+    expect(counts()).toEqual(told(vector));
+  }
+  expect(vectors.arm(64)).toBe(fds[64]!);
 });
 
 describe("what the device tells", () => {
