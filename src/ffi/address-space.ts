@@ -1,7 +1,7 @@
 // Places for mappings: a huge page needs an address that is aligned like the memory behind it, which mmap(2) alone does
 // not look for.
 import { mapFlag, protection } from "./constants.ts";
-import { lastErrno, libc } from "./libc.ts";
+import { systemCalls } from "./system-calls.ts";
 
 /** As mmap(2) takes them. */
 export interface MapRequest {
@@ -13,7 +13,6 @@ export interface MapRequest {
   readonly offset: number;
 }
 
-const failed = 0xffff_ffff_ffff_ffffn;
 const exists = 17;
 /** Another thread may take a place between its being found and its being used; hardly ever twice. */
 const attempts = 16;
@@ -31,7 +30,7 @@ export function mapAligned(request: MapRequest, alignment: number, page: number)
     // Never MAP_FIXED: where it fails, it has removed what was there, and nobody owns the hole.
     const address = map(place, request, mapFlag.FIXED_NOREPLACE);
     if (address === place) return address;
-    if (address >= 0) libc().munmap(address, request.size);
+    if (address >= 0) systemCalls().munmap(address, request.size);
     else if (address !== -exists) return address;
     if (attempt === attempts) return -exists;
   }
@@ -43,12 +42,11 @@ function findPlace({ size, offset }: MapRequest, alignment: number, page: number
   const flags = mapFlag.PRIVATE | mapFlag.ANONYMOUS | mapFlag.NORESERVE;
   const start = map(0, { size: length, protection: protection.NONE, flags, fd: -1, offset: 0 }, 0);
   if (start < 0) return start;
-  libc().munmap(start, length);
+  systemCalls().munmap(start, length);
   const beyond = (((start - offset) % alignment) + alignment) % alignment;
   return beyond === 0 ? start : start + alignment - beyond;
 }
 
 function map(address: number, { size, protection, flags, fd, offset }: MapRequest, more: number): number {
-  const result = libc().mmap(address, size, protection, flags | more, fd, offset);
-  return result === failed ? -lastErrno() : Number(result);
+  return Number(systemCalls().mmap(address, size, protection, flags | more, fd, offset));
 }

@@ -35,7 +35,7 @@ export const memfdFlag = Object.freeze({
 });
 
 /** `PROT_*` of mmap(2). */
-export const protection = Object.freeze({ NONE: 0, READ: 1, WRITE: 2 });
+export const protection = Object.freeze({ NONE: 0, READ: 1, WRITE: 2, EXEC: 4 });
 
 /** `MAP_*` of mmap(2). */
 export const mapFlag = Object.freeze({
@@ -58,10 +58,9 @@ export const epollFlag = Object.freeze({ IN: 1, ONESHOT: 2 ** 30 });
 /** `EFD_*` of eventfd(2). */
 export const eventfdFlag = Object.freeze({ NONBLOCK: 0o4000, CLOEXEC: 0o2000000 });
 
-/** `RLIMIT_*` of getrlimit(2). */
+/** `RLIMIT_*` of prlimit(2). */
 export const resourceLimit = Object.freeze({ NOFILE: 7, MEMLOCK: 8 });
 
-/** `SIG*` of kill(2), `SIG_*` of pthread_sigmask(3), `SYS_*` of syscall(2). */
+/** `SIG*` of kill(2), `SIG_*` of sigprocmask(2). */
 export const signalNumber = Object.freeze({ USR2: 12 });
 export const signalMask = Object.freeze({ BLOCK: 0, UNBLOCK: 1 });
-export const syscallNumber = Object.freeze({ gettid: arm ? 178 : 186, tgkill: arm ? 131 : 234 });

@@ -3,7 +3,7 @@ import { epollEvent } from "./epoll-event.ts";
 import { VfioError } from "./errors.ts";
 import { Eventfd } from "./eventfd.ts";
 import { FileDescriptor } from "./file-descriptor.ts";
-import { lastErrno, libc, systemError } from "./libc.ts";
+import { systemCalls, systemError } from "./system-calls.ts";
 
 const closeOnExec = 0o2000000; // EPOLL_CLOEXEC
 const stop = 0;
@@ -26,8 +26,8 @@ class EpollLoop {
   #next = stop + 1;
 
   constructor(onFailure: (error: VfioError) => void) {
-    const fd = libc().epoll_create1(closeOnExec);
-    if (fd < 0) throw systemError("epoll_create1", lastErrno(), "the epoll thread");
+    const fd = systemCalls().epoll_create1(closeOnExec);
+    if (fd < 0) throw systemError("epoll_create1", -fd, "the epoll thread");
     this.#epoll = new FileDescriptor(fd, "the epoll thread");
     this.#control(epollOperation.ADD, this.#stop.fd, epollFlag.IN, stop);
     this.#worker = new Worker(new URL("./epoll-worker.ts", import.meta.url), { ref: false });
@@ -88,8 +88,8 @@ class EpollLoop {
   }
 
   #control(operation: number, fd: number, flags: number, value: number): void {
-    if (libc().epoll_ctl(this.#epoll.fd, operation, fd, epollEvent(flags, value)) < 0)
-      throw systemError("epoll_ctl", lastErrno(), `descriptor ${fd}`);
+    const result = systemCalls().epoll_ctl(this.#epoll.fd, operation, fd, epollEvent(flags, value));
+    if (result < 0) throw systemError("epoll_ctl", -result, `descriptor ${fd}`);
   }
 
   #close(): void {

@@ -1,7 +1,7 @@
 // The thread of `EpollLoop`: waits, and says which descriptors are ready. It reads none, since only the thread that owns
 // them knows which are still open.
 import { epollEvents, epollValues } from "./epoll-event.ts";
-import { lastErrno, libc, systemError } from "./libc.ts";
+import { systemCalls, systemError } from "./system-calls.ts";
 
 declare const self: Worker;
 
@@ -14,12 +14,9 @@ const stop = 0;
 self.onmessage = ({ data: epoll }: MessageEvent<number>): void => {
   const events = epollEvents(most);
   for (;;) {
-    const count = libc().epoll_wait(epoll, events, most, -1);
-    if (count < 0) {
-      const errno = lastErrno();
-      if (errno === interrupted) continue;
-      throw systemError("epoll_wait", errno, "the epoll thread");
-    }
+    const count = systemCalls().epoll_pwait(epoll, events, most, -1, null, 0);
+    if (count === -interrupted) continue;
+    if (count < 0) throw systemError("epoll_pwait", -count, "the epoll thread");
     const values = epollValues(events, count);
     if (values.includes(stop)) return process.exit();
     postMessage(values);

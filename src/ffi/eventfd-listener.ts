@@ -3,7 +3,7 @@ import { watchReadable } from "./epoll-loop.ts";
 import { VfioError } from "./errors.ts";
 import { drainEventfd } from "./eventfd.ts";
 import { FileDescriptor } from "./file-descriptor.ts";
-import { lastErrno, libc, systemError } from "./libc.ts";
+import { systemCalls, systemError } from "./system-calls.ts";
 
 /** How to listen. */
 export interface ListenOptions {
@@ -141,8 +141,8 @@ function counted(chunk: Uint8Array): number {
 }
 
 function requireNonblocking(fd: number): void {
-  const flags = libc().fcntl(fd, fcntlCommand.GETFL, 0);
-  if (flags < 0) throw systemError("fcntl", lastErrno(), "the eventfd");
+  const flags = systemCalls().fcntl(fd, fcntlCommand.GETFL, 0);
+  if (flags < 0) throw systemError("fcntl", -flags, "the eventfd");
   if ((flags & openFlag.NONBLOCK) === 0)
     throw new VfioError("the eventfd blocks", {
       code: "EINVAL",

@@ -2,7 +2,7 @@ import { readlinkSync } from "node:fs";
 import { eventfdFlag, fcntlCommand, pollFlag } from "./constants.ts";
 import { VfioError } from "./errors.ts";
 import { FileDescriptor } from "./file-descriptor.ts";
-import { lastErrno, libc, systemError } from "./libc.ts";
+import { systemCalls, systemError } from "./system-calls.ts";
 
 const interrupted = 4;
 const again = 11;
@@ -22,30 +22,34 @@ export function waitReadable(fd: number, milliseconds: number): boolean {
   const request = new Int32Array(new ArrayBuffer(8));
   request[0] = fd;
   request[1] = pollFlag.IN;
-  const ready = libc().poll(request, 1, Math.min(Math.max(Math.ceil(milliseconds), 0), 0x7fff_ffff));
-  if (ready < 0) {
-    const errno = lastErrno();
-    if (errno !== interrupted) throw systemError("poll", errno, `descriptor ${fd}`);
-  }
+  const ready = systemCalls().ppoll(request, 1, timeOf(milliseconds), null, 0);
+  if (ready < 0 && ready !== -interrupted) throw systemError("ppoll", -ready, `descriptor ${fd}`);
   return ready > 0 && ((request[1] >>> 16) & pollFlag.IN) !== 0;
+}
+
+/** struct timespec: seconds, then nanoseconds. */
+function timeOf(milliseconds: number): BigInt64Array {
+  const whole = Math.min(Math.max(Math.ceil(milliseconds), 0), 0x7fff_ffff);
+  const time = new BigInt64Array(new ArrayBuffer(16));
+  time[0] = BigInt(Math.floor(whole / 1000));
+  time[1] = BigInt(whole % 1000) * 1_000_000n;
+  return time;
 }
 
 /** Adds to the counter of the eventfd behind a descriptor. A counter that is full keeps its events: that is no error. */
 export function signalEventfd(fd: number, count = 1): void {
   const value = new BigUint64Array(new ArrayBuffer(8));
   value[0] = BigInt(count);
-  if (libc().write(fd, value, 8) === 8) return;
-  const errno = lastErrno();
-  if (errno !== again) throw systemError("write", errno, `eventfd ${fd}`);
+  const result = systemCalls().write(fd, value, 8);
+  if (result < 0 && result !== -again) throw systemError("write", -result, `eventfd ${fd}`);
 }
 
 /** Takes the counter of the eventfd behind a descriptor: the events since the last time, 0 if there was none. */
 export function drainEventfd(fd: number): number {
   const value = new BigUint64Array(new ArrayBuffer(8));
-  if (libc().read(fd, value, 8) === 8) return Number(value[0]);
-  const errno = lastErrno();
-  if (errno !== again) throw systemError("read", errno, `eventfd ${fd}`);
-  return 0;
+  const result = systemCalls().read(fd, value, 8);
+  if (result < 0 && result !== -again) throw systemError("read", -result, `eventfd ${fd}`);
+  return Number(value[0]);
 }
 
 /** A counter of events that other processes, the kernel and devices signal (eventfd(2)). Owned: `dispose` closes it. */
@@ -58,12 +62,12 @@ export class Eventfd extends FileDescriptor {
   constructor(of?: number) {
     const fd =
       of === undefined
-        ? libc().eventfd(0, eventfdFlag.NONBLOCK | eventfdFlag.CLOEXEC)
-        : libc().fcntl(of, fcntlCommand.DUPFD_CLOEXEC, 0);
+        ? systemCalls().eventfd2(0, eventfdFlag.NONBLOCK | eventfdFlag.CLOEXEC)
+        : systemCalls().fcntl(of, fcntlCommand.DUPFD_CLOEXEC, 0);
     if (fd < 0)
       throw of === undefined
-        ? systemError("eventfd", lastErrno(), "a new eventfd")
-        : systemError("fcntl", lastErrno(), `descriptor ${of}`);
+        ? systemError("eventfd2", -fd, "a new eventfd")
+        : systemError("fcntl", -fd, `descriptor ${of}`);
     super(fd, "the eventfd");
     if (of === undefined || isEventfd(fd)) return;
     this[Symbol.dispose]();

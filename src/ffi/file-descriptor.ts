@@ -2,10 +2,12 @@ import { cString } from "./c-string.ts";
 import { fcntlCommand, openFlag } from "./constants.ts";
 import { VfioError } from "./errors.ts";
 import { readAt, writeAt } from "./file-io.ts";
-import { lastErrno, libc } from "./libc.ts";
+import { systemCalls } from "./system-calls.ts";
 import { systemError, type FailureContext } from "./system-error.ts";
 
 const interrupted = 4;
+/** AT_FDCWD of openat(2). */
+const currentFolder = -100;
 
 export interface OpenOptions extends FailureContext {
   /** What the descriptor is for; `"rw"` without. */
@@ -41,11 +43,10 @@ export class FileDescriptor implements Disposable {
     const flags = way | openFlag.CLOEXEC | (nonblocking ? openFlag.NONBLOCK : 0);
     const text = cString(path);
     for (;;) {
-      const fd = libc().open(text, flags, 0);
+      const fd = systemCalls().openat(currentFolder, text, flags, 0);
       if (fd >= 0) return new FileDescriptor(fd, name, { device });
-      const errno = lastErrno();
-      if (errno !== interrupted)
-        throw systemError("open", errno, name === path ? path : `${name}: ${path}`, options);
+      if (fd !== -interrupted)
+        throw systemError("open", -fd, name === path ? path : `${name}: ${path}`, options);
     }
   }
 
@@ -54,8 +55,8 @@ export class FileDescriptor implements Disposable {
    * @throws VfioError: EBADF where it is not open, EMFILE where no descriptor is left
    */
   static duplicate(fd: number, name: string, context: FailureContext = {}): FileDescriptor {
-    const own = libc().fcntl(checkedFd(fd, name), fcntlCommand.DUPFD_CLOEXEC, 0);
-    if (own < 0) throw systemError("fcntl", lastErrno(), `${name}: descriptor ${fd}`, context);
+    const own = systemCalls().fcntl(checkedFd(fd, name), fcntlCommand.DUPFD_CLOEXEC, 0);
+    if (own < 0) throw systemError("fcntl", -own, `${name}: descriptor ${fd}`, context);
     return new FileDescriptor(own, name, context);
   }
 
@@ -86,7 +87,7 @@ export class FileDescriptor implements Disposable {
     if (this.#closed) return;
     this.#closed = true;
     // Linux has given the number back even where close(2) fails: trying again could close somebody else's.
-    libc().close(this.#fd);
+    systemCalls().close(this.#fd);
   }
 }
 

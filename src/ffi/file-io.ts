@@ -1,6 +1,6 @@
 // pread(2) and pwrite(2). One system call where the kernel takes the whole transfer, as VFIO does for each access.
 import { VfioError } from "./errors.ts";
-import { lastErrno, libc } from "./libc.ts";
+import { systemCalls } from "./system-calls.ts";
 import { systemError, type FailureContext } from "./system-error.ts";
 
 const interrupted = 4;
@@ -19,7 +19,7 @@ export function readAt(
   context?: FailureContext,
 ): void {
   checkOffset(offset, name);
-  const count = libc().pread(fd, data, data.length, offset);
+  const count = systemCalls().pread(fd, data, data.length, offset);
   if (count !== data.length) finish("pread", count, fd, offset, data, name, context);
 }
 
@@ -37,11 +37,11 @@ export function writeAt(
   context?: FailureContext,
 ): void {
   checkOffset(offset, name);
-  const count = libc().pwrite(fd, data, data.length, offset);
+  const count = systemCalls().pwrite(fd, data, data.length, offset);
   if (count !== data.length) finish("pwrite", count, fd, offset, data, name, context);
 }
 
-/** What is left of a transfer that ended early, by an interruption or a limit. Errno is read before all else. */
+/** What is left of a transfer that ended early, by an interruption or a limit. */
 function finish(
   syscall: "pread" | "pwrite",
   count: number,
@@ -52,9 +52,8 @@ function finish(
   context: FailureContext | undefined,
 ): void {
   for (let done = 0; ;) {
-    const errno = count < 0 ? lastErrno() : 0;
     const where = (): string => `${name}: ${data.length} bytes at 0x${offset.toString(16)}`;
-    if (count < 0 && errno !== interrupted) throw systemError(syscall, errno, where(), context);
+    if (count < 0 && count !== -interrupted) throw systemError(syscall, -count, where(), context);
     if (count === 0)
       throw new VfioError(`${where()}: ${syscall} ends after ${done} bytes`, {
         code: "ESHORT",
@@ -64,7 +63,7 @@ function finish(
     if (count > 0) done += count;
     if (done === data.length) return;
     const rest = data.subarray(done);
-    count = libc()[syscall](fd, rest, rest.length, offset + done);
+    count = systemCalls()[syscall](fd, rest, rest.length, offset + done);
   }
 }
 

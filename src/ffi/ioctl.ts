@@ -2,7 +2,7 @@
 import { ptr } from "bun:ffi";
 import { errnoName } from "./errno.ts";
 import { VfioError } from "./errors.ts";
-import { lastErrno, libc } from "./libc.ts";
+import { systemCalls } from "./system-calls.ts";
 import type { FailureContext } from "./system-error.ts";
 
 /** On whose behalf a request is made: for the error alone. */
@@ -19,8 +19,8 @@ export type IoctlArgument = Uint8Array | number;
 
 const call = (fd: number, request: number, argument: IoctlArgument): number =>
   typeof argument === "number"
-    ? libc().ioctlInteger(fd, request, argument)
-    : libc().ioctl(fd, request, argument);
+    ? systemCalls().ioctlInteger(fd, request, argument)
+    : systemCalls().ioctl(fd, request, argument);
 
 /**
  * One ioctl(2).
@@ -31,14 +31,12 @@ const call = (fd: number, request: number, argument: IoctlArgument): number =>
 export function ioctl(fd: number, request: number, argument: IoctlArgument, what: IoctlWhat): number {
   const result = call(fd, request, argument);
   if (result >= 0) return result;
-  throw ioctlError(lastErrno(), what);
+  throw ioctlError(-result, what);
 }
 
 /** An ioctl whose failure is an answer. @returns its result, or minus the errno */
-export function ioctlOrErrno(fd: number, request: number, argument: IoctlArgument): number {
-  const result = call(fd, request, argument);
-  return result < 0 ? -lastErrno() : result;
-}
+export const ioctlOrErrno = (fd: number, request: number, argument: IoctlArgument): number =>
+  call(fd, request, argument);
 
 /** The error of a request that failed with this errno. */
 export function ioctlError(errno: number, { request, device, hint }: IoctlWhat): VfioError {

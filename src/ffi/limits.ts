@@ -1,9 +1,9 @@
 // What the kernel lets this process have: of locked memory, which DMA needs, and of descriptors.
 import { readFileSync } from "node:fs";
 import { resourceLimit } from "./constants.ts";
-import { lastErrno, libc, systemError } from "./libc.ts";
+import { systemCalls, systemError } from "./system-calls.ts";
 
-/** A limit of getrlimit(2); `Infinity` for none. */
+/** A limit of prlimit(2); `Infinity` for none. */
 export interface ResourceLimit {
   /** What is enforced; it can be raised up to `hard`. */
   readonly soft: number;
@@ -11,14 +11,16 @@ export interface ResourceLimit {
 }
 
 const names = { MEMLOCK: "the limit of locked memory", NOFILE: "the limit of open files" } as const;
+/** The process that asks. */
+const self = 0;
 const unlimited = 0xffff_ffff_ffff_ffffn;
 const lockCapability = 14n; // CAP_IPC_LOCK, linux/capability.h.
 
 /** struct rlimit: the soft limit, then the hard one. */
 function readLimit(name: keyof typeof names): BigUint64Array {
   const limit = new BigUint64Array(new ArrayBuffer(16));
-  if (libc().getrlimit(resourceLimit[name], limit) < 0)
-    throw systemError("getrlimit", lastErrno(), names[name]);
+  const result = systemCalls().prlimit64(self, resourceLimit[name], null, limit);
+  if (result < 0) throw systemError("prlimit64", -result, names[name]);
   return limit;
 }
 const numberOf = (raw = unlimited): number => (raw === unlimited ? Infinity : Number(raw));
@@ -39,8 +41,9 @@ export function setSoftLimit(name: keyof typeof names, soft: number): void {
     throw new RangeError(`${soft} is no limit`);
   const limit = readLimit(name);
   limit[0] = soft === Infinity ? unlimited : BigInt(soft);
-  if (libc().setrlimit(resourceLimit[name], limit) < 0)
-    throw systemError("setrlimit", lastErrno(), `${names[name]}, ${soft}`, {
+  const result = systemCalls().prlimit64(self, resourceLimit[name], limit, null);
+  if (result < 0)
+    throw systemError("prlimit64", -result, `${names[name]}, ${soft}`, {
       hint: `The hard limit is ${numberOf(limit[1])}; only a process with CAP_SYS_RESOURCE raises that.`,
     });
 }

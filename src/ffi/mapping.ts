@@ -2,7 +2,7 @@ import { toArrayBuffer, type Pointer } from "bun:ffi";
 import { mapAligned } from "./address-space.ts";
 import { mapFlag, protection } from "./constants.ts";
 import { VfioError } from "./errors.ts";
-import { lastErrno, libc } from "./libc.ts";
+import { systemCalls } from "./system-calls.ts";
 import { systemError, type FailureContext } from "./system-error.ts";
 import { pageSize } from "./page-size.ts";
 
@@ -118,8 +118,9 @@ export class Mapping implements Disposable {
 
   /** madvise(2) for the whole mapping. @param advice one of `memoryAdvice` @throws VfioError */
   advise(advice: number): void {
-    if (libc().madvise(this.address, this.size, advice) < 0)
-      throw systemError("madvise", lastErrno(), `${this.size} bytes of ${this.name}`, {
+    const result = systemCalls().madvise(this.address, this.size, advice);
+    if (result < 0)
+      throw systemError("madvise", -result, `${this.size} bytes of ${this.name}`, {
         device: this.#device,
       });
   }
@@ -149,7 +150,7 @@ export class Mapping implements Disposable {
     // Views go first: one that is still alive would be a way into memory that is no longer there.
     for (const window of this.#windows.values()) if (!window.detached) window.transfer(0);
     this.#windows.clear();
-    libc().munmap(this.#address, this.size);
+    systemCalls().munmap(this.#address, this.size);
   }
 }
 

@@ -1,7 +1,7 @@
 import { cString } from "./c-string.ts";
 import { fcntlCommand, memfdFlag, sealFlag } from "./constants.ts";
 import { FileDescriptor } from "./file-descriptor.ts";
-import { lastErrno, libc, systemError } from "./libc.ts";
+import { systemCalls, systemError } from "./system-calls.ts";
 import { Mapping, hugeAlignment, type MappingOptions } from "./mapping.ts";
 
 /** What memory to make. */
@@ -35,11 +35,11 @@ export class MemoryFile extends FileDescriptor {
       "2 MiB": memfdFlag.HUGETLB | memfdFlag.HUGE_2MB,
       "1 GiB": memfdFlag.HUGETLB | memfdFlag.HUGE_1GB,
     };
-    const fd = libc().memfd_create(
+    const fd = systemCalls().memfd_create(
       cString(name),
       memfdFlag.CLOEXEC | memfdFlag.ALLOW_SEALING | huge[hugePages ?? "none"],
     );
-    if (fd < 0) throw systemError("memfd_create", lastErrno(), name, hugeHint);
+    if (fd < 0) throw systemError("memfd_create", -fd, name, hugeHint);
     super(fd, name);
     this.size = size;
     this.#hasHugePages = hugePages !== undefined;
@@ -54,9 +54,11 @@ export class MemoryFile extends FileDescriptor {
 
   #prepare(): void {
     const what = `${this.size} bytes of ${this.name}`;
-    if (libc().ftruncate(this.fd, this.size) < 0) throw systemError("ftruncate", lastErrno(), what, hugeHint);
-    if (libc().fcntl(this.fd, fcntlCommand.ADD_SEALS, sealFlag.SHRINK | sealFlag.GROW | sealFlag.SEAL) < 0)
-      throw systemError("fcntl", lastErrno(), what);
+    const sized = systemCalls().ftruncate(this.fd, this.size);
+    if (sized < 0) throw systemError("ftruncate", -sized, what, hugeHint);
+    const seals = sealFlag.SHRINK | sealFlag.GROW | sealFlag.SEAL;
+    const sealed = systemCalls().fcntl(this.fd, fcntlCommand.ADD_SEALS, seals);
+    if (sealed < 0) throw systemError("fcntl", -sealed, what);
   }
 
   /** Maps the file, or a part of it, aligned for huge pages. The mapping outlives the descriptor. @throws VfioError */

@@ -1,15 +1,15 @@
 // Signals to one thread of this process, for calls that only a signal ends (KVM_RUN). The signal stays blocked in the
 // thread, so that no handler runs and nothing else is interrupted: it ends the one call that lets it through, and is then
 // taken from the queue.
-import { signalMask, signalNumber, syscallNumber } from "./constants.ts";
+import { signalMask, signalNumber } from "./constants.ts";
 import { VfioError } from "./errors.ts";
-import { lastErrno, libc, systemError } from "./libc.ts";
+import { systemCalls, systemError } from "./system-calls.ts";
 
 /** SIGUSR2. JavaScriptCore uses SIGUSR1 or SIGPWR for itself, glibc the first two real-time signals. */
 export const kickSignal = signalNumber.USR2;
 
-/** `sigset_t` of glibc and musl: 1024 bits, of which the kernel takes the first 64. */
-const setBytes = 128;
+/** The kernel's `sigset_t`. */
+const setBytes = 8;
 const noThread = 3;
 
 /** A signal in a kernel's signal set of 64 bits. */
@@ -22,7 +22,7 @@ const setOf = (bits: bigint): BigUint64Array<ArrayBuffer> => {
 };
 
 /** The kernel's number of the calling thread (gettid(2)). */
-export const threadId = (): number => libc().syscall(syscallNumber.gettid, 0, 0, 0);
+export const threadId = (): number => systemCalls().gettid();
 
 /** Of this thread: how many hold the signal, and what was blocked before the first did. */
 const holders = new Map<number, { count: number; before: bigint }>();
@@ -59,16 +59,15 @@ export function holdSignal(signal: number): HeldSignal {
 /** @returns the signals that were blocked before, 64 bits */
 function changeMask(how: number, signal: number): bigint {
   const before = setOf(0n);
-  // Returns the errno itself (pthread_sigmask(3)).
-  const errno = libc().pthread_sigmask(how, setOf(signalBit(signal)), before);
-  if (errno !== 0) throw systemError("pthread_sigmask", errno, `signal ${signal}`);
+  const result = systemCalls().rt_sigprocmask(how, setOf(signalBit(signal)), before, setBytes);
+  if (result < 0) throw systemError("rt_sigprocmask", -result, `signal ${signal}`);
   return before[0]!;
 }
 
 /** Takes a blocked signal from the calling thread's queue; false where none waits. */
 export function takeSignal(signal: number): boolean {
   const now = new BigInt64Array(new ArrayBuffer(16));
-  return libc().sigtimedwait(setOf(signalBit(signal)), null, now) === signal;
+  return systemCalls().rt_sigtimedwait(setOf(signalBit(signal)), null, now, setBytes) === signal;
 }
 
 /**
@@ -80,8 +79,8 @@ export function takeSignal(signal: number): boolean {
 export function signalThread(thread: number, signal: number): boolean {
   if (!Number.isInteger(thread) || thread <= 0)
     throw new VfioError(`there is no thread ${thread}`, { code: "ESRCH", errno: noThread });
-  if (libc().syscall(syscallNumber.tgkill, process.pid, thread, signal) === 0) return true;
-  const errno = lastErrno();
-  if (errno === noThread) return false;
-  throw systemError("tgkill", errno, `thread ${thread}`);
+  const result = systemCalls().tgkill(process.pid, thread, signal);
+  if (result === 0) return true;
+  if (result === -noThread) return false;
+  throw systemError("tgkill", -result, `thread ${thread}`);
 }

@@ -19,7 +19,7 @@ const tables = [
 ];
 /** How much of a buffer is shown, in bytes. */
 const shown = 32;
-const textArgument: Readonly<Record<string, number>> = { open: 0, openat: 1, memfd_create: 0 };
+const textArgument: Readonly<Record<string, number>> = { openat: 1, memfd_create: 0 };
 
 /** One line in the manner of strace(1): `pread(7, [86 80 00 10], 4, 0x70000000000) = 4 <1.2 us>`. */
 export function formatSyscall({ name, args, result, code, microseconds }: Syscall): string {

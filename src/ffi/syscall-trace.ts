@@ -1,5 +1,4 @@
 import { writeSync } from "node:fs";
-import { read, toArrayBuffer, type Pointer } from "bun:ffi";
 import { errnoName } from "./errno.ts";
 import { formatSyscall } from "./syscall-text.ts";
 import type { Syscall, SyscallListener } from "./syscall.ts";
@@ -11,12 +10,11 @@ if (process.env["BUN_VFIO_TRACE"] === "1")
   syscallListeners.add((call) => writeSync(2, `${formatSyscall(call)}\n`));
 
 type Call = (...args: never[]) => unknown;
-const mapFailed = 0xffff_ffff_ffff_ffffn;
-const untraced = "__errno_location";
+/** Errnos are at most this; what is below it in value is an address. */
+const mostErrno = 4095;
 
-/** The same functions, each of which tells the listeners. Errno afterwards is the call's, whatever the listeners did. */
-export function tracedFunctions<Functions extends object>(plain: Functions, errnoAt: Pointer): Functions {
-  const errnoCell = new Int32Array(toArrayBuffer(errnoAt, 0, 4));
+/** The same functions, each of which tells the listeners. */
+export function tracedFunctions<Functions extends object>(plain: Functions): Functions {
   // What a listener itself calls is not traced: it would never end.
   let isTelling = false;
   const traced = (key: string, call: Call): Call => {
@@ -25,16 +23,15 @@ export function tracedFunctions<Functions extends object>(plain: Functions, errn
     return (...args) => {
       if (isTelling) return call(...args);
       const start = Bun.nanoseconds();
-      const result = call(...args) as number | bigint;
-      const errno = read.i32(errnoAt, 0);
+      const result = Number(call(...args));
       const microseconds = (Bun.nanoseconds() - start) / 1000;
-      const failed = result === -1 || result === mapFailed;
+      const errno = result < 0 && result >= -mostErrno ? -result : undefined;
       const record: Syscall = {
         name,
         args,
-        result,
-        code: failed ? errnoName(errno) : undefined,
-        errno: failed ? errno : undefined,
+        result: errno === undefined ? result : -1,
+        code: errno === undefined ? undefined : errnoName(errno),
+        errno,
         microseconds,
       };
       isTelling = true;
@@ -42,15 +39,11 @@ export function tracedFunctions<Functions extends object>(plain: Functions, errn
         for (const listener of syscallListeners) listener(record);
       } finally {
         isTelling = false;
-        errnoCell[0] = errno;
       }
       return result;
     };
   };
   return Object.fromEntries(
-    Object.entries(plain as Record<string, Call>).map(([key, call]) => [
-      key,
-      key === untraced ? call : traced(key, call),
-    ]),
+    Object.entries(plain as Record<string, Call>).map(([key, call]) => [key, traced(key, call)]),
   ) as Functions;
 }

@@ -1,4 +1,4 @@
-/** One call of the C library, after it. */
+/** One system call, after it. */
 export interface Syscall {
   readonly name: string;
   /** As passed; a buffer is the one that the kernel has read or filled, so it is to be looked at now or copied. */

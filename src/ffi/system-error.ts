@@ -11,7 +11,7 @@ export interface FailureContext {
 
 /**
  * The error of a failed system call.
- * @param errno as `lastErrno` gave it straight after the call
+ * @param errno minus what the call returned
  * @param what was tried on what: `/dev/vfio/12`
  */
 export function systemError(

@@ -1,4 +1,4 @@
-import { chooseLibc } from "./libc.ts";
+import { chooseCalls } from "./system-calls.ts";
 import { syscallListeners } from "./syscall-trace.ts";
 import type { SyscallListener } from "./syscall.ts";
 
@@ -15,11 +15,11 @@ export function traceSyscalls(listener: SyscallListener): Disposable {
   // An own function each time: the same listener may be given twice, and each ends by itself.
   const own: SyscallListener = (call) => listener(call);
   syscallListeners.add(own);
-  chooseLibc();
+  chooseCalls();
   return {
     [Symbol.dispose]: () => {
       syscallListeners.delete(own);
-      chooseLibc();
+      chooseCalls();
     },
   };
 }

@@ -21,7 +21,6 @@ const prefixes: Record<keyof typeof constants, string> = {
   resourceLimit: "RLIMIT_",
   signalNumber: "SIG",
   signalMask: "SIG_",
-  syscallNumber: "SYS_",
 };
 const headers = ["errno", "fcntl", "poll", "signal", "stdio", "stddef", "unistd", "linux/memfd"];
 const systemHeaders = ["sys/epoll", "sys/eventfd", "sys/mman", "sys/resource", "sys/syscall"];

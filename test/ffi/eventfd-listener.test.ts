@@ -2,7 +2,7 @@ import { afterEach, describe, expect, test } from "bun:test";
 import { readdirSync, readlinkSync } from "node:fs";
 import { join } from "node:path";
 import { Eventfd, EventfdListener, eventfdEvents } from "../../src/ffi/index.ts";
-import { libc } from "../../src/ffi/libc.ts";
+import { systemCalls } from "../../src/ffi/system-calls.ts";
 
 const opened: Disposable[] = [];
 afterEach(() => {
@@ -148,9 +148,9 @@ describe("a listener", () => {
   test("of what is closed, or blocks, is refused and keeps nothing", () => {
     const before = descriptors().length;
     expect(() => new EventfdListener(999_999, () => {})).toThrow("EBADF");
-    const blocking = libc().eventfd(0, 0);
+    const blocking = systemCalls().eventfd2(0, 0);
     expect(() => new EventfdListener(blocking, () => {})).toThrow("the eventfd blocks");
-    libc().close(blocking);
+    systemCalls().close(blocking);
     const eventfd = made(new Eventfd());
     expect(() => new EventfdListener(eventfd.fd, () => {}, { via: "stream", keepAlive: false })).toThrow(
       RangeError,

@@ -1,7 +1,7 @@
-// A kernel that answers ioctls with what a test wants, under the typed functions: no more than the C library's function.
+// A kernel that answers ioctls with what a test wants, under the typed functions.
 import { spyOn } from "bun:test";
-import { read, toArrayBuffer, type Pointer } from "bun:ffi";
-import { libc } from "../../src/ffi/libc.ts";
+import { read, type Pointer } from "bun:ffi";
+import { systemCalls } from "../../src/ffi/system-calls.ts";
 
 /** One request as it reached the kernel. */
 export interface Asked {
@@ -23,15 +23,11 @@ export type Answer = (asked: Asked, memory: DataView) => number;
 /** Until it is disposed of, every ioctl goes to `answer`. */
 export function fakeIoctl(answer: Answer = () => 0): FakeIoctl {
   const asked: Asked[] = [];
-  const errno = new Int32Array(toArrayBuffer(libc().__errno_location() as Pointer, 0, 4));
   const respond = (one: Asked, memory: DataView): number => {
     asked.push(one);
-    const result = answer(one, memory);
-    if (result >= 0) return result;
-    errno[0] = -result;
-    return -1;
+    return answer(one, memory);
   };
-  const struct = spyOn(libc(), "ioctl").mockImplementation(((
+  const struct = spyOn(systemCalls(), "ioctl").mockImplementation(((
     fd: number,
     request: number,
     bytes: Uint8Array,
@@ -40,7 +36,7 @@ export function fakeIoctl(answer: Answer = () => 0): FakeIoctl {
       { fd, request, bytes: Uint8Array.from(bytes), number: undefined },
       new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength),
     )) as never);
-  const integer = spyOn(libc(), "ioctlInteger").mockImplementation(((
+  const integer = spyOn(systemCalls(), "ioctlInteger").mockImplementation(((
     fd: number,
     request: number,
     number: number,

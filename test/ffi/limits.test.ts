@@ -37,8 +37,8 @@ describe("limits", () => {
     expect(run.stdout.toString().split("\n")).toEqual([
       '{"soft":65536,"hard":131072}',
       '{"soft":131072,"hard":131072}',
-      `EINVAL the limit of locked memory, 131073: setrlimit fails with EINVAL ${hint}`,
-      `EINVAL the limit of locked memory, Infinity: setrlimit fails with EINVAL ${hint}`,
+      `EINVAL the limit of locked memory, 131073: prlimit64 fails with EINVAL ${hint}`,
+      `EINVAL the limit of locked memory, Infinity: prlimit64 fails with EINVAL ${hint}`,
       "RangeError",
       "RangeError",
       "RangeError",

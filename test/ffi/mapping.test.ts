@@ -10,7 +10,7 @@ import {
   pageSize,
 } from "../../src/ffi/index.ts";
 import { mapFlag } from "../../src/ffi/constants.ts";
-import { libc } from "../../src/ffi/libc.ts";
+import { systemCalls } from "../../src/ffi/system-calls.ts";
 import { traceSyscalls } from "../../src/ffi/trace.ts";
 
 const gib = 2 ** 30;
@@ -68,14 +68,14 @@ describe("a mapping", () => {
       if (name !== "munmap" || stolen !== 0) return;
       const place = Math.ceil(Number(args[0]) / gib) * gib;
       const { PRIVATE, ANONYMOUS, FIXED_NOREPLACE } = mapFlag;
-      stolen = Number(libc().mmap(place, page, 0, PRIVATE | ANONYMOUS | FIXED_NOREPLACE, -1, 0));
+      stolen = Number(systemCalls().mmap(place, page, 0, PRIVATE | ANONYMOUS | FIXED_NOREPLACE, -1, 0));
       expect(stolen).toBe(place);
     });
     using memory = new Mapping({ size: page, alignment: gib, name: "memory" });
     calls[Symbol.dispose]();
     expect(codes).toEqual([undefined, "EEXIST", undefined, undefined]);
     expect([memory.address % gib, memory.address === stolen]).toEqual([0, false]);
-    libc().munmap(stolen, page);
+    systemCalls().munmap(stolen, page);
   });
 
   test("larger than one buffer is seen through views of up to 2 GiB, wherever they begin", () => {

@@ -2,7 +2,7 @@
 // the process.
 import { errnoName } from "../../ffi/errno.ts";
 import { VfioError } from "../../ffi/errors.ts";
-import { lastErrno, libc } from "../../ffi/libc.ts";
+import { systemCalls } from "../../ffi/system-calls.ts";
 import type { DeviceRegionInfo } from "../../ffi/vfio-region.ts";
 import { regionName } from "../../image/image.ts";
 import { layoutOf } from "../../regs/index.ts";
@@ -20,9 +20,9 @@ export function readRegion(
   data: Uint8Array,
 ): void {
   const info = check("pread", bdf, regions, region, offset, data.length);
-  const done = libc().pread(fd, data, data.length, info.offset + offset);
+  const done = systemCalls().pread(fd, data, data.length, info.offset + offset);
   if (done === data.length) return;
-  throw failed("pread", done < 0 ? lastErrno() : undefined, {
+  throw failed("pread", done < 0 ? -done : undefined, {
     fd,
     bdf,
     regions,
@@ -42,9 +42,9 @@ export function writeRegion(
   data: Uint8Array,
 ): void {
   const info = check("pwrite", bdf, regions, region, offset, data.length);
-  const done = libc().pwrite(fd, data, data.length, info.offset + offset);
+  const done = systemCalls().pwrite(fd, data, data.length, info.offset + offset);
   if (done === data.length) return;
-  throw failed("pwrite", done < 0 ? lastErrno() : undefined, {
+  throw failed("pwrite", done < 0 ? -done : undefined, {
     fd,
     bdf,
     regions,
@@ -113,7 +113,7 @@ function silentHint({ fd, regions, region }: Access): string | undefined {
   if (region === RegionIndex.config) return "The device does not answer: it may be gone, or in D3cold.";
   const info = regions[RegionIndex.config];
   const config = new Uint8Array(new ArrayBuffer(configStart));
-  if (!info || libc().pread(fd, config, configStart, info.offset) !== configStart) return undefined;
+  if (!info || systemCalls().pread(fd, config, configStart, info.offset) !== configStart) return undefined;
   if ((config[4]! & 2) === 0)
     return "Memory decoding is off: set bit 1 of COMMAND, at 0x04 of config space, first.";
   const at = layoutOf(config).capabilities.find(({ id, extended }) => id === power.id && !extended)?.offset;

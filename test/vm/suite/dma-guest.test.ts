@@ -10,7 +10,7 @@ import { openDevice } from "../../../src/device/kernel/open-device.ts";
 import { MemoryPlatform } from "../../../src/device/memory-platform.ts";
 import type { Platform } from "../../../src/device/platform.ts";
 import { VfioPciDevice } from "../../../src/device/vfio-pci-device.ts";
-import { libc } from "../../../src/ffi/libc.ts";
+import { systemCalls } from "../../../src/ffi/system-calls.ts";
 import { lockedMemory } from "../../../src/ffi/limits.ts";
 import { Mapping } from "../../../src/ffi/mapping.ts";
 import { MemoryFile } from "../../../src/ffi/memory-file.ts";
@@ -48,7 +48,7 @@ function largeMemory(size: number): { memory: Mapping } & Disposable {
   const [readWrite, sharedFixed] = [3, 0x11];
   for (let at = 0; at < size; at += inPool) {
     const address = memory.address + at;
-    const mapped = libc().mmap(address, inPool, readWrite, sharedFixed, file.fd, 0);
+    const mapped = systemCalls().mmap(address, inPool, readWrite, sharedFixed, file.fd, 0);
     expect(Number(mapped)).toBe(address);
   }
   const all = failed.move();

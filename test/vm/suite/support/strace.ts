@@ -97,19 +97,9 @@ function pieces<Call>(
   return found;
 }
 
-/** What the kernel calls a function of the C library; none for those that may not be a system call. */
-const kernelNames: Readonly<Record<string, string | undefined>> = {
-  open: "openat",
-  pread: "pread64",
-  pwrite: "pwrite64",
-  eventfd: "eventfd2",
-  getrlimit: "prlimit64",
-  prlimit: "prlimit64",
-  sysconf: undefined,
-  pthread_sigmask: "rt_sigprocmask",
-  sigtimedwait: "rt_sigtimedwait",
-};
-const kernelName = (name: string): string | undefined => (name in kernelNames ? kernelNames[name] : name);
+/** What strace calls a call that has two names. */
+const kernelNames: Readonly<Record<string, string>> = { pread: "pread64", pwrite: "pwrite64" };
+const kernelName = (name: string): string => kernelNames[name] ?? name;
 
 /** A call by what both know of it: name, request of an ioctl, result. */
 const fromStrace = ({ name, line, result }: StraceCall): string =>
