@@ -126,22 +126,22 @@ for (const way of ways)
         callsOf(name).filter((call) => isRequest(call, vfioRequest.DEVICE_SET_IRQS)).length;
       const others = (name: string): string =>
         tally(callsOf(name).filter((call) => !isRequest(call, vfioRequest.DEVICE_SET_IRQS)));
-      // The virtual machine in memory looks, by poll, for what waits in the eventfds that it makes.
+      // The virtual machine in memory looks, by ppoll, for what waits in the eventfds that it makes.
       const { vectors } = answer;
       expect(vectors).toBe(65);
       expect(tallyOf("MSI-X table writes")).toBe("");
       expect([setIrqs("MSI-X on"), others("MSI-X on")]).toEqual([
         2,
-        `eventfd2 ${vectors}, poll ${vectors + 1}`,
+        `eventfd2 ${vectors}, ppoll ${vectors + 1}`,
       ]);
-      expect([setIrqs("MSI-X on, masked"), others("MSI-X on, masked")]).toEqual([2, "poll 1"]);
+      expect([setIrqs("MSI-X on, masked"), others("MSI-X on, masked")]).toEqual([2, "ppoll 1"]);
       // All come into use by one write.
       expect([setIrqs("MSI-X first unmasked"), others("MSI-X first unmasked")]).toEqual([
         1,
-        `poll ${vectors}`,
+        `ppoll ${vectors}`,
       ]);
       for (const name of ["MSI-X all masked", "MSI-X all unmasked"])
-        expect([setIrqs(name), others(name)]).toEqual([0, `poll ${vectors}`]);
+        expect([setIrqs(name), others(name)]).toEqual([0, `ppoll ${vectors}`]);
     });
   });
 
