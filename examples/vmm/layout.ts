@@ -1,5 +1,5 @@
 // Where everything of the guest's machine is. Firmware tables, devices and the loader all take it from here.
-import { pcMemoryPlaces, type MemoryPlace } from "bun-vfio/kvm";
+import { memoryType, pcMemoryPlaces, type MemoryArea, type MemoryPlace } from "bun-vfio/kvm";
 
 export const KiB = 2 ** 10;
 export const MiB = 2 ** 20;
@@ -13,10 +13,9 @@ export interface Window {
 
 /** Guest physical addresses. RAM is below 3 GiB and from 4 GiB on; the devices are in the hole and above all RAM. */
 export const memory = {
-  /** GDT, page tables, boot parameters and command line of the loader: in the lowest 640 KiB. */
-  gdt: 0x500,
+  /** Boot parameters, with the first stack below; descriptors and page tables; command line: in the lowest 640 KiB. */
   bootParams: 0x7000,
-  pageTables: 0x9000,
+  tables: 0x8000,
   commandLine: 0x2_0000,
   lowEnd: 0x9_fc00,
   /** Firmware tables: where a guest looks for the RSDP, up to 1 MiB. */
@@ -63,3 +62,13 @@ export const largestMemory = memory.mmio64.base - (4 * GiB - memory.hole);
 
 /** Where so many bytes of RAM are. */
 export const ramOf = (size: number): MemoryPlace[] => pcMemoryPlaces(size, memory.hole);
+
+/** What the guest is told of its memory: what is usable, and where the firmware's tables are. */
+export const memoryMap = (size: number): MemoryArea[] => [
+  { base: 0, size: memory.lowEnd, type: memoryType.ram },
+  { ...memory.acpi, type: memoryType.acpi },
+  ...ramOf(size).map(({ gpa, size: bytes }) => ({
+    ...(gpa === 0 ? { base: MiB, size: bytes - MiB } : { base: gpa, size: bytes }),
+    type: memoryType.ram,
+  })),
+];

@@ -37,11 +37,11 @@ async function vmm(options: VmmOptions): Promise<number> {
   const keys = new Keys(obey);
   using _terminal = openTerminal((typed) => pc?.serial.receive(keys.take(typed)));
   for (;;) {
-    using current = new Pc(machine, host, saved);
+    await using current = await Pc.build(machine, host, saved);
     pc = current;
     const end = await pc.run();
     if (end === "stopped" && asked === "snapshot") {
-      pc.save(options.snapshot!);
+      await pc.save(options.snapshot!);
       host.say(`saved to ${options.snapshot}`);
     }
     if (end !== "reset") return status.done;

@@ -1,21 +1,31 @@
 // The machine: everything of it in the order in which it is built, and the loop in which its CPUs are served.
 import { readFileSync } from "node:fs";
-import { VfioError, type DeviceSnapshot } from "bun-vfio";
-import { GuestMemory, Kvm, TrapBus, VirtualMachine } from "bun-vfio/kvm";
+import { ConfigAddressPort, type DeviceSnapshot } from "bun-vfio";
+import {
+  cpuidOf,
+  GuestMemory,
+  Kvm,
+  loadLinux,
+  loadMemory,
+  parseBzImage,
+  restoreMachine,
+  TrapBus,
+  VcpuThreads,
+  VirtualMachine,
+  writeLongModeTables,
+  type BzImage,
+  type TrapTarget,
+  type VcpuStart,
+} from "bun-vfio/kvm";
 import { acpiTables } from "./acpi/tables.ts";
-import { parseBzImage } from "./boot/bzimage.ts";
-import { loadLinux } from "./boot/load-linux.ts";
-import { writeTables } from "./boot/long-mode.ts";
-import { Cpus } from "./cpu/cpus.ts";
-import { Mailbox } from "./cpu/mailbox.ts";
 import { Hotplug } from "./devices/hotplug.ts";
 import { PassedDevices, type Api } from "./devices/passed-devices.ts";
 import { PciBus } from "./devices/pci-bus.ts";
 import { biosCode, keyboardReset, resetControl, sleepControl, type PowerRequest } from "./devices/power.ts";
 import { realTimeClock } from "./devices/rtc.ts";
 import { Serial } from "./devices/serial.ts";
-import { gsi, memory, ports, ramOf } from "./layout.ts";
-import { restorePc, savePc, type LoadedPc } from "./snapshot.ts";
+import { gsi, memory, memoryMap, ports, ramOf, type Window } from "./layout.ts";
+import { savePc, type LoadedPc } from "./snapshot.ts";
 
 export interface PcOptions {
   /** Paths. */
@@ -41,43 +51,72 @@ export interface PcHost {
 /** How a run ended: by the guest, or by `stop`. */
 export type PcEnd = PowerRequest | "stopped";
 
-export class Pc implements Disposable {
+/**
+ * CPUID.1:ECX, which KVM does not list: there is a hypervisor, with a clock of its own that needs no calibration; the local
+ * APIC's timer is told when to fire by the time stamp counter, so that no other timer is needed.
+ */
+const features = { leaf: 1, hypervisor: 1 << 31, deadlineTimer: 1 << 24 };
+/** IA32_MTRR_DEF_TYPE: memory is cached, unless the guest says otherwise. */
+const cachedMemory = { index: 0x2ff, data: 0x806n };
+
+export class Pc implements AsyncDisposable {
   readonly serial: Serial;
   readonly pci: PciBus;
   readonly devices: PassedDevices;
   readonly ram: GuestMemory;
   readonly machine: VirtualMachine;
-  readonly cpus: Cpus;
   readonly #hotplug: Hotplug;
   readonly #bus = new TrapBus();
-  readonly #mailbox: Mailbox;
-  readonly #owned: DisposableStack;
+  readonly #owned = new AsyncDisposableStack();
   readonly #host: PcHost;
+  #cpus!: VcpuThreads;
   #request: PowerRequest | undefined;
 
   /**
-   * Builds the machine and lets it run.
+   * Builds a machine; nothing of it runs yet.
    * @param saved what another was, to go on from there instead of booting
    * @throws VfioError with what is wrong and the next step: nothing is left then
    */
-  constructor(options: PcOptions, host: PcHost, saved?: LoadedPc) {
-    this.#host = host;
+  static async build(options: PcOptions, host: PcHost, saved?: LoadedPc): Promise<Pc> {
     // Before anything is made: it fails soonest.
     const kernel = saved ? undefined : parseBzImage(readFileSync(options.kernel), options.kernel);
     const initrd = saved || options.initrd === undefined ? undefined : readFileSync(options.initrd);
-
-    using owned = new DisposableStack();
     using kvm = new Kvm();
-    this.machine = owned.use(new VirtualMachine(kvm));
-    const { machine } = this;
-    this.ram = owned.use(new GuestMemory(machine.slots, { places: ramOf(options.memory) }));
+    const pc = new Pc(kvm, options, host);
+    try {
+      if (saved) pc.#restore(saved);
+      const starts = saved?.cpus ?? pc.#boot(kvm, options, kernel!, initrd);
+      pc.#cpus = pc.#owned.use(await VcpuThreads.make(kvm, pc.machine, starts));
+      // After memory, chips and CPUs: a restored device delivers at once what was pending, to local APICs with their own state.
+      const slots: [slot: number, bdf: string, snapshot?: DeviceSnapshot][] =
+        saved?.devices.map(({ slot, bdf, state }) => [slot, bdf, state]) ??
+        options.devices.map((bdf, i) => [i + 1, bdf]);
+      pc.#owned.use(pc.devices);
+      for (const each of slots) pc.devices.insert(...each);
+      return pc;
+    } catch (error) {
+      await pc[Symbol.asyncDispose]();
+      throw error;
+    }
+  }
 
+  /** Memory, interrupt chips, and the devices that every machine has. */
+  private constructor(kvm: Kvm, options: PcOptions, host: PcHost) {
+    this.#host = host;
+    using failed = new DisposableStack();
+    this.machine = failed.use(new VirtualMachine(kvm));
+    const { machine } = this;
+    this.ram = new GuestMemory(machine.slots, { places: ramOf(options.memory) });
+    failed.move();
+    this.#owned.use(machine);
+    this.#owned.use(this.ram);
+
+    const bus = this.#bus;
     const tell = (request: PowerRequest): void => {
       this.#request ??= request;
       this.stop();
     };
-    const bus = this.#bus;
-    const port = (at: { base: number; size: number }, name: string, target: object): void =>
+    const port = (at: Window, name: string, target: TrapTarget): void =>
       void bus.insert("io", at.base, at.size, name, target);
     this.serial = new Serial({
       send: (byte) => host.send(byte),
@@ -93,48 +132,48 @@ export class Pc implements Disposable {
     port(ports.power, "sleep control", sleepControl(tell));
     port(ports.hotplug, "hot-plug", this.#hotplug);
     this.pci = new PciBus(bus, resetControl(tell));
-
-    const { ram, pci } = this;
-    const say = (message: string): void => host.say(message);
-    this.devices = owned.use(
-      new PassedDevices(
-        { machine, ram, bus, pci, say, onRequest: (slot) => this.#wantedBack(slot) },
-        options.api,
-      ),
+    const around = { machine, bus, ram: this.ram, pci: this.pci };
+    this.devices = new PassedDevices(
+      { ...around, say: (message) => host.say(message), onRequest: (slot) => this.#wantedBack(slot) },
+      options.api,
     );
-    const slots: [slot: number, bdf: string, snapshot?: DeviceSnapshot][] =
-      saved?.devices.map(({ slot, bdf, state }) => [slot, bdf, state]) ??
-      options.devices.map((bdf, i) => [i + 1, bdf]);
-    for (const each of slots) this.devices.insert(...each);
+  }
 
-    let entry: number | undefined;
-    if (saved) restorePc(this, saved);
-    else if (kernel) {
-      ram.write(memory.acpi.base, acpiTables(options.cpus));
-      ram.write(memory.bios, biosCode);
-      writeTables(ram);
-      entry = loadLinux(ram, { kernel, initrd, commandLine: options.commandLine });
-    }
-    this.#mailbox = new Mailbox(options.cpus);
-    this.cpus = new Cpus(kvm, machine, this.#mailbox, {
-      count: options.cpus,
-      kernel: entry,
-      states: saved?.cpus,
+  /** Firmware and kernel into the memory. @returns how the CPUs begin */
+  #boot(kvm: Kvm, options: PcOptions, kernel: BzImage, initrd: Uint8Array | undefined): VcpuStart[] {
+    const { ram } = this;
+    const { cpus, commandLine } = options;
+    ram.write(memory.acpi.base, acpiTables(cpus));
+    ram.write(memory.bios, biosCode);
+    writeLongModeTables(ram, memory.tables);
+    const entry = loadLinux(ram, {
+      ...{ kernel, initrd, commandLine, map: memoryMap(options.memory) },
+      ...{ bootParams: memory.bootParams, commandLineAt: memory.commandLine, rsdp: memory.acpi.base },
     });
-    owned.use(this.cpus);
-    this.#owned = owned.move();
+    const { bootParams, tables } = memory;
+    const longMode = { entry, argument: bootParams, stack: bootParams, tables };
+
+    const more = features.hypervisor | (kvm.extension("TSC_DEADLINE_TIMER") > 0 ? features.deadlineTimer : 0);
+    const supported = kvm
+      .supportedCpuid()
+      .map((leaf) => (leaf.leaf === features.leaf ? { ...leaf, ecx: (leaf.ecx | more) >>> 0 } : leaf));
+    return Array.from({ length: cpus }, (_, id) => ({
+      ...{ cpuid: cpuidOf(supported, id, cpus), msrs: [cachedMemory] },
+      longMode: id === 0 ? longMode : undefined,
+    }));
+  }
+
+  /** All but CPUs and devices, which are made from their states. */
+  #restore(saved: LoadedPc): void {
+    loadMemory(this.ram, saved.ram);
+    restoreMachine(this.machine, saved.machine);
+    this.serial.state = saved.serial;
+    this.pci.port = new ConfigAddressPort(saved.configAddress);
   }
 
   /** Serves the CPUs until the machine has ended. @throws what made a CPU, or a device, fail */
   async run(): Promise<PcEnd> {
-    try {
-      await this.#mailbox.serve(this.#bus, () => this.cpus.ended);
-    } finally {
-      // What failed is known: what the CPUs still ask is nobody's.
-      this.stop();
-      await this.#mailbox.serve(new TrapBus(), () => this.cpus.ended);
-    }
-    const { end } = this.cpus;
+    const end = await this.#cpus.run(this.#bus);
     if (this.#request) return this.#request;
     // A triple fault is how some guests reset themselves.
     return end === "stopped" ? "stopped" : "reset";
@@ -142,7 +181,7 @@ export class Pc implements Disposable {
 
   /** Has all CPUs stop: `run` returns. */
   stop(): void {
-    this.cpus.stop();
+    this.#cpus.stop();
   }
 
   /** Asks the guest for the device of a slot. */
@@ -163,19 +202,13 @@ export class Pc implements Disposable {
     if (bdf !== undefined) this.#host.say(`${bdf} has left slot ${slot}`);
   }
 
-  /** What the machine is, once `run` has returned `stopped`. @throws VfioError where a part cannot say it */
-  save(file: string): void {
-    const { states } = this.cpus;
-    if (!states)
-      throw new VfioError("a CPU is in the middle of an instruction", {
-        code: "EAGAIN",
-        hint: "Go on, and try again.",
-      });
-    savePc(this, states, file);
+  /** Saves what the machine is, once `run` has returned `stopped`, and takes its devices away. @throws VfioError */
+  save(file: string): Promise<void> {
+    return savePc(this, this.#cpus, file);
   }
 
-  /** Gives everything back. After `run`. */
-  [Symbol.dispose](): void {
-    this.#owned.dispose();
+  /** Stops it, and gives everything back. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.#owned.disposeAsync();
   }
 }

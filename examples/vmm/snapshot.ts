@@ -3,18 +3,10 @@
 // Of a passed-through device it is what the library knows: config space, BARs, interrupts. What is inside of the device, its
 // queues or its link, no kernel interface gives without a driver for migration: the guest's driver finds a device that was
 // reset, as after a power cut, and has to set it up anew. Unplug it before, or restore what can bear that.
-import {
-  closeSync,
-  ftruncateSync,
-  openSync,
-  readFileSync,
-  readSync,
-  writeFileSync,
-  writeSync,
-} from "node:fs";
-import { ConfigAddressPort, VfioError, type DeviceSnapshot } from "bun-vfio";
-import { restoreMachine, saveMachine, type MachineState, type VcpuState } from "bun-vfio/kvm";
-import { largestMemory, lastSlot, MiB, mostCpus } from "./layout.ts";
+import { readFileSync, writeFileSync } from "node:fs";
+import { VfioError, type DeviceSnapshot } from "bun-vfio";
+import { saveMachine, saveMemory, type MachineState, type VcpuState, type VcpuThreads } from "bun-vfio/kvm";
+import { largestMemory, lastSlot, mostCpus } from "./layout.ts";
 import type { Pc } from "./pc.ts";
 import type { SerialState } from "./devices/serial.ts";
 
@@ -39,41 +31,33 @@ export interface LoadedPc extends SavedPc {
   readonly ram: string;
 }
 
-/** Bytes at once. */
-const chunk = 4 * MiB;
-
-/** Each piece of RAM with its place in the file. */
-function* pieces({ ram }: Pc): Generator<{ bytes: Uint8Array; at: number }> {
-  let at = 0;
-  for (const { gpa, size } of ram.parts)
-    for (let offset = 0; offset < size; offset += chunk) {
-      const bytes = ram.view(gpa + offset, Math.min(chunk, size - offset));
-      yield { bytes, at };
-      at += bytes.length;
-    }
-}
-
 /** RAM as it lies in the guest, without the hole. */
 const ramOf = (file: string): string => `${file}.ram`;
 
-/** @param file gets the state, and `FILE.ram` the memory */
-export function savePc(pc: Pc, cpus: readonly VcpuState[], file: string): void {
+/**
+ * Saves a machine that stands still, and takes its devices away, so that it can only be disposed of.
+ * @param file gets the state, and `FILE.ram` the memory
+ * @throws VfioError where a part cannot say what it is
+ */
+export async function savePc(pc: Pc, cpus: VcpuThreads, file: string): Promise<void> {
+  const { machine, ram, serial, pci, devices } = pc;
+  const taken = [...devices.list].map(([slot, { bdf, device }]) => {
+    const state = device.snapshot();
+    // From here on it writes to no memory and sends no interrupt; what it has sent is in the CPUs' state, which comes next.
+    devices.remove(slot);
+    return { slot, bdf, state };
+  });
+  const states = await cpus.save();
+  if (!states)
+    throw new VfioError("a CPU is in the middle of an instruction that takes several accesses", {
+      code: "EAGAIN",
+      hint: "Save the machine at another time.",
+    });
   const saved: SavedPc = {
-    ...{ version: 1, memory: pc.ram.size, machine: saveMachine(pc.machine), cpus },
-    ...{ serial: pc.serial.state, configAddress: pc.pci.port.value },
-    devices: [...pc.devices.list].map(([slot, { bdf, device }]) => ({ slot, bdf, state: device.snapshot() })),
+    ...{ version: 1, memory: ram.size, machine: saveMachine(machine), cpus: states },
+    ...{ serial: serial.state, configAddress: pci.port.value, devices: taken },
   };
-  const out = openSync(ramOf(file), "w");
-  try {
-    // Pages that the guest never wrote stay holes.
-    ftruncateSync(out, pc.ram.size);
-    const zeros = Buffer.alloc(chunk);
-    for (const { bytes, at } of pieces(pc))
-      if (zeros.compare(bytes, 0, bytes.length, 0, bytes.length) !== 0)
-        writeSync(out, bytes, 0, bytes.length, at);
-  } finally {
-    closeSync(out);
-  }
+  saveMemory(ram, ramOf(file));
   writeFileSync(file, JSON.stringify(saved));
 }
 
@@ -93,19 +77,4 @@ export function readSaved(file: string): LoadedPc {
     throw bad("this is no saved machine");
   if (!(Number(saved.memory) <= largestMemory)) throw bad("it has more memory than a machine can have");
   return { ...(saved as SavedPc), ram: ramOf(file) };
-}
-
-/** All but CPUs and devices, which are made from their states. */
-export function restorePc(pc: Pc, saved: LoadedPc): void {
-  const input = openSync(saved.ram, "r");
-  try {
-    for (const { bytes, at } of pieces(pc))
-      if (readSync(input, bytes, 0, bytes.length, at) !== bytes.length)
-        throw new VfioError(`${saved.ram} is shorter than the guest's memory`, { code: "EBADSTATE" });
-  } finally {
-    closeSync(input);
-  }
-  restoreMachine(pc.machine, saved.machine);
-  pc.serial.state = saved.serial;
-  pc.pci.port = new ConfigAddressPort(saved.configAddress);
 }

@@ -64,10 +64,12 @@ export class VcpuControl {
       senders = Atomics.load(this.#words, word.senders);
     }
   }
+  /** For the vCPU: whether there is a kick to be taken. */
+  get isKicked(): boolean {
+    return Atomics.load(this.#words, word.kicked) !== 0;
+  }
   /** For the vCPU: whether there was a kick since the last time. */
   takeKick(): boolean {
-    return (
-      Atomics.load(this.#words, word.kicked) !== 0 && Atomics.exchange(this.#words, word.kicked, 0) !== 0
-    );
+    return this.isKicked && Atomics.exchange(this.#words, word.kicked, 0) !== 0;
   }
 }

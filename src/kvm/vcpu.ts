@@ -29,6 +29,7 @@ export class Vcpu implements Disposable {
   readonly control: VcpuControl | undefined;
   readonly #descriptor: FileDescriptor;
   readonly #name: string;
+  readonly #thread: number;
   readonly #owned: DisposableStack;
 
   /** A CPU as after a reset. @param options which one, of which machine @throws VfioError; nothing stays open then */
@@ -47,9 +48,8 @@ export class Vcpu implements Disposable {
       // ends the next one at once.
       const held = owned.use(holdSignal(kickSignal));
       setSignalMask(this.fd, held.before & ~signalBit(kickSignal), { device: this.#name });
-      owned.defer(() => control.detach());
-      control.attach(threadId());
     }
+    this.#thread = threadId();
     this.#owned = owned.move();
   }
 
@@ -64,15 +64,28 @@ export class Vcpu implements Disposable {
    * @throws VfioError
    */
   run(): boolean {
-    const { fd, control } = this;
+    const { control } = this;
+    if (!control) return this.#enter(undefined);
+    // Only while this runs: Bun's event loop waits with all signals let through, and this one ends a process.
+    control.attach(this.#thread);
+    let kicked = true;
+    try {
+      kicked = !this.#enter(control);
+      return !kicked;
+    } finally {
+      control.detach();
+      // Its kick is seen, or the next run will see it.
+      if (kicked || control.isKicked) takeSignal(kickSignal);
+    }
+  }
+
+  #enter(control: VcpuControl | undefined): boolean {
+    const { fd } = this;
     for (;;) {
-      if (control?.takeKick()) {
-        takeSignal(kickSignal);
-        return false;
-      }
+      if (control?.takeKick()) return false;
       if (runVcpu(fd, { device: this.#name })) return true;
       // A signal that is no kick, such as the collector's, or one that came after its kick had been seen.
-      takeSignal(kickSignal);
+      if (control) takeSignal(kickSignal);
     }
   }
 

@@ -91,6 +91,28 @@ test("on the calling thread: a kick ends the next run at once, and only that", (
   expect(guest.runToPort()).toBe(0x31);
 });
 
+test("a kick while its thread is in the event loop harms nobody, and ends the next run", async () => {
+  const control = new VcpuControl();
+  using guest = new Guest(kvm, "real", spin, { control });
+  // The last run of this thread has left nothing that the event loop could be ended by.
+  for (let i = 0; i < 3; i++) {
+    const source = `
+      const { VcpuControl } = require(${JSON.stringify(require.resolve("../../../src/kvm/vcpu-control.ts"))});
+      self.onmessage = ({ data }) => { new VcpuControl(data).kick(); postMessage("done"); };
+    `;
+    const url = URL.createObjectURL(new Blob([source]));
+    const worker = new Worker(url);
+    await new Promise((resolve) => {
+      worker.onmessage = resolve;
+      worker.postMessage(control.buffer);
+    });
+    await Bun.sleep(5);
+    expect(guest.vcpu.run()).toBe(false);
+    worker.terminate();
+    URL.revokeObjectURL(url);
+  }
+});
+
 test("a run that garbage collections interrupt goes on", () => {
   const control = new VcpuControl();
   // dec cx; jnz back; out 0x30, al: a while without exits

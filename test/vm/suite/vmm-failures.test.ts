@@ -21,7 +21,7 @@ const cases: [name: string, words: string[], status: number, said: RegExp][] = [
     "too little memory",
     ["--kernel", kernel, "--memory", "64M"],
     1,
-    /do not fit into 64 MiB.*\n.*--memory \d+M/,
+    /do not fit into 64 MiB.*\n.*more memory: \d+ MiB/,
   ],
   ["a device that is not there", ["--kernel", kernel, "--device", "0000:55:00.0"], 1, /0000:55:00\.0/],
   ["a device of another driver", ["--kernel", kernel, "--device", nvme], 1, /vfio-pci/],

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { parseBzImage } from "../../../examples/vmm/boot/bzimage.ts";
+import { parseBzImage } from "../../src/kvm/x86/bzimage.ts";
 
 /** A kernel of one sector of setup and four bytes. */
 function made(change: (view: DataView) => void = () => {}): Uint8Array {

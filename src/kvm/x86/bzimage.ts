@@ -1,6 +1,6 @@
 // A Linux kernel as distributions ship it, `bzImage`: its setup header says where it wants to be and how it is entered
 // (Documentation/arch/x86/boot.rst of Linux).
-import { VfioError } from "bun-vfio";
+import { VfioError } from "../../ffi/errors.ts";
 
 /** Offsets in the file, and at the same place in the boot parameters. */
 const header = {
