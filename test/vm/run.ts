@@ -1,7 +1,7 @@
 #!/usr/bin/env bun
 // `npm run test:vm`: prepares what a machine needs, starts each with the tests that ask for it, and sums up what they say.
 // See docs/testing-without-hardware.md.
-import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { availableParallelism, freemem } from "node:os";
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
@@ -10,6 +10,7 @@ import { addUp, coverageOf, lcovOf } from "./harness/coverage.ts";
 import { prepare } from "./harness/prepare.ts";
 import { commandOf } from "./harness/qemu.ts";
 import { mergedReport, totalsOf, type FileResult } from "./harness/report.ts";
+import { makeRunFolder } from "./harness/run-folder.ts";
 import { layOut, runSession, type Session } from "./harness/session.ts";
 import { plan } from "./harness/suites.ts";
 import { machines as ownMachines, type Machine } from "./machines.ts";
@@ -22,6 +23,7 @@ const usage = `usage: npm run test:vm -- [OPTION...]
   --machines FILE   a module that exports \`machines\` in place of test/vm/machines.ts
   --jobs N          machines at once: two a CPU unless given, since they often wait for a device
   --timeout S       for each test file: 600 unless given
+  --patience S      how long a machine may say nothing besides: 120 unless given
   --coverage        adds up which lines were run
   --console         shows the guests' consoles
   --keep            keeps what the run left: consoles, logs, reports, disks
@@ -38,6 +40,7 @@ const { values: options } = parseArgs({
     machines: { type: "string" },
     jobs: { type: "string" },
     timeout: { type: "string" },
+    patience: { type: "string" },
     coverage: { type: "boolean" },
     console: { type: "boolean" },
     keep: { type: "boolean" },
@@ -58,10 +61,11 @@ async function main(): Promise<number> {
   }
   const started = performance.now();
   const chosen = await chosenMachines();
+  if (options.shell && chosen.machines.length !== 1) throw new Error("--shell needs one --machine");
   const cache = cacheFolder();
   const prepared = await prepare(cache, process.execPath, (line) => say(`vm: ${line}`));
   if (options.prepare) return 0;
-  const runs = mkdtempSync(join(cache, "run-"));
+  const runs = makeRunFolder(cache, options.keep ?? false);
   const remove = (): void => {
     if (!options.keep) rmSync(runs, { recursive: true, force: true, maxRetries: 3 });
   };
@@ -74,6 +78,7 @@ async function main(): Promise<number> {
       archive: await archive(join(runs, "tree.tar")),
       packages: existsSync(packages) ? packages : undefined,
       timeout: Number(options.timeout ?? 600),
+      patience: Number(options.patience ?? 120),
       coverage: options.coverage ?? false,
     };
     if (options.shell) return await shell(chosen, { ...common, out: join(runs, "shell") });
@@ -184,8 +189,7 @@ function summary(results: readonly FileResult[], runs: string, seconds: number):
 
 /** For people: the machine with a shell, on this terminal. */
 async function shell({ machines }: Chosen, common: Omit<Session, "machine">): Promise<number> {
-  const [machine, ...more] = machines;
-  if (!machine || more.length > 0) throw new Error("--shell needs one --machine");
+  const machine = machines[0]!;
   const { prepared, packages, out } = common;
   layOut({ ...common, machine });
   const child = Bun.spawn(commandOf(machine, prepared, { packages, out, shell: true }), {
