@@ -11,6 +11,7 @@ const guest = `#!/bin/sh
 for word; do
   case $word in local,id=out,path=*) out=\${word#*path=} out=\${out%%,*} ;; esac
 done
+case $* in *no-such-device*) echo "qemu: no-such-device is no device" && exit 1 ;; esac
 echo "the guest is up"
 : >"$out/1.ask"
 until [ -e "$out/1.file" ]; do sleep 0.02; done
@@ -77,6 +78,18 @@ describe("a machine", () => {
     expect(said).toContain(
       "the machine hung; the end of its console:\n    the guest is up\n    the last that it said",
     );
+    expect([code, runs()]).toEqual([1, []]);
+  });
+
+  test("that QEMU does not start is told with what QEMU says", () => {
+    box.write(
+      "machines.ts",
+      'export const machines = [{ name: "one", iommu: "none", devices: { x: { device: "no-such-device" } } }];',
+    );
+    const [code, said] = run(...one("ends"));
+    expect(said).toContain("the machine ended before it asked for a test file; the end of its console:");
+    expect(said).toContain("    qemu: no-such-device is no device");
+    expect(said).toContain("vm: 0 passed, 1 failed");
     expect([code, runs()]).toEqual([1, []]);
   });
 
@@ -148,4 +161,38 @@ test("a shell is refused without one machine, before anything is made", () => {
     'vm: there is no machine "three": there are one, two\n',
   ]);
   expect(existsSync(empty)).toBe(false);
+});
+
+test.each([
+  ["machine = 1", "exports no array `machines`"],
+  ["machines = [{}]", 'the name of a machine is letters, digits and "-", not undefined'],
+  ['machines = [{ name: "a", iommu: "amd" }]', 'a: iommu is one of intel, virtio, none, not "amd"'],
+  ['machines = [{ name: "a", iommu: "none" }]', "a has no `devices`"],
+])("a module of machines that is none is refused: %s", (text, message) => {
+  const file = box.write("machines.ts", `export const ${text};`);
+  const [code, said] = run(...one("ends"));
+  expect([code, said]).toEqual([1, expect.stringMatching(/^vm: [^\n]*\n$/)]);
+  expect(said).toContain(file);
+  expect(said).toContain(message);
+});
+
+test("options that there are not, and numbers that are none, are refused in one line", () => {
+  expect(run("--nonsense")).toEqual([2, "vm: Unknown option '--nonsense'\n"]);
+  expect(run("--jobs", "0")).toEqual([2, 'vm: --jobs must be a number from 1 on, not "0"\n']);
+  expect(run("--timeout", "soon")).toEqual([2, 'vm: --timeout must be a number above 0, not "soon"\n']);
+});
+
+test("a package that is a link out of the tree is told: the guest has not what it leads to", () => {
+  box.write("elsewhere/package.json", {});
+  box.write("tree/packages/inside/package.json", {});
+  box.link("../../elsewhere", "tree/node_modules/outside");
+  box.link("../../../elsewhere", "tree/node_modules/@scope/outside");
+  box.link("../packages/inside", "tree/node_modules/inside");
+  const [code, said] = run(...one("ends"));
+  const told = said.split("\n").filter((line) => line.includes("leads out of the tree"));
+  expect(told.map((line) => line.split(" ")[1]).sort()).toEqual([
+    "node_modules/@scope/outside",
+    "node_modules/outside",
+  ]);
+  expect(code).toBe(0);
 });

@@ -91,7 +91,9 @@ export async function runSession(
         );
       },
     );
-    return readResults(machine.name, given, out, end);
+    // QEMU's own errors have the status that would be a good end of the guest.
+    const problem = end.problem ?? (number === 1 ? "ended before it asked for a test file" : undefined);
+    return readResults(machine.name, given, out, { ...end, problem });
   } finally {
     clearInterval(timer);
   }
