@@ -62,6 +62,11 @@ export class BarMapping {
     return this.#mapped.map(({ area: _, ...mapped }) => mapped);
   }
 
+  /** Whether something that was withdrawn could not be taken back, anywhere. */
+  get isReached(): boolean {
+    return this.#left.length > 0;
+  }
+
   /** Whether something that was withdrawn, and could not be taken back, is still in a range of guest memory. */
   hasLeft(range: Range): boolean {
     return this.#left.some(({ gpa, area }) => intersects(range, { base: gpa, size: area.size }));

@@ -231,6 +231,11 @@ export class BarPlacement {
     return this.#placements.map(({ bar, placed, mapping }) => ({ bar, base: placed?.base, mapping }));
   }
 
+  /** Whether something that could not be taken back still shows memory of the device to the guest or to peers. */
+  get isReached(): boolean {
+    return this.#placements.some(({ mapping }) => mapping.isReached);
+  }
+
   /** Gives everything back: mappings, trapped ranges, addresses. What cannot be given back is reported. */
   release(): void {
     for (const placement of this.#placements) {

@@ -4,8 +4,8 @@ import type { Dma, DmaMapping } from "./platform.ts";
 import { RangeTable } from "./range-table.ts";
 import { contains, formatRange, toRange, type Range } from "./range.ts";
 
-/** Guest RAM as the VMM has it mapped. */
-export interface GuestMemory {
+/** Where guest RAM is in this process: a `GuestRam`, or the VMM's own. */
+export interface GuestAddresses {
   /**
    * Host virtual address of guest physical memory; undefined unless the whole range lies in one piece of RAM. Neighbours in
    * guest memory need not be neighbours in this process: a range across two of them has no address.
@@ -52,7 +52,7 @@ interface Held extends DmaMapping, Range {
  */
 export class ExternalDma {
   readonly #dma: Dma;
-  readonly #memory: GuestMemory;
+  readonly #memory: GuestAddresses;
   readonly #devices: Iterable<MappedDevice>;
   readonly #maxMappings: number;
   /** By IOVA. */
@@ -64,7 +64,7 @@ export class ExternalDma {
    */
   constructor(
     dma: Dma,
-    memory: GuestMemory,
+    memory: GuestAddresses,
     devices: Iterable<MappedDevice> = [],
     { maxMappings = 65535 }: ExternalDmaOptions = {},
   ) {

@@ -166,14 +166,14 @@ export class InterruptControl {
   /**
    * Adds to bytes of the device's PBA the events that wait in eventfds for masked vectors. The device itself holds those
    * of vectors that the host was never asked for.
-   * @param index of the first byte
+   * @param index of the first byte @param sure throws where the platform cannot tell
    */
-  addPending(data: Uint8Array, from: number, count: number, index: number): void {
+  addPending(data: Uint8Array, from: number, count: number, index: number, sure = false): void {
     const { state, wiring } = this.msix!;
     for (let i = 0; i < count; i++)
       for (let bit = 0; bit < 8; bit++) {
         const vector = (index + i) * 8 + bit;
-        if (vector < state.vectors && !state.isRouted(vector) && wiring.pending(vector))
+        if (vector < state.vectors && !state.isRouted(vector) && wiring.pending(vector, sure))
           data[from + i]! |= 1 << bit;
       }
   }
@@ -210,13 +210,13 @@ export class InterruptControl {
     this.#enableIntx();
   }
 
-  /** Vectors whose events wait. @param pba the guest's PBA */
+  /** Vectors whose events wait. @param pba the guest's PBA @throws where the platform cannot tell */
   pendingVectors(pba: Uint8Array): { readonly msi: number[]; readonly msix: number[] } {
     const vectors = (count: number): number[] => Array.from({ length: count }, (_, vector) => vector);
     const { msi, msix } = this;
     return {
       msi: vectors(msi?.state.layout.vectors ?? 0).filter(
-        (vector) => !msi!.state.isRouted(vector) && msi!.wiring.pending(vector),
+        (vector) => !msi!.state.isRouted(vector) && msi!.wiring.pending(vector, true),
       ),
       msix: vectors(msix?.state.vectors ?? 0).filter((vector) => (pba[vector >>> 3]! >>> (vector & 7)) & 1),
     };

@@ -71,7 +71,8 @@ function stateMask({ image, config }: Parts): Uint8Array {
 
 /**
  * Reads the state of a device.
- * @throws VfioError where the device does not answer: what it would have said is part of the state
+ * @throws VfioError where the device does not answer: what it would have said is part of the state; what the platform throws
+ * where it cannot tell which vectors are pending
  */
 export function takeSnapshot(
   backend: DeviceBackend,
@@ -127,14 +128,14 @@ export function takeSnapshot(
 /**
  * The guest's PBA, whole.
  * @param decodes whether the device answers; its own pending bits are out of reach otherwise
- * @throws what the backend throws
+ * @throws what the backend and the platform throw
  */
 function pendingBits(backend: DeviceBackend, interrupts: InterruptControl, decodes: boolean): Uint8Array {
   if (!interrupts.msix) return new Uint8Array(0);
   const { region, offset, size } = interrupts.msix.physical.pba;
   const data = new Uint8Array(new ArrayBuffer(size));
   if (decodes && backend.regions[region]!.readable) backend.read(region, offset, data);
-  interrupts.addPending(data, 0, size, 0);
+  interrupts.addPending(data, 0, size, 0, true);
   return data;
 }
 

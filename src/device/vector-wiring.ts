@@ -186,12 +186,16 @@ export class VectorWiring {
     this.#backend.setIrqs({ index: this.#index, action: "trigger", start, data: { kind: "eventfd", fds } });
   }
 
-  /** Whether an event of a vector waits in its eventfd because the guest masked it. */
-  pending(vector: number): boolean {
+  /**
+   * Whether an event of a vector waits in its eventfd because the guest masked it.
+   * @param sure throws what the platform throws; else that is reported, and nothing waits
+   */
+  pending(vector: number, sure = false): boolean {
     if (this.#used[vector] !== 1) return false;
     try {
       return this.#group.pending(vector);
     } catch (cause) {
+      if (sure) throw cause;
       this.#report(
         "interrupt-failed",
         `${this.#name}: whether vector ${vector} is pending cannot be told`,

@@ -25,6 +25,8 @@ export class VfioPciDevice implements Disposable {
   readonly #options: AttachOptions;
   readonly #decode: DecodeControl;
   #closed = false;
+  /** The backend is closed too. */
+  #ended = false;
 
   /**
    * Attaches a device to a platform: resets it, stops it, reads it, finds guest addresses for its BARs and turns INTx on.
@@ -215,26 +217,41 @@ export class VfioPciDevice implements Disposable {
 
   /**
    * Everything that the guest could tell apart, as plain data for JSON.
-   * @throws VfioError where the device does not answer: what it would have said is part of it
+   * @throws VfioError where the device does not answer: what it would have said is part of it; what the platform throws where it
+   * cannot tell which vectors are pending
    */
   snapshot(): DeviceSnapshot {
     return takeSnapshot(this.#backend, this.#open(), this.#options, this.#decode.command, this.#decode.power);
   }
 
-  /** Stops the device, withdraws everything from the platform and closes the backend. Safe to call twice. */
+  /**
+   * Stops the device, withdraws everything from the platform and closes the backend. Safe to call twice. Where the platform does
+   * not take back what shows the device's memory, the backend stays open, as that memory must stay; an event (`teardown`) says
+   * so, and the next call tries again.
+   */
   [Symbol.dispose](): void {
-    if (this.#closed) return;
-    this.#closed = true;
     const { config, interrupts, placement, report } = this.#parts;
-    // No DMA and no interrupt may arrive while things are taken away: bus mastering off first. One step that fails keeps
-    // none of the others from being taken.
-    config.forward(0x04, 2, 0);
-    for (const part of [interrupts, placement, this.#backend]) {
-      try {
-        part[Symbol.dispose]();
-      } catch (cause) {
-        report("teardown", "a part of the device cannot be closed", cause);
-      }
+    if (!this.#closed) {
+      this.#closed = true;
+      // No DMA and no interrupt may arrive while things are taken away: bus mastering off first.
+      config.forward(0x04, 2, 0);
+      this.#end(interrupts);
+    }
+    this.#end(placement);
+    if (this.#ended) return;
+    // Closing unmaps what is left, and the guest would reach whatever the host puts there next.
+    if (placement.isReached)
+      return report("teardown", "the device stays open: the guest or a peer still reaches its memory");
+    this.#ended = true;
+    this.#end(this.#backend);
+  }
+
+  /** One step that fails keeps none of the others from being taken. */
+  #end(part: Disposable): void {
+    try {
+      part[Symbol.dispose]();
+    } catch (cause) {
+      this.#parts.report("teardown", "a part of the device cannot be closed", cause);
     }
   }
 

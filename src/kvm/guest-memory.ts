@@ -1,4 +1,6 @@
-import type { DmaRequest } from "../device/dma-request.ts";
+import type { DmaMap } from "../device/dma-map.ts";
+import type { GuestAddresses } from "../device/external-dma.ts";
+import { GuestRam } from "../device/guest-ram.ts";
 import { contains, formatRange } from "../device/range.ts";
 import { memoryAdvice } from "../ffi/constants.ts";
 import { VfioError } from "../ffi/errors.ts";
@@ -47,8 +49,9 @@ export function pcMemoryPlaces(size: number, hole = 3 * gib): MemoryPlace[] {
  * A guest's RAM: memory files, mapped here and shown to the guest by a memory slot each. `dispose` takes the slots away,
  * unmaps and closes all; DMA mappings of it are to be gone before.
  */
-export class GuestMemory implements Disposable {
+export class GuestMemory implements GuestAddresses, Disposable {
   readonly parts: readonly MemoryPart[];
+  readonly #ram: GuestRam;
   readonly #owned: DisposableStack;
 
   /**
@@ -68,6 +71,7 @@ export class GuestMemory implements Disposable {
       owned.defer(() => slots.remove(slot));
       return { gpa, size, file, mapping, slot };
     });
+    this.#ram = new GuestRam(this.parts.map(({ mapping, ...part }) => ({ ...part, memory: mapping })));
     this.#owned = owned.move();
   }
 
@@ -76,15 +80,9 @@ export class GuestMemory implements Disposable {
     return this.parts.reduce((sum, { size }) => sum + size, 0);
   }
 
-  /** What maps all of it for devices at IOVA = GPA: for `DmaMap.mapAll`. */
-  dmaRequests(): DmaRequest[] {
-    return this.parts.map(({ gpa, size, mapping, file }) => ({
-      iova: gpa,
-      size,
-      hva: mapping.address,
-      file: { fd: file.fd, offset: 0 },
-      label: "guest memory",
-    }));
+  /** Lets devices reach all of it at its guest physical addresses: `GuestRam.mapFor`. @returns what takes it back @throws VfioError */
+  mapFor(dma: DmaMap): Disposable {
+    return this.#ram.mapFor(dma);
   }
 
   /** The part that holds all of a range; undefined where the guest has no memory there, or it spans two. */
@@ -94,8 +92,7 @@ export class GuestMemory implements Disposable {
 
   /** Host virtual address of a range that lies in one part. */
   hostAddress(gpa: number, size: number): number | undefined {
-    const part = this.find(gpa, size);
-    return part && part.mapping.address + (gpa - part.gpa);
+    return this.#ram.hostAddress(gpa, size);
   }
 
   #inside(gpa: number, size: number): MemoryPart {

@@ -57,20 +57,31 @@ describe("what a platform does not take back", () => {
     expect(sorted(held(it))).toEqual(everywhere(at));
   });
 
-  test.each(removals)("%s: at detach is reported, and host memory stays under what is left", (kind) => {
-    const it = attach(oneBar);
-    it.device.configWrite(0x04, 2, memory);
-    const [slot] = it.platform.state().slots;
-    const mend = it.platform.failOn((action) => action.kind === kind);
-    it.device[Symbol.dispose]();
-    expect(it.backend.unmappedInUse).toEqual([]);
-    expect(it.eventsOf("teardown").length).toBeGreaterThan(0);
-    const users = it.platform.usersOf(slot!.hva, slot!.size);
-    expect(users).toHaveLength(kind === "slot-remove" || kind === "dma-unmap" ? 1 : 0);
-    if (users.length > 0) expect(it.eventsOf("teardown").at(-1)?.message).toContain("stays mapped");
-    mend();
-    it.platform[Symbol.dispose]();
-  });
+  test.each(removals)(
+    "%s: at detach is reported, host memory stays under what is left, and the next dispose takes all",
+    (kind) => {
+      const it = attach(oneBar);
+      it.device.configWrite(0x04, 2, memory);
+      const [slot] = it.platform.state().slots;
+      const mend = it.platform.failOn((action) => action.kind === kind);
+      it.device[Symbol.dispose]();
+      expect(it.backend.unmappedInUse).toEqual([]);
+      expect(it.eventsOf("teardown").length).toBeGreaterThan(0);
+      const users = it.platform.usersOf(slot!.hva, slot!.size);
+      expect(users).toHaveLength(kind === "slot-remove" || kind === "dma-unmap" ? 1 : 0);
+      const closed = (): number => it.backend.calls.filter((call) => call.kind === "close").length;
+      // A backend takes its mappings along when it is closed.
+      expect(closed()).toBe(users.length > 0 ? 0 : 1);
+      const messages = it.eventsOf("teardown").map(({ message }) => message);
+      expect(messages.some((message) => message.includes("stays mapped"))).toBe(users.length > 0);
+      expect(messages.some((message) => message.includes("the device stays open"))).toBe(users.length > 0);
+      expect(() => it.device.configRead(0, 4)).toThrow("is closed");
+      mend();
+      for (let again = 0; again < 2; again++) it.device[Symbol.dispose]();
+      expect([it.platform.leaks(), it.backend.unmappedInUse, closed()]).toEqual([[], [], 1]);
+      it.platform[Symbol.dispose]();
+    },
+  );
 
   test("a slot that failed to go at a move, and went at detach, loses its host memory after it", () => {
     using it = attach(oneBar);

@@ -1,12 +1,12 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { VfioError } from "../../src/ffi/errors.ts";
-import { ExternalDma, type GuestMemory } from "../../src/device/external-dma.ts";
+import { ExternalDma, type GuestAddresses } from "../../src/device/external-dma.ts";
 import { MemoryPlatform } from "../../src/device/memory-platform.ts";
 import { attach, memory } from "../support/attached.ts";
 
 /** Two pieces of RAM, neighbours for the guest and strangers in this process. */
-const ram: GuestMemory = {
+const ram: GuestAddresses = {
   hostAddress(gpa, size) {
     const pieces = [
       { gpa: 0, size: 0x10000, hva: 0x7f00_0000_0000 },

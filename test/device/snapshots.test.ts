@@ -1,6 +1,14 @@
-import { describe, expect, test } from "bun:test";
+import { describe, expect, spyOn, test } from "bun:test";
+import { IrqIndex } from "../../src/device/backend.ts";
 import { VfioError } from "../../src/ffi/errors.ts";
-import { attach, memory, type Call, type WatchedBackend } from "../support/attached.ts";
+import {
+  attach,
+  memory,
+  mmioRead,
+  writeVector,
+  type Call,
+  type WatchedBackend,
+} from "../support/attached.ts";
 import { tryAttach } from "../properties/try-attach.ts";
 import { at, syntheticImage, type SyntheticDevice } from "../support/synthetic-image.ts";
 import { refusal } from "../support/refusal.ts";
@@ -43,6 +51,47 @@ describe("a snapshot of a device that does not answer", () => {
     it.backend.read = read;
     expect(it.device.snapshot().version).toBe(1);
   });
+});
+
+test("a snapshot is refused where the platform cannot tell what is pending: that is not none", () => {
+  let broken = false;
+  using it = attach(
+    { ...device, msi: { log2: 0, wide: true, maskable: true } },
+    {
+      prepare: (_, { interrupts }) => {
+        const create = interrupts.createMsiGroup.bind(interrupts);
+        spyOn(interrupts, "createMsiGroup").mockImplementation((vectors) => {
+          const group = create(vectors);
+          const tell = group.pending.bind(group);
+          group.pending = (vector) => {
+            if (broken) throw new Error("no answer");
+            return tell(vector);
+          };
+          return group;
+        });
+      },
+    },
+  );
+  const bar = 0xd0000000;
+  it.device.configWrite(0x10, 4, bar);
+  it.device.configWrite(0x04, 2, memory);
+  writeVector(it.device, bar + 0x2000, 1, 0x41);
+  it.device.configWrite(at.msix + 2, 2, 0x8000);
+  writeVector(it.device, bar + 0x2000, 1, 0x41, true);
+  it.recorded.raise(IrqIndex.msix, 1);
+  expect(it.device.snapshot().msix!.pending).toEqual([1]);
+  broken = true;
+  expect(() => it.device.snapshot()).toThrow("no answer");
+  // A guest that reads its pending bits is answered as ever.
+  expect(mmioRead(it.device, bar + 0x3000, 4)).toBe(0);
+  expect(it.eventsOf("interrupt-failed")).toHaveLength(1);
+  // MSI's pending bits are worked out in the same way.
+  it.device.configWrite(at.msix + 2, 2, 0);
+  it.device.configWrite(at.msi + 2, 2, 1);
+  it.device.configWrite(at.msi + 16, 4, 1);
+  expect(() => it.device.snapshot()).toThrow("no answer");
+  broken = false;
+  expect(it.device.snapshot().msi!.pending).toEqual([]);
 });
 
 describe("a restore", () => {

@@ -1,52 +1,23 @@
 #!/usr/bin/env bun
 // `npm run test:vm`: prepares what a machine needs, starts each with the tests that ask for it, and sums up what they say.
 // See docs/testing-without-hardware.md.
-import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { availableParallelism, freemem } from "node:os";
 import { join, resolve } from "node:path";
-import { parseArgs } from "node:util";
 import { cacheFolder, fileText } from "./harness/cache.ts";
 import { addUp, coverageOf, lcovOf } from "./harness/coverage.ts";
+import { chosenMachines, type Chosen } from "./harness/machines-file.ts";
+import { readOptions, usage } from "./harness/options.ts";
+import { linksOut } from "./harness/packages.ts";
 import { prepare } from "./harness/prepare.ts";
 import { commandOf } from "./harness/qemu.ts";
 import { mergedReport, totalsOf, type FileResult } from "./harness/report.ts";
+import { makeRunFolder } from "./harness/run-folder.ts";
 import { layOut, runSession, type Session } from "./harness/session.ts";
 import { plan } from "./harness/suites.ts";
-import { machines as ownMachines, type Machine } from "./machines.ts";
+import type { Machine } from "./machines.ts";
 
-const usage = `usage: npm run test:vm -- [OPTION...]
-  --all             also what test files leave to a run of everything; a --suite is always run as a whole
-  --machine NAME    only on this machine; may be repeated
-  --suite GLOB      test files below the tree, test/vm/suite/*.test.ts unless given; may be repeated
-  --tree FOLDER     what the guest sees as /src: this project unless given
-  --machines FILE   a module that exports \`machines\` in place of test/vm/machines.ts
-  --jobs N          machines at once: two a CPU unless given, since they often wait for a device
-  --timeout S       for each test file: 600 unless given
-  --coverage        adds up which lines were run
-  --console         shows the guests' consoles
-  --keep            keeps what the run left: consoles, logs, reports, disks
-  --shell           a shell in the machine in place of the tests (needs --machine)
-  --prepare         gets and builds what is needed, and starts nothing
-`;
-
-const { values: options } = parseArgs({
-  options: {
-    all: { type: "boolean" },
-    machine: { type: "string", multiple: true },
-    suite: { type: "string", multiple: true },
-    tree: { type: "string" },
-    machines: { type: "string" },
-    jobs: { type: "string" },
-    timeout: { type: "string" },
-    coverage: { type: "boolean" },
-    console: { type: "boolean" },
-    keep: { type: "boolean" },
-    shell: { type: "boolean" },
-    prepare: { type: "boolean" },
-    help: { type: "boolean", short: "h" },
-  },
-});
-
+const options = readOptions(process.argv.slice(2));
 const project = resolve(import.meta.dir, "../..");
 const tree = resolve(options.tree ?? project);
 const say = (text: string): void => console.log(text);
@@ -57,11 +28,12 @@ async function main(): Promise<number> {
     return 0;
   }
   const started = performance.now();
-  const chosen = await chosenMachines();
+  const chosen = await chosenMachines(options);
+  if (options.shell && chosen.machines.length !== 1) throw new Error("--shell needs one --machine");
   const cache = cacheFolder();
   const prepared = await prepare(cache, process.execPath, (line) => say(`vm: ${line}`));
   if (options.prepare) return 0;
-  const runs = mkdtempSync(join(cache, "run-"));
+  const runs = makeRunFolder(cache, options.keep ?? false);
   const remove = (): void => {
     if (!options.keep) rmSync(runs, { recursive: true, force: true, maxRetries: 3 });
   };
@@ -69,11 +41,16 @@ async function main(): Promise<number> {
   process.on("exit", remove);
   try {
     const packages = join(tree, "node_modules");
+    for (const [link, target] of linksOut(packages, tree))
+      say(
+        `vm: ${link} leads out of the tree, to ${target}: the guest will not find it; install a packed one`,
+      );
     const common = {
       prepared,
       archive: await archive(join(runs, "tree.tar")),
       packages: existsSync(packages) ? packages : undefined,
-      timeout: Number(options.timeout ?? 600),
+      timeout: options.timeout ?? 600,
+      patience: options.patience ?? 120,
       coverage: options.coverage ?? false,
     };
     if (options.shell) return await shell(chosen, { ...common, out: join(runs, "shell") });
@@ -130,25 +107,9 @@ async function runAll(
     }
   };
   const inMemory = Math.floor(freemem() / (2048 * 2 ** 20));
-  const jobs = Number(options.jobs ?? Math.max(1, Math.min(2 * availableParallelism(), inMemory)));
+  const jobs = options.jobs ?? Math.max(1, Math.min(2 * availableParallelism(), inMemory));
   await Promise.all(Array.from({ length: jobs }, worker));
   return results;
-}
-
-interface Chosen {
-  readonly machines: readonly Machine[];
-  /** Names of all that there are. */
-  readonly all: readonly string[];
-}
-
-async function chosenMachines(): Promise<Chosen> {
-  const file = options.machines && resolve(options.machines);
-  const all = file ? ((await import(file)) as { machines: readonly Machine[] }).machines : ownMachines;
-  const names = all.map(({ name }) => name);
-  const unknown = options.machine?.find((name) => !names.includes(name));
-  if (unknown !== undefined)
-    throw new Error(`there is no machine "${unknown}": there are ${names.join(", ")}`);
-  return { machines: all.filter(({ name }) => options.machine?.includes(name) ?? true), all: names };
 }
 
 function tell({ machine, file, tests, failures, skipped, problem, log, seconds }: FileResult): void {
@@ -184,8 +145,7 @@ function summary(results: readonly FileResult[], runs: string, seconds: number):
 
 /** For people: the machine with a shell, on this terminal. */
 async function shell({ machines }: Chosen, common: Omit<Session, "machine">): Promise<number> {
-  const [machine, ...more] = machines;
-  if (!machine || more.length > 0) throw new Error("--shell needs one --machine");
+  const machine = machines[0]!;
   const { prepared, packages, out } = common;
   layOut({ ...common, machine });
   const child = Bun.spawn(commandOf(machine, prepared, { packages, out, shell: true }), {

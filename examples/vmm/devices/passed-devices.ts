@@ -10,7 +10,6 @@ import {
   VfioError,
   VfioPciDevice,
   type DeviceSnapshot,
-  type DmaMap,
 } from "bun-vfio";
 import { KvmPlatform, type GuestMemory, type TrapBus, type VirtualMachine } from "bun-vfio/kvm";
 import { gsiOf, memory, ports, type Window } from "../layout.ts";
@@ -73,8 +72,8 @@ export class PassedDevices implements Disposable {
     const backend = owned.use(openDevice(bdf, { iommu }));
     const { dma } = backend;
     if (!dma) throw noIommu(bdf);
-    // Once for all, with the first: a container maps only when a device is in it.
-    if (this.#slots.size === 0) mapRam(dma, ram);
+    // After the device is open: a container maps only when one is in it. It is mapped once, and counted for the others.
+    owned.use(ram.mapFor(dma));
     owned.use(machine.vfio.add(backend.fd));
     const part = bus.forDevice(bdf);
     const platform = new KvmPlatform(machine, {
@@ -120,13 +119,6 @@ export class PassedDevices implements Disposable {
     using _ = this.#owned;
     for (const slot of [...this.#slots.keys()]) this.remove(slot);
   }
-}
-
-function mapRam(dma: DmaMap, ram: GuestMemory): void {
-  const mapped = new Set(dma.mappings.map(({ iova }) => iova));
-  const requests = ram.dmaRequests();
-  // An IOAS keeps what was mapped for a device that has left.
-  if (!requests.every(({ iova }) => mapped.has(Number(iova)))) dma.mapAll(requests);
 }
 
 const noIommu = (bdf: string): VfioError =>

@@ -6,7 +6,8 @@ import { IrqIndex, type DeviceBackend } from "../backend.ts";
 
 /**
  * `error`: an uncorrectable error (AER); what the device did since is not to be trusted: reset it or close it.
- * `remove-requested`: the host wants the device back (a driver change, an unplug) and waits until it is closed.
+ * `remove-requested`: the host wants the device back (a driver change, an unplug) and waits until it is closed. It asks again
+ * every 10 s (vfio_unregister_group_dev of drivers/vfio/vfio_main.c).
  */
 export type DeviceNotice = "error" | "remove-requested";
 

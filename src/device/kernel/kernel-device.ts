@@ -74,7 +74,10 @@ export class KernelDevice implements DeviceBackend {
   readonly info: DeviceInfo;
   readonly regions: readonly DeviceRegionInfo[];
   readonly irqs: readonly IrqInfo[];
-  /** What memory its DMA reaches, shared with the devices in the same container or IOAS; undefined without IOMMU. */
+  /**
+   * What memory its DMA reaches, shared with the devices in the same container or IOAS; undefined without IOMMU, and for a
+   * device that came in as a descriptor alone.
+   */
   readonly dma: DmaMap | undefined;
   /** Its id in the iommufd; undefined where it was opened through a group. */
   readonly iommufdDevice: number | undefined;
@@ -258,6 +261,7 @@ export class KernelDevice implements DeviceBackend {
 
   /**
    * Calls back on the event loop when the device has an error, or when the host wants it back and waits for it to be closed.
+   * The host asks again every 10 s, so who listens later hears of it, too; an error is told once.
    * @param options the process does not live on for it, unless `keepAlive` is set
    * @returns what ends it; it ends with the device at the latest
    * @throws VfioError EOPNOTSUPP for a device that does not tell

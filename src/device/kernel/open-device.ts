@@ -1,3 +1,4 @@
+import { readlinkSync } from "node:fs";
 import { VfioError } from "../../ffi/errors.ts";
 import { FileDescriptor } from "../../ffi/file-descriptor.ts";
 import { ioctlOrErrno } from "../../ffi/ioctl.ts";
@@ -17,7 +18,10 @@ import { checkToken, tokenBytes } from "./vf-token.ts";
 
 /** Descriptors that somebody else opened. They stay the caller's, who may close them as soon as the device is open. */
 export interface OpenedDescriptors {
-  /** The device's cdev, bound to an iommufd or not yet; or the device as its group gave it out. */
+  /**
+   * The device's cdev, bound to an iommufd or not yet; or the device as its group gave it out. Alone, where it is in use already,
+   * its address space is with who opened it: `dma` is undefined.
+   */
   readonly device?: number | undefined;
   readonly group?: number | undefined;
   readonly container?: number | undefined;
@@ -62,8 +66,23 @@ export function openDevice(bdf: string, options: OpenOptions = {}): KernelDevice
 function wayOf({ device, group, container, iommufd }: OpenedDescriptors = {}): DeviceApi | "auto" {
   if (group !== undefined) return iommufd === undefined ? "group" : "iommufd-compat";
   if (container !== undefined) return "group";
-  return device !== undefined && iommufd !== undefined ? "iommufd" : "auto";
+  if (device === undefined) return "auto";
+  return iommufd === undefined && isOfGroup(device) ? "group" : "iommufd";
 }
+
+/** Whether a group gave a device out; a cdev is a file of /dev. */
+function isOfGroup(device: number): boolean {
+  try {
+    return readlinkSync(`/proc/self/fd/${device}`) === "anon_inode:[vfio-device]";
+  } catch {
+    return false;
+  }
+}
+
+/** Whether a device came in without anything of its address space. */
+const isAlone = ({ iommu, fds = {} }: OpenOptions): boolean =>
+  fds.device !== undefined &&
+  [iommu, fds.group, fds.container, fds.iommufd].every((one) => one === undefined);
 
 /** The way that goes with what is shared. */
 function shared(iommu: Container | Ioas, wanted: DeviceApi | "auto"): ApiChoice {
@@ -84,7 +103,7 @@ function openInGroup(bdf: string, choice: ApiChoice, host: HostFiles, options: O
   const { fds = {}, vfToken } = options;
   // A container of the device's own ends with the device: nobody else is in it then.
   using own =
-    options.iommu === undefined
+    options.iommu === undefined && !isAlone(options)
       ? Container.open({
           iommu: choice.api === "noiommu" ? "noiommu" : options.type1,
           node: choice.api === "iommufd-compat" ? "iommufd" : "vfio",
@@ -92,12 +111,12 @@ function openInGroup(bdf: string, choice: ApiChoice, host: HostFiles, options: O
           host,
         })
       : undefined;
-  const container = own ?? (options.iommu as Container);
+  const container = own ?? (options.iommu as Container | undefined);
   using failed = new DisposableStack();
   // A device that its group gave out already: the group is open elsewhere, and cannot be opened again.
   const entered =
-    fds.device === undefined || fds.group !== undefined ? container.enter(bdf, fds.group) : undefined;
-  const leave = entered?.leave ?? container.hold();
+    fds.device === undefined || fds.group !== undefined ? container?.enter(bdf, fds.group) : undefined;
+  const leave = entered?.leave ?? container?.hold() ?? (() => {});
   failed.defer(leave);
   const descriptor = failed.use(
     fds.device === undefined
@@ -110,7 +129,7 @@ function openInGroup(bdf: string, choice: ApiChoice, host: HostFiles, options: O
     bdf,
     descriptor,
     container,
-    dma: container.dma,
+    dma: container?.dma,
     iommufdDevice: undefined,
     host,
     resetTimeout: options.resetTimeout,
@@ -122,12 +141,20 @@ function openCdev(bdf: string, choice: ApiChoice, host: HostFiles, options: Open
   const { fds = {}, vfToken } = options;
   using failed = new DisposableStack();
   const descriptor = failed.use(cdevOf(bdf, host, fds.device));
+  const bound = isBound(descriptor.fd);
+  if (bound && isAlone(options)) {
+    failed.move();
+    return new KernelDevice({
+      ...{ ...choice, bdf, descriptor, host, resetTimeout: options.resetTimeout },
+      ...{ container: undefined, dma: undefined, iommufdDevice: undefined, release: () => {} },
+    });
+  }
   // As with a container: an address space of the device's own is let go of at once, and ends with the device.
   using own = options.iommu === undefined ? Ioas.open({ fd: fds.iommufd, host }) : undefined;
   const ioas = own ?? (options.iommu as Ioas);
   const leave = ioas.enter();
   failed.defer(leave);
-  const iommufdDevice = isBound(descriptor.fd)
+  const iommufdDevice = bound
     ? undefined
     : bindIommufd(descriptor.fd, ioas.iommufd.fd, vfToken === undefined ? undefined : tokenBytes(vfToken), {
         device: bdf,

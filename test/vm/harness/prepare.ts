@@ -27,12 +27,21 @@ async function run(name: string, ...args: string[]): Promise<void> {
   if ((await child.exited) !== 0) throw new Error(said.trimEnd() || `${name} exited with ${child.exitCode}`);
 }
 
-/** @param bun the Bun that runs in the guest @param tell hears of each step that is not there yet @throws Error */
-export async function prepare(cache: string, bun: string, tell: (line: string) => void): Promise<Prepared> {
+/**
+ * @param bun the Bun that runs in the guest @param tell hears of each step that is not there yet
+ * @param make runs a script of `prepare/`; the last argument is the folder to fill
+ * @throws Error
+ */
+export async function prepare(
+  cache: string,
+  bun: string,
+  tell: (line: string) => void,
+  make = run,
+): Promise<Prepared> {
   const step = (name: string, inputs: readonly string[], what: string, args: readonly string[] = []) =>
     cached(cache, name, [fileText(script(`${name}.sh`)), ...inputs], async (out) => {
       tell(what);
-      await run(`${name}.sh`, ...args, out);
+      await make(`${name}.sh`, ...args, out);
     });
   const apt = fileText(join(folder, "../../../scripts/private-apt.sh"));
   const packages = await step("packages", [apt], "getting QEMU, a compiler and a kernel from Debian (1 min)");

@@ -67,6 +67,8 @@ const iommus: Readonly<
   none: { args: [] },
 };
 
+export const iommuNames: readonly string[] = Object.keys(iommus);
+
 /** The whole command. The console is its standard output; it exits with twice the guest's status plus 1. */
 export function commandOf(machine: Machine, prepared: Prepared, { packages, out, shell }: Start): string[] {
   const iommu = iommus[machine.iommu];

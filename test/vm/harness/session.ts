@@ -19,11 +19,11 @@ export interface Session {
   readonly out: string;
   /** In seconds, for each test file. */
   readonly timeout: number;
+  /** How long a guest may take to start, and to end a test file that is too late; in seconds. */
+  readonly patience: number;
   readonly coverage: boolean;
 }
 
-/** How long a guest may take to start, and to end a test file that is too late; in seconds. */
-const patience = 120;
 /** What the guest's tests see of this process's environment: CI, and all of Bun's and of the project's but what is the harness's own. */
 const passedOn = /^(?:CI$|BUN_(?!VFIO_JUNIT|VFIO_VM))/;
 
@@ -59,7 +59,7 @@ export async function runSession(
   next: () => string | undefined,
   line: (text: string) => void,
 ): Promise<FileResult[]> {
-  const { machine, prepared, packages, out, timeout } = session;
+  const { machine, prepared, packages, out, timeout, patience } = session;
   layOut(session);
   const given: string[] = [];
   const hung = new AbortController();
@@ -91,7 +91,9 @@ export async function runSession(
         );
       },
     );
-    return readResults(machine.name, given, out, end);
+    // QEMU's own errors have the status that would be a good end of the guest.
+    const problem = end.problem ?? (number === 1 ? "ended before it asked for a test file" : undefined);
+    return readResults(machine.name, given, out, { ...end, problem });
   } finally {
     clearInterval(timer);
   }

@@ -58,9 +58,9 @@ function largeMemory(size: number): { memory: Mapping } & Disposable {
 test("guest RAM of 6 GiB is two mappings and two ioctls, around the IOMMU's holes", () => {
   using large = largeMemory(6 * GiB);
   const { memory } = large;
-  const ram = new GuestRam(memory, [
-    { gpa: 0, size: 2 * GiB, offset: 4 * GiB },
-    { gpa: 4 * GiB, size: 4 * GiB, offset: 0 },
+  const ram = new GuestRam([
+    { gpa: 0, size: 2 * GiB, memory, offset: 4 * GiB },
+    { gpa: 4 * GiB, size: 4 * GiB, memory },
   ]);
   for (const way of ways) {
     using device = open(take("edu"), way);
@@ -97,14 +97,10 @@ for (const way of ways)
       using edu = new Edu(device);
       using file = new MemoryFile({ size: 16 * page, name: "guest RAM" });
       using memory = file.map();
-      const ram = new GuestRam(
-        memory,
-        [
-          { gpa: 0, size: 8 * page, offset: 0 },
-          { gpa: 8 * page, size: 8 * page, offset: 8 * page },
-        ],
-        file,
-      );
+      const ram = new GuestRam([
+        { gpa: 0, size: 8 * page, memory, file },
+        { gpa: 8 * page, size: 8 * page, memory, file, offset: 8 * page },
+      ]);
       const external = new ExternalDma(device.dma!, ram);
       const rw = { readable: true, writable: true };
       external.map({ iova: MiB, gpa: 2 * page, size: 2 * page, ...rw });

@@ -5,6 +5,8 @@ import { AnonymousMemory } from "../../../src/ffi/anonymous-memory.ts";
 import { Eventfd } from "../../../src/ffi/eventfd.ts";
 import { getRegs, setCpuid } from "../../../src/ffi/kvm-vcpu.ts";
 import { formatExit } from "../../../src/kvm/exit-text.ts";
+import { DmaMap } from "../../../src/device/dma-map.ts";
+import { MemoryIommu } from "../../support/memory-iommu.ts";
 import { GuestMemory, pcMemoryPlaces } from "../../../src/kvm/guest-memory.ts";
 import { Kvm } from "../../../src/kvm/kvm.ts";
 import { VirtualMachine } from "../../../src/kvm/machine.ts";
@@ -178,7 +180,12 @@ describe("memory", () => {
     expect(() => memory.read(3 * 2 ** 30 - 1, back)).toThrow(
       "the guest has no memory at 0xbfffffff-0xc0000001",
     );
-    expect(memory.dmaRequests().map(({ iova }) => iova)).toEqual([0, 4 * 2 ** 30]);
+    const iommu = new MemoryIommu();
+    using dma = new DmaMap(iommu);
+    using _reached = memory.mapFor(dma);
+    expect(dma.mappings).toMatchObject(
+      memory.parts.map(({ gpa, size, mapping }) => ({ iova: gpa, size, hva: mapping.address })),
+    );
     memory[Symbol.dispose]();
     expect(machine.slots.inUse.size).toBe(0);
     expect(

@@ -7,11 +7,14 @@ import { setIommu } from "../../../src/ffi/vfio-container.ts";
 import { bindIommufd } from "../../../src/ffi/vfio-cdev.ts";
 import { vfioIommuType } from "../../../src/regs/ioctl/vfio-container.ts";
 import { AnonymousMemory } from "../../../src/ffi/anonymous-memory.ts";
+import { traceSyscalls } from "../../../src/ffi/trace.ts";
 import { Container } from "../../../src/device/kernel/container.ts";
 import { thisHost } from "../../../src/device/sysfs/host-files.ts";
 import { cdevNode, groupIdOf, groupNode } from "../../../src/device/sysfs/vfio-nodes.ts";
 import { openDevice } from "../../../src/device/kernel/open-device.ts";
 import { hasIommu, ownDescriptors, take } from "./support/devices.ts";
+// Where there is no IOMMU, this allows devices without.
+import "./support/apis.ts";
 
 const before = ownDescriptors();
 afterAll(() => expect(ownDescriptors()).toEqual(before));
@@ -61,6 +64,41 @@ else {
     using device = openDevice(bdf, { fds: { device: given.fd, container: container.fd } });
     device.reset();
     expect(device.iommu!.pageSize).toBe(4096);
+  });
+
+  test("the device alone: nothing else is opened, and its address space is with who opened it", () => {
+    const bdf = take("edu");
+    using group = FileDescriptor.open(groupNode(groupIdOf(thisHost, bdf)!));
+    using container = FileDescriptor.open("/dev/vfio/vfio");
+    setGroupContainer(group.fd, container.fd);
+    setIommu(container.fd, vfioIommuType.TYPE1v2);
+    using given = new FileDescriptor(getGroupDeviceFd(group.fd, bdf), bdf);
+    const opened: string[] = [];
+    using _ = traceSyscalls(({ name }) => {
+      if (name === "open") opened.push(name);
+    });
+    using device = openDevice(bdf, { fds: { device: given.fd } });
+    expect([device.api, device.dma, opened]).toEqual(["group", undefined, []]);
+    device.reset();
+    expect(device.hotResetReport().devices[0]).toMatchObject({ bdf, ours: false });
+  });
+
+  test("a bound cdev alone: nothing else is opened, and its address space is with who bound it", () => {
+    const bdf = take("edu");
+    using cdev = FileDescriptor.open(cdevNode(thisHost, bdf)!);
+    using iommufd = FileDescriptor.open("/dev/iommu");
+    bindIommufd(cdev.fd, iommufd.fd, undefined);
+    const before = ownDescriptors().length;
+    using device = openDevice(bdf, { fds: { device: cdev.fd } });
+    expect([device.api, device.dma, ownDescriptors().length - before]).toEqual(["iommufd", undefined, 1]);
+    device.reset();
+  });
+
+  test("a cdev alone that is not bound gets an address space of its own", () => {
+    const bdf = take("edu");
+    using cdev = FileDescriptor.open(cdevNode(thisHost, bdf)!);
+    using device = openDevice(bdf, { fds: { device: cdev.fd } });
+    expect([device.api, device.iommu!.ranges.length > 0]).toEqual(["iommufd", true]);
   });
 
   for (const bound of [false, true])

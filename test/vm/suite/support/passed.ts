@@ -56,7 +56,7 @@ export class PassedDevice implements Disposable {
         onEvent: (event) => void this.events.push(event),
       }),
     );
-    this.dma.mapAll(memory.dmaRequests());
+    memory.mapFor(this.dma);
     part.device = this.device;
     this.#answerConfig();
     this.#owned = owned.move();

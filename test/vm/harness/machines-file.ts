@@ -1,0 +1,37 @@
+// The machines of a run: the project's own, or those of a module that it was given.
+import { resolve } from "node:path";
+import { machines as ownMachines, type Machine } from "../machines.ts";
+import type { Options } from "./options.ts";
+import { iommuNames } from "./qemu.ts";
+
+export interface Chosen {
+  readonly machines: readonly Machine[];
+  /** Names of all that there are. */
+  readonly all: readonly string[];
+}
+
+/** @throws Error for a module without machines, or a machine that there is not */
+export async function chosenMachines({ machines, machine }: Options): Promise<Chosen> {
+  const all = machines === undefined ? ownMachines : await readMachines(resolve(machines));
+  const names = all.map(({ name }) => name);
+  const unknown = machine?.find((name) => !names.includes(name));
+  if (unknown !== undefined)
+    throw new Error(`there is no machine "${unknown}": there are ${names.join(", ")}`);
+  return { machines: all.filter(({ name }) => machine?.includes(name) ?? true), all: names };
+}
+
+async function readMachines(file: string): Promise<readonly Machine[]> {
+  const { machines } = (await import(file)) as { readonly machines?: readonly Machine[] };
+  if (!Array.isArray(machines)) throw new Error(`${file} exports no array \`machines\``);
+  for (const { name, iommu, devices } of machines as readonly Machine[]) {
+    if (typeof name !== "string" || !/^[\w.-]+$/.test(name))
+      throw new Error(`${file}: the name of a machine is letters, digits and "-", not ${Bun.inspect(name)}`);
+    if (!iommuNames.includes(iommu))
+      throw new Error(
+        `${file}: ${name}: iommu is one of ${iommuNames.join(", ")}, not ${Bun.inspect(iommu)}`,
+      );
+    if (typeof devices !== "object" || devices === null)
+      throw new Error(`${file}: ${name} has no \`devices\``);
+  }
+  return machines;
+}
