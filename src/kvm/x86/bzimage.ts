@@ -26,6 +26,7 @@ const loadFlag = { high: 1 << 0 } as const;
 const xloadFlag = { kernel64: 1 << 0 } as const;
 const sector = 512;
 
+/** A kernel as `parseBzImage` finds it. */
 export interface BzImage {
   /** What goes to the same offset of the boot parameters, from 0x1f1 on. */
   readonly setupHeader: Uint8Array;

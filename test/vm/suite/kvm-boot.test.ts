@@ -10,6 +10,7 @@ import { VirtualMachine } from "../../../src/kvm/machine.ts";
 import { loadMemory, saveMemory } from "../../../src/kvm/memory-image.ts";
 import { parseBzImage } from "../../../src/kvm/x86/bzimage.ts";
 import { loadLinux, memoryType, type LinuxOptions } from "../../../src/kvm/x86/load-linux.ts";
+import "./support/devices.ts"; // refuses to run on a host
 
 const mib = 2 ** 20;
 const kvm = new Kvm();
