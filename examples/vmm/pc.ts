@@ -106,7 +106,7 @@ export class Pc implements AsyncDisposable {
     using failed = new DisposableStack();
     this.machine = failed.use(new VirtualMachine(kvm));
     const { machine } = this;
-    this.ram = new GuestMemory(machine.slots, { places: ramOf(options.memory) });
+    this.ram = new GuestMemory(machine.slots, { places: ramOf(options.memory), hugePages: "transparent" });
     failed.move();
     this.#owned.use(machine);
     this.#owned.use(this.ram);

@@ -18,21 +18,23 @@ export interface MemoryPlace {
 export interface GuestMemoryOptions {
   readonly places: readonly MemoryPlace[];
   /**
-   * Pages of hugetlbfs, which the administrator has set aside; or `transparent`: large pages where the kernel finds some.
-   * Ordinary ones without.
+   * Pages of hugetlbfs, which the administrator has set aside; or `transparent`: large pages where the kernel finds some, in
+   * memory without a file, since the kernel gives files none unless it is told to. To pin 256 MiB for a device is then 128 pages
+   * instead of 65,536. Ordinary ones without.
    */
   readonly hugePages?: "2 MiB" | "1 GiB" | "transparent" | undefined;
 }
 
 /** A part of a guest's memory in this process. */
 export interface MemoryPart extends MemoryPlace {
-  /** The memory's own file (memfd): other processes and iommufd can map it. */
-  readonly file: MemoryFile;
+  /** The memory's own file (memfd): other processes and iommufd can map it. None with transparent huge pages. */
+  readonly file: MemoryFile | undefined;
   readonly mapping: Mapping;
   readonly slot: number;
 }
 
 const gib = 2 ** 30;
+const hugePage = 2 ** 21;
 
 /**
  * Places for so much memory in a PC: from 0 up to the hole below 4 GiB in which 32-bit BARs, interrupt chips and firmware
@@ -46,7 +48,7 @@ export function pcMemoryPlaces(size: number, hole = 3 * gib): MemoryPlace[] {
 }
 
 /**
- * A guest's RAM: memory files, mapped here and shown to the guest by a memory slot each. `dispose` takes the slots away,
+ * A guest's RAM: memory files, or memory without, mapped here and shown to the guest by a memory slot each. `dispose` takes the slots away,
  * unmaps and closes all; DMA mappings of it are to be gone before.
  */
 export class GuestMemory implements GuestAddresses, Disposable {
@@ -64,9 +66,13 @@ export class GuestMemory implements GuestAddresses, Disposable {
     const transparent = hugePages === "transparent";
     this.parts = places.map(({ gpa, size }): MemoryPart => {
       const name = "guest memory";
-      const file = owned.use(new MemoryFile({ size, name, hugePages: transparent ? undefined : hugePages }));
-      const mapping = owned.use(file.map());
-      if (transparent) mapping.advise(memoryAdvice.HUGEPAGE);
+      const file = transparent ? undefined : owned.use(new MemoryFile({ size, name, hugePages }));
+      const mapping = owned.use(file?.map() ?? new Mapping({ size, name, alignment: hugePage }));
+      if (transparent) {
+        mapping.advise(memoryAdvice.HUGEPAGE);
+        // A child would share the pages, and this process get others at its next write: devices keep the first.
+        mapping.advise(memoryAdvice.DONTFORK);
+      }
       const slot = slots.add({ gpa, size, hva: mapping.address, readOnly: false });
       owned.defer(() => slots.remove(slot));
       return { gpa, size, file, mapping, slot };
