@@ -4,7 +4,9 @@ import {
   existsSync,
   mkdirSync,
   mkdtempSync,
+  readdirSync,
   readFileSync,
+  readlinkSync,
   symlinkSync,
   writeFileSync,
 } from "node:fs";
@@ -122,6 +124,24 @@ export class Vmm implements Disposable {
         void this.#child.exited.then(() => resolve());
       });
     }
+  }
+
+  /** What it holds of the host: what its descriptors are open on, and how much of devices and virtual machines it has mapped. */
+  held(): string[] {
+    const folder = `/proc/${this.#child.pid}`;
+    const files = readdirSync(`${folder}/fd`).map((fd) => readlinkSync(`${folder}/fd/${fd}`));
+    const mapped = readFileSync(`${folder}/maps`, "utf8")
+      .split("\n")
+      .filter((line) => /vfio|kvm/.test(line))
+      .map((line) => {
+        const [start, end] = line.split(/[- ]/, 2).map((text) => Number.parseInt(text, 16)) as [
+          number,
+          number,
+        ];
+        return `mapped 0x${(end - start).toString(16)} of ${line.split(/ +/)[5]}`;
+      });
+    // A pipe's number says nothing.
+    return [...files.map((name) => name.replace(/\d+\]$/, "]")), ...mapped].sort();
   }
 
   /** Types. */
