@@ -159,12 +159,18 @@ export class Vmm implements Disposable {
   }
 }
 
+/** What starts the example with these words. */
+const exampleCommand = (...words: readonly string[]): string[] => [
+  ...[process.execPath, join(root, "examples/vmm/main.ts"), ...words],
+];
 /** Starts the example with these words. */
-export const startExample = (...words: readonly string[]): Vmm =>
-  new Vmm([process.execPath, join(root, "examples/vmm/main.ts"), ...words]);
+export const startExample = (...words: readonly string[]): Vmm => new Vmm(exampleCommand(...words));
 
-/** Boots Debian's kernel in the example, with an initramfs and more words. */
-export const boot = (initrd: string, ...words: readonly string[]): Vmm =>
-  startExample(
+/** What boots Debian's kernel in the example, with an initramfs and more words. */
+export const bootCommand = (initrd: string, ...words: readonly string[]): string[] =>
+  exampleCommand(
     ...["--kernel", kernel, "--initrd", initrd, "--cmdline", commandLine, "--memory", "256M", ...words],
   );
+/** Boots Debian's kernel in the example, with an initramfs and more words. */
+export const boot = (initrd: string, ...words: readonly string[]): Vmm =>
+  new Vmm(bootCommand(initrd, ...words));

@@ -14,10 +14,14 @@ function mountSystem(): void {
 }
 
 /** Boots Debian's kernel under QEMU as `boot` does under the example. @param device words of its `-device`, or none */
-export function bootPeer(initrd: string, cpus: number, ...device: readonly string[]): Vmm {
+export const bootPeer = (initrd: string, cpus: number, ...device: readonly string[]): Vmm =>
+  new Vmm(peerCommand(initrd, cpus, ...device));
+
+/** What `bootPeer` starts. */
+export function peerCommand(initrd: string, cpus: number, ...device: readonly string[]): string[] {
   mountSystem();
   const libraries = ["lib", "usr/lib"].map((path) => `${system}/${path}/x86_64-linux-gnu`);
-  return new Vmm([
+  return [
     ...[`${libraries[0]}/ld-linux-x86-64.so.2`, "--library-path", libraries.join(":")],
     `${system}/usr/bin/qemu-system-x86_64`,
     ...["share/qemu", "share/seabios", "lib/ipxe/qemu"].flatMap((path) => ["-L", `${system}/usr/${path}`]),
@@ -25,5 +29,5 @@ export function bootPeer(initrd: string, cpus: number, ...device: readonly strin
     ...["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-serial", "stdio"],
     ...["-kernel", kernel, "-initrd", initrd, "-append", commandLine],
     ...device.flatMap((words) => ["-device", words]),
-  ]);
+  ];
 }
