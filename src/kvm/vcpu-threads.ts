@@ -94,10 +94,10 @@ export class VcpuThreads implements AsyncDisposable {
    * on one CPU. Can be called again.
    * @param handlers what answers accesses, in this thread: a `TrapBus`
    * @returns why it ended: the reason that is not `stopped`, if one has one
-   * @throws VfioError what made a vCPU fail; what a handler throws. All have stopped then
+   * @throws VfioError what made a vCPU fail, or `EBUSY` while they run; what a handler throws. All have stopped then
    */
   async run(handlers: AccessHandlers): Promise<RunEnd> {
-    if (this.#running > 0) throw new VfioError("the vCPUs are running", { code: "EBUSY" });
+    this.#checkStopped();
     this.#running = this.#threads.length;
     const runs = this.#threads.map(async (thread) => {
       try {
@@ -108,7 +108,6 @@ export class VcpuThreads implements AsyncDisposable {
         this.#mailbox.ring();
       }
     });
-    const ends = Promise.all(runs);
     this.#ended = Promise.allSettled(runs);
     const haveEnded = (): boolean => this.#running === 0;
     try {
@@ -120,7 +119,7 @@ export class VcpuThreads implements AsyncDisposable {
       await this.#ended;
       for (const { control } of this.#threads) control.resume();
     }
-    return (await ends).find((end) => end !== "stopped") ?? "stopped";
+    return (await Promise.all(runs)).find((end) => end !== "stopped") ?? "stopped";
   }
 
   /** Has all end, wherever they are: `run` returns, or the next one does. */
@@ -131,11 +130,16 @@ export class VcpuThreads implements AsyncDisposable {
   /**
    * What each is, once `run` has returned. What a device sends later is lost to it: have the devices quiet before.
    * @returns undefined where one is in the middle of an instruction: run on, and try again
-   * @throws VfioError
+   * @throws VfioError; `EBUSY` while they run
    */
   async save(): Promise<VcpuState[] | undefined> {
+    this.#checkStopped();
     const states = (await this.#askAll(() => ({ kind: "save" }))) as (VcpuState | undefined)[];
     return states.every((state) => state !== undefined) ? states : undefined;
+  }
+
+  #checkStopped(): void {
+    if (this.#running > 0) throw new VfioError("the vCPUs are running", { code: "EBUSY" });
   }
 
   /** @throws the first failure, once all have answered */

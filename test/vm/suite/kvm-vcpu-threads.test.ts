@@ -127,9 +127,20 @@ test("what a handler throws comes out of run, and all have stopped; they can run
     });
     const run = machine.cpus!.run(machine.bus);
     expect(await failureOf(machine.cpus!.run(machine.bus))).toMatchObject({ code: "EBUSY" });
+    expect(await failureOf(machine.cpus!.save())).toMatchObject({ code: "EBUSY" });
     expect(await failureOf(run)).toMatchObject({ message: "a broken device" });
   }
   expect((await machine.sums(2)).length).toBeGreaterThanOrEqual(2);
+});
+
+test("an exit that nobody handles is a failure of run, whatever else fails", async () => {
+  // Where no memory is, KVM has no instruction to run.
+  const jump = [0x48, 0xc7, 0xc0, 0x00, 0x00, 0x00, 0x30, 0xff, 0xe0]; // mov rax, 0x30000000; jmp rax
+  await using machine = await Machine.make(jump, 2);
+  expect(await failureOf(machine.cpus!.run(machine.bus))).toMatchObject({
+    code: "EVMEXIT",
+    message: expect.stringContaining("KVM_EXIT_INTERNAL_ERROR"),
+  });
 });
 
 test("disposed of while they run, they end", async () => {
