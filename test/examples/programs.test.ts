@@ -1,8 +1,10 @@
 // The programs of examples/ where there is no device: how they are called, and what they say of what is missing.
 import { describe, expect, test } from "bun:test";
-import { readFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { root } from "../project/tree.ts";
+import { bundleExample } from "../support/vmm-bundle.ts";
 
 const run = (program: string, ...args: string[]) => {
   const command = [process.execPath, join(root, "examples", program, "main.ts"), ...args];
@@ -45,4 +47,18 @@ test("so can the VMM: less than 1,500 lines, with everything", () => {
   const files = [...new Bun.Glob("**/*.ts").scanSync({ cwd: folder })];
   expect(files.length).toBeGreaterThan(10);
   expect(linesOf(files.map((name) => join(folder, name)))).toBeLessThan(1500);
+});
+
+test("its bundle, as the README makes it, is a program and its threads, which needs nothing else", () => {
+  const folder = mkdtempSync(join(tmpdir(), "bundle-"));
+  try {
+    const main = bundleExample(folder);
+    expect(readdirSync(folder).sort()).toEqual(["epoll-worker.ts", "main.ts", "vcpu-thread.ts"]);
+    const run = (...words: string[]) => Bun.spawnSync([process.execPath, main, ...words], { cwd: folder });
+    expect(run("--help").stdout.toString()).toStartWith("usage: ");
+    const wrong = run("--kernel", main);
+    expect([wrong.exitCode, wrong.stderr.toString()]).toEqual([1, expect.stringContaining("no bzImage")]);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
 });
