@@ -53,7 +53,11 @@ export function bindTo(bdf: string, driver: string | undefined): void {
   writeFileSync(`${sysDevices}/${bdf}/driver_override`, driver ?? "\n");
   if (existsSync(`${sysDevices}/${bdf}/driver`)) writeFileSync(`${sysDevices}/${bdf}/driver/unbind`, bdf);
   if (driver === undefined) return;
-  writeFileSync("/sys/bus/pci/drivers_probe", bdf);
+  // A device that was just plugged in is there some time before the kernel lets drivers have it (pci_bus_add_device).
+  for (let i = 0; i < 250 && driverOf(bdf) !== driver; i++) {
+    if (i > 0) Bun.sleepSync(20);
+    writeFileSync("/sys/bus/pci/drivers_probe", bdf);
+  }
   if (driverOf(bdf) !== driver)
     throw new Error(`${bdf} is bound to ${driverOf(bdf) ?? "nothing"}, not ${driver}`);
 }
