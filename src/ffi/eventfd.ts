@@ -27,12 +27,13 @@ export function waitReadable(fd: number, milliseconds: number): boolean {
   return ready > 0 && ((request[1] >>> 16) & pollFlag.IN) !== 0;
 }
 
-/** struct timespec: seconds, then nanoseconds. */
-function timeOf(milliseconds: number): BigInt64Array {
+/** struct timespec: seconds, then nanoseconds, of 64 bits whose upper halves stay 0. One for all waits of this thread. */
+const time = new Int32Array(new ArrayBuffer(16));
+
+function timeOf(milliseconds: number): Int32Array {
   const whole = Math.min(Math.max(Math.ceil(milliseconds), 0), 0x7fff_ffff);
-  const time = new BigInt64Array(new ArrayBuffer(16));
-  time[0] = BigInt(Math.floor(whole / 1000));
-  time[1] = BigInt(whole % 1000) * 1_000_000n;
+  time[0] = Math.floor(whole / 1000);
+  time[2] = (whole % 1000) * 1_000_000;
   return time;
 }
 
