@@ -6,19 +6,13 @@ import { readFileSync } from "node:fs";
 import { Container } from "../../../src/device/kernel/container.ts";
 import { openDevice } from "../../../src/device/kernel/open-device.ts";
 import type { DmaMap } from "../../../src/device/dma-map.ts";
-import { thisHost } from "../../../src/device/sysfs/host-files.ts";
-import { groupIdOf, groupNode } from "../../../src/device/sysfs/vfio-nodes.ts";
 import { AnonymousMemory } from "../../../src/ffi/anonymous-memory.ts";
-import { FileDescriptor } from "../../../src/ffi/file-descriptor.ts";
-import { setIommu } from "../../../src/ffi/vfio-container.ts";
-import { setGroupContainer } from "../../../src/ffi/vfio-group.ts";
 import { mapDma, unmapDma } from "../../../src/ffi/vfio-type1.ts";
-import { vfioIommuType } from "../../../src/regs/ioctl/vfio-container.ts";
 import { vfioDmaMapFlag } from "../../../src/regs/ioctl/vfio-iommu.ts";
 import { lockedMemory } from "../../../src/ffi/limits.ts";
 import { refusal } from "../../support/refusal.ts";
 import { hasIommu, ownDescriptors, take } from "./support/devices.ts";
-import { open, sharedBy, ways } from "./support/apis.ts";
+import { open, openElsewhere, sharedBy, ways } from "./support/apis.ts";
 import { addressLimit, Edu, ownBufferSize } from "./support/edu.ts";
 
 const page = 4096;
@@ -173,10 +167,8 @@ for (const way of hasIommu ? ways : [])
 if (hasIommu)
   test("in a container that somebody else opened, their mappings stay, and ours go", () => {
     const bdf = take("edu");
-    using group = FileDescriptor.open(groupNode(groupIdOf(thisHost, bdf)!));
-    using theirs = FileDescriptor.open("/dev/vfio/vfio");
-    setGroupContainer(group.fd, theirs.fd);
-    setIommu(theirs.fd, vfioIommuType.TYPE1v2);
+    using opened = openElsewhere(bdf);
+    const { group, container: theirs } = opened;
     using memory = new AnonymousMemory(page);
     mapDma(theirs.fd, vfioDmaMapFlag.READ, memory.address, 2 ** 20, page);
     const container = Container.open({ fd: theirs.fd });

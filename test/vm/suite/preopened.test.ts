@@ -2,10 +2,8 @@
 // Descriptors that somebody else opened, as a privileged helper does for a process without rights.
 import { afterAll, expect, test } from "bun:test";
 import { FileDescriptor } from "../../../src/ffi/file-descriptor.ts";
-import { getGroupDeviceFd, setGroupContainer } from "../../../src/ffi/vfio-group.ts";
-import { setIommu } from "../../../src/ffi/vfio-container.ts";
+import { getGroupDeviceFd } from "../../../src/ffi/vfio-group.ts";
 import { bindIommufd } from "../../../src/ffi/vfio-cdev.ts";
-import { vfioIommuType } from "../../../src/regs/ioctl/vfio-container.ts";
 import { AnonymousMemory } from "../../../src/ffi/anonymous-memory.ts";
 import { traceSyscalls } from "../../../src/ffi/trace.ts";
 import { Container } from "../../../src/device/kernel/container.ts";
@@ -14,7 +12,7 @@ import { cdevNode, groupIdOf, groupNode } from "../../../src/device/sysfs/vfio-n
 import { openDevice } from "../../../src/device/kernel/open-device.ts";
 import { hasIommu, ownDescriptors, take } from "./support/devices.ts";
 // Where there is no IOMMU, this allows devices without.
-import "./support/apis.ts";
+import { openElsewhere } from "./support/apis.ts";
 
 const before = ownDescriptors();
 afterAll(() => expect(ownDescriptors()).toEqual(before));
@@ -43,39 +41,30 @@ else {
 
   test("group in a container that has its IOMMU already", () => {
     const bdf = take("edu");
-    using group = FileDescriptor.open(groupNode(groupIdOf(thisHost, bdf)!));
-    using descriptor = FileDescriptor.open("/dev/vfio/vfio");
-    setGroupContainer(group.fd, descriptor.fd);
-    setIommu(descriptor.fd, vfioIommuType.TYPE1v2);
+    using theirs = openElsewhere(bdf);
     using memory = new AnonymousMemory(4096);
-    using container = Container.open({ fd: descriptor.fd });
+    using container = Container.open({ fd: theirs.container.fd });
     container.map({ iova: 0, size: 4096, hva: memory.address, readable: true, writable: true });
-    using device = openDevice(bdf, { iommu: container, fds: { group: group.fd } });
+    using device = openDevice(bdf, { iommu: container, fds: { group: theirs.group.fd } });
     expect(device.iommu!.unmapAll()).toBe(4096);
   });
 
   test("the device itself, as its group gave it out", () => {
     const bdf = take("edu");
-    using group = FileDescriptor.open(groupNode(groupIdOf(thisHost, bdf)!));
-    using container = FileDescriptor.open("/dev/vfio/vfio");
-    setGroupContainer(group.fd, container.fd);
-    setIommu(container.fd, vfioIommuType.TYPE1v2);
-    using given = new FileDescriptor(getGroupDeviceFd(group.fd, bdf), bdf);
-    using device = openDevice(bdf, { fds: { device: given.fd, container: container.fd } });
+    using theirs = openElsewhere(bdf);
+    using given = new FileDescriptor(getGroupDeviceFd(theirs.group.fd, bdf), bdf);
+    using device = openDevice(bdf, { fds: { device: given.fd, container: theirs.container.fd } });
     device.reset();
     expect(device.iommu!.pageSize).toBe(4096);
   });
 
   test("the device alone: nothing else is opened, and its address space is with who opened it", () => {
     const bdf = take("edu");
-    using group = FileDescriptor.open(groupNode(groupIdOf(thisHost, bdf)!));
-    using container = FileDescriptor.open("/dev/vfio/vfio");
-    setGroupContainer(group.fd, container.fd);
-    setIommu(container.fd, vfioIommuType.TYPE1v2);
-    using given = new FileDescriptor(getGroupDeviceFd(group.fd, bdf), bdf);
+    using theirs = openElsewhere(bdf);
+    using given = new FileDescriptor(getGroupDeviceFd(theirs.group.fd, bdf), bdf);
     const opened: string[] = [];
     using _ = traceSyscalls(({ name }) => {
-      if (name === "open") opened.push(name);
+      if (name === "openat") opened.push(name);
     });
     using device = openDevice(bdf, { fds: { device: given.fd } });
     expect([device.api, device.dma, opened]).toEqual(["group", undefined, []]);

@@ -4,6 +4,12 @@ import { Container } from "../../../../src/device/kernel/container.ts";
 import { Ioas } from "../../../../src/device/kernel/ioas.ts";
 import { openDevice, type OpenOptions } from "../../../../src/device/kernel/open-device.ts";
 import type { KernelDevice } from "../../../../src/device/kernel/kernel-device.ts";
+import { thisHost } from "../../../../src/device/sysfs/host-files.ts";
+import { groupIdOf, groupNode } from "../../../../src/device/sysfs/vfio-nodes.ts";
+import { FileDescriptor } from "../../../../src/ffi/file-descriptor.ts";
+import { setIommu } from "../../../../src/ffi/vfio-container.ts";
+import { setGroupContainer } from "../../../../src/ffi/vfio-group.ts";
+import { vfioIommuType } from "../../../../src/regs/ioctl/vfio-container.ts";
 import { hasIommu } from "./devices.ts";
 
 if (!hasIommu) writeFileSync("/sys/module/vfio/parameters/enable_unsafe_noiommu_mode", "1");
@@ -26,6 +32,19 @@ const without: readonly Way[] = [{ name: "noiommu", options: { api: "noiommu" },
 export const ways: readonly Way[] = hasIommu ? withIommu : without;
 
 export const open = (bdf: string, way: Way): KernelDevice => openDevice(bdf, way.options);
+
+/** The group of a device in a type1v2 container, as another program opens them and passes them on. */
+export function openElsewhere(
+  bdf: string,
+): { readonly group: FileDescriptor; readonly container: FileDescriptor } & Disposable {
+  using failed = new DisposableStack();
+  const group = failed.use(FileDescriptor.open(groupNode(groupIdOf(thisHost, bdf)!)));
+  const container = failed.use(FileDescriptor.open("/dev/vfio/vfio"));
+  setGroupContainer(group.fd, container.fd);
+  setIommu(container.fd, vfioIommuType.TYPE1v2);
+  const opened = failed.move();
+  return { group, container, [Symbol.dispose]: () => opened.dispose() };
+}
 
 /** What several devices share by this way. */
 export const sharedBy = (way: Way): Container | Ioas =>

@@ -123,14 +123,13 @@ const isOurs = ({ name, line }: StraceCall): boolean =>
  * way about what concerns a device and the own trace lacks
  */
 export function differences(strace: Traced<StraceCall>, own: Traced<OwnCall>): string[] {
-  const wanted = own.calls.filter(({ name }) => kernelName(name) !== undefined);
   const missed: string[] = [];
   let next = 0;
   for (const call of strace.calls.filter(({ line }) => !proc.test(line))) {
-    const one = wanted[next];
+    const one = own.calls[next];
     if (one && fromOwn(one) === fromStrace(call)) next++;
     else if (isOurs(call)) missed.push(`${strace.name}: the trace lacks ${call.line}`);
   }
-  const invented = wanted.slice(next).map((one) => `${own.name}: strace lacks ${fromOwn(one)}`);
+  const invented = own.calls.slice(next).map((one) => `${own.name}: strace lacks ${fromOwn(one)}`);
   return [...missed, ...invented.slice(0, 1)];
 }
