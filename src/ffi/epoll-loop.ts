@@ -36,7 +36,7 @@ class EpollLoop {
     });
     this.#worker.addEventListener("error", ({ message }) => {
       const hint =
-        "A program built with `bun build --compile` lists src/ffi/epoll-worker.ts as an entry point too.";
+        'For `bun build --compile`, src/ffi/epoll-worker.ts is one more entry point, with --entry-naming "[name].[ext]".';
       onFailure(new VfioError(`the epoll thread fails: ${message}`, { code: "EWORKER", hint }));
     });
     // The thread has left epoll_wait by then: no number is closed under it.

@@ -28,7 +28,7 @@ class Thread {
 
   #end(why: string): void {
     const hint =
-      "A program built with `bun build --compile` lists src/kvm/vcpu-thread.ts as an entry point too.";
+      'For `bun build --compile`, src/kvm/vcpu-thread.ts is one more entry point, with --entry-naming "[name].[ext]".';
     this.#gone ??= { failure: { message: `the thread of a vCPU fails: ${why}`, code: "EWORKER", hint } };
     this.#waiting?.resolve(this.#gone);
   }

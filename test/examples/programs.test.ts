@@ -4,7 +4,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { root } from "../project/tree.ts";
-import { bundleExample } from "../support/vmm-bundle.ts";
+import { compileExample } from "../support/vmm-executable.ts";
 
 const run = (program: string, ...args: string[]) => {
   const command = [process.execPath, join(root, "examples", program, "main.ts"), ...args];
@@ -49,14 +49,14 @@ test("so can the VMM: less than 1,500 lines, with everything", () => {
   expect(linesOf(files.map((name) => join(folder, name)))).toBeLessThan(1500);
 });
 
-test("its bundle, as the README makes it, is a program and its threads, which needs nothing else", () => {
-  const folder = mkdtempSync(join(tmpdir(), "bundle-"));
+test("its executable, as the README makes it, is one file that needs nothing else", () => {
+  const folder = mkdtempSync(join(tmpdir(), "executable-"));
   try {
-    const main = bundleExample(folder);
-    expect(readdirSync(folder).sort()).toEqual(["epoll-worker.ts", "main.ts", "vcpu-thread.ts"]);
-    const run = (...words: string[]) => Bun.spawnSync([process.execPath, main, ...words], { cwd: folder });
+    const file = compileExample(folder);
+    expect(readdirSync(folder)).toEqual(["vmm"]);
+    const run = (...words: string[]) => Bun.spawnSync([file, ...words], { cwd: folder, env: {} });
     expect(run("--help").stdout.toString()).toStartWith("usage: ");
-    const wrong = run("--kernel", main);
+    const wrong = run("--kernel", join(root, "package.json"));
     expect([wrong.exitCode, wrong.stderr.toString()]).toEqual([1, expect.stringContaining("no bzImage")]);
   } finally {
     rmSync(folder, { recursive: true, force: true });

@@ -160,17 +160,19 @@ export class Vmm implements Disposable {
 }
 
 /** What starts the example with these words. */
-const exampleCommand = (...words: readonly string[]): string[] => [
+export const exampleCommand = (...words: readonly string[]): string[] => [
   ...[process.execPath, join(root, "examples/vmm/main.ts"), ...words],
 ];
 /** Starts the example with these words. */
 export const startExample = (...words: readonly string[]): Vmm => new Vmm(exampleCommand(...words));
 
-/** What boots Debian's kernel in the example, with an initramfs and more words. */
+/** Words with which the example boots Debian's kernel, with an initramfs and more words. */
+export const bootWords = (initrd: string, ...words: readonly string[]): string[] => [
+  ...["--kernel", kernel, "--initrd", initrd, "--cmdline", commandLine, "--memory", "256M", ...words],
+];
+/** What boots it so. */
 export const bootCommand = (initrd: string, ...words: readonly string[]): string[] =>
-  exampleCommand(
-    ...["--kernel", kernel, "--initrd", initrd, "--cmdline", commandLine, "--memory", "256M", ...words],
-  );
+  exampleCommand(...bootWords(initrd, ...words));
 /** Boots Debian's kernel in the example, with an initramfs and more words. */
 export const boot = (initrd: string, ...words: readonly string[]): Vmm =>
   new Vmm(bootCommand(initrd, ...words));

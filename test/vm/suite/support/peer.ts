@@ -1,6 +1,6 @@
 // Debian's QEMU in the virtual machine, to compare with: what the machine itself runs on, shared with it.
 import { mkdirSync, readdirSync } from "node:fs";
-import { commandLine, kernel, Vmm } from "./nested-linux.ts";
+import { commandLine, kernel } from "./nested-linux.ts";
 
 const system = "/run/system";
 
@@ -13,11 +13,7 @@ function mountSystem(): void {
   if (exitCode !== 0) throw new Error(`the machine's programs are not shared with it: ${stderr.toString()}`);
 }
 
-/** Boots Debian's kernel under QEMU as `boot` does under the example. @param device words of its `-device`, or none */
-export const bootPeer = (initrd: string, cpus: number, ...device: readonly string[]): Vmm =>
-  new Vmm(peerCommand(initrd, cpus, ...device));
-
-/** What `bootPeer` starts. */
+/** What boots Debian's kernel under QEMU as `boot` does under the example. @param device words of its `-device`, or none */
 export function peerCommand(initrd: string, cpus: number, ...device: readonly string[]): string[] {
   mountSystem();
   const libraries = ["lib", "usr/lib"].map((path) => `${system}/${path}/x86_64-linux-gnu`);
