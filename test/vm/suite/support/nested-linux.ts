@@ -7,11 +7,12 @@ import {
   readdirSync,
   readFileSync,
   readlinkSync,
+  rmSync,
   symlinkSync,
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
-import { basename, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { root } from "../../../project/tree.ts";
 
 /** Debian's kernel, which the harness puts there. */
@@ -46,9 +47,14 @@ poweroff -f
 /**
  * An initramfs whose guest loads modules, runs a script and turns itself off.
  * @param script for busybox's shell @param names of modules of Debian's kernel
+ * @param files more of them: where the guest has one, and where it is here
  * @returns its path
  */
-export function makeInitramfs(script: string, names: readonly string[] = []): string {
+export function makeInitramfs(
+  script: string,
+  names: readonly string[] = [],
+  files: Readonly<Record<string, string>> = {},
+): string {
   const work = mkdtempSync(join(tmpdir(), "l2-"));
   const tree = join(work, "tree");
   for (const folder of ["bin", "dev", "proc", "sys", "modules"])
@@ -62,10 +68,15 @@ export function makeInitramfs(script: string, names: readonly string[] = []): st
     const unpacked = Bun.spawnSync(["xz", "-dc", join(modules, file)]).stdout;
     writeFileSync(join(tree, "modules", name), unpacked);
   });
+  for (const [to, from] of Object.entries(files)) {
+    mkdirSync(join(tree, dirname(to)), { recursive: true });
+    copyFileSync(from, join(tree, to));
+  }
   writeFileSync(join(tree, "init"), init, { mode: 0o755 });
   writeFileSync(join(tree, "script"), script);
   const archive = join(work, "l2.cpio");
   const packed = Bun.spawnSync(["sh", "-c", `find . | cpio -o -H newc >${archive}`], { cwd: tree });
+  rmSync(tree, { recursive: true });
   if (packed.exitCode !== 0 || !existsSync(archive)) throw new Error(packed.stderr.toString());
   return archive;
 }
