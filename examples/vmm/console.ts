@@ -61,6 +61,8 @@ export function openTerminal(typed: (bytes: Uint8Array) => void): Disposable {
   if (stdin.isTTY) stdin.setRawMode(true);
   const listener = (chunk: Uint8Array): void => typed(chunk);
   stdin.on("data", listener);
+  // By itself a listener does not take a pause back.
+  stdin.resume();
   return {
     [Symbol.dispose]: () => {
       stdin.off("data", listener);

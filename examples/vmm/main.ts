@@ -35,10 +35,11 @@ async function vmm(options: VmmOptions): Promise<number> {
     pc?.stop();
   };
   const keys = new Keys(obey);
-  using _terminal = openTerminal((typed) => pc?.serial.receive(keys.take(typed)));
   for (;;) {
     await using current = await Pc.build(machine, host, saved);
     pc = current;
+    // What is typed while there is no machine waits in the terminal for the next.
+    using _terminal = openTerminal((typed) => current.serial.receive(keys.take(typed)));
     const end = await pc.run();
     if (end === "stopped" && asked === "snapshot") {
       await pc.save(options.snapshot!);

@@ -1,5 +1,5 @@
 // machines: (vmm)
-// takes: 50 s
+// takes: 80 s
 // A machine as a file: saved while its guest counts, it counts on in another process.
 import { afterAll, expect, test } from "bun:test";
 import { mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, statSync } from "node:fs";
@@ -10,6 +10,49 @@ import { boot, makeInitramfs, startExample } from "./support/nested-linux.ts";
 
 const edu = take("edu");
 afterAll(() => bindTo(edu, undefined));
+
+test("interrupts by the pin go on where they were", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "saved-"));
+  try {
+    const file = join(folder, "machine.json");
+    const initramfs = makeInitramfs(
+      `
+        edu=/sys/bus/pci/devices/0000:00:01.0
+        # Memory and bus mastering; the second byte disables INTx with 4, as the driver does at each interrupt.
+        command() { printf "$(printf '\\\\%s' 6 $1)" | dd of=$edu/config bs=2 oflag=seek_bytes seek=4 conv=notrunc 2>/dev/null; }
+        echo "1234 11e8" >/sys/bus/pci/drivers/uio_pci_generic/new_id
+        for i in $(seq 100); do [ ! -e /dev/uio0 ] || break; usleep 50000; done
+        bar=$(head -1 $edu/resource | cut -d' ' -f1)
+        reg() { at=$(($bar + $1)); shift; devmem $at "$@"; }
+        exec 3</dev/uio0
+        next() { timeout $1 dd bs=4 count=1 <&3 2>/dev/null | od -An -tu4 | tr -d ' '; }
+        # Raised, heard, taken back.
+        raise() { reg 0x60 32 $1; echo "$1 is number $(next 20)"; reg 0x64 32 $1; command 0; }
+        command 0
+        raise 1; raise 2
+        echo "two before"
+        read -r word
+        raise 3; raise 4
+        echo "then nothing: <$(next 1)>"
+      `,
+      ["uio_pci_generic"],
+    );
+    using before = boot(initramfs, "--device", edu, "--snapshot", file);
+    await before.hear("two before");
+    before.type("\x01s");
+    const saved = await before.end();
+    expect(saved.status).toBe(0);
+    using after = startExample("--restore", file);
+    after.type("\r");
+    const { status, output } = await after.end();
+    expect(status).toBe(0);
+    const heard = (text: string): string[] => [...(text.match(/^(\d is|then) .*$/gm) ?? [])];
+    expect(heard(saved.output)).toEqual(["1 is number 1", "2 is number 2"]);
+    expect(heard(output)).toEqual(["3 is number 3", "4 is number 4", "then nothing: <>"]);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+});
 
 test("two CPUs, a clock, a serial port, a device's BAR: nothing is lost between save and restore", async () => {
   const folder = mkdtempSync(join(tmpdir(), "saved-"));
