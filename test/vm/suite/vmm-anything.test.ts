@@ -3,8 +3,10 @@
 // A guest may do with its device what it likes: it has it again afterwards, and the VMM takes no
 // notice and holds what it held.
 import { afterAll, expect, test } from "bun:test";
+import { RegionIndex } from "../../../src/device/backend.ts";
+import { openDevice } from "../../../src/device/kernel/open-device.ts";
 import { bindTo, find, take } from "./support/devices.ts";
-import { boot, makeInitramfs } from "./support/nested-linux.ts";
+import { boot, makeInitramfs, withLibraries } from "./support/nested-linux.ts";
 
 afterAll(() => bindTo(find("nvme"), undefined));
 
@@ -31,7 +33,8 @@ test("removing, rescanning, moving BARs, resetting, sleeping, binding 50 times, 
       check "removed and rescanned"
       echo 1 >$slot/reset
       check "reset"
-      cat /sys/bus/pci/devices/*/config >/dev/null
+      lspci -xxxx >/tmp/dump
+      echo "dump $(grep -c '^ff0:' /tmp/dump) of $(grep -c '^00: ' /tmp/dump), $(lspci -s 00:01.0 -xxxx | grep -c '^[0-9a-f]*0: ')"
       check "config space read"
       echo 0000:00:01.0 >/sys/bus/pci/drivers/nvme/unbind
       # The table of MSI-X, in the page after the registers, in every width.
@@ -59,7 +62,8 @@ test("removing, rescanning, moving BARs, resetting, sleeping, binding 50 times, 
       config $((pm + 4)) 0 0
       usleep 20000
       # All ones to every capability, PCI Express's reset and D3 among them.
-      for at in $(seq 64 4 252); do config $at 377 377 377 377; done
+      for at in $(seq 64 4 252); do setpci -s 00:01.0 $(printf %x.L $at)=ffffffff; done
+      tr '\\0' '\\377' </dev/zero | dd of=$slot/config bs=3840 count=1 iflag=fullblock oflag=seek_bytes seek=256 conv=notrunc 2>/dev/null
       usleep 200000
       config $((pm + 4)) 0 0
       usleep 20000
@@ -76,8 +80,10 @@ test("removing, rescanning, moving BARs, resetting, sleeping, binding 50 times, 
       reboot -f
     `,
     ["nvme"],
+    withLibraries("/bin/lspci", "/bin/setpci"),
   );
-  using vmm = boot(initramfs, "--device", take("nvme"), "--api", "group");
+  const bdf = take("nvme");
+  using vmm = boot(initramfs, "--device", bdf, "--api", "group");
   await vmm.hear("ok as it is");
   const before = vmm.held();
   expect(before.filter((name) => /vfio/.test(name)).length).toBeGreaterThan(1);
@@ -89,10 +95,17 @@ test("removing, rescanning, moving BARs, resetting, sleeping, binding 50 times, 
   expect(status).toBe(0);
   // What was put where there is no window for BARs was told.
   expect(said.match(/^vmm: .*$/gm)?.filter((line) => !line.includes("bar-unplaced"))).toEqual([]);
-  expect([...(output.match(/^(ok|broken|no|again|8|16|32|64) .*$/gm) ?? [])]).toEqual([
-    ...["ok as it is", "ok removed and rescanned", "ok reset", "ok config space read"],
+  expect([...(output.match(/^(ok|broken|no|again|dump|8|16|32|64) .*$/gm) ?? [])]).toEqual([
+    ...["ok as it is", "ok removed and rescanned", "ok reset", "dump 2 of 2, 256"],
+    ...["ok config space read"],
     ...["8 0xFF", "16 0x00FF", "32 0x000000FF", "64 0x00000000000000FF"],
     ...["ok moved, slept, scribbled over"],
     ...["ok bound 50 times", "again after reboot"],
   ]);
+  // Who opens it next finds it as it was.
+  using device = openDevice(bdf);
+  const ids = new Uint8Array(4);
+  device.read(RegionIndex.config, 0, ids);
+  expect(new DataView(ids.buffer).getUint32(0, true)).toBe(0x0010_1b36);
+  expect(device.regions[0]?.size).toBe(0x4000);
 });

@@ -5,28 +5,24 @@ import { readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, expect, test } from "bun:test";
 import { bindTo, find, take } from "./support/devices.ts";
-import { boot, makeInitramfs } from "./support/nested-linux.ts";
+import { boot, makeInitramfs, withLibraries } from "./support/nested-linux.ts";
 
 afterAll(() => bindTo(find("edu"), undefined));
 
 const program = "/tmp/edu-in-guest.js";
 afterAll(() => rmSync(program, { force: true }));
 
-/** Where the guest has a file, and where it is here. */
-type Files = Record<string, string>;
-
 /** Bun with its libraries; the modules of VFIO as this machine loaded them, since Debian's know no device without an IOMMU. */
-function filesForBun(): Files {
-  const libraries = "/lib/x86_64-linux-gnu";
+function filesForBun(): Record<string, string> {
   const modules = ["irqbypass", "iommufd", "vfio", "vfio_iommu_type1", "vfio-pci-core", "vfio-pci"];
-  const paths = [
-    ...["/bin/bun", "/lib64/ld-linux-x86-64.so.2"],
-    ...readdirSync(libraries).map((name) => join(libraries, name)),
-    ...readdirSync("/modules")
-      .filter((name) => modules.some((module) => name.endsWith(`-${module}.ko`)))
-      .map((name) => join("/modules", name)),
-  ];
-  return { ...Object.fromEntries(paths.map((path) => [path, path])), "/driver.js": program };
+  const loaded = readdirSync("/modules")
+    .filter((name) => modules.some((module) => name.endsWith(`-${module}.ko`)))
+    .map((name) => join("/modules", name));
+  return {
+    ...withLibraries("/bin/bun"),
+    ...Object.fromEntries(loaded.map((path) => [path, path])),
+    "/driver.js": program,
+  };
 }
 
 test("a driver in the guest hears each of 40 MSIs and of 40 INTx, and no more", async () => {

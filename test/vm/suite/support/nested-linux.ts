@@ -32,6 +32,16 @@ function withNeeded(names: readonly string[]): string[] {
   return [...new Set(files)];
 }
 
+/** Programs of this machine with all of its libraries, for `makeInitramfs`. */
+export function withLibraries(...programs: readonly string[]): Record<string, string> {
+  const libraries = "/lib/x86_64-linux-gnu";
+  const paths = [
+    ...[...programs, "/lib64/ld-linux-x86-64.so.2"],
+    ...readdirSync(libraries).map((name) => join(libraries, name)),
+  ];
+  return Object.fromEntries(paths.map((path) => [path, path]));
+}
+
 const init = `#!/bin/sh
 export PATH=/bin
 mount -t proc proc /proc
@@ -57,7 +67,7 @@ export function makeInitramfs(
 ): string {
   const work = mkdtempSync(join(tmpdir(), "l2-"));
   const tree = join(work, "tree");
-  for (const folder of ["bin", "dev", "proc", "sys", "modules"])
+  for (const folder of ["bin", "dev", "proc", "sys", "tmp", "modules"])
     mkdirSync(join(tree, folder), { recursive: true });
   copyFileSync("/bin/busybox", join(tree, "bin/busybox"));
   Bun.spawnSync(["chmod", "+x", join(tree, "bin/busybox")]);
@@ -70,6 +80,8 @@ export function makeInitramfs(
   });
   for (const [to, from] of Object.entries(files)) {
     mkdirSync(join(tree, dirname(to)), { recursive: true });
+    // What is there by that name is a link to busybox.
+    rmSync(join(tree, to), { force: true });
     copyFileSync(from, join(tree, to));
   }
   writeFileSync(join(tree, "init"), init, { mode: 0o755 });
