@@ -33,8 +33,8 @@ test("removing, rescanning, moving BARs, resetting, sleeping, binding 50 times, 
       check "removed and rescanned"
       echo 1 >$slot/reset
       check "reset"
-      lspci -xxxx >/tmp/dump
-      echo "dump $(grep -c '^ff0:' /tmp/dump) of $(grep -c '^00: ' /tmp/dump), $(lspci -s 00:01.0 -xxxx | grep -c '^[0-9a-f]*0: ')"
+      lspci -xxxx >/dump
+      echo "dump $(grep -c '^ff0:' /dump) of $(grep -c '^00: ' /dump), $(lspci -s 00:01.0 -xxxx | grep -c '^[0-9a-f]*0: ')"
       check "config space read"
       echo 0000:00:01.0 >/sys/bus/pci/drivers/nvme/unbind
       # The table of MSI-X, in the page after the registers, in every width.

@@ -2,6 +2,7 @@
 // takes: 60 s
 // This library in a guest of the example: its driver of edu has MSI and INTx there, by way of the guest's own VFIO.
 import { readdirSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, test } from "bun:test";
 import { bindTo, find, take } from "./support/devices.ts";
@@ -9,7 +10,7 @@ import { boot, makeInitramfs, withLibraries } from "./support/nested-linux.ts";
 
 afterAll(() => bindTo(find("edu"), undefined));
 
-const program = "/tmp/edu-in-guest.js";
+const program = join(tmpdir(), "edu-in-guest.js");
 afterAll(() => rmSync(program, { force: true }));
 
 /** Bun with its libraries; the modules of VFIO as this machine loaded them, since Debian's know no device without an IOMMU. */
