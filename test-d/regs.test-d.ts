@@ -1,5 +1,6 @@
 import { expectAssignable, expectError, expectType } from "tsd";
 import {
+  capabilityId,
   endpointHeader,
   expressCapability,
   hex,
@@ -13,7 +14,9 @@ import {
   ro,
   rw,
   rw1c,
+  type FieldReference,
   type RegisterIo,
+  type RegisterReference,
 } from "../src/regs/index.ts";
 
 const memory = new DataView(new ArrayBuffer(64));
@@ -88,3 +91,15 @@ expectError((map.view(memory).statusLevel = 1));
 map.view(memory).word = 1;
 expectError(r32(0, "wr"));
 expectError(registerMap("no size", { word: r32(0, "rw") }));
+
+// References carry what a bare number would not: one cannot stand for the other.
+declare function whatGuestWrites(command: FieldReference, pointer: RegisterReference): void;
+whatGuestWrites(endpointHeader.field("command.memorySpace"), endpointHeader.register("capabilitiesPointer"));
+expectError(whatGuestWrites(0x0002, 0x34));
+expectType<boolean>(endpointHeader.field("command.memorySpace").of(2));
+expectType<8>(endpointHeader.register("capabilitiesPointer").width);
+expectError(endpointHeader.field("command"));
+expectError(endpointHeader.field("command.memory"));
+expectError(endpointHeader.register("comand"));
+expectError(endpointHeader.field("command.memorySpace").with(0, 1));
+expectError(capabilityId.msiX);

@@ -13,6 +13,7 @@ export * from "./live.ts";
 export * from "./map.ts";
 export * from "./maps/index.ts";
 export * from "./masks.ts";
+export * from "./reference.ts";
 export * from "./register.ts";
 export * from "./text.ts";
 export * from "./walk.ts";

@@ -1,13 +1,23 @@
 import { accessorClass, viewName } from "./accessors.ts";
 import type { Writable } from "./access.ts";
+import type { RegisterBlock } from "./block.ts";
 import type { FieldValue } from "./field.ts";
 import { liveRegisters, type Live, type RegisterIo } from "./live.ts";
 import { byteMasks, type ByteMasks } from "./masks.ts";
-import type { Register, Registers, Width } from "./register.ts";
+import {
+  fieldReference,
+  registerReference,
+  type FieldAt,
+  type FieldPath,
+  type FieldReference,
+  type RegisterAt,
+  type RegisterReference,
+} from "./reference.ts";
+import type { Raw, Register, Registers } from "./register.ts";
+
+export type { RegisterBlock } from "./block.ts";
 
 type Show<T> = { [K in keyof T]: T[K] } & {};
-/** A register's whole value: 64 bits exactly, as a bigint. */
-export type Raw<W extends Width> = W extends 64 ? bigint : number;
 /** Each field of each register, with the name that it has in a view: `control` and `enable` give `controlEnable`. */
 type NamedFields<M extends Registers> = {
   [K in keyof M & string]: {
@@ -43,15 +53,6 @@ export type View<M extends Registers> = Show<
   }
 >;
 
-/** A map of any registers: what walkers, decoders and tables work on. */
-export interface RegisterBlock {
-  readonly name: string;
-  /** In bytes. */
-  readonly size: number;
-  readonly registers: Registers;
-  readonly masks: ByteMasks;
-}
-
 export interface RegisterMap<M extends Registers> extends RegisterBlock {
   readonly registers: M;
   /**
@@ -65,6 +66,15 @@ export interface RegisterMap<M extends Registers> extends RegisterBlock {
   live(io: RegisterIo, base?: number): Live<M>;
   /** Byte offset of a register in the map. */
   offsetOf(register: keyof M & string): number;
+  /** A register as a value to hand on: its offset, width and masks. */
+  register<K extends keyof M & string>(name: K): RegisterReference<M[K]>;
+  /**
+   * A field as a value to hand on: its register, bits and values.
+   * @example
+   * const memorySpace = endpointHeader.field("command.memorySpace");
+   * memorySpace.of(0x0006); // true
+   */
+  field<P extends FieldPath<M>>(path: P): FieldReference<FieldAt<M, P>, RegisterAt<M, P>>;
 }
 
 /**
@@ -107,6 +117,12 @@ export function registerMap<const M extends Registers>(
       return liveRegisters(registers, io, base) as Live<M>;
     },
     offsetOf: (register) => registers[register]!.at,
+    register(register) {
+      return registerReference(this, register) as unknown as RegisterReference<M[typeof register]>;
+    },
+    field(path) {
+      return fieldReference(this, path) as never;
+    },
   };
 }
 

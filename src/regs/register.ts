@@ -3,6 +3,8 @@ import type { Fields, Traits } from "./field.ts";
 
 /** Of a register, in bits. */
 export type Width = 8 | 16 | 32 | 64;
+/** A register's whole value: 64 bits exactly, as a bigint. */
+export type Raw<W extends Width> = W extends 64 ? bigint : number;
 
 /** One register: where it lies in its map (bytes), its width (bits), and its fields or the access word of the whole. */
 export interface Register<

@@ -3,6 +3,7 @@ import { hex, ro, rw } from "../field.ts";
 import { registerMap } from "../map.ts";
 import { r16, r32 } from "../register.ts";
 import { fitting, repeat } from "./repeat.ts";
+import { extendedCapabilityId } from "./ids.ts";
 
 /** Access Control Services without its egress vector, PCI Express Base Specification 7.7.11. */
 export const acsRegisters = {
@@ -54,7 +55,7 @@ const maps = mapPerCount((dwords) =>
 );
 
 /** Access Control Services; its egress vector has up to 256 bits, where the function has egress control at all. */
-export const acs = extendedCapability(0x0d, "ACS", (config, at, limit) => {
+export const acs = extendedCapability(extendedCapabilityId.acs, "ACS", (config, at, limit) => {
   const capability = limit >= 8 ? config.getUint16(at + 4, true) : 0;
   const bits = capability & 0x20 ? capability >>> 8 || 256 : 0;
   return maps(fitting(Math.ceil(bits / 32), limit, 8, 4));

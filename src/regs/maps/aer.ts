@@ -5,6 +5,7 @@ import { registerMap } from "../map.ts";
 import { r32, reset } from "../register.ts";
 import { portFacts, portTypes } from "./link.ts";
 import { fitting, repeat } from "./repeat.ts";
+import { extendedCapabilityId } from "./ids.ts";
 
 type Bit<A extends Access> = (bit: number, label?: string) => Field<A, boolean>;
 
@@ -132,7 +133,7 @@ const maps = mapPerCount((key) => {
 });
 
 /** Advanced Error Reporting. The log at 0x38 holds 4 DWORDs of TLP prefixes, or what a Flit Mode header has past 4. */
-export const aer = extendedCapability(0x01, "AER", (config, at, limit) => {
+export const aer = extendedCapability(extendedCapabilityId.aer, "AER", (config, at, limit) => {
   const { type, tlpPrefix } = portFacts(config);
   const root = type === portTypes.rootPort || type === portTypes.eventCollector;
   const control = limit >= 0x1c ? config.getUint32(at + 0x18, true) : 0;

@@ -2,6 +2,7 @@ import { standardCapability, standardHead } from "../capability.ts";
 import { hex, ro, rw } from "../field.ts";
 import { registerMap } from "../map.ts";
 import { r32, r8 } from "../register.ts";
+import { capabilityId } from "./ids.ts";
 
 // The rate bits are x1, x2, x4, and in AGP 3 mode x4 and x8.
 const rate = ["<none>", "x1", "x2", "x1,x2", "x4", "x1,x4", "x2,x4", "x1,x2,x4"] as const;
@@ -52,14 +53,14 @@ export const agpCapability = agp(false);
 /** The same in AGP 3 mode, where the rates mean x4 and x8. */
 export const agp3Capability = agp(true);
 
-export const agpType = standardCapability(0x02, "AGP", (config, at, limit) =>
+export const agpType = standardCapability(capabilityId.agp, "AGP", (config, at, limit) =>
   limit >= 12 && config.getUint8(at + 2) >= 0x30 && config.getUint8(at + 4) & 8
     ? agp3Capability
     : agpCapability,
 );
 /** AGP target of a PCI-to-PCI bridge: its head, and the revision. */
 export const agpBridge = standardCapability(
-  0x0e,
+  capabilityId.agpBridge,
   "AGP3",
   registerMap("AGP3", 4, { ...standardHead, revision: hex(r8(0x02, "ro")) }),
 );

@@ -2,6 +2,7 @@ import { extendedCapability, extendedHead } from "../capability.ts";
 import { emulated, ro, rw } from "../field.ts";
 import { registerMap } from "../map.ts";
 import { r16 } from "../register.ts";
+import { extendedCapabilityId } from "./ids.ts";
 
 /** Alternative Routing-ID Interpretation, PCI Express Base Specification 7.8.8. */
 export const ariCapability = registerMap("ARI", 8, {
@@ -27,4 +28,4 @@ export const ariCapability = registerMap("ARI", 8, {
   ),
 });
 
-export const ari = extendedCapability(0x0e, "ARI", ariCapability);
+export const ari = extendedCapability(extendedCapabilityId.ari, "ARI", ariCapability);

@@ -2,6 +2,7 @@ import { extendedCapability, extendedHead } from "../capability.ts";
 import { hex, ro, rw } from "../field.ts";
 import { registerMap } from "../map.ts";
 import { r16 } from "../register.ts";
+import { extendedCapabilityId } from "./ids.ts";
 
 /** Address Translation Services, PCI Express Base Specification 10.5.1. */
 export const atsCapability = registerMap("ATS", 8, {
@@ -28,4 +29,4 @@ export const atsCapability = registerMap("ATS", 8, {
   ),
 });
 
-export const ats = extendedCapability(0x0f, "ATS", atsCapability);
+export const ats = extendedCapability(extendedCapabilityId.ats, "ATS", atsCapability);

@@ -2,6 +2,7 @@ import { extendedCapability, extendedHead } from "../capability.ts";
 import { hex, hwinit, ro, volatile } from "../field.ts";
 import { registerMap } from "../map.ts";
 import { r32 } from "../register.ts";
+import { extendedCapabilityId } from "./ids.ts";
 
 /** Data Link Feature, PCI Express Base Specification 7.7.4. */
 export const dataLinkFeatureCapability = registerMap("DLF", 12, {
@@ -17,4 +18,8 @@ export const dataLinkFeatureCapability = registerMap("DLF", 12, {
   status: volatile(r32(0x08, { remoteFeatures: hex(ro(22, 0)), remoteValid: ro(31) })),
 });
 
-export const dataLinkFeature = extendedCapability(0x25, "DLF", dataLinkFeatureCapability);
+export const dataLinkFeature = extendedCapability(
+  extendedCapabilityId.dataLinkFeature,
+  "DLF",
+  dataLinkFeatureCapability,
+);

@@ -2,6 +2,7 @@ import { extendedCapability, extendedHead } from "../capability.ts";
 import { hex, ro, rw, rw1c, precious, volatile } from "../field.ts";
 import { registerMap } from "../map.ts";
 import { r32 } from "../register.ts";
+import { extendedCapabilityId } from "./ids.ts";
 
 /** Data Object Exchange, PCI Express Base Specification 7.9.24. */
 export const doeCapability = registerMap("DOE", 0x18, {
@@ -33,4 +34,4 @@ export const doeCapability = registerMap("DOE", 0x18, {
   readMailbox: precious(hex(r32(0x14, "rw"))),
 });
 
-export const doe = extendedCapability(0x2e, "DOE", doeCapability);
+export const doe = extendedCapability(extendedCapabilityId.doe, "DOE", doeCapability);

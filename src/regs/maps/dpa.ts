@@ -3,6 +3,7 @@ import { hex, ro, rw, rw1c, volatile } from "../field.ts";
 import { registerMap } from "../map.ts";
 import { r16, r32, r8 } from "../register.ts";
 import { fitting, repeat } from "./repeat.ts";
+import { extendedCapabilityId } from "./ids.ts";
 
 const arrayAt = 0x10;
 
@@ -26,7 +27,11 @@ const maps = mapPerCount((substates) =>
 );
 
 /** Dynamic Power Allocation, PCI Express Base Specification 7.9.12: 1 to 32 substates. */
-export const dpa = extendedCapability(0x16, "DPA", (config, at, limit) => {
-  const substates = limit >= 8 ? (config.getUint8(at + 4) & 0x1f) + 1 : 0;
-  return maps(fitting(substates, limit, arrayAt, 1));
-});
+export const dpa = extendedCapability(
+  extendedCapabilityId.dynamicPowerAllocation,
+  "DPA",
+  (config, at, limit) => {
+    const substates = limit >= 8 ? (config.getUint8(at + 4) & 0x1f) + 1 : 0;
+    return maps(fitting(substates, limit, arrayAt, 1));
+  },
+);

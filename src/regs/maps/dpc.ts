@@ -4,6 +4,7 @@ import { hex, ro, ros, rw, rw1cs, rws, volatile, type Field } from "../field.ts"
 import { registerMap } from "../map.ts";
 import { r16, r32, reset } from "../register.ts";
 import { fitting, repeat } from "./repeat.ts";
+import { extendedCapabilityId } from "./ids.ts";
 
 const registers = {
   ...extendedHead,
@@ -89,7 +90,7 @@ const withRootPort = mapPerCount((dwords) =>
 );
 
 /** Downstream Port Containment; a root port logs up to 9 DWORDs of a failed programmed I/O. */
-export const dpc = extendedCapability(0x1d, "DPC", (config, at, limit) => {
+export const dpc = extendedCapability(extendedCapabilityId.dpc, "DPC", (config, at, limit) => {
   const capability = limit >= 6 ? config.getUint16(at + 4, true) : 0;
   if (!(capability & 0x20)) return dpcCapability;
   const dwords = Math.min((capability >>> 8) & 0xf, logNames.length);

@@ -3,6 +3,7 @@ import { hex, ro } from "../field.ts";
 import { registerMap, type RegisterBlock } from "../map.ts";
 import { r16, r32, type Registers } from "../register.ts";
 import { cxlBodies, cxlRegisterLocator, cxlVendorId } from "./cxl.ts";
+import { extendedCapabilityId } from "./ids.ts";
 
 const headSize = 10;
 
@@ -26,21 +27,25 @@ const known = new Map(
 );
 
 /** Of a vendor that is not described here the body stays raw; those of Compute Express Link are described. */
-export const dvsec = extendedCapability(0x23, "DVSEC", (config, at, limit): RegisterBlock => {
-  if (limit < headSize) return raw(headSize);
-  const header = config.getUint32(at + 4, true);
-  const size = Math.max(headSize, Math.min(header >>> 20, limit));
-  if ((header & 0xffff) !== cxlVendorId) return raw(size);
-  const id = config.getUint16(at + 8, true);
-  const revision = (header >>> 16) & 0xf;
-  if (id === cxlRegisterLocator.id) return locator(size);
-  // A later revision keeps what the earlier ones had.
-  for (let r = revision; r >= 0; r--) {
-    const body = known.get(`${id} ${r}`);
-    if (body) return size >= body.size ? body.map(size) : raw(size);
-  }
-  return raw(size);
-});
+export const dvsec = extendedCapability(
+  extendedCapabilityId.dvsec,
+  "DVSEC",
+  (config, at, limit): RegisterBlock => {
+    if (limit < headSize) return raw(headSize);
+    const header = config.getUint32(at + 4, true);
+    const size = Math.max(headSize, Math.min(header >>> 20, limit));
+    if ((header & 0xffff) !== cxlVendorId) return raw(size);
+    const id = config.getUint16(at + 8, true);
+    const revision = (header >>> 16) & 0xf;
+    if (id === cxlRegisterLocator.id) return locator(size);
+    // A later revision keeps what the earlier ones had.
+    for (let r = revision; r >= 0; r--) {
+      const body = known.get(`${id} ${r}`);
+      if (body) return size >= body.size ? body.map(size) : raw(size);
+    }
+    return raw(size);
+  },
+);
 
 const locator = mapPerCount((size) =>
   registerMap("DVSEC", size, { ...dvsecRegisters, ...cxlRegisterLocator.registers(size) }),

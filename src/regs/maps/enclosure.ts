@@ -3,6 +3,7 @@ import { extendedCapability, extendedHead } from "../capability.ts";
 import { hex, hwinit, ro, rw, rw1c, volatile, type Field } from "../field.ts";
 import { registerMap } from "../map.ts";
 import { r32 } from "../register.ts";
+import { extendedCapabilityId } from "./ids.ts";
 
 const states = <A extends Access>(bit: (bit: number, label?: string) => Field<A, boolean>) => ({
   ok: bit(2, "OK"),
@@ -41,4 +42,4 @@ export const enclosureCapability = registerMap("NPEM", 16, {
   ),
 });
 
-export const enclosure = extendedCapability(0x29, "NPEM", enclosureCapability);
+export const enclosure = extendedCapability(extendedCapabilityId.enclosure, "NPEM", enclosureCapability);

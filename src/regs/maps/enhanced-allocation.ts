@@ -2,6 +2,7 @@ import { standardCapability, standardHead } from "../capability.ts";
 import { hex, hwinit, ro, rw } from "../field.ts";
 import { registerMap } from "../map.ts";
 import { r32, r8, type Register } from "../register.ts";
+import { capabilityId } from "./ids.ts";
 
 const properties = {
   "memory space, non-prefetchable": 0x00,
@@ -64,32 +65,36 @@ const half = (at: number, label: string) =>
  * Enhanced Allocation, PCI Express Base Specification 7.8.5. Its entries differ in size, so each instance has a
  * map of its own, of at most 63 entries that lie whole inside `limit`.
  */
-export const enhancedAllocation = standardCapability(0x14, "EA", (config, at, limit) => {
-  const bridge = (config.getUint8(0x0e) & 0x7f) === 1;
-  let size = bridge ? 8 : 4;
-  const registers: Record<string, Register> = { ...header };
-  if (bridge) {
-    registers["fixedSecondaryBus"] = r8(0x04, "ro", "secondary");
-    registers["fixedSubordinateBus"] = r8(0x05, "ro", "subordinate");
-  }
-  const count = limit >= 4 ? config.getUint8(at + 2) & 0x3f : 0;
-  const word = (offset: number): number => config.getUint32(at + offset, true);
-  for (let index = 0; index < count && size + 4 <= limit; index++) {
-    const end = size + 4 + 4 * (word(size) & 7);
-    if (end > limit) break;
-    registers[`entry${index}`] = entry(size, index);
-    let next = size + 4;
-    const take = (name: string, make: (at: number) => Register): void => {
-      if (next + 4 <= end) registers[`entry${index}${name}`] = make(next);
-      next += 4;
-    };
-    const wideBase = end >= size + 8 && (word(size + 4) & 2) !== 0;
-    const wideLimit = end >= size + 12 && (word(size + 8) & 2) !== 0;
-    take("Base", (offset) => half(offset, `Entry ${index} Base`));
-    take("MaxOffset", (offset) => half(offset, `Entry ${index} MaxOffset`));
-    if (wideBase) take("BaseUpper", (offset) => hex(r32(offset, "rw")));
-    if (wideLimit) take("MaxOffsetUpper", (offset) => hex(r32(offset, "rw")));
-    size = end;
-  }
-  return registerMap("EA", size, registers);
-});
+export const enhancedAllocation = standardCapability(
+  capabilityId.enhancedAllocation,
+  "EA",
+  (config, at, limit) => {
+    const bridge = (config.getUint8(0x0e) & 0x7f) === 1;
+    let size = bridge ? 8 : 4;
+    const registers: Record<string, Register> = { ...header };
+    if (bridge) {
+      registers["fixedSecondaryBus"] = r8(0x04, "ro", "secondary");
+      registers["fixedSubordinateBus"] = r8(0x05, "ro", "subordinate");
+    }
+    const count = limit >= 4 ? config.getUint8(at + 2) & 0x3f : 0;
+    const word = (offset: number): number => config.getUint32(at + offset, true);
+    for (let index = 0; index < count && size + 4 <= limit; index++) {
+      const end = size + 4 + 4 * (word(size) & 7);
+      if (end > limit) break;
+      registers[`entry${index}`] = entry(size, index);
+      let next = size + 4;
+      const take = (name: string, make: (at: number) => Register): void => {
+        if (next + 4 <= end) registers[`entry${index}${name}`] = make(next);
+        next += 4;
+      };
+      const wideBase = end >= size + 8 && (word(size + 4) & 2) !== 0;
+      const wideLimit = end >= size + 12 && (word(size + 8) & 2) !== 0;
+      take("Base", (offset) => half(offset, `Entry ${index} Base`));
+      take("MaxOffset", (offset) => half(offset, `Entry ${index} MaxOffset`));
+      if (wideBase) take("BaseUpper", (offset) => hex(r32(offset, "rw")));
+      if (wideLimit) take("MaxOffsetUpper", (offset) => hex(r32(offset, "rw")));
+      size = end;
+    }
+    return registerMap("EA", size, registers);
+  },
+);

@@ -4,6 +4,7 @@ import { registerMap, type RegisterBlock } from "../map.ts";
 import { r16, r32, type Registers } from "../register.ts";
 import { expressLink, expressLink2 } from "./express-link.ts";
 import { expressSlot, expressSlot2 } from "./express-slot.ts";
+import { capabilityId } from "./ids.ts";
 
 const capabilities = {
   flags: r16(
@@ -232,7 +233,7 @@ export const expressCapability = registerMap("PCIe", 60, {
 const reservedSlot2 = { reservedSlot: r32(0x34, "rsvdp"), reservedSlot2: r32(0x38, "rsvdp") } as const;
 const layouts = new Map<number, RegisterBlock>();
 
-export const express = standardCapability(0x10, "PCIe", (config, at, limit) => {
+export const express = standardCapability(capabilityId.express, "PCIe", (config, at, limit) => {
   const flags = limit >= 4 ? config.getUint16(at + 2, true) : 0;
   const version2 = (flags & 0xf) >= 2;
   const type = (flags >> 4) & 0xf;

@@ -2,16 +2,17 @@
 // that a guest meets has.
 import { extendedCapability, extendedHead, type CapabilityType } from "../capability.ts";
 import { registerMap } from "../map.ts";
+import { extendedCapabilityId } from "./ids.ts";
 
 const headerOnly = (id: number, name: string): CapabilityType =>
   extendedCapability(id, name, registerMap(name, 4, extendedHead));
 
 /** What a hypervisor leaves at 0x100 where it hides the first capability of the list. */
-export const nullCapability = headerOnly(0x00, "Null");
-export const configAccessCorrelation = headerOnly(0x0c, "CAC");
-export const mrIov = headerOnly(0x11, "MR-IOV");
-export const protocolMultiplexing = headerOnly(0x1a, "PMUX");
-export const lnRequester = headerOnly(0x1c, "LNR");
-export const pcieOverMPhy = headerOnly(0x20, "M-PCIe");
-export const alternateProtocol = headerOnly(0x2b, "AlternateProtocol");
-export const systemFirmwareIntermediary = headerOnly(0x2c, "SFI");
+export const nullCapability = headerOnly(extendedCapabilityId.null, "Null");
+export const configAccessCorrelation = headerOnly(extendedCapabilityId.configAccessCorrelation, "CAC");
+export const mrIov = headerOnly(extendedCapabilityId.mrIov, "MR-IOV");
+export const protocolMultiplexing = headerOnly(extendedCapabilityId.protocolMultiplexing, "PMUX");
+export const lnRequester = headerOnly(extendedCapabilityId.lnRequester, "LNR");
+export const pcieOverMPhy = headerOnly(extendedCapabilityId.pcieOverMPhy, "M-PCIe");
+export const alternateProtocol = headerOnly(extendedCapabilityId.alternateProtocol, "AlternateProtocol");
+export const systemFirmwareIntermediary = headerOnly(extendedCapabilityId.systemFirmwareIntermediary, "SFI");

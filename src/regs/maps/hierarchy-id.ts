@@ -3,6 +3,7 @@ import { hex, volatile } from "../field.ts";
 import { registerMap } from "../map.ts";
 import { r32 } from "../register.ts";
 import { repeat } from "./repeat.ts";
+import { extendedCapabilityId } from "./ids.ts";
 
 /** Hierarchy ID, PCI Express Base Specification 7.9.17. A message from the root sets all of it, at any time. */
 export const hierarchyIdCapability = registerMap("HierarchyID", 0x20, {
@@ -12,4 +13,8 @@ export const hierarchyIdCapability = registerMap("HierarchyID", 0x20, {
   ...repeat(5, (i) => ({ [`guid${i + 1}`]: volatile(hex(r32(0x0c + 4 * i, "rw"))) })),
 });
 
-export const hierarchyId = extendedCapability(0x28, "HierarchyID", hierarchyIdCapability);
+export const hierarchyId = extendedCapability(
+  extendedCapabilityId.hierarchyId,
+  "HierarchyID",
+  hierarchyIdCapability,
+);

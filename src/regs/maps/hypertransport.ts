@@ -2,6 +2,7 @@ import { standardCapability, standardHead } from "../capability.ts";
 import { hex, ro, rw, rw1c, volatile } from "../field.ts";
 import { registerMap, type RegisterBlock } from "../map.ts";
 import { r16, r32, r8, type Register } from "../register.ts";
+import { capabilityId } from "./ids.ts";
 
 // HyperTransport I/O Link Specification 2.0, chapter 7. Bits 15:11 of the command register are the type of the
 // block; for the two interfaces only 15:13 are.
@@ -210,7 +211,7 @@ const others: Readonly<Record<number, RegisterBlock>> = {
 };
 const other = short("HT");
 
-export const hypertransport = standardCapability(0x08, "HT", (config, at, limit) => {
+export const hypertransport = standardCapability(capabilityId.hypertransport, "HT", (config, at, limit) => {
   const command = limit >= 4 ? config.getUint16(at + 2, true) : 0xffff;
   if (command >> 13 === 0) return htPrimaryCapability;
   if (command >> 13 === 1) return htSecondaryCapability;

@@ -2,6 +2,7 @@ import { extendedCapability, extendedHead } from "../capability.ts";
 import { hex, hwinit, ro, rw } from "../field.ts";
 import { registerMap } from "../map.ts";
 import { r32 } from "../register.ts";
+import { extendedCapabilityId } from "./ids.ts";
 
 /** The head of Integrity and Data Encryption, PCI Express Base Specification 7.9.26. Its streams follow, raw. */
 export const ideCapability = registerMap("IDE", 12, {
@@ -29,4 +30,4 @@ export const ideCapability = registerMap("IDE", 12, {
   control: r32(0x08, { flowThroughEnable: rw(2, "FTEn") }, "IDECtl"),
 });
 
-export const ide = extendedCapability(0x30, "IDE", ideCapability);
+export const ide = extendedCapability(extendedCapabilityId.ide, "IDE", ideCapability);

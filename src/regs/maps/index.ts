@@ -3,6 +3,7 @@ import { extendedCapabilities } from "./extended.ts";
 import { standardCapabilities } from "./standard.ts";
 
 export { extendedCapabilities } from "./extended.ts";
+export * from "./ids.ts";
 export { standardCapabilities } from "./standard.ts";
 
 // The maps of one fixed layout, for typed access through `view` and `live`.

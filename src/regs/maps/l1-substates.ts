@@ -2,6 +2,7 @@ import { extendedCapability, extendedHead } from "../capability.ts";
 import { hwinit, rw, rw1c, volatile } from "../field.ts";
 import { registerMap } from "../map.ts";
 import { r32 } from "../register.ts";
+import { extendedCapabilityId } from "./ids.ts";
 
 /** Multiplies the T_POWER_ON value. */
 const powerOnScale = ["2us", "10us", "100us"] as const;
@@ -51,6 +52,9 @@ const withStatus = registerMap("L1SS", 0x14, {
   status: volatile(r32(0x10, { linkActivation: rw1c(0) })),
 });
 
-export const l1Substates = extendedCapability(0x1e, "L1SS", (config, at, limit) =>
-  limit >= 0x14 && config.getUint32(at + 4, true) & 0x20 ? withStatus : l1SubstatesCapability,
+export const l1Substates = extendedCapability(
+  extendedCapabilityId.l1Substates,
+  "L1SS",
+  (config, at, limit) =>
+    limit >= 0x14 && config.getUint32(at + 4, true) & 0x20 ? withStatus : l1SubstatesCapability,
 );

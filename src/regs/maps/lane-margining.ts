@@ -5,6 +5,7 @@ import { r16 } from "../register.ts";
 import type { Access } from "../access.ts";
 import { portFacts } from "./link.ts";
 import { fitting, repeat } from "./repeat.ts";
+import { extendedCapabilityId } from "./ids.ts";
 
 const lanesAt = 0x08;
 
@@ -34,6 +35,8 @@ const maps = mapPerCount((lanes) =>
 );
 
 /** Lane Margining at the Receiver, PCI Express Base Specification 7.7.10. */
-export const laneMargining = extendedCapability(0x27, "LaneMargining", (config, _at, limit) =>
-  maps(fitting(portFacts(config).lanes, limit, lanesAt, 4)),
+export const laneMargining = extendedCapability(
+  extendedCapabilityId.laneMargining,
+  "LaneMargining",
+  (config, _at, limit) => maps(fitting(portFacts(config).lanes, limit, lanesAt, 4)),
 );

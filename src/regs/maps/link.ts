@@ -1,5 +1,6 @@
 // Some extended capabilities are laid out by what the PCI Express Capability says of the function.
 import { walkCapabilities } from "../walk.ts";
+import { capabilityId } from "./ids.ts";
 
 /** Device/Port Type, PCI Express Base Specification 7.5.3.2. */
 export const portTypes = {
@@ -26,7 +27,7 @@ export interface PortFacts {
 /** Reads what the PCI Express Capability says; a cut off register counts as zero. */
 export function portFacts(config: DataView): PortFacts {
   const bytes = new Uint8Array(config.buffer, config.byteOffset, config.byteLength);
-  const express = walkCapabilities(bytes).found.find(({ id }) => id === 0x10);
+  const express = walkCapabilities(bytes).found.find(({ id }) => id === capabilityId.express);
   if (!express) return { type: undefined, lanes: 0, tlpPrefix: false };
   const read = (at: number): number => {
     const offset = express.offset + at;

@@ -2,6 +2,7 @@ import { extendedCapability, extendedHead } from "../capability.ts";
 import { rw } from "../field.ts";
 import { registerMap } from "../map.ts";
 import { r16 } from "../register.ts";
+import { extendedCapabilityId } from "./ids.ts";
 
 // `value` counts units of 32^scale ns; a scale of 6 or 7 is not permitted.
 const latency = { value: rw(9, 0), scale: rw(12, 10) } as const;
@@ -13,4 +14,4 @@ export const ltrCapability = registerMap("LTR", 8, {
   maxNoSnoopLatency: r16(0x06, latency, "Max no snoop latency"),
 });
 
-export const ltr = extendedCapability(0x18, "LTR", ltrCapability);
+export const ltr = extendedCapability(extendedCapabilityId.ltr, "LTR", ltrCapability);

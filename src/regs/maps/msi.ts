@@ -2,6 +2,7 @@ import { standardCapability, standardHead } from "../capability.ts";
 import { emulated, hex, ro, rw, volatile } from "../field.ts";
 import { registerMap } from "../map.ts";
 import { r16, r32 } from "../register.ts";
+import { capabilityId } from "./ids.ts";
 
 // The control register says by itself which of the four layouts follows. All is the model's own:
 // vfio-pci arms MSI through VFIO_DEVICE_SET_IRQS, and the device gets the host's address and data.
@@ -51,7 +52,7 @@ const short = (map: typeof msi32 | typeof msi64) => {
 const msi32Short = short(msi32);
 const msi64Short = short(msi64);
 
-export const msi = standardCapability(0x05, "MSI", (config, at, limit) => {
+export const msi = standardCapability(capabilityId.msi, "MSI", (config, at, limit) => {
   const bits = limit >= 4 ? config.getUint16(at + 2, true) : 0;
   const wide = bits & 0x80;
   if (bits & 0x100) return wide ? msi64Masked : msi32Masked;

@@ -2,6 +2,7 @@ import { standardCapability, standardHead } from "../capability.ts";
 import { emulated, hex, ro, rw } from "../field.ts";
 import { registerMap } from "../map.ts";
 import { r16, r32 } from "../register.ts";
+import { capabilityId } from "./ids.ts";
 
 /** MSI-X Capability, PCI Express Base Specification 7.7.2. The vectors live in a BAR; see `msixTableEntry`. */
 export const msixCapability = registerMap("MSI-X", 12, {
@@ -38,4 +39,4 @@ export const msixTableEntry = registerMap("MSI-X table entry", 16, {
   }),
 });
 
-export const msix = standardCapability(0x11, "MSI-X", msixCapability);
+export const msix = standardCapability(capabilityId.msix, "MSI-X", msixCapability);

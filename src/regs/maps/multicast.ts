@@ -3,6 +3,7 @@ import { hex, hwinit, ro, rw } from "../field.ts";
 import { registerMap } from "../map.ts";
 import { r16, r32, r64 } from "../register.ts";
 import { portFacts, portTypes } from "./link.ts";
+import { extendedCapabilityId } from "./ids.ts";
 
 const registers = {
   ...extendedHead,
@@ -59,8 +60,13 @@ export const multicastPortCapability = registerMap("Multicast", 0x30, {
   overlayUpper: hex(r32(0x2c, "rw")),
 });
 
-export const multicast = extendedCapability(0x12, "Multicast", (config, _at, limit) => {
-  const { type } = portFacts(config);
-  const endpoint = type === undefined || type === portTypes.endpoint || type === portTypes.integratedEndpoint;
-  return endpoint || limit < 0x30 ? multicastCapability : multicastPortCapability;
-});
+export const multicast = extendedCapability(
+  extendedCapabilityId.multicast,
+  "Multicast",
+  (config, _at, limit) => {
+    const { type } = portFacts(config);
+    const endpoint =
+      type === undefined || type === portTypes.endpoint || type === portTypes.integratedEndpoint;
+    return endpoint || limit < 0x30 ? multicastCapability : multicastPortCapability;
+  },
+);

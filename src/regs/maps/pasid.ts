@@ -2,6 +2,7 @@ import { extendedCapability, extendedHead } from "../capability.ts";
 import { hex, ro, rw } from "../field.ts";
 import { registerMap } from "../map.ts";
 import { r16 } from "../register.ts";
+import { extendedCapabilityId } from "./ids.ts";
 
 /** Process Address Space ID, PCI Express Base Specification 7.8.9. */
 export const pasidCapability = registerMap("PASID", 8, {
@@ -28,4 +29,4 @@ export const pasidCapability = registerMap("PASID", 8, {
   ),
 });
 
-export const pasid = extendedCapability(0x1b, "PASID", pasidCapability);
+export const pasid = extendedCapability(extendedCapabilityId.pasid, "PASID", pasidCapability);

@@ -2,6 +2,7 @@ import { standardCapability, standardHead } from "../capability.ts";
 import { hex, ro, rw, rw1c, volatile } from "../field.ts";
 import { registerMap } from "../map.ts";
 import { r16, r32 } from "../register.ts";
+import { capabilityId } from "./ids.ts";
 
 const outstanding = ["1", "2", "3", "4", "8", "12", "16", "32"] as const;
 const readBytes = ["512", "1024", "2048", "4096"] as const;
@@ -93,7 +94,7 @@ export const pcixBridgeCapability = registerMap("PCI-X", 16, {
   downstreamSplits: r32(0x0c, splits, "Downstream"),
 });
 
-export const pcix = standardCapability(0x07, "PCI-X", (config, at, limit) => {
+export const pcix = standardCapability(capabilityId.pcix, "PCI-X", (config, at, limit) => {
   if ((config.getUint8(0x0e) & 0x7f) === 1) return pcixBridgeCapability;
   const version = limit >= 4 ? (config.getUint8(at + 3) >> 4) & 3 : 0;
   return version > 0 && limit >= 24 ? pcixEccCapability : pcixEndpointCapability;

@@ -5,6 +5,7 @@ import { registerMap } from "../map.ts";
 import { r32, r8, type Registers } from "../register.ts";
 import { portFacts } from "./link.ts";
 import { fitting, repeat } from "./repeat.ts";
+import { extendedCapabilityId } from "./ids.ts";
 
 const equalization = {
   complete: ros(0, "EquComplete"),
@@ -33,7 +34,7 @@ const physicalLayer = (id: number, name: string, lanesAt: number, registers: Reg
 const parity = (at: number) => volatile(hex(r32(at, "rw1cs")));
 
 /** Physical Layer 16.0 GT/s, PCI Express Base Specification 7.7.5. */
-export const physicalLayer16 = physicalLayer(0x26, "PL16", 0x20, {
+export const physicalLayer16 = physicalLayer(extendedCapabilityId.physicalLayer16, "PL16", 0x20, {
   capabilities: r32(0x04, "rsvdp", "Phy16Cap"),
   control: r32(0x08, "rsvdp", "Phy16Ctl"),
   status: volatile(r32(0x0c, equalization, "Phy16Sta")),
@@ -46,7 +47,7 @@ const receivedTrainingSet = { usageMode: ro(2, 0), information: hex(ro(15, 3)), 
 const trainingSet = { usageMode: rw(2, 0), information: hex(rw(15, 3)), vendorId: hex(rw(31, 16)) };
 
 /** Physical Layer 32.0 GT/s, PCI Express Base Specification 7.7.6. */
-export const physicalLayer32 = physicalLayer(0x2a, "PL32", 0x20, {
+export const physicalLayer32 = physicalLayer(extendedCapabilityId.physicalLayer32, "PL32", 0x20, {
   capabilities: r32(
     0x04,
     {
@@ -90,7 +91,7 @@ export const physicalLayer32 = physicalLayer(0x2a, "PL32", 0x20, {
 });
 
 /** Physical Layer 64.0 GT/s, PCI Express Base Specification 7.7.7. */
-export const physicalLayer64 = physicalLayer(0x31, "PL64", 0x10, {
+export const physicalLayer64 = physicalLayer(extendedCapabilityId.physicalLayer64, "PL64", 0x10, {
   capabilities: r32(0x04, "rsvdp", "Phy64Cap"),
   control: r32(0x08, "rsvdp", "Phy64Ctl"),
   status: volatile(

@@ -2,6 +2,7 @@ import { extendedCapability, extendedHead } from "../capability.ts";
 import { hwinit, ro, volatile } from "../field.ts";
 import { registerMap } from "../map.ts";
 import { r32, r8 } from "../register.ts";
+import { extendedCapabilityId } from "./ids.ts";
 
 /** Power Budgeting, PCI Express Base Specification 7.8.1. */
 export const powerBudgetingCapability = registerMap("PowerBudgeting", 0x10, {
@@ -29,4 +30,8 @@ export const powerBudgetingCapability = registerMap("PowerBudgeting", 0x10, {
   capability: r8(0x0c, { systemAllocated: hwinit(0) }),
 });
 
-export const powerBudgeting = extendedCapability(0x04, "PowerBudgeting", powerBudgetingCapability);
+export const powerBudgeting = extendedCapability(
+  extendedCapabilityId.powerBudgeting,
+  "PowerBudgeting",
+  powerBudgetingCapability,
+);

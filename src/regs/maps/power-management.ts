@@ -2,6 +2,7 @@ import { standardCapability, standardHead } from "../capability.ts";
 import { ro, rw, rw1cs, rws, volatile } from "../field.ts";
 import { registerMap } from "../map.ts";
 import { r16, r8 } from "../register.ts";
+import { capabilityId } from "./ids.ts";
 
 /** Power Management Capability, PCI Express Base Specification 7.5.2 and PCI Power Management 1.2, 3.2. */
 export const powerManagementCapability = registerMap("PM", 8, {
@@ -43,4 +44,8 @@ export const powerManagementCapability = registerMap("PM", 8, {
   data: r8(0x07, "ro", "Data"),
 });
 
-export const powerManagement = standardCapability(0x01, "PM", powerManagementCapability);
+export const powerManagement = standardCapability(
+  capabilityId.powerManagement,
+  "PM",
+  powerManagementCapability,
+);

@@ -2,6 +2,7 @@ import { extendedCapability, extendedHead } from "../capability.ts";
 import { hex, ro, rw, rw1c, volatile } from "../field.ts";
 import { registerMap } from "../map.ts";
 import { r16, r32 } from "../register.ts";
+import { extendedCapabilityId } from "./ids.ts";
 
 /** Page Request Interface, PCI Express Base Specification 10.5.2. */
 export const priCapability = registerMap("PRI", 16, {
@@ -24,4 +25,4 @@ export const priCapability = registerMap("PRI", 16, {
   outstandingAllocation: hex(r32(0x0c, "rw", "Page Request Allocation")),
 });
 
-export const pri = extendedCapability(0x13, "PRI", priCapability);
+export const pri = extendedCapability(extendedCapabilityId.pri, "PRI", priCapability);

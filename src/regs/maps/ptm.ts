@@ -2,6 +2,7 @@ import { extendedCapability, extendedHead } from "../capability.ts";
 import { hwinit, ro, rw } from "../field.ts";
 import { registerMap } from "../map.ts";
 import { r32 } from "../register.ts";
+import { extendedCapabilityId } from "./ids.ts";
 
 /** Precision Time Measurement, PCI Express Base Specification 7.9.15. */
 export const ptmCapability = registerMap("PTM", 12, {
@@ -29,4 +30,4 @@ export const ptmCapability = registerMap("PTM", 12, {
   ),
 });
 
-export const ptm = extendedCapability(0x1f, "PTM", ptmCapability);
+export const ptm = extendedCapability(extendedCapabilityId.ptm, "PTM", ptmCapability);

@@ -2,6 +2,7 @@ import { extendedCapability, extendedHead } from "../capability.ts";
 import { hex, hwinit, ro, rw, rw1c, volatile } from "../field.ts";
 import { registerMap } from "../map.ts";
 import { r16, r32 } from "../register.ts";
+import { extendedCapabilityId } from "./ids.ts";
 
 /** FRS Queueing, PCI Express Base Specification 7.8.10: messages of functions that became ready. */
 export const frsQueueingCapability = registerMap("FRSQueueing", 16, {
@@ -12,7 +13,11 @@ export const frsQueueingCapability = registerMap("FRSQueueing", 16, {
   // A write takes the oldest message from the queue.
   messageQueue: volatile(r32(0x0c, { functionId: hex(ro(15, 0)), reason: ro(19, 16), depth: ro(31, 20) })),
 });
-export const frsQueueing = extendedCapability(0x21, "FRSQueueing", frsQueueingCapability);
+export const frsQueueing = extendedCapability(
+  extendedCapabilityId.frsQueueing,
+  "FRSQueueing",
+  frsQueueingCapability,
+);
 
 /** Readiness Time Reporting, PCI Express Base Specification 7.9.16. A time is 9 bits of value and 3 of scale: value * 32^scale ns. */
 export const readinessTimeCapability = registerMap("RTR", 12, {
@@ -20,4 +25,8 @@ export const readinessTimeCapability = registerMap("RTR", 12, {
   times1: r32(0x04, { resetTime: hwinit(11, 0), linkUpTime: hwinit(23, 12), valid: hwinit(31) }),
   times2: r32(0x08, { functionResetTime: hwinit(11, 0), d3hotToD0Time: hwinit(23, 12) }),
 });
-export const readinessTime = extendedCapability(0x22, "RTR", readinessTimeCapability);
+export const readinessTime = extendedCapability(
+  extendedCapabilityId.readinessTime,
+  "RTR",
+  readinessTimeCapability,
+);

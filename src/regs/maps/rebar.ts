@@ -3,6 +3,7 @@ import { hex, ro, rw } from "../field.ts";
 import { registerMap } from "../map.ts";
 import { r32 } from "../register.ts";
 import { fitting, repeat } from "./repeat.ts";
+import { extendedCapabilityId } from "./ids.ts";
 
 const units = ["MB", "GB", "TB", "PB", "EB"] as const;
 /** The sizes that a BAR can have by their number in the registers: 1 MB is 0, 8 EB is 43. */
@@ -49,6 +50,6 @@ const resizable = (id: number, name: string): CapabilityType => {
 };
 
 /** Resizable BAR, PCI Express Base Specification 7.8.6: 1 to 6 entries. */
-export const resizableBar = resizable(0x15, "ReBAR");
+export const resizableBar = resizable(extendedCapabilityId.resizableBar, "ReBAR");
 /** VF Resizable BAR, PCI Express Base Specification 7.8.7. */
-export const vfResizableBar = resizable(0x24, "VF ReBAR");
+export const vfResizableBar = resizable(extendedCapabilityId.vfResizableBar, "VF ReBAR");

@@ -4,6 +4,7 @@ import { hex, hwinit, ro, rw, volatile } from "../field.ts";
 import { registerMap } from "../map.ts";
 import { r16, r32, r64 } from "../register.ts";
 import { fitting, repeat } from "./repeat.ts";
+import { extendedCapabilityId } from "./ids.ts";
 
 const linksAt = 0x10;
 const linkSize = 16;
@@ -40,10 +41,14 @@ const rootComplexLinks = mapPerCount((count) =>
 );
 
 /** Root Complex Link Declaration, PCI Express Base Specification 7.9.8. */
-export const rootComplexLink = extendedCapability(0x05, "RCLink", (config, at, limit) => {
-  const entries = limit >= 8 ? config.getUint8(at + 5) : 0;
-  return rootComplexLinks(fitting(entries, limit, linksAt, linkSize));
-});
+export const rootComplexLink = extendedCapability(
+  extendedCapabilityId.rootComplexLink,
+  "RCLink",
+  (config, at, limit) => {
+    const entries = limit >= 8 ? config.getUint8(at + 5) : 0;
+    return rootComplexLinks(fitting(entries, limit, linksAt, linkSize));
+  },
+);
 
 /** Root Complex Internal Link Control, PCI Express Base Specification 7.9.9. */
 export const rootComplexInternalLinkCapability = registerMap("RCInternalLink", 12, {
@@ -60,7 +65,7 @@ export const rootComplexInternalLinkCapability = registerMap("RCInternalLink", 1
   linkStatus: volatile(r16(0x0a, { currentLinkSpeed: ro(3, 0), negotiatedLinkWidth: ro(9, 4) })),
 });
 export const rootComplexInternalLink = extendedCapability(
-  0x06,
+  extendedCapabilityId.rootComplexInternalLink,
   "RCInternalLink",
   rootComplexInternalLinkCapability,
 );
@@ -80,8 +85,11 @@ export const eventCollectorCapability = registerMap("RCEC", 12, {
   ...eventCollectorRegisters,
   ...eventCollectorBuses,
 });
-export const eventCollector = extendedCapability(0x07, "RCEC", (config, at, limit) =>
-  (limit >= 4 ? config.getUint8(at + 2) & 0xf : 0) >= 2 ? eventCollectorCapability : eventCollectorV1,
+export const eventCollector = extendedCapability(
+  extendedCapabilityId.eventCollector,
+  "RCEC",
+  (config, at, limit) =>
+    (limit >= 4 ? config.getUint8(at + 2) & 0xf : 0) >= 2 ? eventCollectorCapability : eventCollectorV1,
 );
 
 /** RCRB Header, PCI Express Base Specification 7.9.7. */
@@ -92,4 +100,4 @@ export const rcrbCapability = registerMap("RCRB", 0x14, {
   capabilities: r32(0x08, { softwareVisibility: ro(0) }),
   control: r32(0x0c, { softwareVisibilityEnable: rw(0) }),
 });
-export const rcrb = extendedCapability(0x0a, "RCRB", rcrbCapability);
+export const rcrb = extendedCapability(extendedCapabilityId.rcrb, "RCRB", rcrbCapability);

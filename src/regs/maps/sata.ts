@@ -2,6 +2,7 @@ import { standardCapability, standardHead } from "../capability.ts";
 import { hex, ro, volatile } from "../field.ts";
 import { registerMap } from "../map.ts";
 import { r16, r32 } from "../register.ts";
+import { capabilityId } from "./ids.ts";
 
 const registers = {
   ...standardHead,
@@ -26,6 +27,6 @@ export const sataPairCapability = registerMap("SATA", 16, {
   data: volatile(hex(r32(0x0c, "rw"))),
 });
 
-export const sata = standardCapability(0x12, "SATA", (config, at, limit) =>
+export const sata = standardCapability(capabilityId.sata, "SATA", (config, at, limit) =>
   limit >= 16 && (config.getUint8(at + 4) & 0xf) === 15 ? sataPairCapability : sataCapability,
 );

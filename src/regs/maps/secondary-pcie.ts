@@ -4,6 +4,7 @@ import { registerMap } from "../map.ts";
 import { r16, r32 } from "../register.ts";
 import { portFacts } from "./link.ts";
 import { fitting, repeat } from "./repeat.ts";
+import { extendedCapabilityId } from "./ids.ts";
 
 const lanesAt = 0x0c;
 
@@ -33,6 +34,8 @@ const maps = mapPerCount((lanes) =>
 );
 
 /** Secondary PCI Express (the 8.0 GT/s link), PCI Express Base Specification 7.7.3: an entry for each lane. */
-export const secondaryPcie = extendedCapability(0x19, "SecondaryPCIe", (config, _at, limit) =>
-  maps(fitting(portFacts(config).lanes, limit, lanesAt, 2)),
+export const secondaryPcie = extendedCapability(
+  extendedCapabilityId.secondaryPcie,
+  "SecondaryPCIe",
+  (config, _at, limit) => maps(fitting(portFacts(config).lanes, limit, lanesAt, 2)),
 );

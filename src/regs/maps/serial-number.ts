@@ -2,6 +2,7 @@ import { extendedCapability, extendedHead } from "../capability.ts";
 import { hex } from "../field.ts";
 import { registerMap } from "../map.ts";
 import { r64 } from "../register.ts";
+import { extendedCapabilityId } from "./ids.ts";
 
 /** Device Serial Number (an EUI-64), PCI Express Base Specification 7.9.3. */
 export const serialNumberCapability = registerMap("DSN", 12, {
@@ -9,4 +10,8 @@ export const serialNumberCapability = registerMap("DSN", 12, {
   serialNumber: hex(r64(0x04, "ro")),
 });
 
-export const serialNumber = extendedCapability(0x03, "DSN", serialNumberCapability);
+export const serialNumber = extendedCapability(
+  extendedCapabilityId.serialNumber,
+  "DSN",
+  serialNumberCapability,
+);

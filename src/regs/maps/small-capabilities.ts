@@ -3,10 +3,11 @@ import { standardCapability, standardHead } from "../capability.ts";
 import { hex, ro, rw, volatile } from "../field.ts";
 import { registerMap } from "../map.ts";
 import { r16, r32, r8 } from "../register.ts";
+import { capabilityId } from "./ids.ts";
 
 /** Null Capability, PCI Express Base Specification 7.9.28.1: a place holder with no more than its head. */
 export const nullCapability = registerMap("Null", 4, { ...standardHead });
-export const nullType = standardCapability(0x00, "Null", nullCapability);
+export const nullType = standardCapability(capabilityId.null, "Null", nullCapability);
 
 /** Slot Numbering, PCI-to-PCI Bridge Architecture Specification 1.2, chapter 13. */
 export const slotIdCapability = registerMap("SlotID", 4, {
@@ -14,7 +15,7 @@ export const slotIdCapability = registerMap("SlotID", 4, {
   expansionSlot: r8(0x02, { slots: ro(4, 0, "Slots"), firstInChassis: ro(5, "First") }, "Slots"),
   chassis: hex(r8(0x03, "rw", "Chassis")),
 });
-export const slotId = standardCapability(0x04, "SlotID", slotIdCapability);
+export const slotId = standardCapability(capabilityId.slotId, "SlotID", slotIdCapability);
 
 /** Debug Port, Enhanced Host Controller Interface for USB 2.0, appendix C. */
 export const debugPortCapability = registerMap("Debug", 4, {
@@ -25,7 +26,7 @@ export const debugPortCapability = registerMap("Debug", 4, {
     "Debug port",
   ),
 });
-export const debugPort = standardCapability(0x0a, "Debug", debugPortCapability);
+export const debugPort = standardCapability(capabilityId.debugPort, "Debug", debugPortCapability);
 
 /** Standard Hot-Plug Controller, SHPC Specification 1.0, 4.8. */
 export const hotPlugCapability = registerMap("HotPlug", 8, {
@@ -35,7 +36,7 @@ export const hotPlugCapability = registerMap("HotPlug", 8, {
   /** The register of the controller's working set that `dwordSelect` names. */
   data: volatile(hex(r32(0x04, "rw"))),
 });
-export const hotPlug = standardCapability(0x0c, "HotPlug", hotPlugCapability);
+export const hotPlug = standardCapability(capabilityId.hotPlug, "HotPlug", hotPlugCapability);
 
 /** Subsystem ID and Subsystem Vendor ID of a bridge, PCI Express Base Specification 7.9.24. */
 export const ssvidCapability = registerMap("SSVID", 8, {
@@ -43,7 +44,7 @@ export const ssvidCapability = registerMap("SSVID", 8, {
   subsystemVendorId: hex(r16(0x04, "hwinit", "Subsystem: vendor")),
   subsystemId: hex(r16(0x06, "hwinit", "Subsystem: device")),
 });
-export const ssvid = standardCapability(0x0d, "SSVID", ssvidCapability);
+export const ssvid = standardCapability(capabilityId.ssvid, "SSVID", ssvidCapability);
 
 /** Advanced Features of functions integrated in a root complex, PCI Express Base Specification 7.9.21. */
 export const advancedFeaturesCapability = registerMap("AF", 6, {
@@ -54,4 +55,8 @@ export const advancedFeaturesCapability = registerMap("AF", 6, {
   control: r8(0x04, { initiateReset: rw(0, "FLR") }, "AFCtrl"),
   status: r8(0x05, { transactionsPending: volatile(ro(0, "TP")) }, "AFStatus"),
 });
-export const advancedFeatures = standardCapability(0x13, "AF", advancedFeaturesCapability);
+export const advancedFeatures = standardCapability(
+  capabilityId.advancedFeatures,
+  "AF",
+  advancedFeaturesCapability,
+);

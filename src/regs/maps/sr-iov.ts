@@ -2,6 +2,7 @@ import { extendedCapability, extendedHead } from "../capability.ts";
 import { hex, ro, rw, rw1c, volatile } from "../field.ts";
 import { registerMap } from "../map.ts";
 import { r16, r32, r8, reset } from "../register.ts";
+import { extendedCapabilityId } from "./ids.ts";
 
 const bar = (index: number) => hex(r32(0x24 + 4 * index, "rw", `Region ${index}`));
 
@@ -59,4 +60,4 @@ export const srIovCapability = registerMap("SR-IOV", 0x40, {
   ),
 });
 
-export const srIov = extendedCapability(0x10, "SR-IOV", srIovCapability);
+export const srIov = extendedCapability(extendedCapabilityId.srIov, "SR-IOV", srIovCapability);

@@ -3,6 +3,7 @@ import { hex, ro, rw } from "../field.ts";
 import { registerMap } from "../map.ts";
 import { r16, r32 } from "../register.ts";
 import { fitting, repeat } from "./repeat.ts";
+import { extendedCapabilityId } from "./ids.ts";
 
 /** TPH Requester without a steering tag table of its own, PCI Express Base Specification 7.9.13. */
 export const tphRegisters = {
@@ -36,7 +37,7 @@ const maps = mapPerCount((count) =>
       }),
 );
 
-export const tph = extendedCapability(0x17, "TPH", (config, at, limit) => {
+export const tph = extendedCapability(extendedCapabilityId.tph, "TPH", (config, at, limit) => {
   const capability = limit >= 8 ? config.getUint32(at + 4, true) : 0;
   const entries = ((capability >>> 9) & 3) === 1 ? ((capability >>> 16) & 0x7ff) + 1 : 0;
   return maps(fitting(Math.min(entries, mostEntries), limit, tableAt, 2));

@@ -2,6 +2,7 @@ import { mapPerCount, standardCapability, standardHead } from "../capability.ts"
 import { hex, precious, ro } from "../field.ts";
 import { registerMap, type RegisterBlock } from "../map.ts";
 import { r32, r8 } from "../register.ts";
+import { capabilityId } from "./ids.ts";
 
 /** Vendor-specific capability, PCI Express Base Specification 7.9.4: nothing but its length is defined. */
 const plain = mapPerCount((size) =>
@@ -69,7 +70,7 @@ const isVirtio = (config: DataView): boolean => {
   return config.getUint16(0, true) === 0x1af4 && device >= 0x1000 && device <= 0x107f;
 };
 
-export const vendorSpecific = standardCapability(0x09, "Vendor", (config, at, limit) => {
+export const vendorSpecific = standardCapability(capabilityId.vendor, "Vendor", (config, at, limit) => {
   // The head and the length are there in any case; a length past the end is cut.
   const length = limit >= 3 ? Math.min(Math.max(config.getUint8(at + 2), 3), limit) : 3;
   if (isVirtio(config) && length >= 16) {

@@ -3,6 +3,7 @@ import { hex, hwinit, ro, rw, volatile } from "../field.ts";
 import { registerMap, type RegisterBlock } from "../map.ts";
 import { r16, r32 } from "../register.ts";
 import { repeat } from "./repeat.ts";
+import { extendedCapabilityId } from "./ids.ts";
 
 const portArbitrations = ["Fixed", "WRR32", "WRR64", "WRR128"] as const;
 const resourceArbitrations = ["Fixed", "WRR32", "WRR64", "WRR128", "TWRR128", "WRR256"] as const;
@@ -143,7 +144,11 @@ function layout(config: DataView, at: number, limit: number): RegisterBlock {
 }
 
 /** Virtual Channel, and the same under the ID that goes with a Multi-Function Virtual Channel. */
-export const virtualChannel = extendedCapability(0x02, "VC", layout);
-export const virtualChannel9 = extendedCapability(0x09, "VC9", layout);
+export const virtualChannel = extendedCapability(extendedCapabilityId.virtualChannel, "VC", layout);
+export const virtualChannel9 = extendedCapability(extendedCapabilityId.virtualChannel9, "VC9", layout);
 /** Multi-Function Virtual Channel, 7.9.2: the same layout, arbitrating between functions. */
-export const multiFunctionVirtualChannel = extendedCapability(0x08, "MFVC", layout);
+export const multiFunctionVirtualChannel = extendedCapability(
+  extendedCapabilityId.multiFunctionVirtualChannel,
+  "MFVC",
+  layout,
+);

@@ -2,6 +2,7 @@ import { standardCapability, standardHead } from "../capability.ts";
 import { hex, rw, volatile } from "../field.ts";
 import { registerMap } from "../map.ts";
 import { r16, r32 } from "../register.ts";
+import { capabilityId } from "./ids.ts";
 
 /** Vital Product Data Capability, PCI Express Base Specification 7.9.18. */
 export const vpdCapability = registerMap("VPD", 8, {
@@ -15,4 +16,4 @@ export const vpdCapability = registerMap("VPD", 8, {
   data: volatile(hex(r32(0x04, "rw"))),
 });
 
-export const vpd = standardCapability(0x03, "VPD", vpdCapability);
+export const vpd = standardCapability(capabilityId.vpd, "VPD", vpdCapability);

@@ -2,6 +2,7 @@ import { extendedCapability, extendedHead, mapPerCount } from "../capability.ts"
 import { hex, ro } from "../field.ts";
 import { registerMap } from "../map.ts";
 import { r32 } from "../register.ts";
+import { extendedCapabilityId } from "./ids.ts";
 
 const headSize = 8;
 
@@ -18,7 +19,7 @@ const maps = mapPerCount((size) =>
 );
 
 /** Vendor-Specific Extended Capability, PCI Express Base Specification 7.9.5. What the vendor put behind its head stays raw. */
-export const vsec = extendedCapability(0x0b, "VSEC", (config, at, limit) => {
+export const vsec = extendedCapability(extendedCapabilityId.vendor, "VSEC", (config, at, limit) => {
   const length = limit >= headSize ? config.getUint32(at + 4, true) >>> 20 : headSize;
   return maps(Math.max(headSize, Math.min(length, limit)));
 });
