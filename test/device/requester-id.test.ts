@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { tryAttach } from "../properties/try-attach.ts";
+import { tryAttach } from "../support/try-attach.ts";
 import { attach, bytesOf, memory, type AttachTest } from "../support/attached.ts";
 import { at, type SyntheticDevice } from "../support/synthetic-image.ts";
 

@@ -9,7 +9,7 @@ import {
   type Call,
   type WatchedBackend,
 } from "../support/attached.ts";
-import { tryAttach } from "../properties/try-attach.ts";
+import { tryAttach } from "../support/try-attach.ts";
 import { at, syntheticImage, type SyntheticDevice } from "../support/synthetic-image.ts";
 import { refusal } from "../support/refusal.ts";
 

@@ -3,7 +3,7 @@ import { describe, expect, test } from "bun:test";
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { root } from "../project/tree.ts";
+import { root } from "../support/tree.ts";
 import { compileExample } from "../support/vmm-executable.ts";
 
 const run = (program: string, ...args: string[]) => {

@@ -3,7 +3,7 @@ import { expect, test } from "bun:test";
 import * as constants from "../../src/ffi/constants.ts";
 import { epollDataOffset, epollEventSize } from "../../src/ffi/epoll-event.ts";
 import { errnoName } from "../../src/ffi/errno.ts";
-import { Sandbox } from "../project/sandbox.ts";
+import { Sandbox } from "../support/sandbox.ts";
 import { compile, compilerTest } from "./support/compiler.ts";
 
 const prefixes: Record<keyof typeof constants, string> = {

@@ -2,7 +2,7 @@
 // every such call leaves an errno of its own behind, each failure still has the right one: the kernel's result has it.
 import { expect } from "bun:test";
 import { join } from "node:path";
-import { Sandbox } from "../project/sandbox.ts";
+import { Sandbox } from "../support/sandbox.ts";
 import { compile, compilerTest } from "./support/compiler.ts";
 
 interface Answer {

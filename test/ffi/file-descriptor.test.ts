@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { readdirSync } from "node:fs";
 import { FileDescriptor } from "../../src/ffi/index.ts";
 import { traceSyscalls } from "../../src/ffi/trace.ts";
-import { Sandbox } from "../project/sandbox.ts";
+import { Sandbox } from "../support/sandbox.ts";
 import { refusal } from "../support/refusal.ts";
 
 const open = (): number => readdirSync("/proc/self/fd").length;

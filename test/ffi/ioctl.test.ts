@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { closeSync, openSync, readdirSync, readFileSync } from "node:fs";
 import { addressOf, exact, flagNames, ioctl, ioctlOrErrno, valueName } from "../../src/ffi/ioctl.ts";
 import { iommufdRequest, vfioDmaMapFlag, vfioIommuType, vfioRequest } from "../../src/regs/ioctl/index.ts";
-import { fakeIoctl } from "./fake-ioctl.ts";
+import { fakeIoctl } from "../support/fake-ioctl.ts";
 import { refusal } from "../support/refusal.ts";
 
 const struct = (): Uint8Array => new Uint8Array(new ArrayBuffer(8));

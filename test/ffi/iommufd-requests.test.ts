@@ -7,7 +7,7 @@ import * as map from "../../src/ffi/iommufd-map.ts";
 import * as option from "../../src/ffi/iommufd-option.ts";
 import * as viommu from "../../src/ffi/iommufd-viommu.ts";
 import * as uapi from "../../src/regs/ioctl/index.ts";
-import { bytesAt, fakeIoctl, type Answer, type Asked } from "./fake-ioctl.ts";
+import { bytesAt, fakeIoctl, type Answer, type Asked } from "../support/fake-ioctl.ts";
 
 const { iommufdRequest, view } = uapi;
 

@@ -9,7 +9,7 @@ import * as vcpu from "../../src/ffi/kvm-vcpu.ts";
 import * as vm from "../../src/ffi/kvm-vm.ts";
 import * as uapi from "../../src/regs/ioctl/index.ts";
 import { refusal } from "../support/refusal.ts";
-import { bytesAt, fakeIoctl, type Answer, type Asked } from "./fake-ioctl.ts";
+import { bytesAt, fakeIoctl, type Answer, type Asked } from "../support/fake-ioctl.ts";
 
 const { kvmSystemRequest, kvmVmRequest, kvmVcpuRequest, kvmDeviceRequest, view } = uapi;
 

@@ -8,7 +8,7 @@ import {
   type Architecture,
   type CallName,
 } from "../../src/ffi/system-call-table.ts";
-import { Sandbox } from "../project/sandbox.ts";
+import { Sandbox } from "../support/sandbox.ts";
 import { compile, compilerTest } from "./support/compiler.ts";
 
 // As an assembler gives them: `mov eax, 0x101; mov r10, rcx; syscall; ret` and `mov x8, #56; svc #0; ret`.

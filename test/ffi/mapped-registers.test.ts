@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { join } from "node:path";
 import { MappedRegisters, Mapping, MemoryFile, pageSize } from "../../src/ffi/index.ts";
 import { r32, registerMap, rw } from "../../src/regs/index.ts";
-import { Sandbox } from "../project/sandbox.ts";
+import { Sandbox } from "../support/sandbox.ts";
 import { compile, compilerTest } from "./support/compiler.ts";
 
 const support = join(import.meta.dir, "support");

@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { exportDmaBuf } from "../../src/ffi/vfio-dma-buf.ts";
 import { vfioRequest } from "../../src/regs/ioctl/vfio-requests.ts";
-import { fakeIoctl } from "./fake-ioctl.ts";
+import { fakeIoctl } from "../support/fake-ioctl.ts";
 import { refusal } from "../support/refusal.ts";
 
 test("a dma-buf is asked for by region and area, and its descriptor is what the kernel returns", () => {

@@ -5,7 +5,7 @@ import { getRegionInfo } from "../../src/ffi/vfio-region.ts";
 import { getHotResetInfo, hotReset, resetDevice } from "../../src/ffi/vfio-reset.ts";
 import { getIommuInfo } from "../../src/ffi/vfio-type1.ts";
 import { vfioRequest } from "../../src/regs/ioctl/index.ts";
-import { fakeIoctl, type Answer } from "./fake-ioctl.ts";
+import { fakeIoctl, type Answer } from "../support/fake-ioctl.ts";
 
 const ebad = (text: string): unknown =>
   expect.objectContaining({ code: "EBADINFO", message: expect.stringContaining(text) });

@@ -10,7 +10,7 @@ import { IrqSetBuffer, irqSetText, setIrqs, trySetIrqs, type IrqSet } from "../.
 import { getPrecopyInfo } from "../../src/ffi/vfio-migration.ts";
 import * as type1 from "../../src/ffi/vfio-type1.ts";
 import * as uapi from "../../src/regs/ioctl/index.ts";
-import { bytesAt, fakeIoctl, type Answer, type Asked } from "./fake-ioctl.ts";
+import { bytesAt, fakeIoctl, type Answer, type Asked } from "../support/fake-ioctl.ts";
 import { refusal } from "../support/refusal.ts";
 
 const { vfioRequest, view } = uapi;

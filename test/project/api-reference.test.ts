@@ -4,8 +4,8 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { type Outcome, Sandbox } from "./sandbox.ts";
-import { root } from "./tree.ts";
+import { type Outcome, Sandbox } from "../support/sandbox.ts";
+import { root } from "../support/tree.ts";
 
 const faults = `interface Hidden {
   readonly bit: number;

@@ -1,6 +1,6 @@
 // The summing of .ci/run, with steps made up to pass, to fail and to lie.
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
-import { Sandbox } from "./sandbox.ts";
+import { Sandbox } from "../support/sandbox.ts";
 
 let box: Sandbox;
 beforeEach(() => {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { testsOf, type NamedTest } from "./named-tests.ts";
-import { type Files, lines, readTree, type Violation } from "./tree.ts";
+import { type Files, lines, readTree, type Violation } from "../support/tree.ts";
 
 const page = "docs/defects.md";
 const count = 71;

@@ -4,8 +4,8 @@ import { expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { blocksOf, checkedModule, joined, type Block } from "./markdown.ts";
-import { Sandbox } from "./sandbox.ts";
-import { root } from "./tree.ts";
+import { Sandbox } from "../support/sandbox.ts";
+import { root } from "../support/tree.ts";
 
 const minute = 60_000;
 const blocksIn = (page: string): Block[] => blocksOf(readFileSync(join(root, page), "utf8"));

@@ -2,8 +2,8 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { join } from "node:path";
 import manifest from "../../package.json" with { type: "json" };
-import { Sandbox } from "./sandbox.ts";
-import { readTree } from "./tree.ts";
+import { Sandbox } from "../support/sandbox.ts";
+import { readTree } from "../support/tree.ts";
 
 const least = "1.4.5";
 const launcher = readTree().get("scripts/bun") ?? "";

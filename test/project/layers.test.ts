@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { checkCycles, checkImports, importsOf } from "./imports.ts";
-import { lines, readTree, sources } from "./tree.ts";
+import { lines, readTree, sources } from "../support/tree.ts";
 
 const source = sources(readTree());
 

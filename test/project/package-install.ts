@@ -4,8 +4,8 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import manifest from "../../package.json" with { type: "json" };
-import { Sandbox } from "./sandbox.ts";
-import { root } from "./tree.ts";
+import { Sandbox } from "../support/sandbox.ts";
+import { root } from "../support/tree.ts";
 
 const minute = 60_000;
 const bun = process.execPath;

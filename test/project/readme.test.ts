@@ -2,9 +2,9 @@ import { describe, expect, test } from "bun:test";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { blocksOf, checkedModule, commandsOf, missingLine } from "./markdown.ts";
-import { Sandbox } from "./sandbox.ts";
+import { Sandbox } from "../support/sandbox.ts";
 import { testSnippets } from "./snippets.ts";
-import { root } from "./tree.ts";
+import { root } from "../support/tree.ts";
 
 const readme = readFileSync(join(root, "README.md"), "utf8");
 const blocks = blocksOf(readme);

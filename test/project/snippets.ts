@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { blocksOf, checkedModule, opensDevice } from "./markdown.ts";
-import { root } from "./tree.ts";
+import { root } from "../support/tree.ts";
 
 /** Tests each snippet of a page. @param page as `docs/ffi.md` @param values that a snippet states at least */
 export function testSnippets(page: string, values: number): void {

@@ -3,7 +3,7 @@ import { expect, test } from "bun:test";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { troubles } from "../support/troubleshooting.ts";
-import { root } from "./tree.ts";
+import { root } from "../support/tree.ts";
 
 const page = troubles(readFileSync(join(root, "docs/troubleshooting.md"), "utf8"));
 const suite = join(root, "test/vm/suite");

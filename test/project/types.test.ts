@@ -3,8 +3,8 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { type Outcome, Sandbox } from "./sandbox.ts";
-import { root } from "./tree.ts";
+import { type Outcome, Sandbox } from "../support/sandbox.ts";
+import { root } from "../support/tree.ts";
 
 const box = new Sandbox();
 const names = readdirSync(join(root, "test-d")).filter((name) => name.endsWith(".test-d.ts"));

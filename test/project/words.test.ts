@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { lines, readTree, sources } from "./tree.ts";
+import { lines, readTree, sources } from "../support/tree.ts";
 import { checkAny, checkForeign, checkGlobals, checkLengths, checkNames, maxLines } from "./words.ts";
 
 const files = readTree();

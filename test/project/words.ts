@@ -1,5 +1,5 @@
 import ts from "typescript";
-import { type Files, type Violation } from "./tree.ts";
+import { type Files, type Violation } from "../support/tree.ts";
 
 /** Lines that a source file may have. */
 export const maxLines = 300;

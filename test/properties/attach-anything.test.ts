@@ -6,7 +6,7 @@ import { at } from "../support/synthetic-image.ts";
 import { anyImage, anyOptions } from "./any-image.ts";
 import { anySteps, checkInvariants, perform, type Step } from "./guest-model.ts";
 import { runs } from "./runs.ts";
-import { tryAttach } from "./try-attach.ts";
+import { tryAttach } from "../support/try-attach.ts";
 
 /** Attach fails with a VfioError; with a RangeError only where an option is out of range, which the message names. */
 function documented(error: unknown): void {

@@ -5,7 +5,7 @@ import { attach } from "../support/attached.ts";
 import { editedJson, jsonEdits } from "./edits.ts";
 import { anyDevice, anySteps, checkInvariants, perform } from "./guest-model.ts";
 import { runs } from "./runs.ts";
-import { tryAttach } from "./try-attach.ts";
+import { tryAttach } from "../support/try-attach.ts";
 
 /** Whatever is wrong with a snapshot, the error says that it is the snapshot. */
 function documented(error: unknown): void {

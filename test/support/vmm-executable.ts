@@ -1,7 +1,7 @@
 // The example VMM as one file, made by the command that its README has.
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { root } from "../project/tree.ts";
+import { root } from "./tree.ts";
 
 /** @param folder gets the executable @returns its path @throws Error where the README's command makes none */
 export function compileExample(folder: string): string {

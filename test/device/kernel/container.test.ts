@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { Container } from "../../../src/device/kernel/container.ts";
 import { iommufdRequest, vfioRequest } from "../../../src/regs/ioctl/index.ts";
-import { fakeIoctl } from "../../ffi/fake-ioctl.ts";
+import { fakeIoctl } from "../../support/fake-ioctl.ts";
 import { fakeHost } from "./fake-host.ts";
 
 const bdf = "0000:01:00.0";

@@ -17,7 +17,7 @@ import { CountedBackend } from "../../../src/device/counted-backend.ts";
 import { RecordedDevice } from "../../../src/device/recorded-device.ts";
 import { vfioRequest } from "../../../src/regs/ioctl/index.ts";
 import { syntheticImage } from "../../support/synthetic-image.ts";
-import { fakeIoctl } from "../../ffi/fake-ioctl.ts";
+import { fakeIoctl } from "../../support/fake-ioctl.ts";
 import { fakeHost } from "./fake-host.ts";
 
 const recorded = (): RecordedDevice =>

@@ -2,8 +2,8 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { existsSync, readdirSync, utimesSync } from "node:fs";
 import { join } from "node:path";
-import { Sandbox } from "../../project/sandbox.ts";
-import { root } from "../../project/tree.ts";
+import { Sandbox } from "../../support/sandbox.ts";
+import { root } from "../../support/tree.ts";
 import { devices, machines, type Machine } from "../machines.ts";
 import { cached, cacheFolder } from "./cache.ts";
 import { addUp, coverageOf, lcovOf } from "./coverage.ts";

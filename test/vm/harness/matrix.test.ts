@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { root } from "../../project/tree.ts";
+import { root } from "../../support/tree.ts";
 import { matrixPage } from "../suite/support/matrix.ts";
 
 test("docs/matrix.md is what the matrix's tests expect", () => {

@@ -2,7 +2,7 @@
 import { afterEach, beforeEach, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { existsSync, readdirSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { Sandbox } from "../../project/sandbox.ts";
+import { Sandbox } from "../../support/sandbox.ts";
 import { prepare } from "./prepare.ts";
 import { makeRunFolder } from "./run-folder.ts";
 

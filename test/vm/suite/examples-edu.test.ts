@@ -4,7 +4,7 @@
 import { afterAll, describe, expect, test } from "bun:test";
 import { join } from "node:path";
 import { demonstrate } from "../../../examples/edu/demonstration.ts";
-import { root } from "../../project/tree.ts";
+import { root } from "../../support/tree.ts";
 import { ownDescriptors, take } from "./support/devices.ts";
 import { ways } from "./support/apis.ts";
 

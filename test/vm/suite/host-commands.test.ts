@@ -13,7 +13,7 @@ import { traceSyscalls } from "../../../src/ffi/trace.ts";
 import { getGroupStatus } from "../../../src/ffi/vfio-group.ts";
 import { readImage } from "../../../src/image/index.ts";
 import { layoutOf } from "../../../src/regs/index.ts";
-import { root } from "../../project/tree.ts";
+import { root } from "../../support/tree.ts";
 import { asNobody, bunVfio, json, shell, temporary } from "./support/command.ts";
 import { bindTo, deviceNames, driverOf, find, ownDescriptors, sysDevices, take } from "./support/devices.ts";
 

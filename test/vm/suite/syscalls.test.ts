@@ -4,7 +4,7 @@
 import { beforeAll, describe, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { root } from "../../project/tree.ts";
+import { root } from "../../support/tree.ts";
 import { vfioRequest } from "../../../src/regs/ioctl/index.ts";
 import { hasIommu, deviceNames, take, type DeviceName } from "./support/devices.ts";
 import { ways } from "./support/apis.ts";

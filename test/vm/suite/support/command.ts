@@ -4,7 +4,7 @@ import { chmodSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { runCommand } from "../../../../src/cli/program.ts";
-import { root } from "../../../project/tree.ts";
+import { root } from "../../../support/tree.ts";
 
 export interface Run {
   readonly code: number;

@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { root } from "../../../project/tree.ts";
+import { root } from "../../../support/tree.ts";
 
 /** A process of its own. */
 export interface Holder {

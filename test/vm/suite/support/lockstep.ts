@@ -5,7 +5,7 @@ import type { KernelDevice } from "../../../../src/device/kernel/kernel-device.t
 import { RecordedDevice } from "../../../../src/device/recorded-device.ts";
 import { VfioError } from "../../../../src/ffi/errors.ts";
 import { imageFromRaw, readImage, type DeviceImage } from "../../../../src/image/index.ts";
-import { root } from "../../../project/tree.ts";
+import { root } from "../../../support/tree.ts";
 import { ways, open } from "./apis.ts";
 import { sysDevices, take, type DeviceName } from "./devices.ts";
 

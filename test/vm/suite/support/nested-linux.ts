@@ -13,7 +13,7 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, dirname, join } from "node:path";
-import { root } from "../../../project/tree.ts";
+import { root } from "../../../support/tree.ts";
 
 /** Debian's kernel, which the harness puts there. */
 export const kernel = "/out/vmlinuz";

@@ -4,7 +4,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { blocksOf, checkedModule, joined, type Block } from "../../../project/markdown.ts";
-import { root } from "../../../project/tree.ts";
+import { root } from "../../../support/tree.ts";
 
 const typescript = (page: string): Block[] =>
   blocksOf(readFileSync(join(root, page), "utf8")).filter(({ language }) => language === "ts");

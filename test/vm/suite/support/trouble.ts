@@ -2,7 +2,7 @@
 import { expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { root } from "../../../project/tree.ts";
+import { root } from "../../../support/tree.ts";
 import { troubles, type Trouble } from "../../../support/troubleshooting.ts";
 
 const told = troubles(readFileSync(join(root, "docs/troubleshooting.md"), "utf8"));

@@ -1,7 +1,7 @@
 // An attach that may fail: then it says why in a way that is documented, and leaves nothing behind.
 import { expect } from "bun:test";
 import type { MemoryPlatform } from "../../src/device/memory-platform.ts";
-import { attach, type Attached, type AttachTest, type WatchedBackend } from "../support/attached.ts";
+import { attach, type Attached, type AttachTest, type WatchedBackend } from "./attached.ts";
 
 /**
  * Attaches or restores.
