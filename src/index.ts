@@ -6,7 +6,7 @@ export * from "./device/address-allocator.ts";
 export * from "./device/backend.ts";
 export { barName, type Bar, type BarKind } from "./device/bars.ts";
 export type { MappedArea } from "./device/bar-mapping.ts";
-export * from "./device/config-address.ts";
+export * from "./regs/config-address.ts";
 export * from "./device/counted-backend.ts";
 export type { DescribedBar, DescribedCapability, DeviceDescription } from "./device/describe.ts";
 export * from "./ffi/errors.ts";

@@ -1,6 +1,6 @@
 import { layoutOf, type ConfigLayout } from "../regs/index.ts";
 import { RegionIndex, type DeviceBackend } from "./backend.ts";
-import { readConfigBytes } from "./config-reader.ts";
+import { readConfigBytes } from "../regs/config-reader.ts";
 import { VfioError } from "../ffi/errors.ts";
 
 /** A device's config space as read at attach, and what was found in it. */

@@ -10,7 +10,7 @@ import {
 } from "../image/image.ts";
 import { IrqIndex, RegionIndex, type DeviceBackend, type RegionInfo } from "./backend.ts";
 import { configSizeOf } from "./config-image.ts";
-import { readConfigBytes } from "./config-reader.ts";
+import { readConfigBytes } from "../regs/config-reader.ts";
 
 /** What of a device is recorded besides its descriptions and its config space. */
 export interface RecordOptions {

@@ -1,7 +1,7 @@
 import { closeSync, fstatSync, openSync, readSync } from "node:fs";
 import { errorText } from "./error-text.ts";
 import { VfioError } from "../../ffi/errors.ts";
-import { readConfigBytes } from "../config-reader.ts";
+import { readConfigBytes } from "../../regs/config-reader.ts";
 import type { HostFiles } from "./host-files.ts";
 
 const header = 64;

@@ -1,7 +1,7 @@
 // A device of the host passed through to a guest of KVM: its config space at device 1 of bus 0 by mechanism #1, its memory
 // where the guest puts it, DMA to all of the guest's memory.
 import { RangeAllocator } from "../../../../src/device/address-allocator.ts";
-import { ConfigAddressPort, configAddressPort } from "../../../../src/device/config-address.ts";
+import { ConfigAddressPort, configAddressPort } from "../../../../src/regs/config-address.ts";
 import { CountedBackend } from "../../../../src/device/counted-backend.ts";
 import type { DmaMap } from "../../../../src/device/dma-map.ts";
 import type { DeviceEvent } from "../../../../src/device/events.ts";

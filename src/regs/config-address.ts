@@ -1,6 +1,6 @@
 // From the address of a guest's access to the register of config space that it means: ECAM, and ports 0xCF8 and 0xCFC.
 // The function number counts in both, for reads and for writes: functions 1 to 7 are not function 0.
-import type { Bdf } from "../regs/bdf.ts";
+import type { Bdf } from "./bdf.ts";
 
 /** A place in the config space of one PCI segment. */
 export interface ConfigAddress extends Omit<Bdf, "segment"> {

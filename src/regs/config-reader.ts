@@ -5,7 +5,7 @@ import {
   walkCapabilities,
   walkExtendedCapabilities,
   type Walk,
-} from "../regs/index.ts";
+} from "./index.ts";
 
 /**
  * Reads all of config space in a few reads, leaving out registers whose read has a side effect: they are 0.

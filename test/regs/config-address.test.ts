@@ -7,7 +7,7 @@ import {
   decodeEcam,
   ecamSize,
   encodeEcam,
-} from "../../src/device/config-address.ts";
+} from "../../src/regs/config-address.ts";
 
 const address = fc.record({
   bus: fc.nat(255),
