@@ -35,7 +35,7 @@ export type { MsixArea, MsixGeometry } from "./device/msix-geometry.ts";
 export type { AttachOptions } from "./device/options.ts";
 export { hiddenByDefault, type Patch, type PatchOptions } from "./device/patches.ts";
 export * from "./device/platform.ts";
-export * from "./device/range.ts";
+export * from "./device/address/range.ts";
 export { recordDevice, type RecordOptions } from "./device/record.ts";
 export { RecordedDevice, type RecordedAccesses } from "./device/recorded-device.ts";
 export { RegionRegisters } from "./device/region-registers.ts";

@@ -1,4 +1,4 @@
-import { bytesText } from "../device/bytes-text.ts";
+import { bytesText } from "../device/address/size-text.ts";
 import type { DescribedBar, DeviceDescription } from "../device/describe.ts";
 import type { Style } from "./style.ts";
 import type { DifferenceRule, ReplayDifference, ReplayReport } from "../device/replay.ts";

@@ -8,7 +8,7 @@ import {
   type Range,
   toAddress,
   toRange,
-} from "./range.ts";
+} from "./address/range.ts";
 
 /**
  * Hands out ranges of one window of addresses: from the top down, as firmware places BARs, so that the low end

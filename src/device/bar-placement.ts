@@ -5,7 +5,7 @@ import { isNeeded, isProbe, obstacleOf, rangeOf, type Obstacle, type Placement }
 import { BarReservations } from "./bar-reservations.ts";
 import type { ReportEvent } from "./events.ts";
 import type { Platform, TrappedRange } from "./platform.ts";
-import { hex } from "./range.ts";
+import { hex } from "./address/range.ts";
 
 /** Where one BAR is in the guest's address space. */
 export interface PlacedBar {

@@ -1,7 +1,7 @@
 import { barName, type Bar } from "./bars.ts";
 import type { ReportEvent } from "./events.ts";
 import type { AddressAllocator, Platform } from "./platform.ts";
-import { contains, hex, intersects, type Range } from "./range.ts";
+import { contains, hex, intersects, type Range } from "./address/range.ts";
 
 interface Reservation {
   readonly allocator: AddressAllocator;

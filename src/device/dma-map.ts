@@ -6,8 +6,8 @@ import { refuseDma, type DmaProblem } from "./dma-problems.ts";
 import { toEntry, type DmaEntry, type DmaRequest } from "./dma-request.ts";
 import type { Iommu } from "./iommu.ts";
 import type { Dma } from "./platform.ts";
-import { RangeTable } from "./range-table.ts";
-import { contains, isPowerOfTwo, rangeEnd, subtract, toAddress, toRange } from "./range.ts";
+import { RangeTable } from "./address/range-table.ts";
+import { contains, isPowerOfTwo, rangeEnd, subtract, toAddress, toRange } from "./address/range.ts";
 
 /** What a `DmaMap` asks besides the IOMMU. */
 export interface DmaMapOptions {

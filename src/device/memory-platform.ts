@@ -17,7 +17,7 @@ import type {
   Platform,
   TrappedRange,
 } from "./platform.ts";
-import { formatRange, intersects, isPowerOfTwo, type Range, rangeEnd, toRange } from "./range.ts";
+import { formatRange, intersects, isPowerOfTwo, type Range, rangeEnd, toRange } from "./address/range.ts";
 
 export type {
   AddressSpace,

@@ -8,7 +8,7 @@ import { VfioError } from "../ffi/errors.ts";
 import { eventReporter } from "./events.ts";
 import { checkDeviceId, type AttachOptions } from "./options.ts";
 import type { Platform } from "./platform.ts";
-import { contains } from "./range.ts";
+import { contains } from "./address/range.ts";
 import {
   applySnapshot,
   attachForRestore,

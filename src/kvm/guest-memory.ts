@@ -1,7 +1,7 @@
 import type { DmaMap } from "../device/dma-map.ts";
 import type { GuestAddresses } from "../device/external-dma.ts";
 import { GuestRam } from "../device/guest-ram.ts";
-import { contains, formatRange } from "../device/range.ts";
+import { contains, formatRange } from "../device/address/range.ts";
 import { memoryAdvice } from "../ffi/constants.ts";
 import { VfioError } from "../ffi/errors.ts";
 import { Mapping, maxViewSize } from "../ffi/mapping.ts";

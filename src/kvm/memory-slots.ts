@@ -1,5 +1,5 @@
 import type { MemorySlots, SlotRequest } from "../device/platform.ts";
-import { formatRange, intersects } from "../device/range.ts";
+import { formatRange, intersects } from "../device/address/range.ts";
 import { VfioError } from "../ffi/errors.ts";
 import { getDirtyLog, setUserMemoryRegion } from "../ffi/kvm-memory.ts";
 import { pageSize } from "../ffi/page-size.ts";

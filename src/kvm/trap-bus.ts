@@ -1,6 +1,6 @@
 import type { AddressKind, GuestBus, TrappedRange } from "../device/platform.ts";
-import { contains, formatRange, toRange, type Range } from "../device/range.ts";
-import { RangeTable } from "../device/range-table.ts";
+import { contains, formatRange, toRange, type Range } from "../device/address/range.ts";
+import { RangeTable } from "../device/address/range-table.ts";
 import { VfioError } from "../ffi/errors.ts";
 import type { AccessHandlers } from "./run-loop.ts";
 

@@ -7,7 +7,7 @@ import { vfioApi, vfioExtension, vfioIommuType } from "../../regs/ioctl/vfio-con
 import { vfioDmaMapFlag, vfioDmaUnmapFlag } from "../../regs/ioctl/vfio-iommu.ts";
 import { DmaMap } from "../dma-map.ts";
 import type { Iommu, IommuMapping } from "../iommu.ts";
-import type { Range } from "../range.ts";
+import type { Range } from "../address/range.ts";
 import { thisHost, type HostFiles } from "../sysfs/host-files.ts";
 import { containerNode, groupIdOf, iommufdNode, type GroupId } from "../sysfs/vfio-nodes.ts";
 import { Group } from "./group.ts";

@@ -8,7 +8,7 @@ import { knowsMapFile, mapIoas, mapIoasFile, unmapIoas } from "../../ffi/iommufd
 import { iommuIoasMapFlag } from "../../regs/ioctl/iommufd-ioas.ts";
 import { DmaMap } from "../dma-map.ts";
 import type { Iommu, IommuMapping } from "../iommu.ts";
-import { rangeEnd, type Range } from "../range.ts";
+import { rangeEnd, type Range } from "../address/range.ts";
 import { thisHost, type HostFiles } from "../sysfs/host-files.ts";
 import { iommufdNode } from "../sysfs/vfio-nodes.ts";
 import { openHint } from "./hints.ts";

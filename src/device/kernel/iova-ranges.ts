@@ -1,5 +1,5 @@
 import type { IovaSpan } from "../../ffi/vfio-type1.ts";
-import type { Range } from "../range.ts";
+import type { Range } from "../address/range.ts";
 
 const top = BigInt(Number.MAX_SAFE_INTEGER);
 

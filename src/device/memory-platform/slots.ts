@@ -1,5 +1,5 @@
 import type { MemorySlots, SlotRequest } from "../platform.ts";
-import { formatRange, intersects, isAligned, toRange } from "../range.ts";
+import { formatRange, intersects, isAligned, toRange } from "../address/range.ts";
 import { type Journal, refuse } from "./journal.ts";
 
 export interface SlotState extends SlotRequest {

@@ -13,7 +13,7 @@ import {
   subtract,
   toAddress,
   toRange,
-} from "../../src/device/range.ts";
+} from "../../../src/device/address/range.ts";
 
 const max = Number.MAX_SAFE_INTEGER;
 
