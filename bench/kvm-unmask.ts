@@ -1,6 +1,6 @@
 // `bun bench/kvm-unmask.ts`, where /dev/kvm is: what it takes to unmask N vectors of an MSI-X capability in one update, as
 // one guest write does, and one by one, with the whole routing table set for each, as the reference does.
-import type { MsiGroup, VectorChange } from "../src/device/platform.ts";
+import type { MsiGroup, VectorChange } from "../src/device/seam/platform.ts";
 import { traceSyscalls } from "../src/ffi/trace.ts";
 import { Kvm } from "../src/kvm/kvm.ts";
 import { VirtualMachine } from "../src/kvm/machine.ts";

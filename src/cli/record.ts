@@ -1,4 +1,4 @@
-import type { DeviceBackend } from "../device/backend.ts";
+import type { DeviceBackend } from "../device/seam/backend.ts";
 import { recordDevice } from "../device/record.ts";
 import { imageHost, recordFromSysfs } from "../device/sysfs/sysfs-recorder.ts";
 import { regionName, type DeviceImage } from "../image/image.ts";

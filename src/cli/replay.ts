@@ -1,4 +1,4 @@
-import { RegionIndex } from "../device/backend.ts";
+import { RegionIndex } from "../device/seam/backend.ts";
 import { MemoryPlatform } from "../device/memory-platform.ts";
 import { RecordedDevice } from "../device/recorded-device.ts";
 import { replay, type ReplayReport } from "../device/replay.ts";

@@ -1,4 +1,4 @@
-import type { AddressAllocator } from "./platform.ts";
+import type { AddressAllocator } from "./seam/platform.ts";
 import {
   alignDown,
   contains,

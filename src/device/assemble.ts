@@ -1,7 +1,13 @@
 // Puts the parts of a device together at attach, over the platform, as the plan says.
 import { msixCapability } from "../regs/maps/msix.ts";
 import { plan, type MsixPlan, type Plan } from "./attach-plan.ts";
-import { IrqIndex, RegionIndex, type DeviceBackend, type RegionArea, type RegionInfo } from "./backend.ts";
+import {
+  IrqIndex,
+  RegionIndex,
+  type DeviceBackend,
+  type RegionArea,
+  type RegionInfo,
+} from "./seam/backend.ts";
 import { BarAccess } from "./bar-access.ts";
 import { BarMapping } from "./bar-mapping.ts";
 import { BarPlacement } from "./bar-placement.ts";
@@ -10,7 +16,7 @@ import { configHooks, type ConfigHooks } from "./config-hooks.ts";
 import { configSizeOf, readConfigImage, type ConfigImage } from "./config-image.ts";
 import { ConfigSpace } from "./config-space.ts";
 import { emulate, Source } from "./config-tables.ts";
-import type { ReportEvent } from "./events.ts";
+import type { ReportEvent } from "./seam/events.ts";
 import { VfioError } from "../ffi/errors.ts";
 import { InterruptControl, msiPendingArea, type MsiParts, type MsixParts } from "./interrupt-control.ts";
 import { Intx } from "./intx.ts";
@@ -18,7 +24,7 @@ import { mappableAreas } from "./mappable-areas.ts";
 import { dataOffset, maskOffset, msiLayout, MsiState } from "./msi-state.ts";
 import { MsixState } from "./msix-state.ts";
 import type { AttachOptions } from "./options.ts";
-import type { Platform } from "./platform.ts";
+import type { Platform } from "./seam/platform.ts";
 import { VectorWiring } from "./vector-wiring.ts";
 
 /** A device in one piece. */

@@ -1,9 +1,9 @@
 // What attach decides before it touches the platform: tables, BARs, patches, MSI-X. No system call.
-import { IrqIndex, type DeviceBackend } from "./backend.ts";
+import { IrqIndex, type DeviceBackend } from "./seam/backend.ts";
 import { addressMask, barsOf, typeBits, type Bar } from "./bars.ts";
 import type { ConfigImage } from "./config-image.ts";
 import { configTables, emulate, type ConfigTables } from "./config-tables.ts";
-import type { ReportEvent } from "./events.ts";
+import type { ReportEvent } from "./seam/events.ts";
 import {
   freesPages,
   geometryProblem,

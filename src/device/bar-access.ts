@@ -1,7 +1,7 @@
 // A guest access to a BAR, byte range by byte range: the MSI-X table and PBA are the model's, the rest is the device's.
-import type { DeviceBackend } from "./backend.ts";
+import type { DeviceBackend } from "./seam/backend.ts";
 import { barName, type Bar } from "./bars.ts";
-import type { ReportEvent } from "./events.ts";
+import type { ReportEvent } from "./seam/events.ts";
 import type { InterruptControl } from "./interrupt-control.ts";
 import type { MsixArea } from "./msix-geometry.ts";
 

@@ -1,7 +1,7 @@
-import type { DeviceBackend, RegionArea, RegionMapping } from "./backend.ts";
+import type { DeviceBackend, RegionArea, RegionMapping } from "./seam/backend.ts";
 import { barName } from "./bars.ts";
-import type { ReportEvent } from "./events.ts";
-import type { Platform } from "./platform.ts";
+import type { ReportEvent } from "./seam/events.ts";
+import type { Platform } from "./seam/platform.ts";
 import { hex, intersects, type Range } from "./address/range.ts";
 
 /** An area of a BAR that the guest reaches without the VMM. */

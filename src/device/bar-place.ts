@@ -2,7 +2,7 @@
 import type { BarMapping } from "./bar-mapping.ts";
 import type { BarReservations } from "./bar-reservations.ts";
 import { barName, type Bar } from "./bars.ts";
-import type { TrappedRange } from "./platform.ts";
+import type { TrappedRange } from "./seam/platform.ts";
 import { intersects } from "./address/range.ts";
 
 /** Why a BAR cannot be where its register says. */

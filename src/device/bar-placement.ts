@@ -3,8 +3,8 @@ import { barName, type Bar } from "./bars.ts";
 import type { BarMapping } from "./bar-mapping.ts";
 import { isNeeded, isProbe, obstacleOf, rangeOf, type Obstacle, type Placement } from "./bar-place.ts";
 import { BarReservations } from "./bar-reservations.ts";
-import type { ReportEvent } from "./events.ts";
-import type { Platform, TrappedRange } from "./platform.ts";
+import type { ReportEvent } from "./seam/events.ts";
+import type { Platform, TrappedRange } from "./seam/platform.ts";
 import { hex } from "./address/range.ts";
 
 /** Where one BAR is in the guest's address space. */

@@ -1,6 +1,6 @@
 import { barName, type Bar } from "./bars.ts";
-import type { ReportEvent } from "./events.ts";
-import type { AddressAllocator, Platform } from "./platform.ts";
+import type { ReportEvent } from "./seam/events.ts";
+import type { AddressAllocator, Platform } from "./seam/platform.ts";
 import { contains, hex, intersects, type Range } from "./address/range.ts";
 
 interface Reservation {

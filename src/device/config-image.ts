@@ -1,5 +1,5 @@
 import { layoutOf, type ConfigLayout } from "../regs/index.ts";
-import { RegionIndex, type DeviceBackend } from "./backend.ts";
+import { RegionIndex, type DeviceBackend } from "./seam/backend.ts";
 import { readConfigBytes } from "../regs/config-reader.ts";
 import { VfioError } from "../ffi/errors.ts";
 

@@ -1,8 +1,8 @@
 import { VfioError } from "../ffi/errors.ts";
-import type { DeviceBackend } from "./backend.ts";
-import { RegionIndex } from "./backend.ts";
+import type { DeviceBackend } from "./seam/backend.ts";
+import { RegionIndex } from "./seam/backend.ts";
 import { Source, type ConfigTables } from "./config-tables.ts";
-import type { ReportEvent } from "./events.ts";
+import type { ReportEvent } from "./seam/events.ts";
 
 /** All ones in `width` bytes: what a PCI host answers where no device does. */
 export const allOnes = (width: number): number => (width === 1 ? 0xff : width === 2 ? 0xffff : 0xffffffff);

@@ -1,5 +1,5 @@
 import type { Parts } from "./assemble.ts";
-import { RegionIndex } from "./backend.ts";
+import { RegionIndex } from "./seam/backend.ts";
 import type { BarWish } from "./bar-placement.ts";
 import { allOnes } from "./config-space.ts";
 import { barAddress, setBarAddress, type Bar } from "./bars.ts";

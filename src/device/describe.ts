@@ -1,5 +1,5 @@
 import type { Parts } from "./assemble.ts";
-import type { DeviceBackend } from "./backend.ts";
+import type { DeviceBackend } from "./seam/backend.ts";
 import type { MappedArea } from "./bar-mapping.ts";
 import { barAddress, barName, type BarKind } from "./bars.ts";
 import type { IntxMode } from "./intx.ts";

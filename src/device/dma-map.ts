@@ -4,8 +4,8 @@ import { VfioError } from "../ffi/errors.ts";
 import { DmaBuffer, type DmaBufferOptions } from "./dma-buffer.ts";
 import { refuseDma, type DmaProblem } from "./dma-problems.ts";
 import { toEntry, type DmaEntry, type DmaRequest } from "./dma-request.ts";
-import type { Iommu } from "./iommu.ts";
-import type { Dma } from "./platform.ts";
+import type { Iommu } from "./seam/iommu.ts";
+import type { Dma } from "./seam/platform.ts";
 import { RangeTable } from "./address/range-table.ts";
 import { contains, isPowerOfTwo, rangeEnd, subtract, toAddress, toRange } from "./address/range.ts";
 

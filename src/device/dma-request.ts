@@ -1,4 +1,4 @@
-import type { IommuMapping } from "./iommu.ts";
+import type { IommuMapping } from "./seam/iommu.ts";
 import { toRange, type Range } from "./address/range.ts";
 
 /** What is to be mapped; addresses and sizes in bytes. */

@@ -1,6 +1,6 @@
 // Mappings that somebody else asks for: a virtual IOMMU on behalf of the guest, or memory that comes and goes at run time.
 import { VfioError } from "../ffi/errors.ts";
-import type { Dma, DmaMapping } from "./platform.ts";
+import type { Dma, DmaMapping } from "./seam/platform.ts";
 import { RangeTable } from "./address/range-table.ts";
 import { contains, formatRange, toRange, type Range } from "./address/range.ts";
 

@@ -1,6 +1,6 @@
-import { IrqIndex, type DeviceBackend } from "./backend.ts";
-import type { ReportEvent } from "./events.ts";
-import type { IntxLine } from "./platform.ts";
+import { IrqIndex, type DeviceBackend } from "./seam/backend.ts";
+import type { ReportEvent } from "./seam/events.ts";
+import type { IntxLine } from "./seam/platform.ts";
 
 /** How the device's line is unmasked after the guest handled an interrupt. */
 export type IntxMode =

@@ -16,7 +16,7 @@ import type {
   MemorySlots,
   Platform,
   TrappedRange,
-} from "./platform.ts";
+} from "./seam/platform.ts";
 import { formatRange, intersects, isPowerOfTwo, type Range, rangeEnd, toRange } from "./address/range.ts";
 
 export type {

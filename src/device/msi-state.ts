@@ -1,5 +1,5 @@
 // The MSI state machine, over the registers in the shadow: says what must change. It makes no system call.
-import type { MsiMessage, VectorChange } from "./platform.ts";
+import type { MsiMessage, VectorChange } from "./seam/platform.ts";
 
 /** How the registers of one MSI capability lie (PCI Express Base Specification 7.7.1). */
 export interface MsiLayout {

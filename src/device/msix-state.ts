@@ -1,6 +1,6 @@
 // The MSI-X state machine: takes the guest's writes, says what must change. It makes no system call.
 import { entrySize } from "./msix-geometry.ts";
-import type { MsiMessage, VectorChange } from "./platform.ts";
+import type { MsiMessage, VectorChange } from "./seam/platform.ts";
 
 const maskBit = 1;
 /** Message address bits 1:0 are read-only zero; of the vector control only the mask bit is kept (7.7.2.2). */

@@ -1,4 +1,4 @@
-import type { DeviceEvent } from "./events.ts";
+import type { DeviceEvent } from "./seam/events.ts";
 import type { PatchOptions } from "./patches.ts";
 
 /** How a device is shown to its guest. All of it is optional. */

@@ -8,7 +8,7 @@ import {
   type ImageHost,
   type ImageRegion,
 } from "../image/image.ts";
-import { IrqIndex, RegionIndex, type DeviceBackend, type RegionInfo } from "./backend.ts";
+import { IrqIndex, RegionIndex, type DeviceBackend, type RegionInfo } from "./seam/backend.ts";
 import { configSizeOf } from "./config-image.ts";
 import { readConfigBytes } from "../regs/config-reader.ts";
 

@@ -10,7 +10,7 @@ import {
   type RegionArea,
   type RegionInfo,
   type RegionMapping,
-} from "./backend.ts";
+} from "./seam/backend.ts";
 import { barsOf } from "./bars.ts";
 import { geometryProblem, physicalGeometry, type MsixArea } from "./msix-geometry.ts";
 import { RecordedConfig } from "./recorded/config.ts";

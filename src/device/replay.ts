@@ -1,13 +1,13 @@
 // Replays the config accesses of a recorded guest on an attached device, and tells what came out otherwise, by rule.
 import type { TraceAccess } from "../image/trace.ts";
 import { layoutOf, type ConfigLayout } from "../regs/index.ts";
-import type { DeviceBackend } from "./backend.ts";
+import type { DeviceBackend } from "./seam/backend.ts";
 import { readConfigImage } from "./config-image.ts";
-import { CountedBackend, type BackendCounts } from "./counted-backend.ts";
+import { CountedBackend, type BackendCounts } from "./seam/counted-backend.ts";
 import type { DeviceDescription } from "./describe.ts";
-import type { DeviceEvent } from "./events.ts";
+import type { DeviceEvent } from "./seam/events.ts";
 import type { AttachOptions } from "./options.ts";
-import type { Platform } from "./platform.ts";
+import type { Platform } from "./seam/platform.ts";
 import { DifferenceRules, type DifferenceRule } from "./replay-rules.ts";
 import { ReplaySteps } from "./replay-steps.ts";
 import { VfioPciDevice } from "./vfio-pci-device.ts";

@@ -2,7 +2,7 @@
 // second way to build a device, so nothing that attach does can be missing after a restore.
 import * as z from "zod";
 import type { Parts } from "./assemble.ts";
-import type { DeviceBackend } from "./backend.ts";
+import type { DeviceBackend } from "./seam/backend.ts";
 import { Hook } from "./config-hooks.ts";
 import { allOnes } from "./config-space.ts";
 import type { InterruptControl } from "./interrupt-control.ts";

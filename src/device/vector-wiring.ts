@@ -1,8 +1,8 @@
 // Carries out what the MSI and MSI-X state machines decide: which vectors the host signals (VFIO), and which
 // reach the guest (the platform). The order matters and is in one place.
-import { IrqIndex, type DeviceBackend } from "./backend.ts";
-import type { ReportEvent } from "./events.ts";
-import type { MsiGroup, VectorChange } from "./platform.ts";
+import { IrqIndex, type DeviceBackend } from "./seam/backend.ts";
+import type { ReportEvent } from "./seam/events.ts";
+import type { MsiGroup, VectorChange } from "./seam/platform.ts";
 
 const unarmed = -1;
 

@@ -1,13 +1,13 @@
 import { assemble, type Parts } from "./assemble.ts";
-import type { DeviceBackend } from "./backend.ts";
+import type { DeviceBackend } from "./seam/backend.ts";
 import { byteOf, DecodeControl } from "./decode-control.ts";
 import { Hook } from "./config-hooks.ts";
 import { allOnes } from "./config-space.ts";
 import { describe, type DeviceDescription } from "./describe.ts";
 import { VfioError } from "../ffi/errors.ts";
-import { eventReporter } from "./events.ts";
+import { eventReporter } from "./seam/events.ts";
 import { checkDeviceId, type AttachOptions } from "./options.ts";
-import type { Platform } from "./platform.ts";
+import type { Platform } from "./seam/platform.ts";
 import { contains } from "./address/range.ts";
 import {
   applySnapshot,

@@ -1,4 +1,4 @@
-import type { IntxLine, MsiGroup, MsiMessage } from "../device/platform.ts";
+import type { IntxLine, MsiGroup, MsiMessage } from "../device/seam/platform.ts";
 import { VfioError } from "../ffi/errors.ts";
 import type { IrqCalls } from "./irq-calls.ts";
 import { KvmIntxLine } from "./intx-line.ts";

@@ -1,4 +1,4 @@
-import type { IntxLine } from "../device/platform.ts";
+import type { IntxLine } from "../device/seam/platform.ts";
 import { Eventfd } from "../ffi/eventfd.ts";
 import type { IrqCalls } from "./irq-calls.ts";
 

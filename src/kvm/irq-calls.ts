@@ -1,5 +1,5 @@
 // The requests of KVM that interrupts need, apart from the logic that decides on them.
-import type { MsiMessage } from "../device/platform.ts";
+import type { MsiMessage } from "../device/seam/platform.ts";
 import {
   assignIrqfd,
   deassignIrqfd,

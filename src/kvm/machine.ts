@@ -3,7 +3,7 @@ import { VfioError } from "../ffi/errors.ts";
 import { setIrqLine, signalMsi } from "../ffi/kvm-interrupts.ts";
 import { checkKvmExtension, createVm, type KvmCapability } from "../ffi/kvm-system.ts";
 import { setTssAddress } from "../ffi/kvm-vm.ts";
-import type { MsiMessage } from "../device/platform.ts";
+import type { MsiMessage } from "../device/seam/platform.ts";
 import { KvmInterrupts } from "./interrupts.ts";
 import { Ioeventfds } from "./ioeventfds.ts";
 import { irqCalls } from "./irq-calls.ts";

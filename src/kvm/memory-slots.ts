@@ -1,4 +1,4 @@
-import type { MemorySlots, SlotRequest } from "../device/platform.ts";
+import type { MemorySlots, SlotRequest } from "../device/seam/platform.ts";
 import { formatRange, intersects } from "../device/address/range.ts";
 import { VfioError } from "../ffi/errors.ts";
 import { getDirtyLog, setUserMemoryRegion } from "../ffi/kvm-memory.ts";

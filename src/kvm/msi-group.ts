@@ -1,4 +1,4 @@
-import type { MsiGroup, MsiMessage, VectorChange } from "../device/platform.ts";
+import type { MsiGroup, MsiMessage, VectorChange } from "../device/seam/platform.ts";
 import { Eventfd } from "../ffi/eventfd.ts";
 import { VfioError } from "../ffi/errors.ts";
 import type { IrqCalls } from "./irq-calls.ts";

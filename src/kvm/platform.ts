@@ -1,4 +1,11 @@
-import type { AddressSpaces, Dma, GuestBus, Interrupts, IntxLine, Platform } from "../device/platform.ts";
+import type {
+  AddressSpaces,
+  Dma,
+  GuestBus,
+  Interrupts,
+  IntxLine,
+  Platform,
+} from "../device/seam/platform.ts";
 import { pageSize } from "../ffi/page-size.ts";
 import type { VirtualMachine } from "./machine.ts";
 

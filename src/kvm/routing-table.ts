@@ -1,5 +1,5 @@
 import { VfioError } from "../ffi/errors.ts";
-import type { MsiMessage } from "../device/platform.ts";
+import type { MsiMessage } from "../device/seam/platform.ts";
 import type { ChipRoute } from "../ffi/kvm-interrupts.ts";
 import type { IrqCalls } from "./irq-calls.ts";
 

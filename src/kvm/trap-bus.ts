@@ -1,4 +1,4 @@
-import type { AddressKind, GuestBus, TrappedRange } from "../device/platform.ts";
+import type { AddressKind, GuestBus, TrappedRange } from "../device/seam/platform.ts";
 import { contains, formatRange, toRange, type Range } from "../device/address/range.ts";
 import { RangeTable } from "../device/address/range-table.ts";
 import { VfioError } from "../ffi/errors.ts";

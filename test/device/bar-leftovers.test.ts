@@ -1,7 +1,7 @@
 // What the platform does not take back is not forgotten: tried again, in nobody's way, and never without memory under it.
 import { describe, expect, test } from "bun:test";
 import { BarMapping } from "../../src/device/bar-mapping.ts";
-import type { DeviceEvent } from "../../src/device/events.ts";
+import type { DeviceEvent } from "../../src/device/seam/events.ts";
 import { MemoryPlatform } from "../../src/device/memory-platform.ts";
 import { RecordedDevice } from "../../src/device/recorded-device.ts";
 import { attach, memory, WatchedBackend, type Attached } from "../support/attached.ts";

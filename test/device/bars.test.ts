@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import type { RegionInfo } from "../../src/device/backend.ts";
+import type { RegionInfo } from "../../src/device/seam/backend.ts";
 import { addressMask, barAddress, barsOf, setBarAddress, typeBits, type Bar } from "../../src/device/bars.ts";
 
 const regions = (sizes: Record<number, number>): RegionInfo[] =>

@@ -1,5 +1,5 @@
 import { describe, expect, spyOn, test } from "bun:test";
-import { EventCounts } from "../../src/device/event-counts.ts";
+import { EventCounts } from "../../src/device/seam/event-counts.ts";
 import { attach, type Attached } from "../support/attached.ts";
 import { at, type SyntheticDevice } from "../support/synthetic-image.ts";
 

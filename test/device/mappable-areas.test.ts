@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import type { RegionArea, RegionInfo } from "../../src/device/backend.ts";
+import type { RegionArea, RegionInfo } from "../../src/device/seam/backend.ts";
 import { mappableAreas } from "../../src/device/mappable-areas.ts";
 
 const region = (size: number, more: Partial<RegionInfo> = {}): RegionInfo => ({

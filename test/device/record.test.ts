@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { RegionIndex, type DeviceBackend } from "../../src/device/backend.ts";
+import { RegionIndex, type DeviceBackend } from "../../src/device/seam/backend.ts";
 import { readConfigBytes } from "../../src/regs/config-reader.ts";
 import { recordDevice } from "../../src/device/record.ts";
 import { RecordedDevice } from "../../src/device/recorded-device.ts";

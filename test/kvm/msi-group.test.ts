@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import type { MsiMessage, VectorChange } from "../../src/device/platform.ts";
+import type { MsiMessage, VectorChange } from "../../src/device/seam/platform.ts";
 import { VfioError } from "../../src/ffi/errors.ts";
 import { KvmInterrupts } from "../../src/kvm/interrupts.ts";
 import { openDescriptors } from "../support/descriptors.ts";

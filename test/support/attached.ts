@@ -1,9 +1,9 @@
 // A device attached to a virtual machine in memory, with everything that a test wants to look at.
 import { expect } from "bun:test";
-import type { DeviceBackend, IrqRequest, RegionArea, RegionMapping } from "../../src/device/backend.ts";
-import { CountedBackend } from "../../src/device/counted-backend.ts";
+import type { DeviceBackend, IrqRequest, RegionArea, RegionMapping } from "../../src/device/seam/backend.ts";
+import { CountedBackend } from "../../src/device/seam/counted-backend.ts";
 import { VfioError } from "../../src/ffi/errors.ts";
-import type { DeviceEvent, DeviceEventKind } from "../../src/device/events.ts";
+import type { DeviceEvent, DeviceEventKind } from "../../src/device/seam/events.ts";
 import { MemoryPlatform, type MemoryPlatformOptions } from "../../src/device/memory-platform.ts";
 import type { AttachOptions } from "../../src/device/options.ts";
 import { RecordedDevice } from "../../src/device/recorded-device.ts";

@@ -1,5 +1,5 @@
 // KVM's routing table and irqfds, as far as the logic above them can tell: what was set, and what would have been lost.
-import type { MsiMessage } from "../../src/device/platform.ts";
+import type { MsiMessage } from "../../src/device/seam/platform.ts";
 import { drainEventfd, isReadable } from "../../src/ffi/eventfd.ts";
 import { VfioError } from "../../src/ffi/errors.ts";
 import type { IrqCalls } from "../../src/kvm/irq-calls.ts";

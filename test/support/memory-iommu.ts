@@ -1,6 +1,6 @@
 // An IOMMU in memory, as strict as the kernel's: type1 v2 and an IOAS answer the same to these calls, which the
 // suite in the virtual machine checks against both.
-import type { Iommu, IommuMapping } from "../../src/device/iommu.ts";
+import type { Iommu, IommuMapping } from "../../src/device/seam/iommu.ts";
 import { contains, intersects, type Range } from "../../src/device/address/range.ts";
 import { VfioError } from "../../src/ffi/errors.ts";
 

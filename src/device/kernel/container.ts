@@ -6,7 +6,7 @@ import { getIommuInfo, hasIommu, mapDma, unmapDma, type Type1Info } from "../../
 import { vfioApi, vfioExtension, vfioIommuType } from "../../regs/ioctl/vfio-container.ts";
 import { vfioDmaMapFlag, vfioDmaUnmapFlag } from "../../regs/ioctl/vfio-iommu.ts";
 import { DmaMap } from "../dma-map.ts";
-import type { Iommu, IommuMapping } from "../iommu.ts";
+import type { Iommu, IommuMapping } from "../seam/iommu.ts";
 import type { Range } from "../address/range.ts";
 import { thisHost, type HostFiles } from "../sysfs/host-files.ts";
 import { containerNode, groupIdOf, iommufdNode, type GroupId } from "../sysfs/vfio-nodes.ts";

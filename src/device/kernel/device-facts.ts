@@ -2,7 +2,7 @@ import { VfioError } from "../../ffi/errors.ts";
 import { getDeviceInfo, getIrqInfo, type DeviceInfo } from "../../ffi/vfio-device.ts";
 import { getRegionInfo, type DeviceRegionInfo } from "../../ffi/vfio-region.ts";
 import { absentIrq, maxIndex } from "../../image/image.ts";
-import type { IrqInfo } from "../backend.ts";
+import type { IrqInfo } from "../seam/backend.ts";
 
 /** Indexes that every PCI device is described by, if only as absent: up to VGA, and up to REQ. */
 const leastRegions = 9;

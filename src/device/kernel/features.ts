@@ -3,7 +3,7 @@ import { getFeature, probeFeature } from "../../ffi/vfio-feature.ts";
 import { view } from "../../regs/ioctl/struct.ts";
 import { vfioFeature } from "../../regs/ioctl/vfio-feature.ts";
 import { VfioDeviceFeatureMigration, vfioMigrationFlag } from "../../regs/ioctl/vfio-migration.ts";
-import type { FeatureSupport } from "../backend.ts";
+import type { FeatureSupport } from "../seam/backend.ts";
 
 /** What a device migrates by. */
 export interface MigrationSupport extends FeatureSupport {

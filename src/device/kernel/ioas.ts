@@ -7,7 +7,7 @@ import { allocIoas, allowIovas, destroyObject, getIovaRanges } from "../../ffi/i
 import { knowsMapFile, mapIoas, mapIoasFile, unmapIoas } from "../../ffi/iommufd-map.ts";
 import { iommuIoasMapFlag } from "../../regs/ioctl/iommufd-ioas.ts";
 import { DmaMap } from "../dma-map.ts";
-import type { Iommu, IommuMapping } from "../iommu.ts";
+import type { Iommu, IommuMapping } from "../seam/iommu.ts";
 import { rangeEnd, type Range } from "../address/range.ts";
 import { thisHost, type HostFiles } from "../sysfs/host-files.ts";
 import { iommufdNode } from "../sysfs/vfio-nodes.ts";

@@ -1,7 +1,7 @@
 // SET_IRQS of an open device, and what helps where it is refused.
 import { VfioError } from "../../ffi/errors.ts";
 import { irqSetText, setIrqs, type IrqSetBuffer } from "../../ffi/vfio-irqs.ts";
-import { IrqIndex, type IrqInfo, type IrqRequest } from "../backend.ts";
+import { IrqIndex, type IrqInfo, type IrqRequest } from "../seam/backend.ts";
 import { deviceFolder } from "../sysfs/device-folder.ts";
 import type { HostFiles } from "../sysfs/host-files.ts";
 

@@ -17,9 +17,9 @@ import {
   type IrqInfo,
   type IrqRequest,
   type RegionArea,
-} from "../backend.ts";
+} from "../seam/backend.ts";
 import type { DmaMap } from "../dma-map.ts";
-import type { Iommu } from "../iommu.ts";
+import type { Iommu } from "../seam/iommu.ts";
 import type { HostFiles } from "../sysfs/host-files.ts";
 import type { DeviceApi } from "./choose-api.ts";
 import type { Container } from "./container.ts";

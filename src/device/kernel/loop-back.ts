@@ -2,7 +2,7 @@
 // there and nowhere else. It proves the way from the host to this process, not the device.
 import { Eventfd } from "../../ffi/eventfd.ts";
 import { irqName } from "../../image/image.ts";
-import type { DeviceBackend, IrqInfo } from "../backend.ts";
+import type { DeviceBackend, IrqInfo } from "../seam/backend.ts";
 
 /** What became of the vectors of one interrupt index. */
 export interface LoopBackResult {

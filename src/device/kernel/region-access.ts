@@ -6,7 +6,7 @@ import { systemCalls } from "../../ffi/system-calls.ts";
 import type { DeviceRegionInfo } from "../../ffi/vfio-region.ts";
 import { regionName } from "../../image/image.ts";
 import { layoutOf } from "../../regs/index.ts";
-import { RegionIndex } from "../backend.ts";
+import { RegionIndex } from "../seam/backend.ts";
 
 type Regions = readonly DeviceRegionInfo[];
 

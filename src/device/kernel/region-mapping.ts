@@ -1,7 +1,7 @@
 import { FileDescriptor } from "../../ffi/file-descriptor.ts";
 import { MappedRegisters } from "../../ffi/mapped-registers.ts";
 import { hugeAlignment, Mapping, type MappingOptions } from "../../ffi/mapping.ts";
-import type { RegionMapping } from "../backend.ts";
+import type { RegionMapping } from "../seam/backend.ts";
 
 export interface KernelMappingOptions {
   readonly mapping: MappingOptions;

@@ -1,5 +1,5 @@
 import { RangeAllocator } from "../address-allocator.ts";
-import type { AddressAllocator } from "../platform.ts";
+import type { AddressAllocator } from "../seam/platform.ts";
 import type { Range } from "../address/range.ts";
 import type { AddressSpace } from "./action.ts";
 import type { Journal } from "./journal.ts";

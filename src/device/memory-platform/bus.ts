@@ -1,4 +1,4 @@
-import type { AddressKind, GuestBus, TrappedRange } from "../platform.ts";
+import type { AddressKind, GuestBus, TrappedRange } from "../seam/platform.ts";
 import { contains, formatRange, intersects, toAddress, toRange } from "../address/range.ts";
 import { type Journal, refuse } from "./journal.ts";
 

@@ -1,4 +1,4 @@
-import type { MemorySlots, SlotRequest } from "../platform.ts";
+import type { MemorySlots, SlotRequest } from "../seam/platform.ts";
 import { formatRange, intersects, isAligned, toRange } from "../address/range.ts";
 import { type Journal, refuse } from "./journal.ts";
 

@@ -1,4 +1,4 @@
-import type { DmaMapping, TrappedRange } from "../platform.ts";
+import type { DmaMapping, TrappedRange } from "../seam/platform.ts";
 import { formatRange, intersects, type Range } from "../address/range.ts";
 import type { Route } from "./irqchip.ts";
 import type { LineState } from "./line.ts";

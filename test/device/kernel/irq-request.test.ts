@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { IrqIndex, type IrqRequest } from "../../../src/device/backend.ts";
+import { IrqIndex, type IrqRequest } from "../../../src/device/seam/backend.ts";
 import { requestIrqs } from "../../../src/device/kernel/irq-request.ts";
 import { IrqSetBuffer } from "../../../src/ffi/vfio-irqs.ts";
 import { absentIrq } from "../../../src/image/image.ts";

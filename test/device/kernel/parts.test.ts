@@ -1,7 +1,7 @@
 // The parts of a kernel device that need no kernel.
 import { describe, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
-import { IrqIndex } from "../../../src/device/backend.ts";
+import { IrqIndex } from "../../../src/device/seam/backend.ts";
 import { hotResetReport } from "../../../src/device/kernel/hot-reset.ts";
 import { DeviceNotices } from "../../../src/device/kernel/device-notices.ts";
 import { readFacts } from "../../../src/device/kernel/device-facts.ts";
@@ -13,7 +13,7 @@ import { SharedLife } from "../../../src/device/kernel/shared-life.ts";
 import { checkToken, tokenBytes } from "../../../src/device/kernel/vf-token.ts";
 import { waitAlive } from "../../../src/device/kernel/wait-alive.ts";
 import { openDevice } from "../../../src/device/kernel/open-device.ts";
-import { CountedBackend } from "../../../src/device/counted-backend.ts";
+import { CountedBackend } from "../../../src/device/seam/counted-backend.ts";
 import { RecordedDevice } from "../../../src/device/recorded-device.ts";
 import { vfioRequest } from "../../../src/regs/ioctl/index.ts";
 import { syntheticImage } from "../../support/synthetic-image.ts";

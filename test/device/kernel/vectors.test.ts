@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
-import { IrqIndex, type IrqRequest } from "../../../src/device/backend.ts";
-import { CountedBackend } from "../../../src/device/counted-backend.ts";
+import { IrqIndex, type IrqRequest } from "../../../src/device/seam/backend.ts";
+import { CountedBackend } from "../../../src/device/seam/counted-backend.ts";
 import { Vectors } from "../../../src/device/kernel/vectors.ts";
 import { RecordedDevice } from "../../../src/device/recorded-device.ts";
 import { syntheticImage } from "../../support/synthetic-image.ts";

@@ -3,7 +3,7 @@
 // A thousand times open, use, close: nothing grows.
 import { expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
-import { IrqIndex, RegionIndex } from "../../../src/device/backend.ts";
+import { IrqIndex, RegionIndex } from "../../../src/device/seam/backend.ts";
 import { AnonymousMemory } from "../../../src/ffi/anonymous-memory.ts";
 import { isMapped, LiveMappings } from "../../support/live-mappings.ts";
 import { descriptors, deviceMappings, take } from "./support/devices.ts";

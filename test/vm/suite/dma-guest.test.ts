@@ -3,12 +3,12 @@
 // DMA for virtual machines: guest RAM of any size, what a virtual IOMMU asks for, and BARs that peers reach.
 import { afterAll, describe, expect, test } from "bun:test";
 import { readFileSync, writeFileSync } from "node:fs";
-import type { DeviceEvent } from "../../../src/device/events.ts";
+import type { DeviceEvent } from "../../../src/device/seam/events.ts";
 import { ExternalDma } from "../../../src/device/external-dma.ts";
 import { GuestRam } from "../../../src/device/guest-ram.ts";
 import { openDevice } from "../../../src/device/kernel/open-device.ts";
 import { MemoryPlatform } from "../../../src/device/memory-platform.ts";
-import type { Platform } from "../../../src/device/platform.ts";
+import type { Platform } from "../../../src/device/seam/platform.ts";
 import { VfioPciDevice } from "../../../src/device/vfio-pci-device.ts";
 import { systemCalls } from "../../../src/ffi/system-calls.ts";
 import { lockedMemory } from "../../../src/ffi/limits.ts";

@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { Nvme } from "../../../examples/nvme/nvme.ts";
 import { KernelDevice } from "../../../src/device/kernel/kernel-device.ts";
 import { openDevice } from "../../../src/device/kernel/open-device.ts";
-import { RegionIndex } from "../../../src/device/backend.ts";
+import { RegionIndex } from "../../../src/device/seam/backend.ts";
 import { root } from "../../support/tree.ts";
 import { ways } from "./support/apis.ts";
 import { ownDescriptors, take } from "./support/devices.ts";

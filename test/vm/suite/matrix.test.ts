@@ -7,7 +7,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import type { KernelDevice } from "../../../src/device/kernel/kernel-device.ts";
 import { physicalGeometry } from "../../../src/device/msix-geometry.ts";
 import { openDevice } from "../../../src/device/kernel/open-device.ts";
-import { IrqIndex, RegionIndex } from "../../../src/device/backend.ts";
+import { IrqIndex, RegionIndex } from "../../../src/device/seam/backend.ts";
 import { layoutOf } from "../../../src/regs/index.ts";
 import { deviceMappings, deviceNames, devices, hasIommu, ownDescriptors, take } from "./support/devices.ts";
 import { ways, type Way } from "./support/apis.ts";

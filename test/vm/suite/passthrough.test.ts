@@ -3,9 +3,9 @@
 // The passthrough model over real devices, with a virtual machine in memory: what a guest does reaches the device, and the
 // device's interrupts reach the guest.
 import { afterAll, describe, expect, test } from "bun:test";
-import { IrqIndex } from "../../../src/device/backend.ts";
-import { CountedBackend } from "../../../src/device/counted-backend.ts";
-import type { DeviceEvent } from "../../../src/device/events.ts";
+import { IrqIndex } from "../../../src/device/seam/backend.ts";
+import { CountedBackend } from "../../../src/device/seam/counted-backend.ts";
+import type { DeviceEvent } from "../../../src/device/seam/events.ts";
 import type { KernelDevice } from "../../../src/device/kernel/kernel-device.ts";
 import { MemoryPlatform } from "../../../src/device/memory-platform.ts";
 import { VfioPciDevice } from "../../../src/device/vfio-pci-device.ts";

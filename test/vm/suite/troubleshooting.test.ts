@@ -3,7 +3,7 @@
 // Every failure of docs/troubleshooting.md, caused on a real kernel: the page has the words that the library gives.
 import { afterAll, beforeAll, describe, expect } from "bun:test";
 import { readdirSync, readFileSync, readlinkSync, renameSync, writeFileSync } from "node:fs";
-import { IrqIndex, RegionIndex, type IrqRequest } from "../../../src/device/backend.ts";
+import { IrqIndex, RegionIndex, type IrqRequest } from "../../../src/device/seam/backend.ts";
 import { Container } from "../../../src/device/kernel/container.ts";
 import { openDevice } from "../../../src/device/kernel/open-device.ts";
 import type { KernelDevice } from "../../../src/device/kernel/kernel-device.ts";

@@ -1,5 +1,5 @@
 import type { KernelDevice } from "../../../../src/device/kernel/kernel-device.ts";
-import { RegionIndex } from "../../../../src/device/backend.ts";
+import { RegionIndex } from "../../../../src/device/seam/backend.ts";
 import type { RecordedDevice } from "../../../../src/device/recorded-device.ts";
 import { layoutOf } from "../../../../src/regs/index.ts";
 import { seededRandom } from "../../../support/random.ts";

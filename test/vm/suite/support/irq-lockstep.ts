@@ -1,5 +1,5 @@
 import type { KernelDevice } from "../../../../src/device/kernel/kernel-device.ts";
-import { RegionIndex, type IrqRequest } from "../../../../src/device/backend.ts";
+import { RegionIndex, type IrqRequest } from "../../../../src/device/seam/backend.ts";
 import type { RecordedDevice } from "../../../../src/device/recorded-device.ts";
 import { errnoName } from "../../../../src/ffi/errno.ts";
 import { Eventfd } from "../../../../src/ffi/eventfd.ts";

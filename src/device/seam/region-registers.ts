@@ -1,4 +1,4 @@
-import type { RegisterIo } from "../regs/live.ts";
+import type { RegisterIo } from "../../regs/live.ts";
 import type { DeviceBackend } from "./backend.ts";
 
 /**

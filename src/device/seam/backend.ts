@@ -1,8 +1,8 @@
 // The seam: what every source of a device implements. A kernel device, a vfio-user server and a recording
 // differ below it; the passthrough model above it does not know which one it has.
 
-import type { IrqSet } from "../ffi/vfio-irqs.ts";
-import type { ImageArea, ImageIrq, ImageRegion } from "../image/image.ts";
+import type { IrqSet } from "../../ffi/vfio-irqs.ts";
+import type { ImageArea, ImageIrq, ImageRegion } from "../../image/image.ts";
 
 /** Region indexes of a VFIO PCI device (linux/vfio.h, VFIO_PCI_*_REGION_INDEX). */
 export const RegionIndex = { bar0: 0, bar5: 5, rom: 6, config: 7, vga: 8 } as const;

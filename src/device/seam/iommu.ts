@@ -1,7 +1,7 @@
 // The seam below everything that maps memory for a device's DMA: a type1 container and an iommufd address space
 // implement it. Policy (what may be mapped where, and what to say when it may not) stands above it, in `DmaMap`.
 import type { DmaMapping } from "./platform.ts";
-import type { Range } from "./address/range.ts";
+import type { Range } from "../address/range.ts";
 
 /**
  * A mapping as the kernel is asked for it: `iova`, `size` and `hva` are multiples of the IOMMU's page size. A `file` is mapped

@@ -1,11 +1,11 @@
 import { expect, test } from "bun:test";
-import { RegionIndex } from "../../src/device/backend.ts";
-import { CountedBackend } from "../../src/device/counted-backend.ts";
-import { RecordedDevice } from "../../src/device/recorded-device.ts";
-import { RegionRegisters } from "../../src/device/region-registers.ts";
-import { endpointHeader } from "../../src/regs/index.ts";
-import { refusal } from "../support/refusal.ts";
-import { syntheticImage } from "../support/synthetic-image.ts";
+import { RegionIndex } from "../../../src/device/seam/backend.ts";
+import { CountedBackend } from "../../../src/device/seam/counted-backend.ts";
+import { RecordedDevice } from "../../../src/device/recorded-device.ts";
+import { RegionRegisters } from "../../../src/device/seam/region-registers.ts";
+import { endpointHeader } from "../../../src/regs/index.ts";
+import { refusal } from "../../support/refusal.ts";
+import { syntheticImage } from "../../support/synthetic-image.ts";
 
 const config = RegionIndex.config;
 const image = syntheticImage({ bars: { 0: { size: 0x1000 } } });

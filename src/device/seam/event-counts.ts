@@ -1,4 +1,4 @@
-import { isPowerOfTwo } from "./address/range.ts";
+import { isPowerOfTwo } from "../address/range.ts";
 
 /** So many events of a kind are told one by one. */
 const limit = 100;
