@@ -4,7 +4,7 @@
  */
 export * from "./device/address-allocator.ts";
 export * from "./device/seam/backend.ts";
-export { barName, type Bar, type BarKind } from "./device/bars.ts";
+export { barName, type Bar, type BarKind } from "./device/pci/bars.ts";
 export type { MappedArea } from "./device/bar-mapping.ts";
 export * from "./regs/config-address.ts";
 export * from "./device/seam/counted-backend.ts";
@@ -31,7 +31,7 @@ export { openDevice, type OpenedDescriptors, type OpenOptions } from "./device/k
 export type { KernelMapping } from "./device/kernel/region-mapping.ts";
 export { Vectors } from "./device/kernel/vectors.ts";
 export * from "./device/memory-platform.ts";
-export type { MsixArea, MsixGeometry } from "./device/msix-geometry.ts";
+export type { MsixArea, MsixGeometry } from "./device/pci/msix-geometry.ts";
 export type { AttachOptions } from "./device/options.ts";
 export { hiddenByDefault, type Patch, type PatchOptions } from "./device/patches.ts";
 export * from "./device/seam/platform.ts";

@@ -1,7 +1,7 @@
 // What attach decides before it touches the platform: tables, BARs, patches, MSI-X. No system call.
 import { IrqIndex, type DeviceBackend } from "./seam/backend.ts";
-import { addressMask, barsOf, typeBits, type Bar } from "./bars.ts";
-import type { ConfigImage } from "./config-image.ts";
+import { addressMask, barsOf, typeBits, type Bar } from "./pci/bars.ts";
+import type { ConfigImage } from "./pci/config-image.ts";
 import { configTables, emulate, type ConfigTables } from "./config-tables.ts";
 import type { ReportEvent } from "./seam/events.ts";
 import {
@@ -11,7 +11,7 @@ import {
   relocate,
   type MsixGeometry,
   type Relocation,
-} from "./msix-geometry.ts";
+} from "./pci/msix-geometry.ts";
 import type { AttachOptions } from "./options.ts";
 import { addClique, hideCapabilities, isHidden, patchMultiFunction, type Patch } from "./patches.ts";
 

@@ -1,9 +1,9 @@
 // A guest access to a BAR, byte range by byte range: the MSI-X table and PBA are the model's, the rest is the device's.
 import type { DeviceBackend } from "./seam/backend.ts";
-import { barName, type Bar } from "./bars.ts";
+import { barName, type Bar } from "./pci/bars.ts";
 import type { ReportEvent } from "./seam/events.ts";
 import type { InterruptControl } from "./interrupt-control.ts";
-import type { MsixArea } from "./msix-geometry.ts";
+import type { MsixArea } from "./pci/msix-geometry.ts";
 
 const Part = { device: 0, table: 1, pba: 2, nothing: 3 } as const;
 

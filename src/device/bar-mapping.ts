@@ -1,5 +1,5 @@
 import type { DeviceBackend, RegionArea, RegionMapping } from "./seam/backend.ts";
-import { barName } from "./bars.ts";
+import { barName } from "./pci/bars.ts";
 import type { ReportEvent } from "./seam/events.ts";
 import type { Platform } from "./seam/platform.ts";
 import { hex, intersects, type Range } from "./address/range.ts";

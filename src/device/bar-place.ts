@@ -1,7 +1,7 @@
 // What is known of one BAR's place in the guest's address space, and what follows from it. Pure: no calls to the platform.
 import type { BarMapping } from "./bar-mapping.ts";
 import type { BarReservations } from "./bar-reservations.ts";
-import { barName, type Bar } from "./bars.ts";
+import { barName, type Bar } from "./pci/bars.ts";
 import type { TrappedRange } from "./seam/platform.ts";
 import { intersects } from "./address/range.ts";
 

@@ -1,5 +1,5 @@
 import { VfioError } from "../ffi/errors.ts";
-import { barName, type Bar } from "./bars.ts";
+import { barName, type Bar } from "./pci/bars.ts";
 import type { BarMapping } from "./bar-mapping.ts";
 import { isNeeded, isProbe, obstacleOf, rangeOf, type Obstacle, type Placement } from "./bar-place.ts";
 import { BarReservations } from "./bar-reservations.ts";

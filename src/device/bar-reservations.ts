@@ -1,4 +1,4 @@
-import { barName, type Bar } from "./bars.ts";
+import { barName, type Bar } from "./pci/bars.ts";
 import type { ReportEvent } from "./seam/events.ts";
 import type { AddressAllocator, Platform } from "./seam/platform.ts";
 import { contains, hex, intersects, type Range } from "./address/range.ts";

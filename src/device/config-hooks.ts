@@ -1,6 +1,6 @@
 // Which dwords of config space mean more to the model than bytes: found once at attach, looked up on each write.
 import type { ConfigLayout } from "../regs/index.ts";
-import type { Bar } from "./bars.ts";
+import type { Bar } from "./pci/bars.ts";
 import type { InterruptControl } from "./interrupt-control.ts";
 import { msiLength } from "./msi-state.ts";
 

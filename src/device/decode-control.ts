@@ -2,7 +2,7 @@ import type { Parts } from "./assemble.ts";
 import { RegionIndex } from "./seam/backend.ts";
 import type { BarWish } from "./bar-placement.ts";
 import { allOnes } from "./config-space.ts";
-import { barAddress, setBarAddress, type Bar } from "./bars.ts";
+import { barAddress, setBarAddress, type Bar } from "./pci/bars.ts";
 
 const ioSpace = 1;
 const memorySpace = 2;

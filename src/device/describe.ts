@@ -1,9 +1,9 @@
 import type { Parts } from "./assemble.ts";
 import type { DeviceBackend } from "./seam/backend.ts";
 import type { MappedArea } from "./bar-mapping.ts";
-import { barAddress, barName, type BarKind } from "./bars.ts";
+import { barAddress, barName, type BarKind } from "./pci/bars.ts";
 import type { IntxMode } from "./intx.ts";
-import type { MsixGeometry } from "./msix-geometry.ts";
+import type { MsixGeometry } from "./pci/msix-geometry.ts";
 import type { Patch } from "./patches.ts";
 
 /** A BAR as it is now. */

@@ -3,7 +3,7 @@ import type { ConfigSpace } from "./config-space.ts";
 import type { ReportEvent } from "./seam/events.ts";
 import type { Intx } from "./intx.ts";
 import { maskOffset, pendingOffset, type MsiState } from "./msi-state.ts";
-import { entrySize, type MsixGeometry } from "./msix-geometry.ts";
+import { entrySize, type MsixGeometry } from "./pci/msix-geometry.ts";
 import type { MsixState } from "./msix-state.ts";
 import type { VectorChange } from "./seam/platform.ts";
 import type { VectorWiring } from "./vector-wiring.ts";

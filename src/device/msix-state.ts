@@ -1,5 +1,5 @@
 // The MSI-X state machine: takes the guest's writes, says what must change. It makes no system call.
-import { entrySize } from "./msix-geometry.ts";
+import { entrySize } from "./pci/msix-geometry.ts";
 import type { MsiMessage, VectorChange } from "./seam/platform.ts";
 
 const maskBit = 1;

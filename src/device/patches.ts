@@ -1,7 +1,7 @@
 // What the guest is shown of config space that differs from the device: hidden capabilities, the GPUDirect
 // clique, the multi-function bit. Each is rows in the tables, so it holds for reads and writes alike.
 import type { LocatedCapability } from "../regs/index.ts";
-import type { ConfigImage } from "./config-image.ts";
+import type { ConfigImage } from "./pci/config-image.ts";
 import { emulate, Source, type ConfigTables } from "./config-tables.ts";
 
 /** Capabilities that the model can hide, by the name of their register map. */

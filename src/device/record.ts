@@ -9,7 +9,7 @@ import {
   type ImageRegion,
 } from "../image/image.ts";
 import { IrqIndex, RegionIndex, type DeviceBackend, type RegionInfo } from "./seam/backend.ts";
-import { configSizeOf } from "./config-image.ts";
+import { configSizeOf } from "./pci/config-image.ts";
 import { readConfigBytes } from "../regs/config-reader.ts";
 
 /** What of a device is recorded besides its descriptions and its config space. */

@@ -11,8 +11,8 @@ import {
   type RegionInfo,
   type RegionMapping,
 } from "./seam/backend.ts";
-import { barsOf } from "./bars.ts";
-import { geometryProblem, physicalGeometry, type MsixArea } from "./msix-geometry.ts";
+import { barsOf } from "./pci/bars.ts";
+import { geometryProblem, physicalGeometry, type MsixArea } from "./pci/msix-geometry.ts";
 import { RecordedConfig } from "./recorded/config.ts";
 import { RecordedHardware } from "./recorded/hardware.ts";
 import { RecordedIrqs } from "./recorded/irqs.ts";

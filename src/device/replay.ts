@@ -2,7 +2,7 @@
 import type { TraceAccess } from "../image/trace.ts";
 import { layoutOf, type ConfigLayout } from "../regs/index.ts";
 import type { DeviceBackend } from "./seam/backend.ts";
-import { readConfigImage } from "./config-image.ts";
+import { readConfigImage } from "./pci/config-image.ts";
 import { CountedBackend, type BackendCounts } from "./seam/counted-backend.ts";
 import type { DeviceDescription } from "./describe.ts";
 import type { DeviceEvent } from "./seam/events.ts";

@@ -7,7 +7,7 @@ import { Hook } from "./config-hooks.ts";
 import { allOnes } from "./config-space.ts";
 import type { InterruptControl } from "./interrupt-control.ts";
 import { VfioError } from "../ffi/errors.ts";
-import { entrySize } from "./msix-geometry.ts";
+import { entrySize } from "./pci/msix-geometry.ts";
 import type { AttachOptions } from "./options.ts";
 
 const integer = (limit: number) => z.int().min(0).max(limit);

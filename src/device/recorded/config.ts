@@ -1,6 +1,6 @@
 import { irqsByIndex, regionsByIndex, type DeviceImage } from "../../image/image.ts";
 import { IrqIndex } from "../seam/backend.ts";
-import { addressMask, barsOf, typeBits } from "../bars.ts";
+import { addressMask, barsOf, typeBits } from "../pci/bars.ts";
 import type { RecordedHardware } from "./hardware.ts";
 import { permissionMap, type PermissionMap } from "./permission-map.ts";
 

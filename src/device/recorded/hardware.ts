@@ -1,7 +1,7 @@
 import { layoutOf } from "../../regs/index.ts";
 import { regionsByIndex, type ConfigBits, type DeviceImage } from "../../image/image.ts";
 import { RegionIndex } from "../seam/backend.ts";
-import { barsOf } from "../bars.ts";
+import { barsOf } from "../pci/bars.ts";
 
 const ioSpace = 0x0001;
 const memorySpace = 0x0002;

@@ -1,6 +1,13 @@
 import { describe, expect, test } from "bun:test";
-import type { RegionInfo } from "../../src/device/seam/backend.ts";
-import { addressMask, barAddress, barsOf, setBarAddress, typeBits, type Bar } from "../../src/device/bars.ts";
+import type { RegionInfo } from "../../../src/device/seam/backend.ts";
+import {
+  addressMask,
+  barAddress,
+  barsOf,
+  setBarAddress,
+  typeBits,
+  type Bar,
+} from "../../../src/device/pci/bars.ts";
 
 const regions = (sizes: Record<number, number>): RegionInfo[] =>
   Array.from({ length: 9 }, (_, index) => ({

@@ -1,14 +1,14 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import type { RegionInfo } from "../../src/device/seam/backend.ts";
-import type { Bar } from "../../src/device/bars.ts";
+import type { RegionInfo } from "../../../src/device/seam/backend.ts";
+import type { Bar } from "../../../src/device/pci/bars.ts";
 import {
   freesPages,
   geometryProblem,
   relocate,
   type MsixGeometry,
   type Relocation,
-} from "../../src/device/msix-geometry.ts";
+} from "../../../src/device/pci/msix-geometry.ts";
 
 const regions = (...sizes: number[]): RegionInfo[] =>
   sizes.map((size, index) => ({

@@ -1,7 +1,7 @@
-import { layoutOf, type ConfigLayout } from "../regs/index.ts";
-import { RegionIndex, type DeviceBackend } from "./seam/backend.ts";
-import { readConfigBytes } from "../regs/config-reader.ts";
-import { VfioError } from "../ffi/errors.ts";
+import { layoutOf, type ConfigLayout } from "../../regs/index.ts";
+import { RegionIndex, type DeviceBackend } from "../seam/backend.ts";
+import { readConfigBytes } from "../../regs/config-reader.ts";
+import { VfioError } from "../../ffi/errors.ts";
 
 /** A device's config space as read at attach, and what was found in it. */
 export interface ConfigImage {
