@@ -1,9 +1,9 @@
-import type { HostFiles } from "../device/sysfs/host-files.ts";
-import { readHost } from "../device/sysfs/host.ts";
-import { readHostUse } from "../device/sysfs/host-use.ts";
-import { nodeHolders } from "../device/sysfs/node-holders.ts";
-import { deviceNodes } from "../device/sysfs/vfio-nodes.ts";
-import { isHostPart, type PciDevice } from "../device/sysfs/pci-device.ts";
+import type { HostFiles } from "../device/host/host-files.ts";
+import { readHost } from "../device/host/host-info.ts";
+import { readHostUse } from "../device/host/host-use.ts";
+import { nodeHolders } from "../device/host/node-holders.ts";
+import { deviceNodes } from "../device/host/vfio-nodes.ts";
+import { isHostPart, type PciDevice } from "../device/host/pci-device.ts";
 import { CliError } from "./failure.ts";
 
 /**

@@ -11,10 +11,10 @@ import {
   type Binding,
   type Rebinding,
   type WriteAttribute,
-} from "../device/sysfs/binding.ts";
-import type { HostFiles } from "../device/sysfs/host-files.ts";
-import { readGroup } from "../device/sysfs/iommu-group.ts";
-import { isHostPart, type PciDevice } from "../device/sysfs/pci-device.ts";
+} from "../device/host/binding.ts";
+import type { HostFiles } from "../device/host/host-files.ts";
+import { readGroup } from "../device/host/iommu-group.ts";
+import { isHostPart, type PciDevice } from "../device/host/pci-device.ts";
 import { bindRefusals, unbindRefusals } from "./bind-refusals.ts";
 import { CliError, exitCode, oneLine } from "./failure.ts";
 import { findDevice, hostFiles } from "./host.ts";

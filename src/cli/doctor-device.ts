@@ -1,6 +1,6 @@
-import { nodeHolders } from "../device/sysfs/node-holders.ts";
-import { deviceNodes } from "../device/sysfs/vfio-nodes.ts";
-import type { PciDevice } from "../device/sysfs/pci-device.ts";
+import { nodeHolders } from "../device/host/node-holders.ts";
+import { deviceNodes } from "../device/host/vfio-nodes.ts";
+import type { PciDevice } from "../device/host/pci-device.ts";
 import { missing, note, ok, type Check } from "./doctor-host.ts";
 import { findDevice, type HostView } from "./host.ts";
 import { CliError } from "./failure.ts";

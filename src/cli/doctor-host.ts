@@ -1,6 +1,6 @@
-import type { HostFiles } from "../device/sysfs/host-files.ts";
-import type { Host } from "../device/sysfs/host.ts";
-import type { PciDevice } from "../device/sysfs/pci-device.ts";
+import type { HostFiles } from "../device/host/host-files.ts";
+import type { Host } from "../device/host/host-info.ts";
+import type { PciDevice } from "../device/host/pci-device.ts";
 import type { HostView } from "./host.ts";
 
 /** One thing that passing through needs. `note`: it is not there, or not needed, and that is no hindrance. */

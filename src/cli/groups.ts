@@ -1,6 +1,6 @@
-import type { GroupMember, IommuGroup } from "../device/sysfs/iommu-group.ts";
-import { readPciNames, type PciNames } from "../device/sysfs/pci-names.ts";
-import { groupReason } from "../device/sysfs/verdict.ts";
+import type { GroupMember, IommuGroup } from "../device/host/iommu-group.ts";
+import { readPciNames, type PciNames } from "../device/host/pci-names.ts";
+import { groupReason } from "../device/host/verdict.ts";
 import { CliError, exitCode, oneLine } from "./failure.ts";
 import { classText, findDevice, idsText, viewHost, type HostView } from "./host.ts";
 import { deviceName } from "./ls.ts";

@@ -1,8 +1,8 @@
-import { HostFiles } from "../device/sysfs/host-files.ts";
-import { readHost, type Host } from "../device/sysfs/host.ts";
-import { readHostUse, type HostUse } from "../device/sysfs/host-use.ts";
-import { readGroups, type IommuGroup } from "../device/sysfs/iommu-group.ts";
-import { readPciDevice, readPciDevices, type PciDevice } from "../device/sysfs/pci-device.ts";
+import { HostFiles } from "../device/host/host-files.ts";
+import { readHost, type Host } from "../device/host/host-info.ts";
+import { readHostUse, type HostUse } from "../device/host/host-use.ts";
+import { readGroups, type IommuGroup } from "../device/host/iommu-group.ts";
+import { readPciDevice, readPciDevices, type PciDevice } from "../device/host/pci-device.ts";
 import { formatBdf, parseBdf } from "../regs/bdf.ts";
 import { CliError } from "./failure.ts";
 

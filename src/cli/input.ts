@@ -1,5 +1,5 @@
 import { closeSync, existsSync, openSync, readSync } from "node:fs";
-import { recordFromSysfs } from "../device/sysfs/sysfs-recorder.ts";
+import { recordFromSysfs } from "../device/host/sysfs-recorder.ts";
 import { imageFromConfig } from "../image/defaults.ts";
 import { ImageError } from "../image/error.ts";
 import { configSizes, maxImageBytes, type DeviceImage } from "../image/image.ts";

@@ -1,6 +1,6 @@
-import type { PciDevice } from "../device/sysfs/pci-device.ts";
-import { readPciNames, type PciNames } from "../device/sysfs/pci-names.ts";
-import { deviceVerdict, type DeviceVerdict } from "../device/sysfs/verdict.ts";
+import type { PciDevice } from "../device/host/pci-device.ts";
+import { readPciNames, type PciNames } from "../device/host/pci-names.ts";
+import { deviceVerdict, type DeviceVerdict } from "../device/host/verdict.ts";
 import { exitCode, oneLine } from "./failure.ts";
 import { classText, idsText, viewHost, type HostView } from "./host.ts";
 import { print } from "./output.ts";

@@ -1,6 +1,6 @@
 import type { DeviceBackend } from "../device/seam/backend.ts";
 import { recordDevice } from "../device/record.ts";
-import { imageHost, recordFromSysfs } from "../device/sysfs/sysfs-recorder.ts";
+import { imageHost, recordFromSysfs } from "../device/host/sysfs-recorder.ts";
 import { regionName, type DeviceImage } from "../image/image.ts";
 import { writeImage } from "../image/write.ts";
 import { CliError, exitCode, oneLine } from "./failure.ts";

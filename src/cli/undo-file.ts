@@ -1,6 +1,6 @@
 import { z } from "zod";
-import type { Binding } from "../device/sysfs/binding.ts";
-import { isBdfName } from "../device/sysfs/pci-device.ts";
+import type { Binding } from "../device/host/binding.ts";
+import { isBdfName } from "../device/host/pci-device.ts";
 import { CliError } from "./failure.ts";
 import { readText } from "./input.ts";
 

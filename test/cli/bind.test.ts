@@ -3,7 +3,7 @@
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { existsSync, writeFileSync } from "node:fs";
 import { bindCommand, undoCommand, unbindCommand } from "../../src/cli/bind.ts";
-import { Machine } from "../device/sysfs/machine.ts";
+import { Machine } from "../support/host-machine.ts";
 import { busy, inProcess, json, nvme, printed, run } from "./on-machine.ts";
 import { temporary } from "./run.ts";
 

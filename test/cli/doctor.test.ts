@@ -1,8 +1,8 @@
 import { expect, setDefaultTimeout, test } from "bun:test";
 import { hostChecks, memlockCheck, sizeText } from "../../src/cli/doctor-host.ts";
 import { viewHost } from "../../src/cli/host.ts";
-import { HostFiles } from "../../src/device/sysfs/host-files.ts";
-import { Machine } from "../device/sysfs/machine.ts";
+import { HostFiles } from "../../src/device/host/host-files.ts";
+import { Machine } from "../support/host-machine.ts";
 import { bunVfio, temporary, type Run } from "./run.ts";
 
 // Each test starts the command several times.

@@ -4,7 +4,7 @@ import { readFileSync } from "node:fs";
 import { recordCommand } from "../../src/cli/record.ts";
 import { RecordedDevice } from "../../src/device/recorded-device.ts";
 import { readImage } from "../../src/image/index.ts";
-import { Machine } from "../device/sysfs/machine.ts";
+import { Machine } from "../support/host-machine.ts";
 import { busy, inProcess, json, nvme, run } from "./on-machine.ts";
 import { bunVfio, temporary } from "./run.ts";
 

@@ -1,6 +1,6 @@
 // Runs of the command on a copy of a recorded machine.
 import { afterEach, spyOn } from "bun:test";
-import type { Machine } from "../device/sysfs/machine.ts";
+import type { Machine } from "../support/host-machine.ts";
 import { bunVfio, type Run } from "./run.ts";
 
 export const nvme = "0000:02:00.0";

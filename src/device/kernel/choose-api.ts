@@ -1,8 +1,8 @@
 // Which of the kernel's ways to a device there is, and why.
 import { VfioError } from "../../ffi/errors.ts";
-import { isBoundToVfio } from "../sysfs/device-folder.ts";
-import type { HostFiles } from "../sysfs/host-files.ts";
-import { cdevNode, containerNode, groupIdOf, groupNode, iommufdNode } from "../sysfs/vfio-nodes.ts";
+import { isBoundToVfio } from "../host/device-folder.ts";
+import type { HostFiles } from "../host/host-files.ts";
+import { cdevNode, containerNode, groupIdOf, groupNode, iommufdNode } from "../host/vfio-nodes.ts";
 import { missingNode, noPermission } from "./hints.ts";
 
 /** A way to open a device: its cdev with an iommufd, or its group in a container of one of three kinds. */

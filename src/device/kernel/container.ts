@@ -8,8 +8,8 @@ import { vfioDmaMapFlag, vfioDmaUnmapFlag } from "../../regs/ioctl/vfio-iommu.ts
 import { DmaMap } from "../dma-map.ts";
 import type { Iommu, IommuMapping } from "../seam/iommu.ts";
 import type { Range } from "../address/range.ts";
-import { thisHost, type HostFiles } from "../sysfs/host-files.ts";
-import { containerNode, groupIdOf, iommufdNode, type GroupId } from "../sysfs/vfio-nodes.ts";
+import { thisHost, type HostFiles } from "../host/host-files.ts";
+import { containerNode, groupIdOf, iommufdNode, type GroupId } from "../host/vfio-nodes.ts";
 import { Group } from "./group.ts";
 import { joinHint, missingNode, openHint } from "./hints.ts";
 import { toRanges } from "./iova-ranges.ts";

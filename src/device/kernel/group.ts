@@ -1,8 +1,8 @@
 import { VfioError } from "../../ffi/errors.ts";
 import { FileDescriptor } from "../../ffi/file-descriptor.ts";
 import { getGroupDeviceFd, getGroupStatus, setGroupContainer } from "../../ffi/vfio-group.ts";
-import type { HostFiles } from "../sysfs/host-files.ts";
-import { groupNode, type GroupId } from "../sysfs/vfio-nodes.ts";
+import type { HostFiles } from "../host/host-files.ts";
+import { groupNode, type GroupId } from "../host/vfio-nodes.ts";
 import { blockers, deviceHint, heldBy, joinHint, openHint } from "./hints.ts";
 import { checkToken } from "./vf-token.ts";
 

@@ -1,10 +1,10 @@
 // The next step a person can take when a device cannot be opened: what names the culprit.
-import { bindingWrites, readBinding, shellCommand, toDriver, toNoDriver } from "../sysfs/binding.ts";
-import { deviceFolder, driverOf, isBoundToVfio, physicalFunctionOf } from "../sysfs/device-folder.ts";
-import type { HostFiles } from "../sysfs/host-files.ts";
-import { readGroup, type GroupMember } from "../sysfs/iommu-group.ts";
-import { nodeHolders } from "../sysfs/node-holders.ts";
-import { containerNode, deviceNodes, groupIdOf, groupNode, iommufdNode } from "../sysfs/vfio-nodes.ts";
+import { bindingWrites, readBinding, shellCommand, toDriver, toNoDriver } from "../host/binding.ts";
+import { deviceFolder, driverOf, isBoundToVfio, physicalFunctionOf } from "../host/device-folder.ts";
+import type { HostFiles } from "../host/host-files.ts";
+import { readGroup, type GroupMember } from "../host/iommu-group.ts";
+import { nodeHolders } from "../host/node-holders.ts";
+import { containerNode, deviceNodes, groupIdOf, groupNode, iommufdNode } from "../host/vfio-nodes.ts";
 
 /** Commands that give a function to vfio-pci; or take its driver from a bridge, which no other may have. */
 function freeingCommands(host: HostFiles, bdf: string, bridge = false): string {

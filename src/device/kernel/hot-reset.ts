@@ -2,8 +2,8 @@
 import { getHotResetInfo, hotReset } from "../../ffi/vfio-reset.ts";
 import { VfioError } from "../../ffi/errors.ts";
 import { formatBdf } from "../../regs/bdf.ts";
-import { driverOf, isBoundToVfio } from "../sysfs/device-folder.ts";
-import type { HostFiles } from "../sysfs/host-files.ts";
+import { driverOf, isBoundToVfio } from "../host/device-folder.ts";
+import type { HostFiles } from "../host/host-files.ts";
 import type { Container } from "./container.ts";
 
 /** A function that the reset reaches. */

@@ -2,8 +2,8 @@
 import { VfioError } from "../../ffi/errors.ts";
 import { irqSetText, setIrqs, type IrqSetBuffer } from "../../ffi/vfio-irqs.ts";
 import { IrqIndex, type IrqInfo, type IrqRequest } from "../seam/backend.ts";
-import { deviceFolder } from "../sysfs/device-folder.ts";
-import type { HostFiles } from "../sysfs/host-files.ts";
+import { deviceFolder } from "../host/device-folder.ts";
+import type { HostFiles } from "../host/host-files.ts";
 
 /** An open device. */
 interface Target {

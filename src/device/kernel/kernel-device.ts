@@ -20,7 +20,7 @@ import {
 } from "../seam/backend.ts";
 import type { DmaMap } from "../dma-map.ts";
 import type { Iommu } from "../seam/iommu.ts";
-import type { HostFiles } from "../sysfs/host-files.ts";
+import type { HostFiles } from "../host/host-files.ts";
 import type { DeviceApi } from "./choose-api.ts";
 import type { Container } from "./container.ts";
 import { readFacts } from "./device-facts.ts";

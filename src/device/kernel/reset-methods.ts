@@ -1,8 +1,8 @@
 // `reset_method` of sysfs: how the kernel resets a function, in the order in which it tries.
 import { writeFileSync } from "node:fs";
 import { VfioError } from "../../ffi/errors.ts";
-import { deviceFolder } from "../sysfs/device-folder.ts";
-import type { HostFiles } from "../sysfs/host-files.ts";
+import { deviceFolder } from "../host/device-folder.ts";
+import type { HostFiles } from "../host/host-files.ts";
 
 const known = /^[a-z0-9_]+$/;
 

@@ -2,7 +2,7 @@
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { HostFiles } from "../../../src/device/sysfs/host-files.ts";
+import { HostFiles } from "../../../src/device/host/host-files.ts";
 
 export interface FakeDevice {
   readonly driver?: string | undefined;

@@ -7,8 +7,8 @@ import {
   missingNode,
   openHint,
 } from "../../../src/device/kernel/hints.ts";
-import { nodeHolders } from "../../../src/device/sysfs/node-holders.ts";
-import { groupIdOf } from "../../../src/device/sysfs/vfio-nodes.ts";
+import { nodeHolders } from "../../../src/device/host/node-holders.ts";
+import { groupIdOf } from "../../../src/device/host/vfio-nodes.ts";
 import { fakeHost, type FakeHost } from "./fake-host.ts";
 
 const bdf = "0000:01:00.0";

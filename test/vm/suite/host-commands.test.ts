@@ -6,8 +6,8 @@ import { existsSync, readdirSync, readFileSync, readlinkSync, writeFileSync } fr
 import { join } from "node:path";
 import { RegionIndex } from "../../../src/device/seam/backend.ts";
 import { openDevice } from "../../../src/device/kernel/open-device.ts";
-import type { IommuGroup } from "../../../src/device/sysfs/iommu-group.ts";
-import type { DeviceVerdict } from "../../../src/device/sysfs/verdict.ts";
+import type { IommuGroup } from "../../../src/device/host/iommu-group.ts";
+import type { DeviceVerdict } from "../../../src/device/host/verdict.ts";
 import { FileDescriptor } from "../../../src/ffi/file-descriptor.ts";
 import { traceSyscalls } from "../../../src/ffi/trace.ts";
 import { getGroupStatus } from "../../../src/ffi/vfio-group.ts";

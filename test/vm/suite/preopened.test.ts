@@ -7,8 +7,8 @@ import { bindIommufd } from "../../../src/ffi/vfio-cdev.ts";
 import { AnonymousMemory } from "../../../src/ffi/anonymous-memory.ts";
 import { traceSyscalls } from "../../../src/ffi/trace.ts";
 import { Container } from "../../../src/device/kernel/container.ts";
-import { thisHost } from "../../../src/device/sysfs/host-files.ts";
-import { cdevNode, groupIdOf, groupNode } from "../../../src/device/sysfs/vfio-nodes.ts";
+import { thisHost } from "../../../src/device/host/host-files.ts";
+import { cdevNode, groupIdOf, groupNode } from "../../../src/device/host/vfio-nodes.ts";
 import { openDevice } from "../../../src/device/kernel/open-device.ts";
 import { hasIommu, ownDescriptors, take } from "./support/devices.ts";
 // Where there is no IOMMU, this allows devices without.

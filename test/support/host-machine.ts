@@ -13,11 +13,11 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join, relative } from "node:path";
-import { HostFiles } from "../../../src/device/sysfs/host-files.ts";
-import type { WriteAttribute } from "../../../src/device/sysfs/binding.ts";
-import { VfioError } from "../../../src/ffi/errors.ts";
+import { HostFiles } from "../../src/device/host/host-files.ts";
+import type { WriteAttribute } from "../../src/device/host/binding.ts";
+import { VfioError } from "../../src/ffi/errors.ts";
 
-const data = join(import.meta.dir, "../../data");
+const data = join(import.meta.dir, "../data");
 
 /** BDF without its domain, IOMMU group, and the driver that the host binds by itself. */
 const functions: readonly (readonly [bdf: string, group: number, driver?: string])[] = [

@@ -1,9 +1,9 @@
 import { expect, setDefaultTimeout, test } from "bun:test";
-import { readPciDevice, readPciDevices } from "../../../src/device/sysfs/pci-device.ts";
-import { readPciNames } from "../../../src/device/sysfs/pci-names.ts";
-import { HostFiles } from "../../../src/device/sysfs/host-files.ts";
-import { parseResources } from "../../../src/device/sysfs/resources.ts";
-import { Machine } from "./machine.ts";
+import { readPciDevice, readPciDevices } from "../../../src/device/host/pci-device.ts";
+import { readPciNames } from "../../../src/device/host/pci-names.ts";
+import { HostFiles } from "../../../src/device/host/host-files.ts";
+import { parseResources } from "../../../src/device/host/resources.ts";
+import { Machine } from "../../support/host-machine.ts";
 
 // Each test makes a machine of some hundred files.
 setDefaultTimeout(60_000);

@@ -2,12 +2,12 @@ import { expect, setDefaultTimeout, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { RecordedDevice } from "../../../src/device/recorded-device.ts";
-import { readConfigFile } from "../../../src/device/sysfs/config-file.ts";
-import { readPciDevice } from "../../../src/device/sysfs/pci-device.ts";
-import { recordFromSysfs } from "../../../src/device/sysfs/sysfs-recorder.ts";
+import { readConfigFile } from "../../../src/device/host/config-file.ts";
+import { readPciDevice } from "../../../src/device/host/pci-device.ts";
+import { recordFromSysfs } from "../../../src/device/host/sysfs-recorder.ts";
 import { readImage, writeImage, type DeviceImage } from "../../../src/image/index.ts";
 import { decodeConfig } from "../../../src/regs/index.ts";
-import { Machine } from "./machine.ts";
+import { Machine } from "../../support/host-machine.ts";
 
 // Each test makes a machine of some hundred files.
 setDefaultTimeout(60_000);

@@ -1,4 +1,4 @@
-import type { Host } from "./host.ts";
+import type { Host } from "./host-info.ts";
 import type { HostUse } from "./host-use.ts";
 import type { IommuGroup } from "./iommu-group.ts";
 import { isHostPart, type PciDevice } from "./pci-device.ts";

@@ -5,7 +5,7 @@ import { imageFromRaw } from "../../image/raw.ts";
 import { readConfigFile } from "./config-file.ts";
 import { errorText } from "./error-text.ts";
 import type { HostFiles } from "./host-files.ts";
-import { readHost, type HostIommu } from "./host.ts";
+import { readHost, type HostIommu } from "./host-info.ts";
 import { deviceFolder } from "./device-folder.ts";
 import type { PciDevice } from "./pci-device.ts";
 

@@ -1,10 +1,10 @@
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
-import { parseReserved, readGroup, readGroups } from "../../../src/device/sysfs/iommu-group.ts";
-import { readPciDevices } from "../../../src/device/sysfs/pci-device.ts";
-import { readHost } from "../../../src/device/sysfs/host.ts";
-import { readHostUse } from "../../../src/device/sysfs/host-use.ts";
-import { deviceVerdict, groupReason } from "../../../src/device/sysfs/verdict.ts";
-import { Machine } from "./machine.ts";
+import { parseReserved, readGroup, readGroups } from "../../../src/device/host/iommu-group.ts";
+import { readPciDevices } from "../../../src/device/host/pci-device.ts";
+import { readHost } from "../../../src/device/host/host-info.ts";
+import { readHostUse } from "../../../src/device/host/host-use.ts";
+import { deviceVerdict, groupReason } from "../../../src/device/host/verdict.ts";
+import { Machine } from "../../support/host-machine.ts";
 
 // Each test makes a machine of some hundred files.
 setDefaultTimeout(60_000);

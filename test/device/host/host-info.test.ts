@@ -1,10 +1,10 @@
 import { expect, setDefaultTimeout, test } from "bun:test";
-import { readHost } from "../../../src/device/sysfs/host.ts";
-import { nodeHolders } from "../../../src/device/sysfs/node-holders.ts";
-import { deviceNodes } from "../../../src/device/sysfs/vfio-nodes.ts";
-import { readPciDevice } from "../../../src/device/sysfs/pci-device.ts";
-import { HostFiles } from "../../../src/device/sysfs/host-files.ts";
-import { Machine } from "./machine.ts";
+import { readHost } from "../../../src/device/host/host-info.ts";
+import { nodeHolders } from "../../../src/device/host/node-holders.ts";
+import { deviceNodes } from "../../../src/device/host/vfio-nodes.ts";
+import { readPciDevice } from "../../../src/device/host/pci-device.ts";
+import { HostFiles } from "../../../src/device/host/host-files.ts";
+import { Machine } from "../../support/host-machine.ts";
 
 // Each test makes a machine of some hundred files.
 setDefaultTimeout(60_000);

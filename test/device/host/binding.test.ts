@@ -9,10 +9,10 @@ import {
   toHost,
   type Rebinding,
   type WantedBinding,
-} from "../../../src/device/sysfs/binding.ts";
-import { HostFiles } from "../../../src/device/sysfs/host-files.ts";
+} from "../../../src/device/host/binding.ts";
+import { HostFiles } from "../../../src/device/host/host-files.ts";
 import { VfioError } from "../../../src/ffi/errors.ts";
-import { Machine } from "./machine.ts";
+import { Machine } from "../../support/host-machine.ts";
 import { refusal } from "../../support/refusal.ts";
 
 // Each test makes a machine of some hundred files.

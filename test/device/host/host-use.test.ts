@@ -1,6 +1,6 @@
 import { expect, setDefaultTimeout, test } from "bun:test";
-import { readHostUse } from "../../../src/device/sysfs/host-use.ts";
-import { Machine } from "./machine.ts";
+import { readHostUse } from "../../../src/device/host/host-use.ts";
+import { Machine } from "../../support/host-machine.ts";
 
 // Each test makes a machine of some hundred files.
 setDefaultTimeout(60_000);
