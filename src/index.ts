@@ -12,11 +12,11 @@ export type { DescribedBar, DescribedCapability, DeviceDescription } from "./dev
 export * from "./ffi/errors.ts";
 export type { DeviceEvent, DeviceEventKind } from "./device/seam/events.ts";
 export type { IntxMode } from "./device/intx.ts";
-export { DmaBuffer, type DmaBufferOptions } from "./device/dma-buffer.ts";
-export { DmaMap, type DmaMapOptions } from "./device/dma-map.ts";
-export type { DmaEntry, DmaRequest } from "./device/dma-request.ts";
-export * from "./device/external-dma.ts";
-export { GuestRam, type RamPiece } from "./device/guest-ram.ts";
+export { DmaBuffer, type DmaBufferOptions } from "./device/dma/dma-buffer.ts";
+export { DmaMap, type DmaMapOptions } from "./device/dma/dma-map.ts";
+export type { DmaEntry, DmaRequest } from "./device/dma/dma-request.ts";
+export * from "./device/dma/external-dma.ts";
+export { GuestRam, type RamPiece } from "./device/dma/guest-ram.ts";
 export type { Iommu, IommuMapping } from "./device/seam/iommu.ts";
 export { chooseApi, type ApiChoice, type DeviceApi } from "./device/kernel/choose-api.ts";
 export { Container, type ContainerIommu, type ContainerOptions } from "./device/kernel/container.ts";

@@ -1,6 +1,6 @@
-import type { DmaMap } from "../device/dma-map.ts";
-import type { GuestAddresses } from "../device/external-dma.ts";
-import { GuestRam } from "../device/guest-ram.ts";
+import type { DmaMap } from "../device/dma/dma-map.ts";
+import type { GuestAddresses } from "../device/dma/external-dma.ts";
+import { GuestRam } from "../device/dma/guest-ram.ts";
 import { contains, formatRange } from "../device/address/range.ts";
 import { memoryAdvice } from "../ffi/constants.ts";
 import { VfioError } from "../ffi/errors.ts";

@@ -1,7 +1,7 @@
 // Rows of docs/defects.md that no other file here proves.
 import { describe, expect, test } from "bun:test";
 import { plan } from "../../src/device/attach-plan.ts";
-import { ExternalDma } from "../../src/device/external-dma.ts";
+import { ExternalDma } from "../../src/device/dma/external-dma.ts";
 import type { AttachOptions } from "../../src/device/options.ts";
 import { RecordedDevice } from "../../src/device/recorded-device.ts";
 import { layoutOf, walkExtendedCapabilities } from "../../src/regs/index.ts";

@@ -5,7 +5,7 @@ import { answersAsIommufd } from "../../ffi/iommufd-option.ts";
 import { getIommuInfo, hasIommu, mapDma, unmapDma, type Type1Info } from "../../ffi/vfio-type1.ts";
 import { vfioApi, vfioExtension, vfioIommuType } from "../../regs/ioctl/vfio-container.ts";
 import { vfioDmaMapFlag, vfioDmaUnmapFlag } from "../../regs/ioctl/vfio-iommu.ts";
-import { DmaMap } from "../dma-map.ts";
+import { DmaMap } from "../dma/dma-map.ts";
 import type { Iommu, IommuMapping } from "../seam/iommu.ts";
 import type { Range } from "../address/range.ts";
 import { thisHost, type HostFiles } from "../host/host-files.ts";

@@ -6,7 +6,7 @@ import { exact } from "../../ffi/ioctl.ts";
 import { allocIoas, allowIovas, destroyObject, getIovaRanges } from "../../ffi/iommufd-ioas.ts";
 import { knowsMapFile, mapIoas, mapIoasFile, unmapIoas } from "../../ffi/iommufd-map.ts";
 import { iommuIoasMapFlag } from "../../regs/ioctl/iommufd-ioas.ts";
-import { DmaMap } from "../dma-map.ts";
+import { DmaMap } from "../dma/dma-map.ts";
 import type { Iommu, IommuMapping } from "../seam/iommu.ts";
 import { rangeEnd, type Range } from "../address/range.ts";
 import { thisHost, type HostFiles } from "../host/host-files.ts";

@@ -18,7 +18,7 @@ import {
   type IrqRequest,
   type RegionArea,
 } from "../seam/backend.ts";
-import type { DmaMap } from "../dma-map.ts";
+import type { DmaMap } from "../dma/dma-map.ts";
 import type { Iommu } from "../seam/iommu.ts";
 import type { HostFiles } from "../host/host-files.ts";
 import type { DeviceApi } from "./choose-api.ts";

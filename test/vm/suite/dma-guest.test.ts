@@ -4,8 +4,8 @@
 import { afterAll, describe, expect, test } from "bun:test";
 import { readFileSync, writeFileSync } from "node:fs";
 import type { DeviceEvent } from "../../../src/device/seam/events.ts";
-import { ExternalDma } from "../../../src/device/external-dma.ts";
-import { GuestRam } from "../../../src/device/guest-ram.ts";
+import { ExternalDma } from "../../../src/device/dma/external-dma.ts";
+import { GuestRam } from "../../../src/device/dma/guest-ram.ts";
 import { openDevice } from "../../../src/device/kernel/open-device.ts";
 import { MemoryPlatform } from "../../../src/device/memory-platform.ts";
 import type { Platform } from "../../../src/device/seam/platform.ts";

@@ -3,7 +3,7 @@
 // Every limit of DMA mappings, reached for real: what `DmaMap` says before it asks is what the kernel would refuse.
 import { afterAll, describe, expect, test } from "bun:test";
 import { readFileSync, writeFileSync } from "node:fs";
-import type { DmaRequest } from "../../../src/device/dma-request.ts";
+import type { DmaRequest } from "../../../src/device/dma/dma-request.ts";
 import { AnonymousMemory } from "../../../src/ffi/anonymous-memory.ts";
 import type { VfioError } from "../../../src/ffi/errors.ts";
 import { lockedMemory } from "../../../src/ffi/limits.ts";

@@ -5,7 +5,7 @@ import { afterAll, describe, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { Container } from "../../../src/device/kernel/container.ts";
 import { openDevice } from "../../../src/device/kernel/open-device.ts";
-import type { DmaMap } from "../../../src/device/dma-map.ts";
+import type { DmaMap } from "../../../src/device/dma/dma-map.ts";
 import { AnonymousMemory } from "../../../src/ffi/anonymous-memory.ts";
 import { mapDma, unmapDma } from "../../../src/ffi/vfio-type1.ts";
 import { vfioDmaMapFlag } from "../../../src/regs/ioctl/vfio-iommu.ts";

@@ -5,7 +5,7 @@ import { AnonymousMemory } from "../../../src/ffi/anonymous-memory.ts";
 import { Eventfd } from "../../../src/ffi/eventfd.ts";
 import { getRegs, setCpuid } from "../../../src/ffi/kvm-vcpu.ts";
 import { formatExit } from "../../../src/kvm/exit-text.ts";
-import { DmaMap } from "../../../src/device/dma-map.ts";
+import { DmaMap } from "../../../src/device/dma/dma-map.ts";
 import { MemoryIommu } from "../../support/memory-iommu.ts";
 import { GuestMemory, pcMemoryPlaces } from "../../../src/kvm/guest-memory.ts";
 import { Kvm } from "../../../src/kvm/kvm.ts";

@@ -3,7 +3,7 @@
 import { RangeAllocator } from "../../../../src/device/address-allocator.ts";
 import { ConfigAddressPort, configAddressPort } from "../../../../src/regs/config-address.ts";
 import { CountedBackend } from "../../../../src/device/seam/counted-backend.ts";
-import type { DmaMap } from "../../../../src/device/dma-map.ts";
+import type { DmaMap } from "../../../../src/device/dma/dma-map.ts";
 import type { DeviceEvent } from "../../../../src/device/seam/events.ts";
 import type { KernelDevice } from "../../../../src/device/kernel/kernel-device.ts";
 import { VfioPciDevice } from "../../../../src/device/vfio-pci-device.ts";

@@ -1,5 +1,5 @@
-import type { IommuMapping } from "./seam/iommu.ts";
-import { toRange, type Range } from "./address/range.ts";
+import type { IommuMapping } from "../seam/iommu.ts";
+import { toRange, type Range } from "../address/range.ts";
 
 /** What is to be mapped; addresses and sizes in bytes. */
 export interface DmaRequest {

@@ -1,13 +1,13 @@
 // What a device may reach by DMA: one table of mappings over whatever IOMMU is below. Everything that the kernel would
 // refuse with a bare errno is checked before it is asked, so that the error says which limit, with the numbers.
-import { VfioError } from "../ffi/errors.ts";
+import { VfioError } from "../../ffi/errors.ts";
 import { DmaBuffer, type DmaBufferOptions } from "./dma-buffer.ts";
-import { refuseDma, type DmaProblem } from "./dma-problems.ts";
+import { refuseDma, type DmaProblem } from "./dma-errors.ts";
 import { toEntry, type DmaEntry, type DmaRequest } from "./dma-request.ts";
-import type { Iommu } from "./seam/iommu.ts";
-import type { Dma } from "./seam/platform.ts";
-import { RangeTable } from "./address/range-table.ts";
-import { contains, isPowerOfTwo, rangeEnd, subtract, toAddress, toRange } from "./address/range.ts";
+import type { Iommu } from "../seam/iommu.ts";
+import type { Dma } from "../seam/platform.ts";
+import { RangeTable } from "../address/range-table.ts";
+import { contains, isPowerOfTwo, rangeEnd, subtract, toAddress, toRange } from "../address/range.ts";
 
 /** What a `DmaMap` asks besides the IOMMU. */
 export interface DmaMapOptions {

@@ -1,8 +1,8 @@
 // Mappings that somebody else asks for: a virtual IOMMU on behalf of the guest, or memory that comes and goes at run time.
-import { VfioError } from "../ffi/errors.ts";
-import type { Dma, DmaMapping } from "./seam/platform.ts";
-import { RangeTable } from "./address/range-table.ts";
-import { contains, formatRange, toRange, type Range } from "./address/range.ts";
+import { VfioError } from "../../ffi/errors.ts";
+import type { Dma, DmaMapping } from "../seam/platform.ts";
+import { RangeTable } from "../address/range-table.ts";
+import { contains, formatRange, toRange, type Range } from "../address/range.ts";
 
 /** Where guest RAM is in this process: a `GuestRam`, or the VMM's own. */
 export interface GuestAddresses {

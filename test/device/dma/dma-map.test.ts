@@ -1,11 +1,11 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import { DmaMap } from "../../src/device/dma-map.ts";
-import type { DmaRequest } from "../../src/device/dma-request.ts";
-import { intersects } from "../../src/device/address/range.ts";
-import { VfioError } from "../../src/ffi/errors.ts";
-import { MemoryIommu } from "../support/memory-iommu.ts";
-import { refusal } from "../support/refusal.ts";
+import { DmaMap } from "../../../src/device/dma/dma-map.ts";
+import type { DmaRequest } from "../../../src/device/dma/dma-request.ts";
+import { intersects } from "../../../src/device/address/range.ts";
+import { VfioError } from "../../../src/ffi/errors.ts";
+import { MemoryIommu } from "../../support/memory-iommu.ts";
+import { refusal } from "../../support/refusal.ts";
 
 const page = 4096;
 const hva = 0x7f00_0000_0000;

@@ -1,10 +1,10 @@
 import { expect, test } from "bun:test";
 import { readdirSync } from "node:fs";
-import { DmaMap } from "../../src/device/dma-map.ts";
-import { VfioError } from "../../src/ffi/errors.ts";
-import { maxViewSize } from "../../src/ffi/mapping.ts";
-import { MemoryIommu } from "../support/memory-iommu.ts";
-import { refusal } from "../support/refusal.ts";
+import { DmaMap } from "../../../src/device/dma/dma-map.ts";
+import { VfioError } from "../../../src/ffi/errors.ts";
+import { maxViewSize } from "../../../src/ffi/mapping.ts";
+import { MemoryIommu } from "../../support/memory-iommu.ts";
+import { refusal } from "../../support/refusal.ts";
 
 const page = 4096;
 const descriptors = (): number => readdirSync("/proc/self/fd").length;

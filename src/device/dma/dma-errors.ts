@@ -1,8 +1,8 @@
 // Why memory cannot be mapped for a device, and the next step: the facts as data, then as an error.
-import { VfioError } from "../ffi/errors.ts";
-import { bytesText } from "./address/size-text.ts";
-import type { Iommu } from "./seam/iommu.ts";
-import { formatRange, hex, type Range } from "./address/range.ts";
+import { VfioError } from "../../ffi/errors.ts";
+import { bytesText } from "../address/size-text.ts";
+import type { Iommu } from "../seam/iommu.ts";
+import { formatRange, hex, type Range } from "../address/range.ts";
 
 /** What stands against a mapping. */
 export type DmaProblem =

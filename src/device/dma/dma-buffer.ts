@@ -1,11 +1,11 @@
-import { VfioError } from "../ffi/errors.ts";
-import { MappedRegisters } from "../ffi/mapped-registers.ts";
-import { maxViewSize, type Mapping } from "../ffi/mapping.ts";
-import { MemoryFile } from "../ffi/memory-file.ts";
-import { bytesText } from "./address/size-text.ts";
+import { VfioError } from "../../ffi/errors.ts";
+import { MappedRegisters } from "../../ffi/mapped-registers.ts";
+import { maxViewSize, type Mapping } from "../../ffi/mapping.ts";
+import { MemoryFile } from "../../ffi/memory-file.ts";
+import { bytesText } from "../address/size-text.ts";
 import type { DmaRequest } from "./dma-request.ts";
-import type { Iommu } from "./seam/iommu.ts";
-import { formatRange, hex } from "./address/range.ts";
+import type { Iommu } from "../seam/iommu.ts";
+import { formatRange, hex } from "../address/range.ts";
 
 /** Where a buffer is to be, and what the device may do with it. */
 export interface DmaBufferOptions {

@@ -1,10 +1,10 @@
 import { expect, test } from "bun:test";
-import { DmaMap } from "../../src/device/dma-map.ts";
-import { GuestRam } from "../../src/device/guest-ram.ts";
-import { AnonymousMemory } from "../../src/ffi/anonymous-memory.ts";
-import { MemoryFile } from "../../src/ffi/memory-file.ts";
-import { MemoryIommu } from "../support/memory-iommu.ts";
-import { refusal } from "../support/refusal.ts";
+import { DmaMap } from "../../../src/device/dma/dma-map.ts";
+import { GuestRam } from "../../../src/device/dma/guest-ram.ts";
+import { AnonymousMemory } from "../../../src/ffi/anonymous-memory.ts";
+import { MemoryFile } from "../../../src/ffi/memory-file.ts";
+import { MemoryIommu } from "../../support/memory-iommu.ts";
+import { refusal } from "../../support/refusal.ts";
 
 const page = 4096;
 const high = 2 ** 32;

@@ -1,9 +1,9 @@
-import type { FileDescriptor } from "../ffi/file-descriptor.ts";
-import type { Mapping } from "../ffi/mapping.ts";
+import type { FileDescriptor } from "../../ffi/file-descriptor.ts";
+import type { Mapping } from "../../ffi/mapping.ts";
 import type { DmaMap } from "./dma-map.ts";
 import type { GuestAddresses } from "./external-dma.ts";
-import { RangeTable } from "./address/range-table.ts";
-import { contains, formatRange, toRange, type Range } from "./address/range.ts";
+import { RangeTable } from "../address/range-table.ts";
+import { contains, formatRange, toRange, type Range } from "../address/range.ts";
 
 /** A piece of guest RAM; numbers in bytes. */
 export interface RamPiece {
