@@ -2,7 +2,7 @@
  * Devices of this host through VFIO, their DMA, the passthrough model, and the host itself.
  * @module bun-vfio
  */
-export * from "./device/address-allocator.ts";
+export * from "./device/platforms/range-allocator.ts";
 export * from "./device/seam/backend.ts";
 export { barName, type Bar, type BarKind } from "./device/pci/bars.ts";
 export type { MappedArea } from "./device/bar-mapping.ts";
@@ -30,7 +30,7 @@ export { loopBack, type LoopBackResult } from "./device/kernel/loop-back.ts";
 export { openDevice, type OpenedDescriptors, type OpenOptions } from "./device/kernel/open-device.ts";
 export type { KernelMapping } from "./device/kernel/region-mapping.ts";
 export { Vectors } from "./device/kernel/vectors.ts";
-export * from "./device/memory-platform.ts";
+export * from "./device/platforms/memory/memory-platform.ts";
 export type { MsixArea, MsixGeometry } from "./device/pci/msix-geometry.ts";
 export type { AttachOptions } from "./device/options.ts";
 export { hiddenByDefault, type Patch, type PatchOptions } from "./device/patches.ts";

@@ -1,5 +1,5 @@
 import { RegionIndex } from "../device/seam/backend.ts";
-import { MemoryPlatform } from "../device/memory-platform.ts";
+import { MemoryPlatform } from "../device/platforms/memory/memory-platform.ts";
 import { RecordedDevice } from "../device/recorded-device.ts";
 import { replay, type ReplayReport } from "../device/replay.ts";
 import { ImageError } from "../image/error.ts";

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { MemoryPlatform } from "../../src/device/memory-platform.ts";
+import { MemoryPlatform } from "../../src/device/platforms/memory/memory-platform.ts";
 import { RecordedDevice } from "../../src/device/recorded-device.ts";
 import { VfioPciDevice } from "../../src/device/vfio-pci-device.ts";
 import {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import type { MemoryPlatform } from "../../src/device/memory-platform.ts";
+import type { MemoryPlatform } from "../../src/device/platforms/memory/memory-platform.ts";
 import { attach, io, memory, mmioRead, type Attached } from "../support/attached.ts";
 import { at, type SyntheticDevice } from "../support/synthetic-image.ts";
 

@@ -1,6 +1,6 @@
 import { expect, spyOn, test } from "bun:test";
 import fc from "fast-check";
-import type { MemoryPlatform } from "../../src/device/memory-platform.ts";
+import type { MemoryPlatform } from "../../src/device/platforms/memory/memory-platform.ts";
 import { attach, type Attached, type Call } from "../support/attached.ts";
 import { at } from "../support/synthetic-image.ts";
 import { anyDevice, anySteps, checkInvariants, perform, type Step } from "./guest-model.ts";

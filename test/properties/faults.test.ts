@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import fc from "fast-check";
-import type { PlatformActionKind } from "../../src/device/memory-platform.ts";
+import type { PlatformActionKind } from "../../src/device/platforms/memory/memory-platform.ts";
 import { attach, type Attached, type Call } from "../support/attached.ts";
 import { anyDevice, anySteps, checkInvariants, perform } from "./guest-model.ts";
 import { runs } from "./runs.ts";

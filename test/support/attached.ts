@@ -4,7 +4,10 @@ import type { DeviceBackend, IrqRequest, RegionArea, RegionMapping } from "../..
 import { CountedBackend } from "../../src/device/seam/counted-backend.ts";
 import { VfioError } from "../../src/ffi/errors.ts";
 import type { DeviceEvent, DeviceEventKind } from "../../src/device/seam/events.ts";
-import { MemoryPlatform, type MemoryPlatformOptions } from "../../src/device/memory-platform.ts";
+import {
+  MemoryPlatform,
+  type MemoryPlatformOptions,
+} from "../../src/device/platforms/memory/memory-platform.ts";
 import type { AttachOptions } from "../../src/device/options.ts";
 import { RecordedDevice } from "../../src/device/recorded-device.ts";
 import { VfioPciDevice } from "../../src/device/vfio-pci-device.ts";

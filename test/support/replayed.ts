@@ -2,7 +2,7 @@
 import { expect } from "bun:test";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { MemoryPlatform } from "../../src/device/memory-platform.ts";
+import { MemoryPlatform } from "../../src/device/platforms/memory/memory-platform.ts";
 import type { AttachOptions } from "../../src/device/options.ts";
 import { RecordedDevice } from "../../src/device/recorded-device.ts";
 import { replay, type DifferenceRule, type ReplayReport } from "../../src/device/replay.ts";

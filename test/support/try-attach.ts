@@ -1,6 +1,6 @@
 // An attach that may fail: then it says why in a way that is documented, and leaves nothing behind.
 import { expect } from "bun:test";
-import type { MemoryPlatform } from "../../src/device/memory-platform.ts";
+import type { MemoryPlatform } from "../../src/device/platforms/memory/memory-platform.ts";
 import { attach, type Attached, type AttachTest, type WatchedBackend } from "./attached.ts";
 
 /**

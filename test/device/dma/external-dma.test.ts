@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { VfioError } from "../../../src/ffi/errors.ts";
 import { ExternalDma, type GuestAddresses } from "../../../src/device/dma/external-dma.ts";
-import { MemoryPlatform } from "../../../src/device/memory-platform.ts";
+import { MemoryPlatform } from "../../../src/device/platforms/memory/memory-platform.ts";
 import { attach, memory } from "../../support/attached.ts";
 
 /** Two pieces of RAM, neighbours for the guest and strangers in this process. */

@@ -1,6 +1,6 @@
 // A device of the host passed through to a guest of KVM: its config space at device 1 of bus 0 by mechanism #1, its memory
 // where the guest puts it, DMA to all of the guest's memory.
-import { RangeAllocator } from "../../../../src/device/address-allocator.ts";
+import { RangeAllocator } from "../../../../src/device/platforms/range-allocator.ts";
 import { ConfigAddressPort, configAddressPort } from "../../../../src/regs/config-address.ts";
 import { CountedBackend } from "../../../../src/device/seam/counted-backend.ts";
 import type { DmaMap } from "../../../../src/device/dma/dma-map.ts";

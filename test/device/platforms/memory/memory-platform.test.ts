@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { fstatSync } from "node:fs";
-import { MemoryPlatform } from "../../src/device/memory-platform.ts";
-import { codeOf, message, slot } from "./memory-platform/support.ts";
+import { MemoryPlatform } from "../../../../src/device/platforms/memory/memory-platform.ts";
+import { codeOf, message, slot } from "./support.ts";
 
 describe("memory slots", () => {
   test("are recorded, kept, and their numbers used again", () => {

@@ -1,5 +1,5 @@
-import type { DmaMapping, TrappedRange } from "../seam/platform.ts";
-import { formatRange, intersects, type Range } from "../address/range.ts";
+import type { DmaMapping, TrappedRange } from "../../seam/platform.ts";
+import { formatRange, intersects, type Range } from "../../address/range.ts";
 import type { Route } from "./irqchip.ts";
 import type { LineState } from "./line.ts";
 import type { SlotState } from "./slots.ts";

@@ -1,4 +1,4 @@
-import type { AddressKind, MsiMessage } from "../seam/platform.ts";
+import type { AddressKind, MsiMessage } from "../../seam/platform.ts";
 
 /** The windows of `AddressSpaces`. */
 export type AddressSpace = "mmio32" | "mmio64" | "io";

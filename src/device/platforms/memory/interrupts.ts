@@ -1,4 +1,4 @@
-import type { Interrupts, IntxLine, MsiGroup } from "../seam/platform.ts";
+import type { Interrupts, IntxLine, MsiGroup } from "../../seam/platform.ts";
 import type { DeliveredInterrupt } from "./action.ts";
 import { Irqchip } from "./irqchip.ts";
 import { type Journal, refuse } from "./journal.ts";

@@ -1,4 +1,4 @@
-import type { MsiMessage } from "../seam/platform.ts";
+import type { MsiMessage } from "../../seam/platform.ts";
 import { refuse } from "./journal.ts";
 
 /** One entry of the routing table. */

@@ -1,5 +1,5 @@
-import type { MemorySlots, SlotRequest } from "../seam/platform.ts";
-import { formatRange, intersects, isAligned, toRange } from "../address/range.ts";
+import type { MemorySlots, SlotRequest } from "../../seam/platform.ts";
+import { formatRange, intersects, isAligned, toRange } from "../../address/range.ts";
 import { type Journal, refuse } from "./journal.ts";
 
 export interface SlotState extends SlotRequest {

@@ -1,6 +1,6 @@
-import { RangeAllocator } from "../address-allocator.ts";
-import type { AddressAllocator } from "../seam/platform.ts";
-import type { Range } from "../address/range.ts";
+import { RangeAllocator } from "../range-allocator.ts";
+import type { AddressAllocator } from "../../seam/platform.ts";
+import type { Range } from "../../address/range.ts";
 import type { AddressSpace } from "./action.ts";
 import type { Journal } from "./journal.ts";
 

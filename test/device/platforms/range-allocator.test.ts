@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import { RangeAllocator } from "../../src/device/address-allocator.ts";
-import { intersects, type Range } from "../../src/device/address/range.ts";
+import { RangeAllocator } from "../../../src/device/platforms/range-allocator.ts";
+import { intersects, type Range } from "../../../src/device/address/range.ts";
 
 describe("the window", () => {
   test("must end below 2^53", () => {

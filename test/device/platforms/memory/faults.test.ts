@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { MemoryPlatform } from "../../../src/device/memory-platform.ts";
+import { MemoryPlatform } from "../../../../src/device/platforms/memory/memory-platform.ts";
 import { codeOf, kinds, message, slot } from "./support.ts";
 
 describe("faults", () => {
@@ -76,7 +76,7 @@ describe("faults", () => {
     const all = [...new Set(clean.actions.map(({ kind }) => kind))];
     expect(all).toHaveLength(20);
     // The page that VMM authors read names each.
-    const page = await Bun.file(new URL("../../../docs/memory-platform.md", import.meta.url)).text();
+    const page = await Bun.file(new URL("../../../../docs/memory-platform.md", import.meta.url)).text();
     for (const kind of all) expect(page).toContain(`\`${kind}\``);
     for (const kind of all) {
       using platform = new MemoryPlatform();

@@ -1,4 +1,4 @@
-import { VfioError } from "../../ffi/errors.ts";
+import { VfioError } from "../../../ffi/errors.ts";
 import type { PlatformAction, PlatformActionKind } from "./action.ts";
 
 /** Whether an action is to fail. */

@@ -1,7 +1,7 @@
 // What the tests of the platform in memory share.
 import { readSync, writeSync } from "node:fs";
-import type { MemoryPlatform } from "../../../src/device/memory-platform.ts";
-import type { MsiMessage } from "../../../src/device/seam/platform.ts";
+import type { MemoryPlatform } from "../../../../src/device/platforms/memory/memory-platform.ts";
+import type { MsiMessage } from "../../../../src/device/seam/platform.ts";
 
 export const message = (data: number, addressLow = 0xfee0_0000): MsiMessage => ({
   addressLow,

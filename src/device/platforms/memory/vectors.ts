@@ -1,5 +1,5 @@
-import { Eventfd } from "../../ffi/eventfd.ts";
-import type { MsiGroup, MsiMessage, VectorChange } from "../seam/platform.ts";
+import { Eventfd } from "../../../ffi/eventfd.ts";
+import type { MsiGroup, MsiMessage, VectorChange } from "../../seam/platform.ts";
 import type { DeliveredInterrupt, PlatformAction } from "./action.ts";
 import type { Irqchip, Route } from "./irqchip.ts";
 import { type Journal, refuse } from "./journal.ts";

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
-import { MemoryPlatform } from "../../../src/device/memory-platform.ts";
-import { Irqchip } from "../../../src/device/memory-platform/irqchip.ts";
+import { MemoryPlatform } from "../../../../src/device/platforms/memory/memory-platform.ts";
+import { Irqchip } from "../../../../src/device/platforms/memory/irqchip.ts";
 import { codeOf, kinds, message, signal } from "./support.ts";
 
 describe("MSI groups", () => {

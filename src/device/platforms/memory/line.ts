@@ -1,5 +1,5 @@
-import { Eventfd } from "../../ffi/eventfd.ts";
-import type { IntxLine } from "../seam/platform.ts";
+import { Eventfd } from "../../../ffi/eventfd.ts";
+import type { IntxLine } from "../../seam/platform.ts";
 import { type Journal, refuse } from "./journal.ts";
 
 /** How the guest's end of an interrupt gets back to the device. */

@@ -1,5 +1,5 @@
-import type { AddressKind, GuestBus, TrappedRange } from "../seam/platform.ts";
-import { contains, formatRange, intersects, toAddress, toRange } from "../address/range.ts";
+import type { AddressKind, GuestBus, TrappedRange } from "../../seam/platform.ts";
+import { contains, formatRange, intersects, toAddress, toRange } from "../../address/range.ts";
 import { type Journal, refuse } from "./journal.ts";
 
 const describe = (range: TrappedRange): string =>

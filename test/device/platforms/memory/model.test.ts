@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import fc from "fast-check";
-import { MemoryPlatform } from "../../../src/device/memory-platform.ts";
-import type { MsiGroup } from "../../../src/device/seam/platform.ts";
+import { MemoryPlatform } from "../../../../src/device/platforms/memory/memory-platform.ts";
+import type { MsiGroup } from "../../../../src/device/seam/platform.ts";
 import { codeOf, message } from "./support.ts";
 
 test("whatever is updated, signalled and refused: routes are irqfds, and no event is lost", () => {

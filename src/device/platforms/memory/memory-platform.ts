@@ -1,11 +1,11 @@
-import type { DeliveredInterrupt, PlatformAction, PlatformActionKind } from "./memory-platform/action.ts";
-import { RecordedAllocator } from "./memory-platform/addresses.ts";
-import { Bus } from "./memory-platform/bus.ts";
-import { InterruptController } from "./memory-platform/interrupts.ts";
-import { type FaultPredicate, Journal } from "./memory-platform/journal.ts";
-import { Mappings } from "./memory-platform/mappings.ts";
-import { Slots } from "./memory-platform/slots.ts";
-import { heldBy, usersOf, type MemoryPlatformState } from "./memory-platform/state.ts";
+import type { DeliveredInterrupt, PlatformAction, PlatformActionKind } from "./action.ts";
+import { RecordedAllocator } from "./addresses.ts";
+import { Bus } from "./bus.ts";
+import { InterruptController } from "./interrupts.ts";
+import { type FaultPredicate, Journal } from "./journal.ts";
+import { Mappings } from "./mappings.ts";
+import { Slots } from "./slots.ts";
+import { heldBy, usersOf, type MemoryPlatformState } from "./state.ts";
 import type {
   AddressKind,
   AddressSpaces,
@@ -16,20 +16,15 @@ import type {
   MemorySlots,
   Platform,
   TrappedRange,
-} from "./seam/platform.ts";
-import { formatRange, intersects, isPowerOfTwo, type Range, rangeEnd, toRange } from "./address/range.ts";
+} from "../../seam/platform.ts";
+import { formatRange, intersects, isPowerOfTwo, type Range, rangeEnd, toRange } from "../../address/range.ts";
 
-export type {
-  AddressSpace,
-  DeliveredInterrupt,
-  PlatformAction,
-  PlatformActionKind,
-} from "./memory-platform/action.ts";
-export type { Route } from "./memory-platform/irqchip.ts";
-export type { FaultPredicate } from "./memory-platform/journal.ts";
-export type { LineState } from "./memory-platform/line.ts";
-export type { SlotState } from "./memory-platform/slots.ts";
-export type { MemoryPlatformState } from "./memory-platform/state.ts";
+export type { AddressSpace, DeliveredInterrupt, PlatformAction, PlatformActionKind } from "./action.ts";
+export type { Route } from "./irqchip.ts";
+export type { FaultPredicate } from "./journal.ts";
+export type { LineState } from "./line.ts";
+export type { SlotState } from "./slots.ts";
+export type { MemoryPlatformState } from "./state.ts";
 
 /** The machine that a `MemoryPlatform` is. */
 export interface MemoryPlatformOptions {

@@ -1,5 +1,5 @@
-import type { Dma, DmaMapping } from "../seam/platform.ts";
-import { formatRange, intersects } from "../address/range.ts";
+import type { Dma, DmaMapping } from "../../seam/platform.ts";
+import { formatRange, intersects } from "../../address/range.ts";
 import { type Journal, refuse } from "./journal.ts";
 import { checkPages } from "./slots.ts";
 

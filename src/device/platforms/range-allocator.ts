@@ -1,4 +1,4 @@
-import type { AddressAllocator } from "./seam/platform.ts";
+import type { AddressAllocator } from "../seam/platform.ts";
 import {
   alignDown,
   contains,
@@ -8,7 +8,7 @@ import {
   type Range,
   toAddress,
   toRange,
-} from "./address/range.ts";
+} from "../address/range.ts";
 
 /**
  * Hands out ranges of one window of addresses: from the top down, as firmware places BARs, so that the low end
