@@ -18,26 +18,30 @@ export type { DmaEntry, DmaRequest } from "./device/dma/dma-request.ts";
 export * from "./device/dma/external-dma.ts";
 export { GuestRam, type RamPiece } from "./device/dma/guest-ram.ts";
 export type { Iommu, IommuMapping } from "./device/seam/iommu.ts";
-export { chooseApi, type ApiChoice, type DeviceApi } from "./device/kernel/choose-api.ts";
-export { Container, type ContainerIommu, type ContainerOptions } from "./device/kernel/container.ts";
-export type { DeviceNotice } from "./device/kernel/device-notices.ts";
-export type { FeatureReport, MigrationSupport } from "./device/kernel/features.ts";
-export type { Group } from "./device/kernel/group.ts";
-export type { HotResetDevice, HotResetReport } from "./device/kernel/hot-reset.ts";
-export { Ioas, Iommufd, type IommufdOptions } from "./device/kernel/ioas.ts";
-export { KernelDevice } from "./device/kernel/kernel-device.ts";
-export { loopBack, type LoopBackResult } from "./device/kernel/loop-back.ts";
-export { openDevice, type OpenedDescriptors, type OpenOptions } from "./device/kernel/open-device.ts";
-export type { KernelMapping } from "./device/kernel/region-mapping.ts";
-export { Vectors } from "./device/kernel/vectors.ts";
+export { chooseApi, type ApiChoice, type DeviceApi } from "./device/backends/kernel/choose-api.ts";
+export { Container, type ContainerIommu, type ContainerOptions } from "./device/backends/kernel/container.ts";
+export type { DeviceNotice } from "./device/backends/kernel/device-notices.ts";
+export type { FeatureReport, MigrationSupport } from "./device/backends/kernel/features.ts";
+export type { Group } from "./device/backends/kernel/group.ts";
+export type { HotResetDevice, HotResetReport } from "./device/backends/kernel/hot-reset.ts";
+export { Ioas, Iommufd, type IommufdOptions } from "./device/backends/kernel/ioas.ts";
+export { KernelDevice } from "./device/backends/kernel/kernel-device.ts";
+export { loopBack, type LoopBackResult } from "./device/backends/kernel/interrupt-self-test.ts";
+export {
+  openDevice,
+  type OpenedDescriptors,
+  type OpenOptions,
+} from "./device/backends/kernel/open-device.ts";
+export type { KernelMapping } from "./device/backends/kernel/region-mapping.ts";
+export { Vectors } from "./device/backends/kernel/vectors.ts";
 export * from "./device/platforms/memory/memory-platform.ts";
 export type { MsixArea, MsixGeometry } from "./device/pci/msix-geometry.ts";
 export type { AttachOptions } from "./device/options.ts";
 export { hiddenByDefault, type Patch, type PatchOptions } from "./device/patches.ts";
 export * from "./device/seam/platform.ts";
 export * from "./device/address/range.ts";
-export { recordDevice, type RecordOptions } from "./device/record.ts";
-export { RecordedDevice, type RecordedAccesses } from "./device/recorded-device.ts";
+export { recordDevice, type RecordOptions } from "./device/backends/recorded/record.ts";
+export { RecordedDevice, type RecordedAccesses } from "./device/backends/recorded/recorded-device.ts";
 export { RegionRegisters } from "./device/seam/region-registers.ts";
 export * from "./device/replay.ts";
 export type { DeviceSnapshot } from "./device/snapshot.ts";

@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import { openDevice } from "../device/kernel/open-device.ts";
+import { openDevice } from "../device/backends/kernel/open-device.ts";
 import { bindCommand, unbindCommand, undoCommand, type BindOptions } from "./bind.ts";
 import { doctorCommand, type DoctorOptions } from "./doctor.ts";
 import { groupsCommand, type GroupsOptions } from "./groups.ts";

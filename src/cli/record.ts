@@ -1,5 +1,5 @@
 import type { DeviceBackend } from "../device/seam/backend.ts";
-import { recordDevice } from "../device/record.ts";
+import { recordDevice } from "../device/backends/recorded/record.ts";
 import { imageHost, recordFromSysfs } from "../device/host/sysfs-recorder.ts";
 import { regionName, type DeviceImage } from "../image/image.ts";
 import { writeImage } from "../image/write.ts";

@@ -1,6 +1,6 @@
 import { RegionIndex } from "../device/seam/backend.ts";
 import { MemoryPlatform } from "../device/platforms/memory/memory-platform.ts";
-import { RecordedDevice } from "../device/recorded-device.ts";
+import { RecordedDevice } from "../device/backends/recorded/recorded-device.ts";
 import { replay, type ReplayReport } from "../device/replay.ts";
 import { ImageError } from "../image/error.ts";
 import type { DeviceImage } from "../image/image.ts";

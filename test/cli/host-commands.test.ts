@@ -2,7 +2,7 @@
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { recordCommand } from "../../src/cli/record.ts";
-import { RecordedDevice } from "../../src/device/recorded-device.ts";
+import { RecordedDevice } from "../../src/device/backends/recorded/recorded-device.ts";
 import { readImage } from "../../src/image/index.ts";
 import { Machine } from "../support/host-machine.ts";
 import { busy, inProcess, json, nvme, run } from "./on-machine.ts";

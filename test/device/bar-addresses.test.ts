@@ -1,7 +1,7 @@
 // Which of those that want an address has it: reservations keep an address for a BAR, and decoding decides.
 import { expect, test } from "bun:test";
 import fc from "fast-check";
-import { RecordedDevice } from "../../src/device/recorded-device.ts";
+import { RecordedDevice } from "../../src/device/backends/recorded/recorded-device.ts";
 import { VfioPciDevice } from "../../src/device/vfio-pci-device.ts";
 import { attach, memory, type Attached } from "../support/attached.ts";
 import { syntheticImage, type SyntheticDevice } from "../support/synthetic-image.ts";

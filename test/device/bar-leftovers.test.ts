@@ -3,7 +3,7 @@ import { describe, expect, test } from "bun:test";
 import { BarMapping } from "../../src/device/bar-mapping.ts";
 import type { DeviceEvent } from "../../src/device/seam/events.ts";
 import { MemoryPlatform } from "../../src/device/platforms/memory/memory-platform.ts";
-import { RecordedDevice } from "../../src/device/recorded-device.ts";
+import { RecordedDevice } from "../../src/device/backends/recorded/recorded-device.ts";
 import { attach, memory, WatchedBackend, type Attached } from "../support/attached.ts";
 import { syntheticImage, type SyntheticDevice } from "../support/synthetic-image.ts";
 

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { plan } from "../../src/device/attach-plan.ts";
 import type { ConfigTables } from "../../src/device/config-tables.ts";
-import { RecordedDevice } from "../../src/device/recorded-device.ts";
+import { RecordedDevice } from "../../src/device/backends/recorded/recorded-device.ts";
 import { layoutOf, walkCapabilities, walkExtendedCapabilities } from "../../src/regs/index.ts";
 import { attach, memory, type Attached } from "../support/attached.ts";
 import { at, syntheticImage, type SyntheticDevice } from "../support/synthetic-image.ts";

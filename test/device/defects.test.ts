@@ -3,7 +3,7 @@ import { describe, expect, test } from "bun:test";
 import { plan } from "../../src/device/attach-plan.ts";
 import { ExternalDma } from "../../src/device/dma/external-dma.ts";
 import type { AttachOptions } from "../../src/device/options.ts";
-import { RecordedDevice } from "../../src/device/recorded-device.ts";
+import { RecordedDevice } from "../../src/device/backends/recorded/recorded-device.ts";
 import { layoutOf, walkExtendedCapabilities } from "../../src/regs/index.ts";
 import { attach, bytesOf, memory, mmioRead, writeVector } from "../support/attached.ts";
 import { at, syntheticImage } from "../support/synthetic-image.ts";

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { MemoryPlatform } from "../../src/device/platforms/memory/memory-platform.ts";
-import { RecordedDevice } from "../../src/device/recorded-device.ts";
+import { RecordedDevice } from "../../src/device/backends/recorded/recorded-device.ts";
 import { VfioPciDevice } from "../../src/device/vfio-pci-device.ts";
 import {
   attach,

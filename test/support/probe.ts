@@ -1,4 +1,4 @@
-import { RecordedDevice } from "../../src/device/recorded-device.ts";
+import { RecordedDevice } from "../../src/device/backends/recorded/recorded-device.ts";
 import { syntheticImage, type SyntheticDevice } from "./synthetic-image.ts";
 
 /** A device with config accesses as numbers. */

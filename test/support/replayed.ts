@@ -4,7 +4,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { MemoryPlatform } from "../../src/device/platforms/memory/memory-platform.ts";
 import type { AttachOptions } from "../../src/device/options.ts";
-import { RecordedDevice } from "../../src/device/recorded-device.ts";
+import { RecordedDevice } from "../../src/device/backends/recorded/recorded-device.ts";
 import { replay, type DifferenceRule, type ReplayReport } from "../../src/device/replay.ts";
 import { parseTrace, readImage, type DeviceImage, type TraceAccess } from "../../src/image/index.ts";
 

@@ -1,7 +1,7 @@
 import { expect, setDefaultTimeout, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { RecordedDevice } from "../../../src/device/recorded-device.ts";
+import { RecordedDevice } from "../../../src/device/backends/recorded/recorded-device.ts";
 import { readConfigFile } from "../../../src/device/host/config-file.ts";
 import { readPciDevice } from "../../../src/device/host/pci-device.ts";
 import { recordFromSysfs } from "../../../src/device/host/sysfs-recorder.ts";

@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { RegionIndex } from "../../../src/device/seam/backend.ts";
 import { CountedBackend } from "../../../src/device/seam/counted-backend.ts";
-import { RecordedDevice } from "../../../src/device/recorded-device.ts";
+import { RecordedDevice } from "../../../src/device/backends/recorded/recorded-device.ts";
 import { RegionRegisters } from "../../../src/device/seam/region-registers.ts";
 import { endpointHeader } from "../../../src/regs/index.ts";
 import { refusal } from "../../support/refusal.ts";

@@ -6,7 +6,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import type { DeviceEvent } from "../../../src/device/seam/events.ts";
 import { ExternalDma } from "../../../src/device/dma/external-dma.ts";
 import { GuestRam } from "../../../src/device/dma/guest-ram.ts";
-import { openDevice } from "../../../src/device/kernel/open-device.ts";
+import { openDevice } from "../../../src/device/backends/kernel/open-device.ts";
 import { MemoryPlatform } from "../../../src/device/platforms/memory/memory-platform.ts";
 import type { Platform } from "../../../src/device/seam/platform.ts";
 import { VfioPciDevice } from "../../../src/device/vfio-pci-device.ts";

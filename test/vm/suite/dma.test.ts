@@ -3,8 +3,8 @@
 // Memory that a device really reads and writes, what it cannot reach, and what is left of it: nothing.
 import { afterAll, describe, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
-import { Container } from "../../../src/device/kernel/container.ts";
-import { openDevice } from "../../../src/device/kernel/open-device.ts";
+import { Container } from "../../../src/device/backends/kernel/container.ts";
+import { openDevice } from "../../../src/device/backends/kernel/open-device.ts";
 import type { DmaMap } from "../../../src/device/dma/dma-map.ts";
 import { AnonymousMemory } from "../../../src/ffi/anonymous-memory.ts";
 import { mapDma, unmapDma } from "../../../src/ffi/vfio-type1.ts";

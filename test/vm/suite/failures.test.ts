@@ -4,9 +4,9 @@
 import { afterAll, describe, expect, test } from "bun:test";
 import { readdirSync, readFileSync } from "node:fs";
 import { RegionIndex } from "../../../src/device/seam/backend.ts";
-import { Container } from "../../../src/device/kernel/container.ts";
-import { Ioas } from "../../../src/device/kernel/ioas.ts";
-import { openDevice } from "../../../src/device/kernel/open-device.ts";
+import { Container } from "../../../src/device/backends/kernel/container.ts";
+import { Ioas } from "../../../src/device/backends/kernel/ioas.ts";
+import { openDevice } from "../../../src/device/backends/kernel/open-device.ts";
 import type { VfioError } from "../../../src/ffi/errors.ts";
 import { bindTo, hasIommu, ownDescriptors, sysDevices, take } from "./support/devices.ts";
 import { open, sharedBy, ways, type Way } from "./support/apis.ts";

@@ -2,7 +2,7 @@
 // The host commands where interrupts are not remapped, and where there is no IOMMU.
 import { afterAll, afterEach, expect, test } from "bun:test";
 import { readFileSync, writeFileSync } from "node:fs";
-import { openDevice } from "../../../src/device/kernel/open-device.ts";
+import { openDevice } from "../../../src/device/backends/kernel/open-device.ts";
 import { bunVfio, json } from "./support/command.ts";
 import { bindTo, deviceNames, driverOf, find, hasIommu, sysDevices } from "./support/devices.ts";
 

@@ -3,7 +3,7 @@
 import { describe, expect, test } from "bun:test";
 import { Eventfd, waitReadable } from "../../../src/ffi/eventfd.ts";
 import { IrqIndex, RegionIndex, type IrqRequest } from "../../../src/device/seam/backend.ts";
-import type { KernelDevice } from "../../../src/device/kernel/kernel-device.ts";
+import type { KernelDevice } from "../../../src/device/backends/kernel/kernel-device.ts";
 import { traceSyscalls } from "../../../src/ffi/trace.ts";
 import { vfioRequest } from "../../../src/regs/ioctl/vfio-requests.ts";
 import { driverOf, sysDevices, take } from "./support/devices.ts";

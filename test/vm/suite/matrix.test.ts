@@ -4,9 +4,9 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { read } from "bun:ffi";
 import { readFileSync, writeFileSync } from "node:fs";
-import type { KernelDevice } from "../../../src/device/kernel/kernel-device.ts";
+import type { KernelDevice } from "../../../src/device/backends/kernel/kernel-device.ts";
 import { physicalGeometry } from "../../../src/device/pci/msix-geometry.ts";
-import { openDevice } from "../../../src/device/kernel/open-device.ts";
+import { openDevice } from "../../../src/device/backends/kernel/open-device.ts";
 import { IrqIndex, RegionIndex } from "../../../src/device/seam/backend.ts";
 import { layoutOf } from "../../../src/regs/index.ts";
 import { deviceMappings, deviceNames, devices, hasIommu, ownDescriptors, take } from "./support/devices.ts";

@@ -6,7 +6,7 @@ import { afterAll, describe, expect, test } from "bun:test";
 import { IrqIndex } from "../../../src/device/seam/backend.ts";
 import { CountedBackend } from "../../../src/device/seam/counted-backend.ts";
 import type { DeviceEvent } from "../../../src/device/seam/events.ts";
-import type { KernelDevice } from "../../../src/device/kernel/kernel-device.ts";
+import type { KernelDevice } from "../../../src/device/backends/kernel/kernel-device.ts";
 import { MemoryPlatform } from "../../../src/device/platforms/memory/memory-platform.ts";
 import { VfioPciDevice } from "../../../src/device/vfio-pci-device.ts";
 import { bytesOf, memory, master, mmioRead, writeVector } from "../../support/attached.ts";

@@ -6,10 +6,10 @@ import { getGroupDeviceFd } from "../../../src/ffi/vfio-group.ts";
 import { bindIommufd } from "../../../src/ffi/vfio-cdev.ts";
 import { AnonymousMemory } from "../../../src/ffi/anonymous-memory.ts";
 import { traceSyscalls } from "../../../src/ffi/trace.ts";
-import { Container } from "../../../src/device/kernel/container.ts";
+import { Container } from "../../../src/device/backends/kernel/container.ts";
 import { thisHost } from "../../../src/device/host/host-files.ts";
 import { cdevNode, groupIdOf, groupNode } from "../../../src/device/host/vfio-nodes.ts";
-import { openDevice } from "../../../src/device/kernel/open-device.ts";
+import { openDevice } from "../../../src/device/backends/kernel/open-device.ts";
 import { hasIommu, ownDescriptors, take } from "./support/devices.ts";
 // Where there is no IOMMU, this allows devices without.
 import { openElsewhere } from "./support/apis.ts";

@@ -3,7 +3,7 @@
 // A recording behaves as the device that it was made of does behind Linux's vfio-pci. A difference is a fault of the model,
 // of the recorder, or of a register map that does not say of a register that it changes by itself.
 import { afterAll, describe, expect, test } from "bun:test";
-import type { RecordedDevice } from "../../../src/device/recorded-device.ts";
+import type { RecordedDevice } from "../../../src/device/backends/recorded/recorded-device.ts";
 import { ConfigLockstep } from "./support/config-lockstep.ts";
 import { deviceNames, ownDescriptors, type DeviceName } from "./support/devices.ts";
 import { openBoth, seed } from "./support/lockstep.ts";

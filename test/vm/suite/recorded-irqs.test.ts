@@ -4,8 +4,8 @@
 // device.
 import { afterAll, describe, expect, test } from "bun:test";
 import type { IrqRequest } from "../../../src/device/seam/backend.ts";
-import type { KernelDevice } from "../../../src/device/kernel/kernel-device.ts";
-import type { RecordedDevice } from "../../../src/device/recorded-device.ts";
+import type { KernelDevice } from "../../../src/device/backends/kernel/kernel-device.ts";
+import type { RecordedDevice } from "../../../src/device/backends/recorded/recorded-device.ts";
 import { VfioError } from "../../../src/ffi/errors.ts";
 import { deviceNames, ownDescriptors } from "./support/devices.ts";
 import { IrqLockstep } from "./support/irq-lockstep.ts";

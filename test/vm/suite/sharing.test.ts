@@ -2,9 +2,9 @@
 // Devices that share an address space, what it maps, and every order of closing.
 import { describe, expect, test } from "bun:test";
 import { AnonymousMemory } from "../../../src/ffi/anonymous-memory.ts";
-import { Container } from "../../../src/device/kernel/container.ts";
-import { Iommufd, Ioas } from "../../../src/device/kernel/ioas.ts";
-import { openDevice } from "../../../src/device/kernel/open-device.ts";
+import { Container } from "../../../src/device/backends/kernel/container.ts";
+import { Iommufd, Ioas } from "../../../src/device/backends/kernel/ioas.ts";
+import { openDevice } from "../../../src/device/backends/kernel/open-device.ts";
 import { hasIommu, ownDescriptors, take } from "./support/devices.ts";
 import { sharedBy, ways } from "./support/apis.ts";
 

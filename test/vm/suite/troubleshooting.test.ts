@@ -4,9 +4,9 @@
 import { afterAll, beforeAll, describe, expect } from "bun:test";
 import { readdirSync, readFileSync, readlinkSync, renameSync, writeFileSync } from "node:fs";
 import { IrqIndex, RegionIndex, type IrqRequest } from "../../../src/device/seam/backend.ts";
-import { Container } from "../../../src/device/kernel/container.ts";
-import { openDevice } from "../../../src/device/kernel/open-device.ts";
-import type { KernelDevice } from "../../../src/device/kernel/kernel-device.ts";
+import { Container } from "../../../src/device/backends/kernel/container.ts";
+import { openDevice } from "../../../src/device/backends/kernel/open-device.ts";
+import type { KernelDevice } from "../../../src/device/backends/kernel/kernel-device.ts";
 import { Eventfd } from "../../../src/ffi/eventfd.ts";
 import { layoutOf } from "../../../src/regs/index.ts";
 import { asNobody, bunVfio, shell } from "./support/command.ts";

@@ -1,9 +1,9 @@
 // machines: intel (virtio, none)
 // Virtual functions of igb, whose physical function is used through VFIO too: each wants the token that was set.
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { openDevice } from "../../../src/device/kernel/open-device.ts";
+import { openDevice } from "../../../src/device/backends/kernel/open-device.ts";
 import type { VfioError } from "../../../src/ffi/errors.ts";
-import type { KernelDevice } from "../../../src/device/kernel/kernel-device.ts";
+import type { KernelDevice } from "../../../src/device/backends/kernel/kernel-device.ts";
 import { hasIommu, ownDescriptors, take } from "./support/devices.ts";
 import { ways } from "./support/apis.ts";
 import { token, virtualFunction, type VirtualFunction } from "./support/virtual-function.ts";

@@ -4,7 +4,7 @@
 // notice and holds what it held.
 import { afterAll, expect, test } from "bun:test";
 import { RegionIndex } from "../../../src/device/seam/backend.ts";
-import { openDevice } from "../../../src/device/kernel/open-device.ts";
+import { openDevice } from "../../../src/device/backends/kernel/open-device.ts";
 import { bindTo, find, take } from "./support/devices.ts";
 import { boot, makeInitramfs, withLibraries } from "./support/nested-linux.ts";
 

@@ -1,9 +1,9 @@
 // The ways to open a device that this machine has: those with an IOMMU, or the one without.
 import { writeFileSync } from "node:fs";
-import { Container } from "../../../../src/device/kernel/container.ts";
-import { Ioas } from "../../../../src/device/kernel/ioas.ts";
-import { openDevice, type OpenOptions } from "../../../../src/device/kernel/open-device.ts";
-import type { KernelDevice } from "../../../../src/device/kernel/kernel-device.ts";
+import { Container } from "../../../../src/device/backends/kernel/container.ts";
+import { Ioas } from "../../../../src/device/backends/kernel/ioas.ts";
+import { openDevice, type OpenOptions } from "../../../../src/device/backends/kernel/open-device.ts";
+import type { KernelDevice } from "../../../../src/device/backends/kernel/kernel-device.ts";
 import { thisHost } from "../../../../src/device/host/host-files.ts";
 import { groupIdOf, groupNode } from "../../../../src/device/host/vfio-nodes.ts";
 import { FileDescriptor } from "../../../../src/ffi/file-descriptor.ts";

@@ -1,6 +1,6 @@
-import type { KernelDevice } from "../../../../src/device/kernel/kernel-device.ts";
+import type { KernelDevice } from "../../../../src/device/backends/kernel/kernel-device.ts";
 import { RegionIndex } from "../../../../src/device/seam/backend.ts";
-import type { RecordedDevice } from "../../../../src/device/recorded-device.ts";
+import type { RecordedDevice } from "../../../../src/device/backends/recorded/recorded-device.ts";
 import { layoutOf } from "../../../../src/regs/index.ts";
 import { seededRandom } from "../../../support/random.ts";
 import { bytes, hex, outcome, Trail } from "./lockstep.ts";

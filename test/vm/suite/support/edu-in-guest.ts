@@ -3,7 +3,7 @@
 //   usage: bun edu-in-guest.ts BDF
 //   output: a line for each kind, and one for whatever is not as it should be
 import { IrqIndex, RegionIndex, type IrqRequest } from "../../../../src/device/seam/backend.ts";
-import { openDevice } from "../../../../src/device/kernel/open-device.ts";
+import { openDevice } from "../../../../src/device/backends/kernel/open-device.ts";
 import { Eventfd, waitReadable } from "../../../../src/ffi/eventfd.ts";
 import { quieten } from "./edu.ts";
 

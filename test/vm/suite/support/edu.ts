@@ -1,6 +1,6 @@
 // QEMU's edu device (docs/specs/edu.rst): its DMA engine moves up to 4096 bytes between memory and a buffer of its own.
-import type { KernelDevice } from "../../../../src/device/kernel/kernel-device.ts";
-import type { KernelMapping } from "../../../../src/device/kernel/region-mapping.ts";
+import type { KernelDevice } from "../../../../src/device/backends/kernel/kernel-device.ts";
+import type { KernelMapping } from "../../../../src/device/backends/kernel/region-mapping.ts";
 import { RegionIndex } from "../../../../src/device/seam/backend.ts";
 
 const acknowledge = 0x64;

@@ -1,6 +1,6 @@
-import type { KernelDevice } from "../../../../src/device/kernel/kernel-device.ts";
+import type { KernelDevice } from "../../../../src/device/backends/kernel/kernel-device.ts";
 import { RegionIndex, type IrqRequest } from "../../../../src/device/seam/backend.ts";
-import type { RecordedDevice } from "../../../../src/device/recorded-device.ts";
+import type { RecordedDevice } from "../../../../src/device/backends/recorded/recorded-device.ts";
 import { errnoName } from "../../../../src/ffi/errno.ts";
 import { Eventfd } from "../../../../src/ffi/eventfd.ts";
 import { IrqSetBuffer, irqSetText, trySetIrqs } from "../../../../src/ffi/vfio-irqs.ts";

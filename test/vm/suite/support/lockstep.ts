@@ -1,8 +1,8 @@
 // The same accesses to a device of the kernel's and to its recording, and how they are told apart.
 import { closeSync, openSync, readFileSync, writeSync } from "node:fs";
 import { join } from "node:path";
-import type { KernelDevice } from "../../../../src/device/kernel/kernel-device.ts";
-import { RecordedDevice } from "../../../../src/device/recorded-device.ts";
+import type { KernelDevice } from "../../../../src/device/backends/kernel/kernel-device.ts";
+import { RecordedDevice } from "../../../../src/device/backends/recorded/recorded-device.ts";
 import { VfioError } from "../../../../src/ffi/errors.ts";
 import { imageFromRaw, readImage, type DeviceImage } from "../../../../src/image/index.ts";
 import { root } from "../../../support/tree.ts";

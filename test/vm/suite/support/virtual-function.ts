@@ -1,6 +1,6 @@
 // A virtual function of igb, whose physical function is used through VFIO too.
 import { readdirSync, readlinkSync, writeFileSync } from "node:fs";
-import type { KernelDevice } from "../../../../src/device/kernel/kernel-device.ts";
+import type { KernelDevice } from "../../../../src/device/backends/kernel/kernel-device.ts";
 import { open, ways } from "./apis.ts";
 import { bindTo, sysDevices, take } from "./devices.ts";
 

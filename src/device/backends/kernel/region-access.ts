@@ -1,0 +1,124 @@
+// Reads and writes of regions: one pread(2) or pwrite(2) each, which answers with an error where a mapping would end
+// the process.
+import { errnoName } from "../../../ffi/errno.ts";
+import { VfioError } from "../../../ffi/errors.ts";
+import { systemCalls } from "../../../ffi/system-calls.ts";
+import type { DeviceRegionInfo } from "../../../ffi/vfio-region.ts";
+import { regionName } from "../../../image/image.ts";
+import { layoutOf } from "../../../regs/index.ts";
+import { RegionIndex } from "../../seam/backend.ts";
+
+type Regions = readonly DeviceRegionInfo[];
+
+/** Fills `data` from a region. @throws VfioError */
+export function readRegion(
+  fd: number,
+  bdf: string,
+  regions: Regions,
+  region: number,
+  offset: number,
+  data: Uint8Array,
+): void {
+  const info = check("pread", bdf, regions, region, offset, data.length);
+  const done = systemCalls().pread(fd, data, data.length, info.offset + offset);
+  if (done === data.length) return;
+  throw failed("pread", done < 0 ? -done : undefined, {
+    fd,
+    bdf,
+    regions,
+    region,
+    offset,
+    size: data.length,
+  });
+}
+
+/** Writes all of `data` to a region. @throws VfioError */
+export function writeRegion(
+  fd: number,
+  bdf: string,
+  regions: Regions,
+  region: number,
+  offset: number,
+  data: Uint8Array,
+): void {
+  const info = check("pwrite", bdf, regions, region, offset, data.length);
+  const done = systemCalls().pwrite(fd, data, data.length, info.offset + offset);
+  if (done === data.length) return;
+  throw failed("pwrite", done < 0 ? -done : undefined, {
+    fd,
+    bdf,
+    regions,
+    region,
+    offset,
+    size: data.length,
+  });
+}
+
+/** An offset beyond the region would reach the next one in the device file. */
+function check(
+  syscall: "pread" | "pwrite",
+  bdf: string,
+  regions: Regions,
+  region: number,
+  offset: number,
+  size: number,
+): DeviceRegionInfo {
+  const info = regions[region];
+  let why: string | undefined;
+  if (!info || !Number.isSafeInteger(offset) || offset < 0 || offset + size > info.size)
+    why = `the region has ${info?.size ?? 0} bytes`;
+  else if (!(syscall === "pread" ? info.readable : info.writable))
+    why = `the region is not ${syscall === "pread" ? "readable" : "writable"}`;
+  if (info && why === undefined) return info;
+  const code = region === RegionIndex.config ? "EFAULT" : "EINVAL";
+  throw new VfioError(`${text(syscall, bdf, region, offset, size)} fails with ${code}: ${why}`, {
+    code,
+    syscall,
+    device: bdf,
+  });
+}
+
+const text = (syscall: string, bdf: string, region: number, offset: number, size: number): string =>
+  `${bdf}: ${syscall} of ${size} at ${regionName(region)} 0x${offset.toString(16)}`;
+
+interface Access {
+  readonly fd: number;
+  readonly bdf: string;
+  readonly regions: Regions;
+  readonly region: number;
+  readonly offset: number;
+  readonly size: number;
+}
+
+function failed(syscall: string, errno: number | undefined, access: Access): VfioError {
+  const { bdf, region, offset, size } = access;
+  // The kernel moves what it can: a part alone means that the device refused the rest.
+  const code = errno === undefined ? "EIO" : errnoName(errno);
+  const why = errno === undefined ? ": only a part was moved" : "";
+  return new VfioError(`${text(syscall, bdf, region, offset, size)} fails with ${code}${why}`, {
+    code,
+    errno,
+    syscall,
+    device: bdf,
+    hint: code === "EIO" || code === "ENODEV" ? silentHint(access) : undefined,
+  });
+}
+
+const configStart = 256;
+/** Power management: its capability, PMCSR in it, and PowerState in bits 1:0 of that. */
+const power = { id: 0x01, status: 4, state: 3 } as const;
+
+/** Why a device does not answer at a BAR. */
+function silentHint({ fd, regions, region }: Access): string | undefined {
+  if (region === RegionIndex.config) return "The device does not answer: it may be gone, or in D3cold.";
+  const info = regions[RegionIndex.config];
+  const config = new Uint8Array(new ArrayBuffer(configStart));
+  if (!info || systemCalls().pread(fd, config, configStart, info.offset) !== configStart) return undefined;
+  if ((config[4]! & 2) === 0)
+    return "Memory decoding is off: set bit 1 of COMMAND, at 0x04 of config space, first.";
+  const at = layoutOf(config).capabilities.find(({ id, extended }) => id === power.id && !extended)?.offset;
+  const pmcsr = at === undefined ? undefined : at + power.status;
+  if (pmcsr !== undefined && (config[pmcsr]! & power.state) !== 0)
+    return `The device sleeps, in D${config[pmcsr]! & power.state}: write 0 to bits 1:0 of PMCSR, at 0x${pmcsr.toString(16)} of config space, first.`;
+  return "The device does not answer: it may be in a reset, or gone.";
+}

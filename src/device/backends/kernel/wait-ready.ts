@@ -1,0 +1,27 @@
+import { VfioError } from "../../../ffi/errors.ts";
+
+/** What may last that long is given up: a function is ready 1 s after a reset (PCI Express Base Specification 6.6.1). */
+export const defaultResetTimeout = 1000;
+const firstPause = 1;
+const longestPause = 50;
+
+/**
+ * Waits until a device answers config reads. The kernel has waited already, as long as it knows how to tell.
+ * @param read the dword at 0x08: vendor and device ID are the kernel's own copy, and say nothing of the device
+ * @param timeout in ms
+ * @throws VfioError ETIMEDOUT
+ */
+export function waitAlive(bdf: string, read: () => number | undefined, timeout: number): void {
+  let pause = firstPause;
+  for (let waited = 0; ; waited += pause, pause = Math.min(2 * pause, longestPause)) {
+    const value = read();
+    if (value !== undefined && value !== 0xffff_ffff) return;
+    if (waited >= timeout)
+      throw new VfioError(`${bdf}: does not answer ${timeout} ms after its reset`, {
+        code: "ETIMEDOUT",
+        device: bdf,
+        hint: "It may be in D3cold or gone: close it, remove it (echo 1 > remove in its folder in sysfs) and rescan the bus; some devices come back only after a power cycle.",
+      });
+    Bun.sleepSync(pause);
+  }
+}

@@ -1,0 +1,112 @@
+import { describe, expect, test } from "bun:test";
+import { rmSync } from "node:fs";
+import { chooseApi } from "../../../../src/device/backends/kernel/choose-api.ts";
+import { fakeHost, type FakeHost } from "./fake-host.ts";
+
+const bdf = "0000:01:00.0";
+const vfio = { driver: "vfio-pci", group: 12, vfioDev: "vfio3" };
+
+/** A host with these nodes. */
+function host(...nodes: string[]): FakeHost {
+  const made = fakeHost();
+  made.device(bdf, vfio);
+  for (const node of nodes) made.node(node);
+  return made;
+}
+
+describe("auto", () => {
+  test("prefers the cdev, and says why and what else there is", () => {
+    using it = host("iommu", "vfio/vfio", "vfio/12", "vfio/devices/vfio3");
+    const { api, explain } = chooseApi(it.files, bdf, "auto");
+    const dev = "/dev";
+    expect(api).toBe("iommufd");
+    expect(explain).toEqual([
+      "iommufd: chosen, the first that is possible",
+      `iommufd: possible, with ${dev}/iommu and ${dev}/vfio/devices/vfio3`,
+      `group: possible, with ${dev}/vfio/vfio and ${dev}/vfio/12`,
+      `iommufd-compat: possible, with ${dev}/iommu and ${dev}/vfio/12`,
+      `noiommu: no, ${bdf} has no group without IOMMU`,
+    ]);
+  });
+
+  test("takes the group where the kernel has no cdev: sysfs names one all the same", () => {
+    using it = host("iommu", "vfio/vfio", "vfio/12");
+    const { api, explain } = chooseApi(it.files, bdf, "auto");
+    expect(api).toBe("group");
+    expect(explain[1]).toBe(`iommufd: no, ${bdf} has no node in /dev/vfio/devices`);
+  });
+
+  test("takes the group where there is no iommufd", () => {
+    using it = host("vfio/vfio", "vfio/12", "vfio/devices/vfio3");
+    const { api, explain } = chooseApi(it.files, bdf, "auto");
+    expect([api, explain[1]]).toEqual(["group", `iommufd: no, there is no /dev/iommu`]);
+  });
+
+  test("takes the group with an iommufd where there is no container", () => {
+    using it = host("iommu", "vfio/12");
+    expect(chooseApi(it.files, bdf, "auto").api).toBe("iommufd-compat");
+  });
+
+  test("takes the group for the sake of a VF token, and says so", () => {
+    using it = host("iommu", "vfio/vfio", "vfio/12", "vfio/devices/vfio3");
+    const { api, explain } = chooseApi(it.files, bdf, "auto", true);
+    expect(api).toBe("group");
+    expect(explain[1]).toContain("VF token");
+  });
+
+  test("never takes noiommu: it says what that means, and how to ask for it", () => {
+    using it = fakeHost();
+    it.device(bdf, { driver: "vfio-pci", group: 0, noiommu: true });
+    for (const node of ["vfio/vfio", "vfio/noiommu-0"]) it.node(node);
+    expect(() => chooseApi(it.files, bdf, "auto")).toThrow(
+      expect.objectContaining({
+        code: "EPERM",
+        hint: 'Without an IOMMU the device can read and write all memory. If it is trusted, ask for it: { api: "noiommu" }.',
+      }),
+    );
+    expect(chooseApi(it.files, bdf, "noiommu").api).toBe("noiommu");
+  });
+});
+
+describe("where nothing is open", () => {
+  const hintOf = (it: FakeHost): unknown => {
+    try {
+      return chooseApi(it.files, bdf, "auto");
+    } catch (error) {
+      return (error as { hint?: string }).hint;
+    }
+  };
+
+  test("the device is not there", () => {
+    using it = fakeHost();
+    expect(hintOf(it)).toBe(`There is no PCI device ${bdf} on this host.`);
+  });
+
+  test("the device has another driver, or none: the commands", () => {
+    using it = fakeHost();
+    it.device(bdf, { driver: "nvme", group: 12 });
+    expect(hintOf(it)).toBe(
+      `${bdf} is bound to nvme, not to vfio-pci. Give it to vfio-pci: ` +
+        `echo vfio-pci > /sys/bus/pci/devices/${bdf}/driver_override; ` +
+        `echo ${bdf} > /sys/bus/pci/devices/${bdf}/driver/unbind; echo ${bdf} > /sys/bus/pci/drivers_probe`,
+    );
+    using other = fakeHost();
+    other.device(bdf, { group: 12 });
+    expect(hintOf(other)).toContain("is bound to no driver, not to vfio-pci");
+    expect(hintOf(other)).not.toContain("driver/unbind");
+  });
+
+  test("the nodes are missing", () => {
+    using it = host();
+    expect(hintOf(it)).toBe(
+      "The kernel has nodes for it that are not in this /dev: in a container, pass them in, as docker run --device /dev/vfio/vfio --device /dev/vfio/12; otherwise see whether udev runs, and for iommufd modprobe iommufd.",
+    );
+  });
+
+  test("vfio-pci is not loaded", () => {
+    using it = fakeHost();
+    it.device(bdf, { driver: "nvme", group: 12 });
+    rmSync(it.files.at("/sys/bus/pci/drivers/vfio-pci"), { recursive: true });
+    expect(hintOf(it)).toBe(`vfio-pci is not loaded: modprobe vfio-pci; then bun-vfio bind ${bdf}`);
+  });
+});
