@@ -1,5 +1,5 @@
 import { bytesText } from "../device/address/size-text.ts";
-import type { DescribedBar, DeviceDescription } from "../device/describe.ts";
+import type { DescribedBar, DeviceDescription } from "../device/passthrough/describe.ts";
 import type { Style } from "./style.ts";
 import type { DifferenceRule, ReplayDifference, ReplayReport } from "../device/replay.ts";
 

@@ -4,13 +4,13 @@ import { layoutOf, type ConfigLayout } from "../regs/index.ts";
 import type { DeviceBackend } from "./seam/backend.ts";
 import { readConfigImage } from "./pci/config-image.ts";
 import { CountedBackend, type BackendCounts } from "./seam/counted-backend.ts";
-import type { DeviceDescription } from "./describe.ts";
+import type { DeviceDescription } from "./passthrough/describe.ts";
 import type { DeviceEvent } from "./seam/events.ts";
-import type { AttachOptions } from "./options.ts";
+import type { AttachOptions } from "./passthrough/options.ts";
 import type { Platform } from "./seam/platform.ts";
 import { DifferenceRules, type DifferenceRule } from "./replay-rules.ts";
 import { ReplaySteps } from "./replay-steps.ts";
-import { VfioPciDevice } from "./vfio-pci-device.ts";
+import { VfioPciDevice } from "./passthrough/vfio-pci-device.ts";
 
 export type { DifferenceRule } from "./replay-rules.ts";
 

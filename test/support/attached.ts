@@ -8,9 +8,9 @@ import {
   MemoryPlatform,
   type MemoryPlatformOptions,
 } from "../../src/device/platforms/memory/memory-platform.ts";
-import type { AttachOptions } from "../../src/device/options.ts";
+import type { AttachOptions } from "../../src/device/passthrough/options.ts";
 import { RecordedDevice } from "../../src/device/backends/recorded/recorded-device.ts";
-import { VfioPciDevice } from "../../src/device/vfio-pci-device.ts";
+import { VfioPciDevice } from "../../src/device/passthrough/vfio-pci-device.ts";
 import type { DeviceImage } from "../../src/image/image.ts";
 import { syntheticImage, type SyntheticDevice } from "./synthetic-image.ts";
 

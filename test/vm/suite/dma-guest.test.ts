@@ -9,7 +9,7 @@ import { GuestRam } from "../../../src/device/dma/guest-ram.ts";
 import { openDevice } from "../../../src/device/backends/kernel/open-device.ts";
 import { MemoryPlatform } from "../../../src/device/platforms/memory/memory-platform.ts";
 import type { Platform } from "../../../src/device/seam/platform.ts";
-import { VfioPciDevice } from "../../../src/device/vfio-pci-device.ts";
+import { VfioPciDevice } from "../../../src/device/passthrough/vfio-pci-device.ts";
 import { systemCalls } from "../../../src/ffi/system-calls.ts";
 import { lockedMemory } from "../../../src/ffi/limits.ts";
 import { Mapping } from "../../../src/ffi/mapping.ts";

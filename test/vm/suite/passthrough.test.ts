@@ -8,7 +8,7 @@ import { CountedBackend } from "../../../src/device/seam/counted-backend.ts";
 import type { DeviceEvent } from "../../../src/device/seam/events.ts";
 import type { KernelDevice } from "../../../src/device/backends/kernel/kernel-device.ts";
 import { MemoryPlatform } from "../../../src/device/platforms/memory/memory-platform.ts";
-import { VfioPciDevice } from "../../../src/device/vfio-pci-device.ts";
+import { VfioPciDevice } from "../../../src/device/passthrough/vfio-pci-device.ts";
 import { bytesOf, memory, master, mmioRead, writeVector } from "../../support/attached.ts";
 import { deviceMappings, deviceNames, ownDescriptors, take, type DeviceName } from "./support/devices.ts";
 import { open, ways, type Way } from "./support/apis.ts";

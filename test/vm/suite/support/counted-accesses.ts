@@ -1,6 +1,6 @@
 // Runs under strace: what a guest of the passthrough model does to real devices, each piece between marks.
 import { MemoryPlatform } from "../../../../src/device/platforms/memory/memory-platform.ts";
-import { VfioPciDevice } from "../../../../src/device/vfio-pci-device.ts";
+import { VfioPciDevice } from "../../../../src/device/passthrough/vfio-pci-device.ts";
 import { bytesOf, memory, writeVector } from "../../../support/attached.ts";
 import { open, ways } from "./apis.ts";
 import { deviceNames, find, type DeviceName } from "./devices.ts";

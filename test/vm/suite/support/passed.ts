@@ -6,7 +6,7 @@ import { CountedBackend } from "../../../../src/device/seam/counted-backend.ts";
 import type { DmaMap } from "../../../../src/device/dma/dma-map.ts";
 import type { DeviceEvent } from "../../../../src/device/seam/events.ts";
 import type { KernelDevice } from "../../../../src/device/backends/kernel/kernel-device.ts";
-import { VfioPciDevice } from "../../../../src/device/vfio-pci-device.ts";
+import { VfioPciDevice } from "../../../../src/device/passthrough/vfio-pci-device.ts";
 import { KvmPlatform } from "../../../../src/kvm/platform.ts";
 import { TrapBus } from "../../../../src/kvm/trap-bus.ts";
 import { open, type Way } from "./apis.ts";

@@ -1,0 +1,143 @@
+// What attach decides before it touches the platform: tables, BARs, patches, MSI-X. No system call.
+import { IrqIndex, type DeviceBackend } from "../seam/backend.ts";
+import { addressMask, barsOf, typeBits, type Bar } from "../pci/bars.ts";
+import type { ConfigImage } from "../pci/config-image.ts";
+import { configTables, emulate, type ConfigTables } from "./config/config-tables.ts";
+import type { ReportEvent } from "../seam/events.ts";
+import {
+  freesPages,
+  geometryProblem,
+  physicalGeometry,
+  relocate,
+  type MsixGeometry,
+  type Relocation,
+} from "../pci/msix-geometry.ts";
+import type { AttachOptions } from "./options.ts";
+import { addClique, hideCapabilities, isHidden, patchMultiFunction, type Patch } from "./config/patches.ts";
+
+const msiId = 0x05;
+const msixId = 0x11;
+
+/** The MSI-X capability, its two geometries, and the bytes by which its BAR grew. */
+export interface MsixPlan {
+  readonly offset: number;
+  readonly physical: MsixGeometry;
+  readonly guest: MsixGeometry;
+  readonly relocated: boolean;
+}
+
+/** What attach decides before it touches the platform. */
+export interface Plan {
+  readonly tables: ConfigTables;
+  readonly bars: readonly Bar[];
+  readonly msi: number | undefined;
+  readonly msix: MsixPlan | undefined;
+  readonly patches: readonly Patch[];
+}
+
+/** Works out tables, BARs and patches. Pure but for reports. @throws RangeError for options that do not fit the device */
+export function plan(
+  backend: DeviceBackend,
+  image: ConfigImage,
+  pageSize: number,
+  options: AttachOptions,
+  report: ReportEvent,
+): Plan {
+  const { layout, bytes } = image;
+  for (const { message } of layout.malformations) report("malformed", message);
+  const found = barsOf(bytes, backend.regions);
+  for (const problem of found.problems) report("malformed", problem);
+  const tables = configTables(bytes, layout);
+  const withMap = (id: number) =>
+    layout.capabilities.find(
+      (entry) => !entry.extended && entry.id === id && entry.type && entry.map.size > 2,
+    );
+  const msixAt = withMap(msixId);
+  const msix = msixAt && planMsix(backend, image, msixAt.offset, found.bars, pageSize, options, report);
+  const msiAt = withMap(msiId);
+  const msi = msiAt && (backend.irqs[IrqIndex.msi]?.count ?? 0) > 0 ? msiAt.offset : undefined;
+  const hidden = layout.capabilities.filter((capability) =>
+    capability.extended
+      ? isHidden(capability.id, options)
+      : // Interrupts that the host cannot give are not shown; nor is a second capability of one kind.
+        (capability.id === msixId && capability.offset !== msix?.offset) ||
+        (capability.id === msiId && capability.offset !== msi),
+  );
+  const patches = [
+    ...patchMultiFunction(tables, options.multiFunction ?? false),
+    ...hideCapabilities(tables, image, hidden),
+  ];
+  if (options.gpuDirectClique !== undefined) patches.push(addClique(tables, image, options.gpuDirectClique));
+  const bars = found.bars.map((bar) =>
+    msix?.relocated && bar.region === msix.guest.table.region ? grown(bar, msix) : bar,
+  );
+  emulateBars(tables, bars);
+  return { tables, bars, msi, msix, patches };
+}
+
+const grown = (bar: Bar, { guest }: MsixPlan): Bar => ({ ...bar, size: guest.table.offset * 2 });
+
+function planMsix(
+  backend: DeviceBackend,
+  image: ConfigImage,
+  offset: number,
+  bars: readonly Bar[],
+  pageSize: number,
+  options: AttachOptions,
+  report: ReportEvent,
+): MsixPlan | undefined {
+  if ((backend.irqs[IrqIndex.msix]?.count ?? 0) === 0) {
+    report("msix", "the host gives no MSI-X vectors: the capability is hidden");
+    return undefined;
+  }
+  const physical = physicalGeometry(image.bytes, offset);
+  const problem =
+    geometryProblem(physical, backend.regions) ??
+    [physical.table, physical.pba]
+      .filter(({ region }) => bars.find((bar) => bar.region === region)?.kind.startsWith("memory") !== true)
+      .map(({ region }) => `MSI-X in BAR${region}, which is not a memory BAR`)[0];
+  if (problem) {
+    report("msix", `${problem}: the capability is hidden`);
+    return undefined;
+  }
+  const relocation = planRelocation(backend, physical, bars, pageSize, options);
+  return { offset, physical, guest: relocation?.guest ?? physical, relocated: relocation !== undefined };
+}
+
+function planRelocation(
+  { regions }: DeviceBackend,
+  physical: MsixGeometry,
+  bars: readonly Bar[],
+  pageSize: number,
+  { msixRelocation = "auto", excludeFromMapping = [] }: AttachOptions,
+): Relocation | undefined {
+  if (msixRelocation === "never") return undefined;
+  if (msixRelocation === "auto") {
+    const mapped = regions.map((info) =>
+      excludeFromMapping.includes(info.index) ? { ...info, mappable: false } : info,
+    );
+    return freesPages(physical, mapped, pageSize) ? relocate(physical, bars) : undefined;
+  }
+  const relocation = relocate(physical, bars);
+  if (!relocation)
+    throw new RangeError(`"msixRelocation": "always": BAR${physical.table.region} cannot grow`);
+  return relocation;
+}
+
+/** Every BAR register is the model's: absent ones read zero, the others take the bits that their size leaves. */
+function emulateBars(tables: ConfigTables, bars: readonly Bar[]): void {
+  emulate(tables, 0x10, new Uint8Array(24));
+  emulate(tables, 0x30, new Uint8Array(4));
+  for (const bar of bars) {
+    const { low, high } = addressMask(bar);
+    const bytes = new DataView(new ArrayBuffer(16));
+    bytes.setUint32(0, typeBits(bar), true);
+    // Bits 10:1 of the ROM register are reserved; bit 0 is its enable bit.
+    bytes.setUint32(4, bar.kind === "rom" ? ((low & 0xfffff800) | 1) >>> 0 : low, true);
+    bytes.setUint32(8, 0, true);
+    bytes.setUint32(12, high, true);
+    const part = (at: number): Uint8Array => new Uint8Array(bytes.buffer, at, 4);
+    emulate(tables, bar.register, part(0), part(4));
+    if (bar.kind === "memory64") emulate(tables, bar.register + 4, part(8), part(12));
+  }
+}

@@ -1,0 +1,225 @@
+// Puts the parts of a device together at attach, over the platform, as the plan says.
+import { msixCapability } from "../../regs/maps/msix.ts";
+import { plan, type MsixPlan, type Plan } from "./attach-plan.ts";
+import {
+  IrqIndex,
+  RegionIndex,
+  type DeviceBackend,
+  type RegionArea,
+  type RegionInfo,
+} from "../seam/backend.ts";
+import { BarAccess } from "./bars/bar-access.ts";
+import { BarMapping } from "./bars/bar-mapping.ts";
+import { BarPlacement } from "./bars/bar-placement.ts";
+import { setBarAddress } from "../pci/bars.ts";
+import { configHooks, type ConfigHooks } from "./write-effects.ts";
+import { configSizeOf, readConfigImage, type ConfigImage } from "../pci/config-image.ts";
+import { ConfigSpace } from "./config/config-space.ts";
+import { emulate, Source } from "./config/config-tables.ts";
+import type { ReportEvent } from "../seam/events.ts";
+import { VfioError } from "../../ffi/errors.ts";
+import {
+  InterruptControl,
+  msiPendingArea,
+  type MsiParts,
+  type MsixParts,
+} from "./interrupts/interrupt-control.ts";
+import { Intx } from "./interrupts/intx.ts";
+import { mappableAreas } from "../pci/mappable-areas.ts";
+import { dataOffset, maskOffset, msiLayout, MsiState } from "./interrupts/msi-state.ts";
+import { MsixState } from "./interrupts/msix-state.ts";
+import type { AttachOptions } from "./options.ts";
+import type { Platform } from "../seam/platform.ts";
+import { VectorWiring } from "./interrupts/vector-routing.ts";
+
+/** A device in one piece. */
+export interface Parts {
+  readonly image: ConfigImage;
+  readonly plan: Plan;
+  readonly config: ConfigSpace;
+  readonly hooks: ConfigHooks;
+  readonly interrupts: InterruptControl;
+  readonly placement: BarPlacement;
+  readonly access: BarAccess;
+  /** Guest address that each BAR got at attach, by region index. */
+  readonly firstAddresses: ReadonlyMap<number, number>;
+  readonly report: ReportEvent;
+}
+
+/**
+ * Attaches: reset, stop, read, plan, addresses, interrupts. The order matters: only a device that is stopped may be
+ * read and described, and INTx comes last, when an interrupt can be handled.
+ * @throws what any step throws; everything done before is undone
+ */
+export function assemble(
+  backend: DeviceBackend,
+  platform: Platform,
+  options: AttachOptions,
+  report: ReportEvent,
+): Parts {
+  configSizeOf(backend);
+  try {
+    if (backend.resettable) backend.reset();
+  } catch (cause) {
+    report(
+      "reset-failed",
+      "the device could not be reset: it keeps the state that its last user left",
+      cause,
+    );
+  }
+  // The host opens a device with decoding on: a guest expects it off, and nothing may do DMA yet.
+  backend.write(RegionIndex.config, 0x04, new Uint8Array(new ArrayBuffer(2)));
+  const image = readConfigImage(backend);
+  const made = plan(backend, image, platform.pageSize, options, report);
+  try {
+    return build(backend, platform, image, made, options, report);
+  } catch (cause) {
+    const isFull = cause instanceof VfioError && cause.code === "ENOSPC";
+    if (!isFull || !made.msix?.relocated || options.msixRelocation === "always") throw cause;
+    // What has been said of the device is not said twice.
+    const never = { ...options, msixRelocation: "never" } as const;
+    const smaller = plan(backend, image, platform.pageSize, never, () => {});
+    const parts = build(backend, platform, image, smaller, options, report);
+    const { region } = made.msix.physical.table;
+    report("msix", `no guest address for a larger BAR${region}: the MSI-X table stays where it is`, cause);
+    return parts;
+  }
+}
+
+/** Carries out a plan. @throws what any step throws; everything done before is undone */
+function build(
+  backend: DeviceBackend,
+  platform: Platform,
+  image: ConfigImage,
+  made: Plan,
+  options: AttachOptions,
+  report: ReportEvent,
+): Parts {
+  const config = new ConfigSpace(backend, made.tables, report);
+  using undo = new DisposableStack();
+  const interrupts = undo.use(
+    buildInterrupts(backend, platform, config, made, options.deviceId ?? 0, report),
+  );
+  const placement = undo.use(buildPlacement(backend, platform, made, options, report));
+  const firstAddresses = placement.allocate(backend.name);
+  for (const { bar } of placement.bars) setBarAddress(bar, config.view, firstAddresses.get(bar.region)!);
+  config.compute = () => interrupts.computeMsiPending();
+  const hooks = configHooks(image.bytes, image.layout, made.bars, interrupts);
+  const byRegion = new Map(made.bars.map((bar) => [bar.region, bar]));
+  const access = new BarAccess(backend, interrupts, byRegion, report);
+  interrupts.start();
+  undo.move();
+  return { image, plan: made, config, hooks, interrupts, placement, access, firstAddresses, report };
+}
+
+/** Creates interrupts over the platform. What it creates before it throws is disposed of. */
+function buildInterrupts(
+  backend: DeviceBackend,
+  platform: Platform,
+  config: ConfigSpace,
+  { msi, msix }: Plan,
+  deviceId: number,
+  report: ReportEvent,
+): InterruptControl {
+  using made = new DisposableStack();
+  const msiParts = msi === undefined ? undefined : buildMsi(backend, platform, config, msi, deviceId, report);
+  if (msiParts) made.use(msiParts.wiring);
+  const msixParts = msix && buildMsix(backend, platform, config, msix, deviceId, report);
+  if (msixParts) made.use(msixParts.wiring);
+  const pin = config.tables.shadow[0x3d]!;
+  const hasIntx = (backend.irqs[IrqIndex.intx]?.count ?? 0) > 0 && pin >= 1 && pin <= 4;
+  const line = hasIntx ? platform.interrupts.createIntx(pin) : undefined;
+  const intx = line && new Intx(backend, line, report);
+  made.move();
+  return new InterruptControl(config, { intx, msi: msiParts, msix: msixParts }, report);
+}
+
+function buildMsi(
+  backend: DeviceBackend,
+  platform: Platform,
+  config: ConfigSpace,
+  offset: number,
+  deviceId: number,
+  report: ReportEvent,
+): MsiParts {
+  const { tables, view } = config;
+  const layout = msiLayout(tables.shadow, offset, backend.irqs[IrqIndex.msi]!.count);
+  const state = new MsiState(layout, view, deviceId);
+  // All of it is the model's: the host programs the device's own registers (VFIO_DEVICE_SET_IRQS).
+  const end = layout.maskable ? maskOffset(layout) + 8 : dataOffset(layout) + 2;
+  const control = tables.shadow[offset + 2]! | (tables.shadow[offset + 3]! << 8);
+  const writable = new Uint8Array(end - offset - 2).fill(0xff);
+  writable[0] = 0x71;
+  writable[1] = 0;
+  writable[2] = 0xfc;
+  emulate(tables, offset + 2, new Uint8Array(writable.length), writable);
+  const capable = Math.log2(layout.vectors) << 1;
+  view.setUint16(offset + 2, (control & ~0x7f) | capable, true);
+  if (layout.maskable) {
+    const limit = layout.vectors === 32 ? 0xffffffff : 2 ** layout.vectors - 1;
+    new DataView(tables.write.buffer).setUint32(maskOffset(layout), limit, true);
+  }
+  const pending = msiPendingArea(state);
+  if (pending) {
+    tables.write.fill(0, pending.offset, pending.offset + pending.size);
+    tables.source.fill(Source.computed, pending.offset, pending.offset + pending.size);
+  }
+  const group = platform.interrupts.createMsiGroup(layout.vectors);
+  return { state, wiring: new VectorWiring(backend, "MSI", group, layout.vectors, report) };
+}
+
+function buildMsix(
+  backend: DeviceBackend,
+  platform: Platform,
+  config: ConfigSpace,
+  { offset, physical, guest }: MsixPlan,
+  deviceId: number,
+  report: ReportEvent,
+): MsixParts {
+  const { tables, view } = config;
+  // Control, table and PBA registers: off, unmasked, and pointing at where the guest finds them.
+  emulate(
+    tables,
+    offset + 2,
+    tables.shadow.slice(offset + 2, offset + 12),
+    Uint8Array.of(0, 0xc0, 0, 0, 0, 0, 0, 0, 0, 0),
+  );
+  const capability = msixCapability.view(view, offset);
+  capability.control = guest.vectors - 1;
+  view.setUint32(offset + 4, guest.table.offset + guest.table.region, true);
+  view.setUint32(offset + 8, guest.pba.offset + guest.pba.region, true);
+  const group = platform.interrupts.createMsiGroup(guest.vectors);
+  const wiring = new VectorWiring(backend, "MSI-X", group, guest.vectors, report);
+  return { state: new MsixState(guest.vectors, deviceId), wiring, offset, physical, guest };
+}
+
+/** Prepares each BAR's mapping. Nothing is mapped before the guest turns decoding on. */
+function buildPlacement(
+  backend: DeviceBackend,
+  platform: Platform,
+  { bars, msix }: Plan,
+  options: AttachOptions,
+  report: ReportEvent,
+): BarPlacement {
+  const parts = bars.map((bar) => {
+    const info = backend.regions[bar.region]!;
+    const excluded = options.excludeFromMapping?.includes(bar.region) ?? false;
+    const isMemory = bar.kind !== "io" && bar.region !== RegionIndex.rom;
+    const areas = excluded || !isMemory ? [] : mappableAreas(info, holesOf(info, msix), platform.pageSize);
+    const peers = options.peerToPeer ?? true;
+    return { bar, mapping: new BarMapping(backend, platform, bar.region, areas, peers, report) };
+  });
+  return new BarPlacement(platform, parts, report);
+}
+
+/** The guest's table and PBA are the model's: where they lie over the device's own registers, those are not mapped. */
+function holesOf(
+  { index: region, msixMappable: tableIsMappable }: RegionInfo,
+  msix: MsixPlan | undefined,
+): RegionArea[] {
+  if (!msix) return [];
+  const { table, pba } = msix.physical;
+  // Moved away, they may be mapped; but some hosts keep the device's table to themselves.
+  const trapped = !msix.relocated ? [table, pba] : tableIsMappable ? [] : [table];
+  return trapped.filter((area) => area.region === region);
+}

@@ -1,0 +1,124 @@
+// A guest access to a BAR, byte range by byte range: the MSI-X table and PBA are the model's, the rest is the device's.
+import type { DeviceBackend } from "../../seam/backend.ts";
+import { barName, type Bar } from "../../pci/bars.ts";
+import type { ReportEvent } from "../../seam/events.ts";
+import type { InterruptControl } from "../interrupts/interrupt-control.ts";
+import type { MsixArea } from "../../pci/msix-geometry.ts";
+
+const Part = { device: 0, table: 1, pba: 2, nothing: 3 } as const;
+
+export class BarAccess {
+  readonly #backend: DeviceBackend;
+  readonly #interrupts: InterruptControl;
+  readonly #bars: ReadonlyMap<number, Bar>;
+  readonly #report: ReportEvent;
+  readonly #table: MsixArea | undefined;
+  readonly #pba: MsixArea | undefined;
+  /** Where the part found last ends. A field, not a result: a trap allocates nothing. */
+  #end = 0;
+
+  constructor(
+    backend: DeviceBackend,
+    interrupts: InterruptControl,
+    bars: ReadonlyMap<number, Bar>,
+    report: ReportEvent,
+  ) {
+    this.#backend = backend;
+    this.#interrupts = interrupts;
+    this.#bars = bars;
+    this.#report = report;
+    this.#table = interrupts.msix?.guest.table;
+    this.#pba = interrupts.msix?.guest.pba;
+  }
+
+  /** Fills `data` with what the guest reads at byte `offset` of a BAR. All ones where nothing answers. */
+  read(region: number, offset: number, data: Uint8Array): void {
+    for (let done = 0; done < data.length;) {
+      const at = offset + done;
+      const part = this.#partAt(region, at);
+      const count = Math.min(data.length - done, this.#end - at);
+      if (part === Part.table) {
+        const { table } = this.#interrupts.msix!.state;
+        const from = at - this.#table!.offset;
+        for (let i = 0; i < count; i++) data[done + i] = table[from + i]!;
+      } else if (part === Part.pba) this.#readPending(at - this.#pba!.offset, data, done, count);
+      else if (part === Part.nothing) data.fill(0xff, done, done + count);
+      else this.#readDevice(region, at, count === data.length ? data : data.subarray(done, done + count));
+      done += count;
+    }
+    this.#interrupts.intx?.accessed();
+  }
+
+  /** Writes `data` as the guest does. Dropped where nothing answers. */
+  write(region: number, offset: number, data: Uint8Array): void {
+    for (let done = 0; done < data.length;) {
+      const at = offset + done;
+      const part = this.#partAt(region, at);
+      const count = Math.min(data.length - done, this.#end - at);
+      if (part === Part.table) this.#interrupts.tableWrite(at - this.#table!.offset, data, done, count);
+      else if (part === Part.device)
+        this.#writeDevice(region, at, count === data.length ? data : data.subarray(done, done + count));
+      // The PBA is read-only, and behind the device's end there is nothing.
+      done += count;
+    }
+    this.#interrupts.intx?.accessed();
+  }
+
+  #partAt(region: number, at: number): number {
+    const table = this.#table;
+    const pba = this.#pba;
+    let end = this.#bars.get(region)!.physicalSize;
+    let part: number = Part.device;
+    if (at >= end) {
+      part = Part.nothing;
+      end = Infinity;
+    }
+    if (table && table.region === region) {
+      if (at >= table.offset && at < table.offset + table.size) {
+        this.#end = table.offset + table.size;
+        return Part.table;
+      }
+      if (at < table.offset && table.offset < end) end = table.offset;
+    }
+    if (pba && pba.region === region) {
+      if (at >= pba.offset && at < pba.offset + pba.size) {
+        this.#end = pba.offset + pba.size;
+        return Part.pba;
+      }
+      if (at < pba.offset && pba.offset < end) end = pba.offset;
+    }
+    this.#end = end;
+    return part;
+  }
+
+  #readPending(index: number, data: Uint8Array, from: number, count: number): void {
+    const { region, offset } = this.#interrupts.msix!.physical.pba;
+    this.#readDevice(region, offset + index, data.subarray(from, from + count), 0);
+    this.#interrupts.addPending(data, from, count, index);
+  }
+
+  #readDevice(region: number, offset: number, data: Uint8Array, otherwise = 0xff): void {
+    try {
+      if (this.#backend.regions[region]!.readable) return this.#backend.read(region, offset, data);
+      this.#fail("read", region, offset, data.length, "the region is not readable");
+    } catch (cause) {
+      this.#fail("read", region, offset, data.length, "all ones", cause);
+    }
+    data.fill(otherwise);
+  }
+
+  #writeDevice(region: number, offset: number, data: Uint8Array): void {
+    // The ROM and other read-only regions ignore writes, as their hardware does.
+    if (!this.#backend.regions[region]!.writable) return;
+    try {
+      this.#backend.write(region, offset, data);
+    } catch (cause) {
+      this.#fail("write", region, offset, data.length, "dropped", cause);
+    }
+  }
+
+  #fail(what: string, region: number, offset: number, size: number, outcome: string, cause?: unknown): void {
+    const where = `${barName(region)} ${what} of ${size} at 0x${offset.toString(16)}`;
+    this.#report("access-failed", `${where}: ${outcome}`, cause);
+  }
+}

@@ -1,0 +1,264 @@
+import { VfioError } from "../../../ffi/errors.ts";
+import { barName, type Bar } from "../../pci/bars.ts";
+import type { BarMapping } from "./bar-mapping.ts";
+import { isNeeded, isProbe, obstacleOf, rangeOf, type Obstacle, type Placement } from "./placement-rules.ts";
+import { BarReservations } from "./bar-reservations.ts";
+import type { ReportEvent } from "../../seam/events.ts";
+import type { Platform, TrappedRange } from "../../seam/platform.ts";
+import { hex } from "../../address/range.ts";
+
+/** Where one BAR is in the guest's address space. */
+export interface PlacedBar {
+  readonly bar: Bar;
+  /** Guest address that its accesses trap at; undefined while it decodes nothing. */
+  readonly base: number | undefined;
+}
+
+/** What the registers say, now. */
+export interface BarWish {
+  /** The address in the register; undefined where no guest address can be. */
+  readonly address: number | undefined;
+  /** Whether the BAR decodes: memory or I/O enable, power state, ROM enable. */
+  readonly decoded: boolean;
+  /** Whether its areas may be mapped now. */
+  readonly mappable: boolean;
+}
+
+/** Places that a BAR may leave something behind at. What a platform never takes back must not grow with each move. */
+const mostLeft = 8;
+
+/**
+ * Keeps guest address, trapped range, memory slots and peer mappings of each BAR the same thing. A move is one
+ * transaction over all BARs: first everything that leaves its place is withdrawn, then everything that comes is placed,
+ * so that two BARs can change places. A BAR that cannot be where the guest put it decodes nothing, and is tried again at
+ * each `sync`. Of two BARs that want one address the one that decodes has it, then the one that had it before.
+ *
+ * What the platform does not take back is kept and tried again at each `sync`: slots first, then the trapped range around
+ * them, then the address, so that nobody else comes to be where a slot still is.
+ */
+export class BarPlacement {
+  readonly #platform: Platform;
+  readonly #report: ReportEvent;
+  readonly #placements: readonly Placement[];
+  /** While state is restored: registers follow one by one, and mean something only all together. */
+  #paused = false;
+  /** BARs, by region index, that get their addresses before the others in the next `sync`. */
+  #first: ReadonlySet<number> | undefined;
+  /** Sorted copy of what is placed, for the trap path. */
+  #table: readonly TrappedRange[] = [];
+
+  constructor(platform: Platform, bars: readonly { bar: Bar; mapping: BarMapping }[], report: ReportEvent) {
+    this.#platform = platform;
+    this.#report = report;
+    this.#placements = bars.map(({ bar, mapping }) => ({
+      bar,
+      mapping,
+      reservations: new BarReservations(platform, bar, report),
+      address: undefined,
+      decoded: false,
+      obstacle: undefined,
+      home: undefined,
+      placed: undefined,
+      mapped: false,
+      left: [],
+      complaint: undefined,
+    }));
+  }
+
+  /**
+   * Finds a first address for each BAR and reserves it.
+   * @throws VfioError naming every BAR and the one that does not fit; nothing stays reserved then
+   */
+  allocate(device: string): ReadonlyMap<number, number> {
+    const addresses = new Map<number, number>();
+    // The largest first: natural alignment then leaves no holes.
+    for (const placement of [...this.#placements].sort((a, b) => b.bar.size - a.bar.size)) {
+      const base = placement.reservations.allocate();
+      if (base === undefined) {
+        this.release();
+        throw noRoom(device, placement.bar, this.#placements);
+      }
+      placement.address = placement.home = base;
+      addresses.set(placement.bar.region, base);
+    }
+    return addresses;
+  }
+
+  /** Makes the address space follow the registers. Called after each write that may change them. */
+  sync(wish: (bar: Bar) => BarWish): void {
+    if (this.#paused) return;
+    const first = this.#first;
+    this.#first = undefined;
+    const wishes = this.#placements.map((placement) => {
+      const wanted = wish(placement.bar);
+      const { placed, obstacle, address, bar } = placement;
+      const stays = placed !== undefined && wanted.decoded && wanted.address === placed.base;
+      const had = first ? first.has(bar.region) : !obstacle && address === wanted.address;
+      const rank = stays ? 0 : (wanted.decoded ? 1 : 3) + (had ? 0 : 1);
+      const turnedOn = wanted.decoded && !placement.decoded;
+      placement.decoded = wanted.decoded;
+      return { placement, wanted, stays, rank, turnedOn };
+    });
+    for (const { placement, wanted, stays } of wishes)
+      this.#leave(placement, stays, stays && wanted.mappable, wanted.address);
+    const decided: Placement[] = [];
+    for (const { placement, wanted } of wishes.sort((a, b) => a.rank - b.rank)) {
+      placement.obstacle = placement.placed ? undefined : obstacleOf(placement, decided, this.#placements);
+      if (wanted.decoded && !placement.placed) this.#place(placement);
+      if (!placement.obstacle) decided.push(placement);
+    }
+    for (const { placement, turnedOn } of wishes) this.#reserve(placement, turnedOn);
+    for (const { placement, wanted } of wishes) {
+      if (!placement.placed || !wanted.mappable || placement.mapped) continue;
+      placement.mapping.show(placement.placed.base);
+      placement.mapped = true;
+    }
+    this.#rebuild();
+  }
+
+  /** Takes a BAR, or its mapping alone, from where it was, and tries again what could not be taken before. */
+  #leave(placement: Placement, stays: boolean, staysMapped: boolean, address: number | undefined): void {
+    placement.address = address;
+    if (placement.mapped && !staysMapped) {
+      placement.mapped = false;
+      placement.mapping.withdraw();
+    } else placement.mapping.settle();
+    if (placement.placed && !stays) {
+      placement.left.push({ range: placement.placed, reported: false });
+      placement.placed = undefined;
+    }
+    placement.left = placement.left.filter((left) => !this.#remove(placement, left));
+  }
+
+  #remove({ mapping }: Placement, left: Placement["left"][number]): boolean {
+    const { range } = left;
+    // It keeps everybody else out while there is a slot in it.
+    if (mapping.hasLeft(range)) return false;
+    try {
+      this.#platform.bus.remove(range);
+      return true;
+    } catch (cause) {
+      if (!left.reported)
+        this.#report("teardown", `${barName(range.region)}: its trapped range cannot be taken back`, cause);
+      left.reported = true;
+      return false;
+    }
+  }
+
+  #place(placement: Placement): void {
+    const { bar, address, left } = placement;
+    placement.obstacle ??= this.#insert(placement);
+    const { obstacle } = placement;
+    if (!obstacle) {
+      placement.placed = left.find(({ range }) => range.base === address)?.range ?? rangeOf(bar, address!);
+      placement.left = left.filter(({ range }) => range.base !== address);
+      placement.complaint = undefined;
+      return;
+    }
+    const where = address === undefined ? "an address above 2^53" : hex(address);
+    if (placement.complaint !== where)
+      this.#report(
+        "bar-unplaced",
+        `${barName(bar.region)} cannot be at ${where}: ${obstacle.why}`,
+        obstacle.cause,
+      );
+    placement.complaint = where;
+  }
+
+  #insert({ bar, address, left }: Placement): Obstacle | undefined {
+    // Back where it could not be taken away from.
+    if (left.some(({ range }) => range.base === address)) return undefined;
+    if (left.length >= mostLeft) return { why: `what it had at ${left.length} others is not taken back yet` };
+    try {
+      this.#platform.bus.insert(rangeOf(bar, address!));
+      return undefined;
+    } catch (cause) {
+      return { why: "the bus refuses it", cause };
+    }
+  }
+
+  /** Reserves what a BAR has or would have, and gives back what it has no more. @param turnedOn whether it decodes from now on */
+  #reserve(placement: Placement, turnedOn: boolean): void {
+    const { bar, address, obstacle, reservations, placed } = placement;
+    if (!obstacle && address !== undefined) {
+      const range = rangeOf(bar, address);
+      if (!reservations.has(address))
+        for (const other of this.#placements)
+          if (other !== placement && (other.bar.kind === "io") === (bar.kind === "io"))
+            other.reservations.yield(range, (base) => isNeeded(other, base));
+      reservations.reserve(address);
+      // What looks like sizing may be the top of a window after all: then the guest turns decoding on there.
+      if ((placed || reservations.has(address)) && (turnedOn || !isProbe(bar, address)))
+        placement.home = address;
+    }
+    reservations.release((base) => base === placement.home || isNeeded(placement, base));
+  }
+
+  /** BARs, by region index, that have the addresses in their registers: where two want the same, the first to come has it. */
+  get held(): readonly number[] {
+    return this.#placements.filter(({ obstacle }) => !obstacle).map(({ bar }) => bar.region);
+  }
+
+  /**
+   * For a restore: nothing moves while `act` writes the registers. The next `sync` places all of them.
+   * @param held what `held` was: these BARs come first
+   */
+  restore(held: readonly number[], act: () => void): void {
+    this.#paused = true;
+    try {
+      act();
+    } finally {
+      this.#paused = false;
+      this.#first = new Set(held);
+    }
+  }
+
+  #rebuild(): void {
+    this.#table = this.#placements
+      .flatMap(({ placed }) => (placed ? [placed] : []))
+      .sort((a, b) => a.base - b.base);
+  }
+
+  /** The range that holds a guest address. A device has seven at most: a scan beats a search, and allocates nothing. */
+  find(kind: "mmio" | "io", address: number): TrappedRange | undefined {
+    for (const range of this.#table)
+      if (range.kind === kind && address >= range.base && address - range.base < range.size) return range;
+    return undefined;
+  }
+
+  /** Every BAR, with the place it has. */
+  get bars(): readonly (PlacedBar & { readonly mapping: BarMapping })[] {
+    return this.#placements.map(({ bar, placed, mapping }) => ({ bar, base: placed?.base, mapping }));
+  }
+
+  /** Whether something that could not be taken back still shows memory of the device to the guest or to peers. */
+  get isReached(): boolean {
+    return this.#placements.some(({ mapping }) => mapping.isReached);
+  }
+
+  /** Gives everything back: mappings, trapped ranges, addresses. What cannot be given back is reported. */
+  release(): void {
+    for (const placement of this.#placements) {
+      this.#leave(placement, false, false, undefined);
+      placement.home = undefined;
+      placement.reservations.release((base) => isNeeded(placement, base));
+    }
+    this.#rebuild();
+  }
+
+  /** Releases, then unmaps what no slot shows any more. Called again, it tries again. */
+  [Symbol.dispose](): void {
+    this.release();
+    for (const { mapping } of this.#placements) mapping[Symbol.dispose]();
+  }
+}
+
+function noRoom(device: string, failed: Bar, placements: readonly Placement[]): VfioError {
+  const describe = ({ bar }: Placement): string =>
+    `${barName(bar.region)} ${bar.kind}${bar.prefetchable ? " prefetchable" : ""} 0x${bar.size.toString(16)}`;
+  return new VfioError(
+    `${device}: no guest addresses left for ${barName(failed.region)} (0x${failed.size.toString(16)} bytes, ${failed.kind}); ` +
+      `the device needs ${placements.map(describe).join(", ")}, each aligned to its size`,
+    { code: "ENOSPC", device, hint: "Give the virtual machine a larger MMIO window." },
+  );
+}

@@ -1,0 +1,110 @@
+import { barName, type Bar } from "../../pci/bars.ts";
+import type { ReportEvent } from "../../seam/events.ts";
+import type { AddressAllocator, Platform } from "../../seam/platform.ts";
+import { contains, hex, intersects, type Range } from "../../address/range.ts";
+
+interface Reservation {
+  readonly allocator: AddressAllocator;
+  readonly base: number;
+  /** That it cannot be given back was said. */
+  reported: boolean;
+}
+
+/** More than one BAR ever needs: where nothing can be given back, the guest must not be able to take all there is. */
+const most = 8;
+
+/**
+ * The ranges of the platform's address windows that one BAR keeps from being handed to somebody else, such as a device that
+ * is plugged in later. They are a courtesy among devices, not what makes a BAR decode: that is the bus's to decide.
+ */
+export class BarReservations {
+  readonly #platform: Platform;
+  readonly #bar: Bar;
+  readonly #report: ReportEvent;
+  #held: Reservation[] = [];
+  /** Where the platform failed to reserve: said once an address. */
+  #failed: number | undefined;
+
+  constructor(platform: Platform, bar: Bar, report: ReportEvent) {
+    this.#platform = platform;
+    this.#bar = bar;
+    this.#report = report;
+  }
+
+  /** Windows where the BAR may be, the preferred first. */
+  get #windows(): AddressAllocator[] {
+    const { io, mmio32, mmio64 } = this.#platform.addresses;
+    const { kind } = this.#bar;
+    if (kind === "io") return io ? [io] : [];
+    return kind === "memory64" ? [mmio64, mmio32] : [mmio32, mmio64];
+  }
+
+  /** Whether the whole BAR would lie in one window. */
+  fits(base: number): boolean {
+    return this.#windows.some((window) => contains(window, base, this.#bar.size));
+  }
+
+  /** Finds a free address, and reserves it. @throws what the platform's allocator throws */
+  allocate(): number | undefined {
+    const { kind, size } = this.#bar;
+    // A page of its own, so that a mapping next to it never covers it.
+    const alignment = kind === "io" ? size : Math.max(size, this.#platform.pageSize);
+    // A 32-bit register cannot express what lies above 4 GiB.
+    const windows = kind === "memory32" || kind === "rom" ? [this.#platform.addresses.mmio32] : this.#windows;
+    for (const allocator of windows) {
+      const base = allocator.allocate(size, alignment);
+      if (base === undefined) continue;
+      this.#held.push({ allocator, base, reported: false });
+      return base;
+    }
+    return undefined;
+  }
+
+  has(base: number): boolean {
+    return this.#held.some((one) => one.base === base);
+  }
+
+  /** Reserves an address if nobody else has it. */
+  reserve(base: number): void {
+    if (this.has(base) || this.#held.length >= most) return;
+    try {
+      const allocator = this.#windows.find((window) => window.reserve(base, this.#bar.size));
+      if (allocator) this.#held.push({ allocator, base, reported: false });
+      this.#failed = undefined;
+    } catch (cause) {
+      if (this.#failed !== base)
+        this.#report(
+          "address-unreserved",
+          `${barName(this.#bar.region)}: ${hex(base)} may be handed to another device`,
+          cause,
+        );
+      this.#failed = base;
+    }
+  }
+
+  /** Gives back what nobody needs any more, or tries to: what cannot be given back now may be another time. */
+  release(needs: (base: number) => boolean): void {
+    this.#held = this.#held.filter((one) => needs(one.base) || !this.#free(one));
+  }
+
+  /** Makes room for another BAR of the device. */
+  yield(range: Range, needs: (base: number) => boolean): void {
+    this.release((base) => needs(base) || !intersects(range, { base, size: this.#bar.size }));
+  }
+
+  #free(one: Reservation): boolean {
+    try {
+      one.allocator.free(one.base, this.#bar.size);
+      return true;
+    } catch (cause) {
+      if (!one.reported)
+        this.#report(
+          "teardown",
+          `${barName(this.#bar.region)}: its address ${hex(one.base)} cannot be given back`,
+          cause,
+        );
+      one.reported = true;
+      return false;
+    }
+  }
+}

@@ -1,0 +1,182 @@
+import { VfioError } from "../../../ffi/errors.ts";
+import type { DeviceBackend } from "../../seam/backend.ts";
+import { RegionIndex } from "../../seam/backend.ts";
+import { Source, type ConfigTables } from "./config-tables.ts";
+import type { ReportEvent } from "../../seam/events.ts";
+
+/** All ones in `width` bytes: what a PCI host answers where no device does. */
+export const allOnes = (width: number): number => (width === 1 ? 0xff : width === 2 ? 0xffff : 0xffffffff);
+
+/**
+ * The guest's view of config space: `(device & ~emulated) | (shadow & emulated)`, with the device asked only for bytes
+ * that may have changed: no access makes more than one read of the device.
+ */
+export class ConfigSpace {
+  readonly tables: ConfigTables;
+  /** The shadow, for register maps. */
+  readonly view: DataView;
+  readonly #backend: DeviceBackend;
+  readonly #report: ReportEvent;
+  /** Whether failures throw. */
+  #strict = false;
+  /** Scratch buffers by width: a read allocates nothing. */
+  readonly #scratch = [0, 1, 2, 3, 4].map((width) => new Uint8Array(new ArrayBuffer(width)));
+  /** Fills computed bytes of the shadow before they are read. */
+  compute: (offset: number, width: number) => void = () => {};
+
+  constructor(backend: DeviceBackend, tables: ConfigTables, report: ReportEvent) {
+    this.#backend = backend;
+    this.tables = tables;
+    this.#report = report;
+    const { shadow } = tables;
+    this.view = new DataView(shadow.buffer, shadow.byteOffset, shadow.byteLength);
+  }
+
+  /** Whether an access is one that a PCI host makes: 1, 2 or 4 bytes inside of one dword of the space. */
+  accepts(offset: number, width: number): boolean {
+    return this.#fits(offset, width, this.tables.size);
+  }
+
+  /** Whether a PCI host makes such an access, to extended space that the device does not have. */
+  isBeyond(offset: number, width: number): boolean {
+    return offset >= this.tables.size && this.#fits(offset, width, 4096);
+  }
+
+  #fits(offset: number, width: number, size: number): boolean {
+    return (
+      (width === 1 || width === 2 || width === 4) &&
+      Number.isInteger(offset) &&
+      offset >= 0 &&
+      (offset & 3) + width <= 4 &&
+      offset + width <= size
+    );
+  }
+
+  /** Reads for the guest; the access must be accepted. All ones if the device fails. */
+  read(offset: number, width: number): number {
+    const { source, shadow } = this.tables;
+    if (width === 4) {
+      if (source[offset]! | source[offset + 1]! | source[offset + 2]! | source[offset + 3]!)
+        if (!this.#refresh(offset, 4)) return 0xffffffff;
+      return this.view.getUint32(offset, true);
+    }
+    if (width === 2) {
+      if (source[offset]! | source[offset + 1]!) if (!this.#refresh(offset, 2)) return 0xffff;
+      return this.view.getUint16(offset, true);
+    }
+    if (source[offset]!) if (!this.#refresh(offset, 1)) return 0xff;
+    return shadow[offset]!;
+  }
+
+  #refresh(offset: number, width: number): boolean {
+    const { source, shadow, emulated } = this.tables;
+    let ask = false;
+    let computed = false;
+    for (let at = offset; at < offset + width; at++) {
+      if (source[at] === Source.computed) computed = true;
+      else if (source[at] !== Source.shadow) ask = true;
+    }
+    if (computed) this.compute(offset, width);
+    if (!ask) return true;
+    const bytes = this.#scratch[width]!;
+    try {
+      this.#backend.read(RegionIndex.config, offset, bytes);
+    } catch (cause) {
+      this.#failed(`config read of ${width} at 0x${offset.toString(16)}`, "all ones", cause);
+      return false;
+    }
+    for (let i = 0; i < width; i++) {
+      const at = offset + i;
+      if (source[at] === Source.computed) continue;
+      shadow[at] = (bytes[i]! & ~emulated[at]!) | (shadow[at]! & emulated[at]!);
+      if (source[at] === Source.stale) source[at] = Source.shadow;
+    }
+    return true;
+  }
+
+  /** Stores the emulated bits of a guest write in the shadow. The device is not touched. */
+  store(offset: number, width: number, value: number): void {
+    const { shadow, emulated, write, clear } = this.tables;
+    for (let i = 0; i < width; i++) {
+      const at = offset + i;
+      const byte = (value >>> (8 * i)) & 0xff;
+      const owned = emulated[at]!;
+      if (owned === 0) continue;
+      const stored = owned & write[at]!;
+      const cleared = owned & clear[at]! & byte;
+      shadow[at] = ((shadow[at]! & ~stored) | (byte & stored)) & ~cleared;
+    }
+  }
+
+  /**
+   * Passes the rest of a guest write to the device, in as few writes as keep emulated bytes out of it.
+   * @returns whether all of it arrived; a failure is reported
+   */
+  forward(offset: number, width: number, value: number): boolean {
+    const { emulated } = this.tables;
+    let start = 0;
+    let arrived = true;
+    for (let i = 0; i <= width; i++) {
+      if (i < width && emulated[offset + i] !== 0xff) continue;
+      if (i > start) arrived = this.#forwardRun(offset + start, i - start, value >>> (8 * start)) && arrived;
+      start = i + 1;
+    }
+    return arrived;
+  }
+
+  #forwardRun(offset: number, width: number, value: number): boolean {
+    const { emulated, write, clear, source, gap, shadow } = this.tables;
+    let wanted = false;
+    for (let at = offset; at < offset + width; at++)
+      if ((write[at]! | clear[at]!) & ~emulated[at]!) wanted = true;
+    if (!wanted) return true;
+    const bytes = this.#scratch[width]!;
+    for (let i = 0; i < width; i++) {
+      const owned = emulated[offset + i]!;
+      bytes[i] = (((value >>> (8 * i)) & ~owned) | (shadow[offset + i]! & owned)) & 0xff;
+    }
+    try {
+      this.#backend.write(RegionIndex.config, offset, bytes);
+    } catch (cause) {
+      this.#failed(`config write of ${width} at 0x${offset.toString(16)}`, "dropped", cause);
+      return false;
+    }
+    // What the device made of it is known only after a read: of the whole dword, whose fields may depend on each other.
+    const first = offset - (offset & 3);
+    for (let at = first; at < first + 4; at++) {
+      if (gap[at]) {
+        gap[at] = 0;
+        source[at] = Source.device;
+      } else if (source[at] === Source.shadow && emulated[at] !== 0xff) source[at] = Source.stale;
+    }
+    return true;
+  }
+
+  /**
+   * Runs `act` for the VMM: what the device refuses meanwhile throws, and is not answered as a guest's access would be.
+   * @throws VfioError, and what `act` throws
+   */
+  strictly<T>(act: () => T): T {
+    const outer = this.#strict;
+    this.#strict = true;
+    try {
+      return act();
+    } finally {
+      this.#strict = outer;
+    }
+  }
+
+  #failed(access: string, outcome: string, cause: unknown): void {
+    if (!this.#strict) return this.#report("access-failed", `${access}: ${outcome}`, cause);
+    const device = this.#backend.name;
+    const code = cause instanceof VfioError ? cause.code : "EIO";
+    throw new VfioError(`${device}: ${access} fails`, { code, device, cause });
+  }
+
+  /** After a reset or a change of power state nothing that the device holds is known any more. */
+  invalidate(): void {
+    const { source, emulated, gap, size } = this.tables;
+    for (let at = 0; at < size; at++)
+      if (source[at] === Source.shadow && emulated[at] !== 0xff && !gap[at]) source[at] = Source.stale;
+  }
+}

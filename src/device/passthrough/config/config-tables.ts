@@ -1,0 +1,130 @@
+// The byte tables that a guest's config accesses run on, built once at attach from the register maps.
+// Everything that hides, patches or emulates is rows in these tables, so that reads and writes agree.
+import {
+  extendedStart,
+  type ConfigLayout,
+  type LocatedCapability,
+  type RegisterBlock,
+} from "../../../regs/index.ts";
+
+/** How a byte is read. */
+export const Source = {
+  /** From the shadow: emulated, or known and not changed since. */
+  shadow: 0,
+  /** From the device once, then from the shadow: a write may have changed it. */
+  stale: 1,
+  /** From the device each time. */
+  device: 2,
+  /** Worked out by the model at each read. */
+  computed: 3,
+} as const;
+
+export interface ConfigTables {
+  /** Bytes of config space: 256 or 4096. */
+  readonly size: number;
+  /** What the guest reads where `source` says so. */
+  readonly shadow: Uint8Array;
+  /** Bits that the model owns: the device's are never shown, and never written by the guest. */
+  readonly emulated: Uint8Array;
+  /** Bits that a guest write stores: in the shadow if emulated, else on the device. */
+  readonly write: Uint8Array;
+  /** Bits that a guest write of 1 clears, likewise. */
+  readonly clear: Uint8Array;
+  /** One of `Source` a byte. */
+  readonly source: Uint8Array;
+  /** 1 where no map describes the byte and it read as zero: static until the guest writes there. */
+  readonly gap: Uint8Array;
+}
+
+/** Fills the tables from the layout of a config space as it was read at attach. */
+export function configTables(config: Uint8Array, layout: ConfigLayout): ConfigTables {
+  const size = config.length;
+  const table = (): Uint8Array => new Uint8Array(size);
+  const tables: ConfigTables = {
+    size,
+    shadow: Uint8Array.from(config),
+    emulated: table(),
+    write: table(),
+    clear: table(),
+    source: table(),
+    gap: table(),
+  };
+  const covered = table();
+  if (layout.header) place(tables, covered, layout.header, 0);
+  covered.fill(1, 0, 64);
+  for (const capability of layout.capabilities) {
+    place(tables, covered, capability.map, capability.offset);
+    if (!capability.type) coverUnknown(tables, covered, capability);
+  }
+  // A run of bytes ends where a capability begins or ends: a vendor's body says nothing of what lies behind it.
+  const edges = new Set(layout.capabilities.flatMap(({ offset, map }) => [offset, offset + map.size]));
+  edges.add(extendedStart);
+  fillGaps(tables, covered, edges);
+  return tables;
+}
+
+function place(tables: ConfigTables, covered: Uint8Array, map: RegisterBlock, base: number): void {
+  const { masks } = map;
+  for (let i = 0; i < map.size; i++) {
+    const at = base + i;
+    // The first capability to describe a byte keeps it: overlapping ones are malformed and must not fight.
+    // Bytes that the map does not describe, as a vendor's body, are the device's own.
+    if (covered[at] || masks.defined[i] === 0) continue;
+    covered[at] = 1;
+    tables.emulated[at] = masks.emulated[i]!;
+    tables.clear[at] = masks.w1c[i]!;
+    tables.write[at] = masks.write[i]!;
+    if ((masks.volatile[i]! | masks.precious[i]!) & ~masks.emulated[i]!) tables.source[at] = Source.device;
+  }
+}
+
+/** The body of a capability without a map belongs to the device: read and written through. */
+function coverUnknown(tables: ConfigTables, covered: Uint8Array, capability: LocatedCapability): void {
+  const end = Math.min(tables.size, capability.offset + capability.limit);
+  for (let at = capability.offset + capability.map.size; at < end; at++) {
+    if (covered[at]) continue;
+    covered[at] = 1;
+    tables.write[at] = 0xff;
+    tables.source[at] = Source.device;
+  }
+}
+
+/**
+ * Bytes that no map describes. The specification makes them reserved in extended space and lets them be
+ * device-specific below 0x100. A run that reads all zeros is not implemented, as far as anyone can see: it is served
+ * from the shadow until the guest writes there. Any other run is the device's own.
+ */
+function fillGaps(tables: ConfigTables, covered: Uint8Array, edges: ReadonlySet<number>): void {
+  let at = 0;
+  while (at < tables.size) {
+    if (covered[at]) {
+      at++;
+      continue;
+    }
+    let end = at;
+    let zero = true;
+    do zero = tables.shadow[end++] === 0 && zero;
+    while (end < tables.size && !covered[end] && !edges.has(end));
+    tables.write.fill(0xff, at, end);
+    if (zero) tables.gap.fill(1, at, end);
+    else tables.source.fill(Source.device, at, end);
+    at = end;
+  }
+}
+
+/** Makes the model own bytes: what the guest reads is `bytes`, what it can write is `writable`. */
+export function emulate(
+  tables: ConfigTables,
+  offset: number,
+  bytes: Uint8Array,
+  writable?: Uint8Array,
+): void {
+  const size = bytes.length;
+  tables.shadow.set(bytes, offset);
+  tables.emulated.fill(0xff, offset, offset + size);
+  tables.clear.fill(0, offset, offset + size);
+  tables.gap.fill(0, offset, offset + size);
+  tables.source.fill(Source.shadow, offset, offset + size);
+  if (writable) tables.write.set(writable, offset);
+  else tables.write.fill(0, offset, offset + size);
+}

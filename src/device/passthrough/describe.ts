@@ -1,0 +1,104 @@
+import type { Parts } from "./attach.ts";
+import type { DeviceBackend } from "../seam/backend.ts";
+import type { MappedArea } from "./bars/bar-mapping.ts";
+import { barAddress, barName, type BarKind } from "../pci/bars.ts";
+import type { IntxMode } from "./interrupts/intx.ts";
+import type { MsixGeometry } from "../pci/msix-geometry.ts";
+import type { Patch } from "./config/patches.ts";
+
+/** A BAR as it is now. */
+export interface DescribedBar {
+  readonly region: number;
+  readonly name: string;
+  readonly kind: BarKind;
+  readonly prefetchable: boolean;
+  /** Bytes behind it on the device. */
+  readonly physicalSize: number;
+  /** Bytes that the guest sees. */
+  readonly size: number;
+  /** What the guest reads in its registers; undefined above 2^53. */
+  readonly address: number | undefined;
+  /** Where its accesses trap; undefined while it decodes nothing. */
+  readonly base: number | undefined;
+  readonly mapped: readonly MappedArea[];
+}
+
+/** A capability of the device, and whether the guest is shown it. `offset` is in bytes, in config space. */
+export interface DescribedCapability {
+  readonly id: number;
+  readonly name: string;
+  readonly offset: number;
+  readonly extended: boolean;
+  readonly hidden: boolean;
+}
+
+/** A device as it is now: what was found, what the guest sees of it, where it is. */
+export interface DeviceDescription {
+  readonly name: string;
+  readonly vendorId: number;
+  readonly deviceId: number;
+  /** COMMAND as the guest last wrote it. */
+  readonly command: number;
+  readonly capabilities: readonly DescribedCapability[];
+  readonly patches: readonly Patch[];
+  readonly bars: readonly DescribedBar[];
+  readonly msix:
+    | { readonly relocated: boolean; readonly physical: MsixGeometry; readonly guest: MsixGeometry }
+    | undefined;
+  readonly interrupts: {
+    readonly mode: "none" | "INTx" | "MSI" | "MSI-X";
+    /** How INTx is unmasked; undefined without INTx. */
+    readonly intx: IntxMode | undefined;
+    readonly msiVectors: number;
+    readonly msixVectors: number;
+    /** Vectors routed to the guest now. */
+    readonly routed: readonly number[];
+  };
+}
+
+export function describe(backend: DeviceBackend, parts: Parts, command: number): DeviceDescription {
+  const { image, plan, placement, interrupts, config } = parts;
+  const hidden = new Set(plan.patches.filter(({ kind }) => kind === "hidden").map(({ offset }) => offset));
+  const { msi, msix } = interrupts;
+  const active = msix?.wiring.on ? msix.state : msi?.wiring.on ? msi.state : undefined;
+  const count = msix?.wiring.on ? msix.state.vectors : (msi?.state.layout.vectors ?? 0);
+  return {
+    name: backend.name,
+    vendorId: image.bytes[0]! | (image.bytes[1]! << 8),
+    deviceId: image.bytes[2]! | (image.bytes[3]! << 8),
+    command,
+    capabilities: image.layout.capabilities.map(({ id, name, offset, extended }) => ({
+      id,
+      name,
+      offset,
+      extended,
+      hidden: hidden.has(offset),
+    })),
+    patches: plan.patches,
+    bars: placement.bars.map(({ bar, base, mapping }) => ({
+      region: bar.region,
+      name: barName(bar.region),
+      kind: bar.kind,
+      prefetchable: bar.prefetchable,
+      physicalSize: bar.physicalSize,
+      size: bar.size,
+      address: barAddress(bar, config.view),
+      base,
+      mapped: [...mapping.mapped],
+    })),
+    msix: plan.msix && {
+      relocated: plan.msix.relocated,
+      physical: plan.msix.physical,
+      guest: plan.msix.guest,
+    },
+    interrupts: {
+      mode: interrupts.mode,
+      intx: interrupts.intx?.mode,
+      msiVectors: msi?.state.layout.vectors ?? 0,
+      msixVectors: msix?.state.vectors ?? 0,
+      routed: active
+        ? Array.from({ length: count }, (_, vector) => vector).filter((v) => active.isRouted(v))
+        : [],
+    },
+  };
+}

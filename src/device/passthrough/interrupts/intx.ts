@@ -1,0 +1,107 @@
+import { IrqIndex, type DeviceBackend } from "../../seam/backend.ts";
+import type { ReportEvent } from "../../seam/events.ts";
+import type { IntxLine } from "../../seam/platform.ts";
+
+/** How the device's line is unmasked after the guest handled an interrupt. */
+export type IntxMode =
+  /** The platform's resample eventfd is wired to the host: no system call of ours. */
+  | "resample"
+  /** The VMM calls `endOfInterrupt`. */
+  | "notified"
+  /** On each trapped access of the guest; BARs stay unmapped meanwhile, since a mapped access shows nothing. */
+  | "access";
+
+/** Level-triggered interrupts of one device. */
+export class Intx {
+  readonly mode: IntxMode;
+  readonly #backend: DeviceBackend;
+  readonly #line: IntxLine;
+  readonly #report: ReportEvent;
+  #enabled = false;
+  /** The host has the line on: a request to turn it off may have failed. */
+  #heldByHost = false;
+
+  constructor(backend: DeviceBackend, line: IntxLine, report: ReportEvent) {
+    this.#backend = backend;
+    this.#line = line;
+    this.#report = report;
+    this.mode =
+      line.resample !== undefined ? "resample" : line.notifiesEndOfInterrupt ? "notified" : "access";
+  }
+
+  get enabled(): boolean {
+    return this.#enabled;
+  }
+
+  /** @returns whether the line works now; a failure is reported */
+  enable(): boolean {
+    if (this.#enabled) return true;
+    const { eventfd, resample } = this.#line;
+    const trigger = (fd: number) => ({
+      index: IrqIndex.intx,
+      action: "trigger" as const,
+      start: 0,
+      data: { kind: "eventfd" as const, fds: [fd] },
+    });
+    try {
+      // The guest's side first: an interrupt that comes at once finds its way.
+      this.#line.connect();
+      this.#backend.setIrqs(trigger(eventfd));
+      this.#heldByHost = true;
+      this.#enabled = true;
+      if (resample !== undefined) this.#backend.setIrqs({ ...trigger(resample), action: "unmask" });
+      return true;
+    } catch (cause) {
+      this.#report("interrupt-failed", "INTx cannot be enabled", cause);
+      this.disable();
+      return false;
+    }
+  }
+
+  disable(): void {
+    this.#enabled = false;
+    if (this.#heldByHost) {
+      try {
+        this.#backend.setIrqs({
+          index: IrqIndex.intx,
+          action: "trigger",
+          start: 0,
+          data: { kind: "none", count: 0 },
+        });
+        this.#heldByHost = false;
+      } catch (cause) {
+        this.#report("interrupt-failed", "INTx cannot be disabled", cause);
+      }
+    }
+    try {
+      this.#line.disconnect();
+    } catch (cause) {
+      this.#report("interrupt-failed", "INTx cannot be disconnected from the guest", cause);
+    }
+  }
+
+  /** The guest has handled the interrupt: the host may deliver the next one. */
+  endOfInterrupt(): void {
+    if (!this.#enabled || this.mode === "resample") return;
+    try {
+      this.#backend.setIrqs({
+        index: IrqIndex.intx,
+        action: "unmask",
+        start: 0,
+        data: { kind: "none", count: 1 },
+      });
+    } catch (cause) {
+      this.#report("interrupt-failed", "INTx cannot be unmasked", cause);
+    }
+  }
+
+  /** After an access of the guest that trapped. */
+  accessed(): void {
+    if (this.mode === "access") this.endOfInterrupt();
+  }
+
+  [Symbol.dispose](): void {
+    this.disable();
+    this.#line[Symbol.dispose]();
+  }
+}

@@ -1,0 +1,35 @@
+import type { DeviceEvent } from "../seam/events.ts";
+import type { PatchOptions } from "./config/patches.ts";
+
+/** How a device is shown to its guest. All of it is optional. */
+export interface AttachOptions extends PatchOptions {
+  /**
+   * Requester ID of the device in the guest (bus << 8 | device << 3 | function), for interrupt routes; 0 without it. A
+   * snapshot keeps it, and a restore takes it from there unless it is given.
+   */
+  readonly deviceId?: number | undefined;
+  /**
+   * Whether the MSI-X table and PBA move into a half added to the table's BAR, so that the pages that they are in can be
+   * mapped. `auto` (default): where such a page may hold other registers and the host can map it, and the larger BAR gets an
+   * address. `always`: wherever the BAR can grow, as a restore needs it. `never`: such pages are trapped.
+   */
+  readonly msixRelocation?: "auto" | "always" | "never" | undefined;
+  /** BARs, by region index, that stay trapped although they could be mapped. */
+  readonly excludeFromMapping?: readonly number[] | undefined;
+  /** Whether other devices reach the BARs by DMA (default true); a failure is an event, never fatal. */
+  readonly peerToPeer?: boolean | undefined;
+  /**
+   * Hears why the model did less than was asked; see `DeviceEvent`. It is called in the middle of what goes wrong, so it
+   * must not call the device. What it throws reaches no caller of the device: it becomes an uncaught error.
+   */
+  readonly onEvent?: ((event: DeviceEvent) => void) | undefined;
+}
+
+/** @throws TypeError, RangeError where the requester ID is none; others are checked where they are used */
+export function checkDeviceId({ deviceId }: AttachOptions): void {
+  if (deviceId === undefined) return;
+  if (typeof deviceId !== "number")
+    throw new TypeError(`"deviceId" expects a number, got ${typeof deviceId}`);
+  if (!Number.isInteger(deviceId) || deviceId < 0 || deviceId > 0xffff)
+    throw new RangeError(`"deviceId" expects an integer from 0 to 0xffff, got ${deviceId}`);
+}

@@ -1,0 +1,268 @@
+import { assemble, type Parts } from "./attach.ts";
+import type { DeviceBackend } from "../seam/backend.ts";
+import { byteOf, DecodeControl } from "./decoding.ts";
+import { Hook } from "./write-effects.ts";
+import { allOnes } from "./config/config-space.ts";
+import { describe, type DeviceDescription } from "./describe.ts";
+import { VfioError } from "../../ffi/errors.ts";
+import { eventReporter } from "../seam/events.ts";
+import { checkDeviceId, type AttachOptions } from "./options.ts";
+import type { Platform } from "../seam/platform.ts";
+import { contains } from "../address/range.ts";
+import {
+  applySnapshot,
+  attachForRestore,
+  parseSnapshot,
+  snapshotOptions,
+  takeSnapshot,
+  type DeviceSnapshot,
+} from "./snapshot.ts";
+
+/** A PCI device passed through to a guest: everything that the guest and the VMM can ask of it. */
+export class VfioPciDevice implements Disposable {
+  readonly #backend: DeviceBackend;
+  readonly #parts: Parts;
+  readonly #options: AttachOptions;
+  readonly #decode: DecodeControl;
+  #closed = false;
+  /** The backend is closed too. */
+  #ended = false;
+
+  /**
+   * Attaches a device to a platform: resets it, stops it, reads it, finds guest addresses for its BARs and turns INTx on.
+   * The guest finds it as after power-on: decoding off, interrupts masked. Takes ownership of the backend: `dispose`
+   * closes it, and so does a failure here.
+   * @throws VfioError where the device does not answer or does not fit; TypeError, RangeError for options that do not fit it
+   */
+  static attach(backend: DeviceBackend, platform: Platform, options: AttachOptions = {}): VfioPciDevice {
+    return new VfioPciDevice(backend, platform, options);
+  }
+
+  /**
+   * Attaches a device and gives it the state of a snapshot. The device must be of the same kind.
+   * @param options as for `attach`; what the guest has seen (patches, relocation) is as the snapshot says, whatever they are.
+   * `deviceId` is the snapshot's where it is not given
+   * @throws VfioError `EBADSNAPSHOT` if the snapshot is malformed, of another version, or of another device; others where the
+   * device refuses a part of it, TypeError, RangeError as `attach`. The backend is closed then
+   */
+  static restore(
+    backend: DeviceBackend,
+    platform: Platform,
+    snapshot: unknown,
+    options: AttachOptions = {},
+  ): VfioPciDevice {
+    using failed = new DisposableStack();
+    failed.use(backend);
+    checkDeviceId(options);
+    const state = parseSnapshot(snapshot, backend.name);
+    failed.move();
+    using device = new DisposableStack();
+    const restored = device.use(
+      attachForRestore(
+        backend.name,
+        () => new VfioPciDevice(backend, platform, snapshotOptions(state, options)),
+      ),
+    );
+    const parts = restored.#parts;
+    parts.config.strictly(() => applySnapshot(restored, backend, parts, state));
+    device.move();
+    return restored;
+  }
+
+  private constructor(backend: DeviceBackend, platform: Platform, options: AttachOptions) {
+    this.#backend = backend;
+    this.#options = options;
+    using failed = new DisposableStack();
+    failed.use(backend);
+    checkDeviceId(options);
+    this.#parts = assemble(backend, platform, options, eventReporter(backend.name, options.onEvent));
+    failed.move();
+    this.#decode = new DecodeControl(this.#parts);
+  }
+
+  /** For messages: the backend's name. */
+  get name(): string {
+    return this.#backend.name;
+  }
+
+  /** Bytes of config space: 256 or 4096. */
+  get configSize(): number {
+    return this.#parts.config.tables.size;
+  }
+
+  /**
+   * A guest's config read.
+   * @param offset in bytes @param width 1, 2 or 4 bytes, inside of one dword
+   * @returns unsigned. All ones, of 32 bits at most, for any other access, beyond the end of config space, and where the
+   * device does not answer
+   */
+  configRead(offset: number, width: number): number {
+    const { config, report } = this.#open();
+    if (config.accepts(offset, width)) return config.read(offset, width);
+    // A guest looks for extended config space by reading there: nothing is wrong.
+    if (!config.isBeyond(offset, width))
+      report("bad-access", `config read of ${width} at ${offset}: all ones`);
+    return allOnes(width);
+  }
+
+  /**
+   * A guest's config write; see `configRead`. Dropped where it cannot be.
+   * @param value an integer from 0 to 0xffffffff, of which `width` bytes count
+   * @throws TypeError, RangeError for a value that is none, where the access is one: no guest can cause that
+   */
+  configWrite(offset: number, width: number, value: number): void {
+    const { config, hooks, interrupts, report } = this.#open();
+    if (!config.accepts(offset, width)) {
+      if (!config.isBeyond(offset, width))
+        report("bad-access", `config write of ${width} at ${offset}: dropped`);
+      return;
+    }
+    if (typeof value !== "number" || value >>> 0 !== value) throw badValue(value);
+    const hook = hooks.table[offset >>> 2]!;
+    if (hook === Hook.command) return this.#decode.writeCommand(offset, width, value);
+    if (hook === Hook.power) return this.#decode.writePower(offset, width, value);
+    const resets =
+      (hook === Hook.pcieReset && byteOf(offset, width, value, 1) & 0x80) ||
+      (hook === Hook.afReset && byteOf(offset, width, value, 0) & 0x01);
+    if (resets) return this.#decode.guestReset(offset, width, value);
+    config.store(offset, width, value);
+    config.forward(offset, width, value);
+    if (hook === Hook.msix) interrupts.msixControlWritten();
+    if (hook === Hook.msi) interrupts.msiWritten();
+    // A BAR may have moved; and where INTx came or went, that may decide what can be mapped.
+    if (hook !== Hook.none) this.#decode.sync();
+  }
+
+  /**
+   * A guest's read of memory-mapped I/O at a guest physical address, 1 to 8 bytes.
+   * @returns whether the device has the address; `data` is all ones otherwise
+   */
+  mmioRead(address: number, data: Uint8Array): boolean {
+    return this.#busRead("mmio", address, data);
+  }
+  /** A guest's write of memory-mapped I/O. @returns whether the device has the address */
+  mmioWrite(address: number, data: Uint8Array): boolean {
+    return this.#busWrite("mmio", address, data);
+  }
+  /** A guest's read of an I/O port. @returns whether the device has the port */
+  ioRead(port: number, data: Uint8Array): boolean {
+    return this.#busRead("io", port, data);
+  }
+  /** A guest's write of an I/O port. @returns whether the device has the port */
+  ioWrite(port: number, data: Uint8Array): boolean {
+    return this.#busWrite("io", port, data);
+  }
+
+  #busRead(kind: "mmio" | "io", address: number, data: Uint8Array): boolean {
+    const { placement, access } = this.#open();
+    const range = placement.find(kind, address);
+    if (!range) {
+      data.fill(0xff);
+      return false;
+    }
+    access.read(range.region, address - range.base, this.#inside(range, address, data));
+    return true;
+  }
+
+  #busWrite(kind: "mmio" | "io", address: number, data: Uint8Array): boolean {
+    const { placement, access } = this.#open();
+    const range = placement.find(kind, address);
+    if (!range) return false;
+    access.write(range.region, address - range.base, this.#inside(range, address, data));
+    return true;
+  }
+
+  /** What of an access lies in the range; the rest reads all ones. */
+  #inside(range: { base: number; size: number }, address: number, data: Uint8Array): Uint8Array {
+    const room = range.base + range.size - address;
+    if (data.length <= room) return data;
+    data.fill(0xff, room);
+    return data.subarray(0, room);
+  }
+
+  /** The guest's interrupt controller saw the end of an INTx interrupt; for platforms without a resample eventfd. */
+  endOfInterrupt(): void {
+    this.#open().interrupts.intx?.endOfInterrupt();
+  }
+
+  /**
+   * Resets the function, as at a reset of the virtual machine: the guest finds it as after attach, interrupts off but for
+   * INTx, COMMAND 0, BARs at the first addresses that they had. (After a reset that the guest itself asks for they read 0.)
+   * @throws VfioError where the device cannot be reset, or its COMMAND not be written, so that it may still do DMA. What the
+   * model holds of it is as after attach all the same; the power state is the one that the device says it is in.
+   */
+  reset(): void {
+    this.#open();
+    this.#decode.reset(() => this.#backend.reset());
+  }
+
+  /**
+   * Host memory behind a guest address of a BAR; undefined unless the whole range, at least a byte, lies in one mapped area: a
+   * range across a hole is not memory. For mappings that a virtual IOMMU asks for.
+   */
+  hostAddress(gpa: number, size: number): { readonly hva: number; readonly writable: boolean } | undefined {
+    const { placement } = this.#open();
+    if (!(size >= 1)) return undefined;
+    for (const { bar, mapping } of placement.bars)
+      for (const area of mapping.mapped)
+        if (contains({ base: area.gpa, size: area.size }, gpa, size))
+          return { hva: area.hva + (gpa - area.gpa), writable: this.#backend.regions[bar.region]!.writable };
+    return undefined;
+  }
+
+  /** What was found, hidden, placed and mapped, as plain data. */
+  describe(): DeviceDescription {
+    return describe(this.#backend, this.#open(), this.#decode.command);
+  }
+
+  /**
+   * Everything that the guest could tell apart, as plain data for JSON.
+   * @throws VfioError where the device does not answer: what it would have said is part of it; what the platform throws where it
+   * cannot tell which vectors are pending
+   */
+  snapshot(): DeviceSnapshot {
+    return takeSnapshot(this.#backend, this.#open(), this.#options, this.#decode.command, this.#decode.power);
+  }
+
+  /**
+   * Stops the device, withdraws everything from the platform and closes the backend. Safe to call twice. Where the platform does
+   * not take back what shows the device's memory, the backend stays open, as that memory must stay; an event (`teardown`) says
+   * so, and the next call tries again.
+   */
+  [Symbol.dispose](): void {
+    const { config, interrupts, placement, report } = this.#parts;
+    if (!this.#closed) {
+      this.#closed = true;
+      // No DMA and no interrupt may arrive while things are taken away: bus mastering off first.
+      config.forward(0x04, 2, 0);
+      this.#end(interrupts);
+    }
+    this.#end(placement);
+    if (this.#ended) return;
+    // Closing unmaps what is left, and the guest would reach whatever the host puts there next.
+    if (placement.isReached)
+      return report("teardown", "the device stays open: the guest or a peer still reaches its memory");
+    this.#ended = true;
+    this.#end(this.#backend);
+  }
+
+  /** One step that fails keeps none of the others from being taken. */
+  #end(part: Disposable): void {
+    try {
+      part[Symbol.dispose]();
+    } catch (cause) {
+      this.#parts.report("teardown", "a part of the device cannot be closed", cause);
+    }
+  }
+
+  #open(): Parts {
+    if (this.#closed)
+      throw new VfioError(`${this.#backend.name} is closed`, { code: "ECLOSED", device: this.#backend.name });
+    return this.#parts;
+  }
+}
+
+function badValue(value: unknown): Error {
+  if (typeof value !== "number") return new TypeError(`"value" expects a number, got ${typeof value}`);
+  return new RangeError(`"value" expects an integer from 0 to 0xffffffff, got ${value}`);
+}

@@ -1,0 +1,302 @@
+import { describe, expect, test } from "bun:test";
+import { plan } from "../../../../src/device/passthrough/attach-plan.ts";
+import type { ConfigTables } from "../../../../src/device/passthrough/config/config-tables.ts";
+import { RecordedDevice } from "../../../../src/device/backends/recorded/recorded-device.ts";
+import { layoutOf, walkCapabilities, walkExtendedCapabilities } from "../../../../src/regs/index.ts";
+import { attach, memory, type Attached } from "../../../support/attached.ts";
+import { at, syntheticImage, type SyntheticDevice } from "../../../support/synthetic-image.ts";
+
+const plain: SyntheticDevice = { bars: { 0: { size: 0x1000 } }, pm: true, pcie: true };
+const reads = ({ backend }: Attached): number => backend.counts.configReads;
+/** Offsets of a guest's walk of a list. */
+function walk({ device }: Attached, start: number, next: (header: number) => number): number[] {
+  const found: number[] = [];
+  for (let offset = start; offset !== 0 && found.length < 100;) {
+    found.push(offset);
+    offset = next(device.configRead(offset, 4));
+  }
+  return found;
+}
+const extended = (it: Attached): number[] => walk(it, 0x100, (header) => header >>> 20);
+const standard = (it: Attached): number[] =>
+  walk(it, it.device.configRead(0x34, 1), (header) => (header >>> 8) & 0xff);
+
+describe("config reads", () => {
+  test("defect 1: what cannot change by itself costs no read of the device", () => {
+    using it = attach(plain);
+    const before = reads(it);
+    for (let i = 0; i < 50; i++) {
+      for (const [offset, width] of [
+        [0, 4],
+        [8, 4],
+        [0x0e, 1],
+        [0x10, 4],
+        [0x2c, 4],
+        [0x34, 1],
+        [at.pm, 4],
+        [at.pcie + 4, 4],
+        [0x100, 4],
+        [0x800, 4],
+      ] as const)
+        it.device.configRead(offset, width);
+    }
+    expect(reads(it)).toBe(before);
+  });
+
+  test("what may change is read once for each guest read, however wide", () => {
+    using it = attach(plain);
+    const before = reads(it);
+    it.device.configRead(0x06, 2);
+    it.device.configRead(0x04, 4);
+    it.device.configRead(at.pcie + 8, 4);
+    expect(reads(it)).toBe(before + 3);
+  });
+
+  test("after a write the register is read once, then known again", () => {
+    using it = attach(plain);
+    it.device.configWrite(0x04, 2, 4);
+    const before = reads(it);
+    expect(it.device.configRead(0x04, 2)).toBe(4);
+    expect(it.device.configRead(0x04, 2)).toBe(4);
+    expect(reads(it)).toBe(before + 1);
+  });
+
+  test("defect 52: a failed read is all ones and an event, a failed write is dropped", () => {
+    using it = attach(plain);
+    it.backend.fails = (call) => call.kind === "read" || call.kind === "write";
+    expect([it.device.configRead(0x06, 2), it.device.configRead(0x04, 4)]).toEqual([0xffff, 0xffffffff]);
+    it.device.configWrite(0x3c, 1, 5);
+    expect(it.eventsOf("access-failed")).toHaveLength(3);
+    it.backend.fails = () => false;
+  });
+
+  test("accesses that no PCI host makes read all ones and change nothing", () => {
+    using it = attach(plain);
+    for (const [offset, width] of [
+      [2, 4],
+      [3, 2],
+      [0, 3],
+      [0, 8],
+      [-4, 4],
+      [0x1000, 4],
+      [0.5, 1],
+      [NaN, 4],
+      [0xfff, 2],
+    ] as const) {
+      expect(it.device.configRead(offset, width)).toBe(
+        width === 2 ? 0xffff : width === 1 ? 0xff : 0xffffffff,
+      );
+      it.device.configWrite(offset, width, 0);
+    }
+    expect(it.eventsOf("bad-access")).toHaveLength(18);
+  });
+
+  test("a value that no guest can write is the VMM's mistake, and told", () => {
+    using it = attach(plain);
+    for (const value of [-1, 2 ** 32, 1.5, NaN, Infinity])
+      expect(() => it.device.configWrite(0x3c, 1, value)).toThrow(RangeError);
+    for (const value of [5n, "1", undefined])
+      expect(() => it.device.configWrite(0x3c, 1, value as unknown as number)).toThrow(TypeError);
+    expect(it.device.configRead(0x3c, 1)).toBe(0);
+  });
+
+  test("bytes in the middle of a dword, as ports 0xCFC to 0xCFF reach them", () => {
+    using it = attach(plain);
+    expect(it.device.configRead(1, 2)).toBe(0x7812);
+    expect(it.device.configRead(3, 1)).toBe(0x56);
+  });
+
+  test("registers whose read has a side effect are not read at attach", () => {
+    // The window of a virtio device into its BARs: a read of its data reads the BAR.
+    const window = 0xc4;
+    const mailbox = window + 0x10;
+    using it = attach({
+      ...plain,
+      vendorId: 0x1af4,
+      patch: (config, view) => {
+        view.setUint16(0x02, 0x1041, true);
+        config[at.pcie + 1] = window;
+        config.set([0x09, 0x00, 20, 5], window);
+      },
+    });
+    const touched = it.backend.calls.filter(
+      (call) => call.kind === "read" && call.offset < mailbox + 4 && call.offset + call.size > mailbox,
+    );
+    expect(touched).toEqual([]);
+    const before = reads(it);
+    it.device.configRead(mailbox, 4);
+    expect(reads(it)).toBe(before + 1);
+  });
+
+  test("bytes of no capability: zeros are known, others and what the guest wrote are the device's", () => {
+    using it = attach({ ...plain, patch: (config) => (config[0xe8] = 0x55) });
+    const before = reads(it);
+    it.device.configRead(0x900, 4);
+    expect(reads(it)).toBe(before);
+    it.device.configRead(0xe8, 1);
+    expect(reads(it)).toBe(before + 1);
+    it.device.configWrite(0x900, 4, 0x1234);
+    it.device.configRead(0x900, 4);
+    it.device.configRead(0x900, 4);
+    expect(reads(it)).toBe(before + 3);
+  });
+});
+
+describe("what the guest is shown", () => {
+  test("defects 6 and 7: ARI, SR-IOV and the resizable BARs are hidden without PM too, for reads and writes", () => {
+    using it = attach({ bars: plain.bars!, pcie: true, extended: [0x01, 0x0e, 0x10, 0x15, 0x03] });
+    expect(extended(it)).toEqual([0x100, 0x200]);
+    const before = it.backend.counts.configWrites;
+    for (const offset of [0x140, 0x180, 0x1c0])
+      for (const part of [0, 4]) {
+        expect(it.device.configRead(offset + part, 4)).toBe(0);
+        it.device.configWrite(offset + part, 4, 0xffffffff);
+        expect(it.device.configRead(offset + part, 4)).toBe(0);
+      }
+    expect(it.backend.counts.configWrites).toBe(before);
+  });
+
+  test("a hidden head of the list stays as an empty one that links on", () => {
+    using it = attach({ ...plain, extended: [0x10, 0x01] });
+    expect(it.device.configRead(0x100, 4)).toBe(0x14000000);
+    expect(extended(it)).toEqual([0x100, 0x140]);
+  });
+
+  test("more can be hidden, and what is hidden can be shown", () => {
+    using it = attach(
+      { ...plain, extended: [0x01, 0x10, 0x03] },
+      { attach: { hide: [0x03], expose: [0x10] } },
+    );
+    expect(extended(it)).toEqual([0x100, 0x140]);
+  });
+
+  test("the multi-function bit is the guest's: clear, or set where the VMM says so; writes do not change it", () => {
+    const multi = { ...plain, patch: (config: Uint8Array) => (config[0x0e] = 0x80) };
+    using one = attach(multi);
+    using many = attach(plain, { attach: { multiFunction: true } });
+    one.device.configWrite(0x0e, 1, 0xff);
+    expect([one.device.configRead(0x0e, 1), many.device.configRead(0x0e, 1)]).toEqual([0, 0x80]);
+  });
+
+  test("defect 3: a capability at 0xfc is cut off, not read past the end", () => {
+    using it = attach({ ...plain, patch: (config) => ((config[at.pcie + 1] = 0xfc), (config[0xfc] = 0x11)) });
+    expect(standard(it)).toEqual([at.pm, at.pcie]);
+    expect(it.device.describe().msix).toBeUndefined();
+  });
+
+  test("defect 4: without the STATUS bit no list is followed", () => {
+    using it = attach({ ...plain, patch: (config) => (config[0x06]! &= ~0x10) });
+    expect(it.device.describe().capabilities).toEqual([]);
+  });
+
+  describe("defect 8: the GPUDirect clique", () => {
+    const nvidia = { ...plain, vendorId: 0x10de };
+    test("is a vendor capability with signature and clique, at the end of the list", () => {
+      using it = attach(nvidia, { attach: { gpuDirectClique: 9 } });
+      const offset = standard(it).at(-1)!;
+      expect([it.device.configRead(offset, 4), it.device.configRead(offset + 4, 4)]).toEqual([
+        0x50080009, 0x00485032,
+      ]);
+      it.device.configWrite(offset + 4, 4, 0);
+      expect(it.device.configRead(offset + 4, 4)).toBe(0x00485032);
+    });
+    test("makes a list where there is none", () => {
+      using it = attach({ vendorId: 0x10de }, { attach: { gpuDirectClique: 0 } });
+      expect(standard(it)).toEqual([0xd4]);
+      expect(it.device.configRead(0x06, 2) & 0x10).toBe(0x10);
+      expect(it.device.configRead(0, 4)).toBe(0x567810de);
+    });
+    test("takes no byte where the device may have registers of its own", () => {
+      const own = { ...nvidia, patch: (config: Uint8Array) => (config[0xd6] = 1) };
+      using it = attach(own, { attach: { gpuDirectClique: 0 } });
+      expect(standard(it)).toEqual([at.pm, at.pcie, 0x78]);
+    });
+    test.each([16, -1, 1.5, NaN])("refuses %p", (clique) => {
+      expect(() => attach(nvidia, { attach: { gpuDirectClique: clique } })).toThrow(RangeError);
+    });
+    test("refuses another vendor's device, and a space without room", () => {
+      expect(() => attach(plain, { attach: { gpuDirectClique: 1 } })).toThrow("NVIDIA");
+      const full = { vendorId: 0x10de, patch: (config: Uint8Array) => void config.fill(1, 0x40, 0x100) };
+      expect(() => attach(full, { attach: { gpuDirectClique: 1 } })).toThrow("no 8 free bytes");
+    });
+  });
+});
+
+// vfio-pci itself links past what it does not know. Other sources of devices may not: the plan is made for any bytes.
+describe("lists as a device has them", () => {
+  function shown(device: SyntheticDevice): { tables: ConfigTables; reports: string[] } {
+    const image = syntheticImage(device);
+    using backend = new RecordedDevice(image);
+    const reports: string[] = [];
+    const layout = layoutOf(image.config);
+    const { tables } = plan(
+      backend,
+      { bytes: image.config, layout },
+      4096,
+      {},
+      (_, message) => void reports.push(message),
+    );
+    return { tables, reports };
+  }
+
+  test("defect 6: the resizable BARs of virtual functions are hidden", () => {
+    const { tables } = shown({ ...plain, extended: [0x01, 0x24, 0x03] });
+    expect(walkExtendedCapabilities(tables.shadow).found.map(({ id }) => id)).toEqual([0x01, 0x03]);
+    expect(tables.shadow.slice(0x140, 0x148)).toEqual(new Uint8Array(8));
+    expect(tables.write.slice(0x140, 0x148)).toEqual(new Uint8Array(8));
+  });
+
+  test("defects 3 and 5: circles, pointers out of bounds and unaligned ones become proper lists", () => {
+    const { tables, reports } = shown({
+      ...plain,
+      extended: [0x01, 0x03],
+      patch: (config, view) => {
+        config[at.pcie + 1] = at.pm;
+        view.setUint32(0x140, 0x10010003, true);
+      },
+    });
+    for (const { found, malformations } of [
+      walkCapabilities(tables.shadow),
+      walkExtendedCapabilities(tables.shadow),
+    ])
+      expect([found.length, malformations]).toEqual([2, []]);
+    expect(reports.filter((message) => message.includes("goes back"))).toHaveLength(2);
+  });
+});
+
+describe("resets and power", () => {
+  test("a guest's function-level reset turns interrupts and decoding off, and the device is read afresh", () => {
+    using it = attach({ ...plain, msix: { vectors: 2, table: [0, 0], pba: [0, 0x800] } });
+    it.device.configWrite(0x04, 2, memory);
+    it.device.configWrite(at.msix + 2, 2, 0x8000);
+    it.device.configWrite(at.pcie + 8, 2, 0x8000);
+    expect(it.device.describe()).toMatchObject({ command: 0, interrupts: { mode: "INTx" } });
+    expect(it.device.configRead(0x04, 2)).toBe(0);
+    expect(it.platform.state().trapped).toEqual([]);
+    expect(it.device.configRead(at.msix + 2, 2)).toBe(1);
+    it.device.configWrite(0x10, 4, 0xd0000000);
+    it.device.configWrite(0x04, 2, memory);
+    expect(it.platform.state().trapped).toHaveLength(1);
+  });
+
+  test("the same through Advanced Features; and no reset where the device does not offer one", () => {
+    using it = attach({ ...plain, af: true });
+    it.device.configWrite(0x04, 2, memory);
+    it.device.configWrite(at.af + 4, 1, 1);
+    expect(it.device.describe().command).toBe(0);
+    using not = attach({ ...plain, patch: (config) => (config[at.pcie + 7] = 0) });
+    not.device.configWrite(0x04, 2, memory);
+    not.device.configWrite(at.pcie + 8, 2, 0x8000);
+    expect(not.device.describe().command).toBe(memory);
+  });
+
+  test("defect 64: a reset that fails is an event at attach and an error on request", () => {
+    using it = attach(plain, { prepare: (backend) => (backend.fails = (call) => call.kind === "reset") });
+    expect(it.eventsOf("reset-failed")).toHaveLength(1);
+    it.device.configWrite(0x04, 2, memory);
+    expect(() => it.device.reset()).toThrow("reset fails as told");
+    expect(it.platform.state().trapped).toEqual([]);
+    it.backend.fails = () => false;
+    it.device.reset();
+  });
+});

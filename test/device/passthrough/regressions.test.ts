@@ -1,0 +1,88 @@
+// One test for each fault that random input found in the passthrough model.
+import { expect, test } from "bun:test";
+import { VfioError } from "../../../src/ffi/errors.ts";
+import { at } from "../../support/synthetic-image.ts";
+import { attach, memory, type Attached } from "../../support/attached.ts";
+
+test("a power state that the device does not have leaves its BARs decoding, as the register says", () => {
+  using it = attach({ bars: { 0: { size: 0x4000 } }, pm: true });
+  it.device.configWrite(0x04, 2, memory);
+  // D1, which the power management capabilities do not offer.
+  it.device.configWrite(at.pm + 4, 2, 1);
+  expect(it.device.configRead(at.pm + 4, 2) & 3).toBe(0);
+  expect(it.device.describe().bars[0]!.base).toBeDefined();
+  expect(it.platform.state().slots.length).toBe(1);
+  expect(it.device.snapshot().power).toBe(0);
+  // From D3hot the way leads to D0 alone.
+  it.device.configWrite(at.pm + 4, 2, 3);
+  it.device.configWrite(at.pm + 4, 2, 1);
+  expect(it.device.configRead(at.pm + 4, 2) & 3).toBe(3);
+  expect(it.device.snapshot().power).toBe(3);
+  expect(it.platform.state().trapped).toEqual([]);
+});
+
+test("what a device decodes after D3hot is what its COMMAND register says, whatever was written while it slept", () => {
+  // Without No_Soft_Reset the host restores the registers of before.
+  using it = attach({ bars: { 0: { size: 0x4000 } }, pm: true });
+  const { device } = it;
+  device.configWrite(at.pm + 4, 2, 3);
+  device.configWrite(0x04, 2, memory);
+  device.configWrite(at.pm + 4, 2, 0);
+  const decodes = (device.configRead(0x04, 2) & memory) !== 0;
+  expect(device.describe().bars[0]!.base !== undefined).toBe(decodes);
+  expect(device.describe().command & memory).toBe(decodes ? memory : 0);
+  using back = attach({ bars: { 0: { size: 0x4000 } }, pm: true }, { snapshot: device.snapshot() });
+  expect(back.device.configRead(0x04, 2)).toBe(device.configRead(0x04, 2));
+});
+
+test("BARs whose decoding was turned off while the device slept answer where COMMAND says so after it: the host is told again", () => {
+  const pba = { vectors: 2, table: [0, 0], pba: [0, 0x2000] } as const;
+  using it = attach({ bars: { 0: { size: 0x4000 } }, pm: true, msix: pba });
+  const { device } = it;
+  device.configWrite(0x04, 2, memory);
+  device.configWrite(at.pm + 4, 2, 3);
+  device.configWrite(0x04, 2, 0);
+  device.configWrite(at.pm + 4, 2, 0);
+  expect(device.configRead(0x04, 2) & memory).toBe(memory);
+  const data = new Uint8Array(4);
+  expect(device.mmioRead(device.describe().bars[0]!.base! + 0x1000, data)).toBe(true);
+  expect([...data]).toEqual([0, 0, 0, 0]);
+  expect(device.snapshot().command & memory).toBe(memory);
+  expect(it.events).toEqual([]);
+});
+
+test("of two BARs at one address the one that came first has it, and has it after a restore too", () => {
+  const what = { bars: { 0: { size: 0x8000 }, 1: { size: 0x1000 } } };
+  const placedIn = (it: Attached): unknown => it.device.describe().bars.map(({ base }) => base);
+  for (const [first, second] of [
+    [0x10, 0x14],
+    [0x14, 0x10],
+  ] as const) {
+    using it = attach(what);
+    it.device.configWrite(first, 4, 0xd0000000);
+    it.device.configWrite(second, 4, 0xd0000000);
+    it.device.configWrite(0x04, 2, memory);
+    expect(placedIn(it)).toEqual(first === 0x10 ? [0xd0000000, undefined] : [undefined, 0xd0000000]);
+    using back = attach(what, { snapshot: JSON.parse(JSON.stringify(it.device.snapshot())) });
+    expect(placedIn(back)).toEqual(placedIn(it));
+    expect(back.platform.state().addresses.mmio32).toEqual(it.platform.state().addresses.mmio32);
+  }
+});
+
+test("a snapshot whose GPUDirect clique does not fit the device is a bad snapshot, and none in it means none", () => {
+  const nvidia = { vendorId: 0x10de, bars: { 0: { size: 0x4000 } } };
+  using it = attach(nvidia);
+  const snapshot = it.device.snapshot();
+  using back = attach(nvidia, { snapshot, attach: { gpuDirectClique: 3 } });
+  expect(back.device.describe().patches).toEqual(it.device.describe().patches);
+  using other = attach({ bars: { 0: { size: 0x4000 } } });
+  const wrong = { ...other.device.snapshot(), options: { ...snapshot.options, gpuDirectClique: 3 } };
+  try {
+    attach({ bars: { 0: { size: 0x4000 } } }, { snapshot: wrong });
+    expect.unreachable();
+  } catch (error) {
+    expect(error).toBeInstanceOf(VfioError);
+    expect((error as VfioError).code).toBe("EBADSNAPSHOT");
+    expect((error as VfioError).cause).toBeInstanceOf(RangeError);
+  }
+});

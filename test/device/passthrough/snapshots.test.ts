@@ -1,0 +1,125 @@
+import { describe, expect, spyOn, test } from "bun:test";
+import { IrqIndex } from "../../../src/device/seam/backend.ts";
+import { VfioError } from "../../../src/ffi/errors.ts";
+import {
+  attach,
+  memory,
+  mmioRead,
+  writeVector,
+  type Call,
+  type WatchedBackend,
+} from "../../support/attached.ts";
+import { tryAttach } from "../../support/try-attach.ts";
+import { at, syntheticImage, type SyntheticDevice } from "../../support/synthetic-image.ts";
+import { refusal } from "../../support/refusal.ts";
+
+const device: SyntheticDevice = {
+  bars: { 0: { size: 0x4000 } },
+  msix: { vectors: 2, table: [0, 0x2000], pba: [0, 0x3000] },
+  pm: true,
+  pcie: true,
+};
+
+describe("a snapshot of a device that does not answer", () => {
+  test("is refused: all ones of a failed read are no value of a register", () => {
+    using it = attach(device);
+    it.device.configWrite(at.pcie + 8, 2, 0x2000);
+    it.backend.fails = (call) => call.kind === "read" && call.offset === at.pcie + 8;
+    const error = refusal(() => it.device.snapshot());
+    expect(error).toMatchObject({ code: "EIO", device: it.device.name });
+    expect(error.cause).toBeInstanceOf(VfioError);
+    expect(it.events).toEqual([]);
+    // The guest's own reads are answered as ever.
+    expect(it.device.configRead(at.pcie + 8, 2)).toBe(0xffff);
+    expect(it.eventsOf("access-failed")).toHaveLength(1);
+    it.backend.fails = () => false;
+    expect(it.device.snapshot().registers).toContainEqual({ offset: at.pcie + 8, value: 0x2000 });
+  });
+
+  test("is refused: pending bits of a failed read are not none", () => {
+    using it = attach(device);
+    it.device.configWrite(0x04, 2, memory);
+    it.backend.fails = (call) => call.kind === "read" && call.region === 0;
+    expect(refusal(() => it.device.snapshot()).code).toBe("EIO");
+  });
+
+  test("is refused: a device that is gone answers all ones", () => {
+    using it = attach(device);
+    const read = it.backend.read.bind(it.backend);
+    it.backend.read = (_region, _offset, data) => void data.fill(0xff);
+    expect(refusal(() => it.device.snapshot()).code).toBe("ENODEV");
+    it.backend.read = read;
+    expect(it.device.snapshot().version).toBe(1);
+  });
+});
+
+test("a snapshot is refused where the platform cannot tell what is pending: that is not none", () => {
+  let broken = false;
+  using it = attach(
+    { ...device, msi: { log2: 0, wide: true, maskable: true } },
+    {
+      prepare: (_, { interrupts }) => {
+        const create = interrupts.createMsiGroup.bind(interrupts);
+        spyOn(interrupts, "createMsiGroup").mockImplementation((vectors) => {
+          const group = create(vectors);
+          const tell = group.pending.bind(group);
+          group.pending = (vector) => {
+            if (broken) throw new Error("no answer");
+            return tell(vector);
+          };
+          return group;
+        });
+      },
+    },
+  );
+  const bar = 0xd0000000;
+  it.device.configWrite(0x10, 4, bar);
+  it.device.configWrite(0x04, 2, memory);
+  writeVector(it.device, bar + 0x2000, 1, 0x41);
+  it.device.configWrite(at.msix + 2, 2, 0x8000);
+  writeVector(it.device, bar + 0x2000, 1, 0x41, true);
+  it.recorded.raise(IrqIndex.msix, 1);
+  expect(it.device.snapshot().msix!.pending).toEqual([1]);
+  broken = true;
+  expect(() => it.device.snapshot()).toThrow("no answer");
+  // A guest that reads its pending bits is answered as ever.
+  expect(mmioRead(it.device, bar + 0x3000, 4)).toBe(0);
+  expect(it.eventsOf("interrupt-failed")).toHaveLength(1);
+  // MSI's pending bits are worked out in the same way.
+  it.device.configWrite(at.msix + 2, 2, 0);
+  it.device.configWrite(at.msi + 2, 2, 1);
+  it.device.configWrite(at.msi + 16, 4, 1);
+  expect(() => it.device.snapshot()).toThrow("no answer");
+  broken = false;
+  expect(it.device.snapshot().msi!.pending).toEqual([]);
+});
+
+describe("a restore", () => {
+  test.each([
+    ["a register", at.pcie + 8, 0],
+    // Attach itself writes it once.
+    ["COMMAND", 0x04, 1],
+  ] as const)("whose device refuses %s fails, and leaves nothing", (_, offset, before) => {
+    using it = attach(device);
+    it.device.configWrite(at.pcie + 8, 2, 0x2000);
+    it.device.configWrite(0x04, 2, memory);
+    const snapshot = it.device.snapshot();
+    let writes = 0;
+    const refuses = (call: Call): boolean =>
+      call.kind === "write" && call.offset === offset && writes++ >= before;
+    const how = { snapshot, prepare: (backend: WatchedBackend) => void (backend.fails = refuses) };
+    const documented = (error: unknown) => expect(error).toMatchObject({ name: "VfioError", code: "EIO" });
+    expect(tryAttach(device, how, documented)).toBeUndefined();
+  });
+
+  test("takes any snapshot that was taken, whatever the name and however many capabilities are hidden", () => {
+    const { bdf: _, ...rest } = syntheticImage(device);
+    const image = { ...rest, bdf: "0000:01:00.0 in a socket's path".padEnd(300, "/") };
+    const hide = Array.from({ length: 600 }, (_, i) => i % 300);
+    using it = attach(image, { attach: { hide } });
+    const snapshot: unknown = JSON.parse(JSON.stringify(it.device.snapshot()));
+    using back = attach(image, { snapshot });
+    expect(back.device.snapshot()).toEqual(it.device.snapshot());
+    expect(back.device.snapshot().options.hide).toHaveLength(300);
+  });
+});
