@@ -1,6 +1,6 @@
 // What a guest's recorded accesses tell of a device that a dump of its config space does not: bits that it keeps
 // whatever is written, and extended capabilities that it had when the guest ran.
-import { accessWidth } from "../src/device/replay.ts";
+import { accessWidth } from "../src/device/replay/replay.ts";
 import type { TraceAccess } from "../src/image/index.ts";
 import { layoutOf, type ConfigLayout } from "../src/regs/index.ts";
 

@@ -43,7 +43,7 @@ export * from "./device/address/range.ts";
 export { recordDevice, type RecordOptions } from "./device/backends/recorded/record.ts";
 export { RecordedDevice, type RecordedAccesses } from "./device/backends/recorded/recorded-device.ts";
 export { RegionRegisters } from "./device/seam/region-registers.ts";
-export * from "./device/replay.ts";
+export * from "./device/replay/replay.ts";
 export type { DeviceSnapshot } from "./device/passthrough/snapshot.ts";
 export * from "./device/host/binding.ts";
 export * from "./device/host/host-info.ts";

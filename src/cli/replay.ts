@@ -1,7 +1,7 @@
 import { RegionIndex } from "../device/seam/backend.ts";
 import { MemoryPlatform } from "../device/platforms/memory/memory-platform.ts";
 import { RecordedDevice } from "../device/backends/recorded/recorded-device.ts";
-import { replay, type ReplayReport } from "../device/replay.ts";
+import { replay, type ReplayReport } from "../device/replay/replay.ts";
 import { ImageError } from "../image/error.ts";
 import type { DeviceImage } from "../image/image.ts";
 import { parseTrace, type TraceAccess } from "../image/trace.ts";

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { MemoryPlatform } from "../../src/device/platforms/memory/memory-platform.ts";
 import type { AttachOptions } from "../../src/device/passthrough/options.ts";
 import { RecordedDevice } from "../../src/device/backends/recorded/recorded-device.ts";
-import { replay, type DifferenceRule, type ReplayReport } from "../../src/device/replay.ts";
+import { replay, type DifferenceRule, type ReplayReport } from "../../src/device/replay/replay.ts";
 import { parseTrace, readImage, type DeviceImage, type TraceAccess } from "../../src/image/index.ts";
 
 const root = join(import.meta.dir, "../..");

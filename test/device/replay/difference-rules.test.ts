@@ -1,10 +1,10 @@
 // Why a replayed guest may read something else than the recorded one did.
 import { describe, expect, test } from "bun:test";
-import { accessWidth } from "../../src/device/replay.ts";
-import type { DeviceImage } from "../../src/image/index.ts";
-import { layoutOf } from "../../src/regs/index.ts";
-import { imageOf, linesOf, run, trace, unexplained } from "../support/replayed.ts";
-import { at, syntheticImage } from "../support/synthetic-image.ts";
+import { accessWidth } from "../../../src/device/replay/replay.ts";
+import type { DeviceImage } from "../../../src/image/index.ts";
+import { layoutOf } from "../../../src/regs/index.ts";
+import { imageOf, linesOf, run, trace, unexplained } from "../../support/replayed.ts";
+import { at, syntheticImage } from "../../support/synthetic-image.ts";
 
 describe("rules, one by one", () => {
   const pm = (patch: (config: Uint8Array) => void): DeviceImage =>

@@ -1,7 +1,7 @@
 // Where a replayed guest may read something else than the recorded one did, and why: bit by bit, decided from what was
 // found at attach. A difference that no rule covers is a defect of the model or of the recording.
-import type { ConfigLayout } from "../regs/index.ts";
-import type { DescribedBar, DeviceDescription } from "./passthrough/describe.ts";
+import type { ConfigLayout } from "../../regs/index.ts";
+import type { DescribedBar, DeviceDescription } from "../passthrough/describe.ts";
 
 /** Why a value may differ from the recorded guest's. */
 export type DifferenceRule =

@@ -1,9 +1,9 @@
 // Recorded guests on recorded devices: they read what they read then, but for what the model changes by rule.
 import { describe, expect, test } from "bun:test";
-import type { ReplayReport } from "../../src/device/replay.ts";
-import { layoutOf } from "../../src/regs/index.ts";
-import { imageNames, imageOf, names, run, trace, traceOf, unexplained } from "../support/replayed.ts";
-import { syntheticImage } from "../support/synthetic-image.ts";
+import type { ReplayReport } from "../../../src/device/replay/replay.ts";
+import { layoutOf } from "../../../src/regs/index.ts";
+import { imageNames, imageOf, names, run, trace, traceOf, unexplained } from "../../support/replayed.ts";
+import { syntheticImage } from "../../support/synthetic-image.ts";
 
 const reports = new Map(names.map((name) => [name, run(imageOf(name), traceOf(name))]));
 const reportOf = (name: string): ReplayReport => reports.get(name)!;

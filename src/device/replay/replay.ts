@@ -1,18 +1,18 @@
 // Replays the config accesses of a recorded guest on an attached device, and tells what came out otherwise, by rule.
-import type { TraceAccess } from "../image/trace.ts";
-import { layoutOf, type ConfigLayout } from "../regs/index.ts";
-import type { DeviceBackend } from "./seam/backend.ts";
-import { readConfigImage } from "./pci/config-image.ts";
-import { CountedBackend, type BackendCounts } from "./seam/counted-backend.ts";
-import type { DeviceDescription } from "./passthrough/describe.ts";
-import type { DeviceEvent } from "./seam/events.ts";
-import type { AttachOptions } from "./passthrough/options.ts";
-import type { Platform } from "./seam/platform.ts";
-import { DifferenceRules, type DifferenceRule } from "./replay-rules.ts";
+import type { TraceAccess } from "../../image/trace.ts";
+import { layoutOf, type ConfigLayout } from "../../regs/index.ts";
+import type { DeviceBackend } from "../seam/backend.ts";
+import { readConfigImage } from "../pci/config-image.ts";
+import { CountedBackend, type BackendCounts } from "../seam/counted-backend.ts";
+import type { DeviceDescription } from "../passthrough/describe.ts";
+import type { DeviceEvent } from "../seam/events.ts";
+import type { AttachOptions } from "../passthrough/options.ts";
+import type { Platform } from "../seam/platform.ts";
+import { DifferenceRules, type DifferenceRule } from "./difference-rules.ts";
 import { ReplaySteps } from "./replay-steps.ts";
-import { VfioPciDevice } from "./passthrough/vfio-pci-device.ts";
+import { VfioPciDevice } from "../passthrough/vfio-pci-device.ts";
 
-export type { DifferenceRule } from "./replay-rules.ts";
+export type { DifferenceRule } from "./difference-rules.ts";
 
 /**
  * A read that gave another value than the recorded guest got. `line` is that of the trace; `offset` and
