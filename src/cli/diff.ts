@@ -1,4 +1,5 @@
 import { irqName, regionName, type DeviceImage, type ImageRegion } from "../image/image.ts";
+import { allOnesText, readsAllOnes } from "../regs/answers.ts";
 import { diffConfig, type ConfigDifference } from "../regs/diff.ts";
 import type { DecodedValue } from "../regs/decode.ts";
 import { CliError, exitCode } from "./failure.ts";
@@ -27,7 +28,7 @@ interface DeviceDifference {
   readonly recording: readonly RecordingDifference[];
 }
 
-/** Prints what differs between two files. @returns 1 if anything does */
+/** Prints what differs between two files. @returns 1 if anything does, or if a device does not answer */
 export function diffCommand(first: string, second: string, options: DiffOptions): number {
   const a = readInput(first, options.device);
   const b = readInput(second, options.device);
@@ -38,11 +39,14 @@ export function diffCommand(first: string, second: string, options: DiffOptions)
     config: diffConfig(from.image.config, to.image.config),
     recording: a.kind === "image" && b.kind === "image" ? recordingDiff(from.image, to.image) : [],
   }));
-  const different = compared.filter(({ config, recording }) => config.length + recording.length > 0);
+  const different = compared.filter(
+    (device) => device.config.length + device.recording.length > 0 || gone(device).length > 0,
+  );
   if (options.json) {
     const devices = compared.map(({ from, to, config, recording }) => ({
       from: from.bdf ?? null,
       to: to.bdf ?? null,
+      answers: { from: !readsAllOnes(from.image.config), to: !readsAllOnes(to.image.config) },
       config,
       recording,
     }));
@@ -56,6 +60,10 @@ export function diffCommand(first: string, second: string, options: DiffOptions)
   }
   return different.length + onlyFirst.length + onlySecond.length > 0 ? exitCode.found : exitCode.ok;
 }
+
+/** Those of the two that do not answer. Two config spaces of all ones are alike, and no device is well for it. */
+const gone = ({ from, to }: DeviceDifference): InputDevice[] =>
+  [from, to].filter(({ image }) => readsAllOnes(image.config));
 
 /** One device against one device whatever their places; otherwise those of the same BDF. */
 function match(a: Input, b: Input) {
@@ -129,6 +137,9 @@ function deviceLines(first: string, second: string, device: DeviceDifference, st
   const lines = [
     style.bold(`--- ${name(first, device.from.bdf)}`),
     style.bold(`+++ ${name(second, device.to.bdf)}`),
+    ...gone(device).map((which) =>
+      style.bad(`${which === device.from ? "---" : "+++"} does not answer: ${allOnesText}`),
+    ),
   ];
   let where = "";
   const change = (text: string, from: string, to: string): string =>

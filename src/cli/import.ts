@@ -4,6 +4,7 @@ import { ImageError } from "../image/error.ts";
 import { regionName, type DeviceImage } from "../image/image.ts";
 import { imageFromRaw } from "../image/raw.ts";
 import { writeImage } from "../image/write.ts";
+import { allOnesText, readsAllOnes } from "../regs/answers.ts";
 import { CliError, exitCode, firstProblem, oneLine } from "./failure.ts";
 import { readInput, readText, type InputDevice } from "./input.ts";
 import { kindOf, print, writeFiles } from "./output.ts";
@@ -15,7 +16,7 @@ export interface ImportOptions {
   readonly force?: boolean | undefined;
 }
 
-/** Makes an image of each device of a file. */
+/** Makes an image of each device of a file. @returns 1 if one of them does not answer */
 export function importCommand(file: string, options: ImportOptions): number {
   const { output, force = false } = options;
   const input = readInput(file, options.device);
@@ -46,7 +47,11 @@ export function importCommand(file: string, options: ImportOptions): number {
   print(files.map(({ path }) => `${path}\n`).join(""));
   const note = unknownSizes(images.map(({ image }) => image));
   if (note !== undefined) process.stderr.write(`bun-vfio: ${oneLine(note)}\n`);
-  return exitCode.ok;
+  const gone = images.filter(({ image }) => readsAllOnes(image.config)).map(({ bdf }) => bdf);
+  if (gone.length === 0) return exitCode.ok;
+  const names = `${gone.slice(0, 8).join(", ")}${gone.length > 8 ? ` and ${gone.length - 8} more` : ""}`;
+  process.stderr.write(`bun-vfio: warning: ${names}: ${allOnesText}; the image is of no use\n`);
+  return exitCode.found;
 }
 
 /** Config space alone does not tell how large a BAR is, and replay has to know; undefined where all are known. */

@@ -1,8 +1,10 @@
 import type { DeviceBackend } from "../device/seam/backend.ts";
 import { recordDevice } from "../device/backends/recorded/record.ts";
 import { imageHost, recordFromSysfs } from "../device/host/sysfs-recorder.ts";
+import { VfioError } from "../ffi/errors.ts";
 import { regionName, type DeviceImage } from "../image/image.ts";
 import { writeImage } from "../image/write.ts";
+import { allOnesText, readsAllOnes } from "../regs/answers.ts";
 import { CliError, exitCode, oneLine } from "./failure.ts";
 import { findDevice, hostFiles } from "./host.ts";
 import { print, writeFiles } from "./output.ts";
@@ -18,6 +20,7 @@ export interface RecordOptions {
 /**
  * Makes an image of a device of this host: through VFIO where it is bound to it, else from sysfs.
  * @param open opens a function that is bound to a VFIO driver; without it all is taken from sysfs
+ * @returns 1 if the device does not answer: then nothing is written
  */
 export function recordCommand(
   text: string,
@@ -28,19 +31,21 @@ export function recordCommand(
   const files = hostFiles();
   const device = findDevice(files, text);
   const { bdf } = device;
-  let image: DeviceImage;
-  let source: "vfio" | "sysfs";
+  const source = device.vfio && open ? "vfio" : "sysfs";
+  let image: DeviceImage | undefined;
   if (device.vfio && open) {
     using backend = open(bdf);
-    image = recordDevice(backend, { bdf, host: imageHost(files, device), rom, barContents });
-    source = "vfio";
+    image = answered(() => recordDevice(backend, { bdf, host: imageHost(files, device), rom, barContents }));
   } else {
     if (barContents)
       throw new CliError(
         `${bdf}: what its BARs hold can be read through VFIO alone; bind it first: bun-vfio bind ${bdf}`,
       );
     image = recordFromSysfs(files, device, { rom });
-    source = "sysfs";
+  }
+  if (!image || readsAllOnes(image.config)) {
+    process.stderr.write(`bun-vfio: ${bdf}: ${allOnesText}; nothing was recorded\n`);
+    return exitCode.found;
   }
   writeFiles([{ path: output, text: writeImage(image) }], force);
   if (json) print(`${JSON.stringify(recordJson(output, source, image), undefined, 2)}\n`);
@@ -52,6 +57,16 @@ export function recordCommand(
       );
   }
   return exitCode.ok;
+}
+
+/** What was recorded; undefined of a device that does not answer. */
+function answered(record: () => DeviceImage): DeviceImage | undefined {
+  try {
+    return record();
+  } catch (error) {
+    if (error instanceof VfioError && error.code === "ENODEV") return undefined;
+    throw error;
+  }
 }
 
 const recordJson = (file: string, source: string, { bdf, config, regions, host }: DeviceImage): unknown => ({

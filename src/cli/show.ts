@@ -111,7 +111,7 @@ function deviceText(
           ? `\tNote: without root Linux shows ${image.config.length} bytes of config space, and no capabilities`
           : `\tNote: capabilities are not in this dump of ${image.config.length} bytes`,
       );
-    else if (line.startsWith("\tMalformed: ")) lines.push(style.bad(line));
+    else if (/^\t(?:Malformed|Does not answer): /.test(line)) lines.push(style.bad(line));
     else if (capability) lines.push(capability + style.bold(line.slice(capability.length)));
     else lines.push(line);
   }

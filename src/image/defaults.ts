@@ -1,4 +1,5 @@
 import { formatBdf, parseBdf } from "../regs/bdf.ts";
+import { readsAllOnes } from "../regs/answers.ts";
 import { layoutOf, type ConfigLayout } from "../regs/layout.ts";
 import { msi32 } from "../regs/maps/msi.ts";
 import { msixCapability } from "../regs/maps/msix.ts";
@@ -103,7 +104,10 @@ export const configRegion = (config: Uint8Array): ImageRegion => ({
   msixMappable: false,
 });
 
-/** Puts an image together from its parts; whether a reset works cannot be seen in config space, and is assumed. */
+/**
+ * Puts an image together from its parts. Whether a reset works cannot be seen in config space: it is assumed, but of a
+ * device that does not answer.
+ */
 export function assemble(
   bdf: string,
   config: Uint8Array,
@@ -114,13 +118,15 @@ export function assemble(
   const notes = [...(host.notes ?? [])];
   if (config.length === 64)
     notes.push("only the first 64 bytes of config space were recorded: capabilities are unknown");
+  const gone = readsAllOnes(config);
+  if (gone) notes.push("the device did not answer when it was recorded: config space read all ones");
   return {
     version: imageFormat,
     bdf: formatBdf(parseBdf(bdf)),
     config: config.slice(),
     regions: [...regions, configRegion(config)],
     irqs: irqsOf(config, layout),
-    resettable: true,
+    resettable: !gone,
     host: { ...host, ...(notes.length > 0 && { notes }) },
   };
 }

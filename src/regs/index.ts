@@ -3,6 +3,7 @@
  * @module bun-vfio/regs
  */
 export * from "./access.ts";
+export * from "./answers.ts";
 export * from "./bdf.ts";
 export * from "./capability.ts";
 export * from "./decode.ts";

@@ -1,3 +1,4 @@
+import { allOnesText, readsAllOnes } from "./answers.ts";
 import { unknownExtended, unknownStandard, type CapabilityType } from "./capability.ts";
 import type { RegisterBlock } from "./map.ts";
 import {
@@ -46,6 +47,7 @@ export function layoutOf(config: Uint8Array): ConfigLayout {
       offset: 0,
       message: `the header takes 64 bytes, but only ${config.length} are there`,
     });
+  if (readsAllOnes(config)) malformations.unshift({ kind: "all-ones", offset: 0, message: allOnesText });
   const found = [...standard.found, ...extended.found];
   // Where a pointer points something starts, even if nothing that counts is found there.
   const starts = found.flatMap(({ offset, next }) => [offset, next & 0xffc]).sort((a, b) => a - b);

@@ -57,7 +57,8 @@ export function configText(config: Uint8Array, verbosity: Verbosity): string {
     );
     if (bytes !== undefined) lines.push(...byteLines(bytes, verbosity));
   }
-  for (const { message } of malformations) lines.push(`\tMalformed: ${message}`);
+  for (const { kind, offset, message } of malformations)
+    lines.push(`\t${kind === "all-ones" && offset === 0 ? "Does not answer" : "Malformed"}: ${message}`);
   return `${lines.join("\n")}\n`;
 }
 

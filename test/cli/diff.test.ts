@@ -60,6 +60,7 @@ test("two devices are compared though their places differ; --json has it all", (
       {
         from: "0000:04:00.0",
         to: "0000:03:00.0",
+        answers: { from: true, to: true },
         config,
         recording: [
           { where: "MSIX", what: "count", from: "10", to: "5" },

@@ -8,6 +8,7 @@ import {
   type ImageHost,
   type ImageRegion,
 } from "../../../image/image.ts";
+import { readsAllOnes } from "../../../regs/answers.ts";
 import { IrqIndex, RegionIndex, type DeviceBackend, type RegionInfo } from "../../seam/backend.ts";
 import { configSizeOf } from "../../pci/config-image.ts";
 import { readConfigBytes } from "../../../regs/config-reader.ts";
@@ -39,7 +40,7 @@ export function recordDevice(backend: DeviceBackend, options: RecordOptions): De
   const config = readConfigBytes(configSizeOf(backend), (offset, into) =>
     backend.read(RegionIndex.config, offset, into),
   );
-  if (config[0] === 0xff && config[1] === 0xff)
+  if (readsAllOnes(config))
     throw new VfioError(`${backend.name}: config space reads all ones`, {
       code: "ENODEV",
       device: backend.name,
