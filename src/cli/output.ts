@@ -1,16 +1,8 @@
-import {
-  closeSync,
-  fsyncSync,
-  linkSync,
-  openSync,
-  realpathSync,
-  renameSync,
-  statSync,
-  unlinkSync,
-  writeFileSync,
-} from "node:fs";
-import { basename, dirname, join } from "node:path";
-import { CliError } from "./failure.ts";
+import { statSync } from "node:fs";
+import { dirname } from "node:path";
+import { DurableFile } from "../ffi/durable-file.ts";
+import { VfioError } from "../ffi/errors.ts";
+import { CliError, failureText } from "./failure.ts";
 
 export interface OutputFile {
   readonly path: string;
@@ -44,59 +36,25 @@ export function writeFiles(files: readonly OutputFile[], force: boolean): void {
     if (kind === "other") throw new CliError(`${path}: it is no regular file; give another name`);
     if (kind === "file" && !force) throw new CliError(`${path}: it exists; add --force to replace it`);
   }
-  const staged: { readonly temporary: string; readonly target: string }[] = [];
+  using staged = new DisposableStack();
   let at = "";
   try {
-    for (const { path, text } of files) {
+    const written = files.map(({ path, text }) => {
       at = path;
-      // A symbolic link stays one: what it points to is replaced.
-      const target = kindOf(path) === "file" ? realpathSync(path) : path;
-      const temporary = join(
-        dirname(target),
-        `.${basename(target).slice(0, 100)}.${process.pid}.${staged.length}.tmp`,
-      );
-      const fd = openSync(temporary, "wx", 0o666);
-      staged.push({ temporary, target });
-      try {
-        writeFileSync(fd, text);
-        fsyncSync(fd);
-      } finally {
-        closeSync(fd);
-      }
-    }
-    while (staged.length > 0) {
-      const { temporary, target } = staged[0]!;
-      at = target;
-      place(temporary, target, force);
-      staged.shift();
+      const file = staged.use(new DurableFile(path, { replace: force }));
+      file.write(new TextEncoder().encode(text));
+      file.sync();
+      return file;
+    });
+    for (const file of written) {
+      at = file.path;
+      file.commit();
     }
   } catch (error) {
-    if (error instanceof CliError) throw error;
-    const { code, message } = error as NodeJS.ErrnoException;
-    const reason =
-      code === "ENOENT"
-        ? `the directory ${dirname(at)} does not exist; create it`
-        : code === "EEXIST"
-          ? "it exists; add --force to replace it"
-          : message;
-    throw new CliError(`${at}: cannot write it: ${reason}`);
-  } finally {
-    for (const { temporary } of staged) unlinkSync(temporary);
+    if (!(error instanceof VfioError)) throw error;
+    if (error.code === "ENOENT")
+      throw new CliError(`${at}: cannot write it: the directory ${dirname(at)} does not exist; create it`);
+    if (error.code === "EEXIST") throw new CliError(`${at}: it exists; add --force to replace it`);
+    throw new CliError(failureText(error));
   }
-}
-
-/** Without `force` a file that appeared meanwhile is kept: a link, unlike a rename, never replaces one. */
-function place(temporary: string, target: string, force: boolean): void {
-  if (!force) {
-    try {
-      linkSync(temporary, target);
-      unlinkSync(temporary);
-      return;
-    } catch (error) {
-      // A file system without links: the check at the start must do.
-      const { code } = error as NodeJS.ErrnoException;
-      if (code === "EEXIST" || code === "ENOENT") throw error;
-    }
-  }
-  renameSync(temporary, target);
 }

@@ -9,7 +9,7 @@ export type { KvmInterrupts } from "./interrupts.ts";
 export type { Ioeventfds } from "./ioeventfds.ts";
 export { Kvm } from "./kvm.ts";
 export { VirtualMachine, type MachineOptions } from "./machine.ts";
-export { loadMemory, saveMemory } from "./memory-image.ts";
+export { loadMemory, saveMemory, type MemoryContents } from "./memory-image.ts";
 export type { KvmMemorySlots, KvmSlotRequest } from "./memory-slots.ts";
 export { KvmPlatform, type KvmPlatformOptions } from "./platform.ts";
 export * from "./run-loop.ts";
