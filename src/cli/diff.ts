@@ -1,4 +1,6 @@
-import { irqName, regionName, type DeviceImage, type ImageRegion } from "../image/image.ts";
+import { irqName } from "../regs/vfio/irqs.ts";
+import { regionName } from "../regs/vfio/regions.ts";
+import type { DeviceImage, ImageRegion } from "../image/image.ts";
 import { allOnesText, readsAllOnes } from "../regs/answers.ts";
 import { diffConfig, type ConfigDifference } from "../regs/diff.ts";
 import type { DecodedValue } from "../regs/decode.ts";

@@ -1,7 +1,8 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { ImageError } from "../image/error.ts";
-import { regionName, type DeviceImage } from "../image/image.ts";
+import { regionName } from "../regs/vfio/regions.ts";
+import type { DeviceImage } from "../image/image.ts";
 import { imageFromRaw } from "../image/raw.ts";
 import { writeImage } from "../image/write.ts";
 import { allOnesText, readsAllOnes } from "../regs/answers.ts";

@@ -1,4 +1,4 @@
-import { RegionIndex } from "../device/seam/backend.ts";
+import { RegionIndex } from "../regs/vfio/regions.ts";
 import { MemoryPlatform } from "../device/platforms/memory/memory-platform.ts";
 import { RecordedDevice } from "../device/backends/recorded/recorded-device.ts";
 import { replay, type ReplayReport } from "../device/replay/replay.ts";

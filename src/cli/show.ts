@@ -1,4 +1,6 @@
-import { irqName, regionName, type DeviceImage, type ImageIrq, type ImageRegion } from "../image/image.ts";
+import { irqName } from "../regs/vfio/irqs.ts";
+import { regionName } from "../regs/vfio/regions.ts";
+import type { DeviceImage, ImageIrq, ImageRegion } from "../image/image.ts";
 import { decodeConfig, type DecodedConfig } from "../regs/decode.ts";
 import { configText, type Verbosity } from "../regs/text.ts";
 import type { Malformation } from "../regs/walk.ts";

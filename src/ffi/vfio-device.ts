@@ -8,6 +8,7 @@ import {
   vfioPciAtomicCompletion,
 } from "../regs/ioctl/vfio-device.ts";
 import { VfioIrqInfo, vfioIrqInfoFlag, vfioPciIrq } from "../regs/ioctl/vfio-irq.ts";
+import type { IrqInfo } from "../regs/vfio/irqs.ts";
 import { vfioRequest } from "../regs/ioctl/vfio-requests.ts";
 import { valueName, type IoctlContext } from "./ioctl.ts";
 import { askInfo, infoCapabilities, type InfoCapability } from "./vfio-info.ts";
@@ -59,16 +60,7 @@ export function getDeviceInfo(device: number, context: IoctlContext = {}): Devic
 }
 
 /** What the kernel says of one interrupt index (VFIO_DEVICE_GET_IRQ_INFO). */
-export interface DeviceIrqInfo {
-  readonly index: number;
-  /** Vectors. */
-  readonly count: number;
-  readonly eventfd: boolean;
-  readonly maskable: boolean;
-  readonly automasked: boolean;
-  /** Vectors cannot be added while others are enabled. */
-  readonly noResize: boolean;
-}
+export type DeviceIrqInfo = IrqInfo;
 
 /** VFIO_DEVICE_GET_IRQ_INFO. @throws VfioError EINVAL for an index that the device does not have */
 export function getIrqInfo(device: number, index: number, context: IoctlContext = {}): DeviceIrqInfo {

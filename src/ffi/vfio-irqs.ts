@@ -1,20 +1,11 @@
 // VFIO_DEVICE_SET_IRQS (linux/vfio.h) over memory that is made once: it is the one request that guests cause often.
 import { VfioIrqSet, vfioIrqSetFlag, vfioPciIrq } from "../regs/ioctl/vfio-irq.ts";
+import type { IrqRequest } from "../regs/vfio/irqs.ts";
 import { vfioRequest } from "../regs/ioctl/vfio-requests.ts";
 import { ioctl, ioctlOrErrno, valueName, type IoctlContext } from "./ioctl.ts";
 
-/** What to do with which vectors. A file descriptor of -1 takes a vector's eventfd away. */
-export interface IrqSet {
-  /** Of `vfioPciIrq`. */
-  readonly index: number;
-  readonly action: "trigger" | "mask" | "unmask";
-  /** First vector. */
-  readonly start: number;
-  readonly data:
-    | { readonly kind: "none"; readonly count: number }
-    | { readonly kind: "bool"; readonly values: readonly boolean[] }
-    | { readonly kind: "eventfd"; readonly fds: readonly number[] };
-}
+/** The request under the name that this floor has always given it. */
+export type IrqSet = IrqRequest;
 
 const actions = {
   trigger: vfioIrqSetFlag.ACTION_TRIGGER,

@@ -11,6 +11,7 @@ import {
   vfioRegionCapability,
   vfioRegionFlag,
 } from "../regs/ioctl/vfio-region.ts";
+import type { RegionInfo } from "../regs/vfio/regions.ts";
 import { vfioRequest } from "../regs/ioctl/vfio-requests.ts";
 import { exact, valueName, type IoctlContext, type IoctlWhat } from "./ioctl.ts";
 import { askInfo, infoCapabilities, malformed, type InfoCapability } from "./vfio-info.ts";
@@ -19,21 +20,9 @@ import { askInfo, infoCapabilities, malformed, type InfoCapability } from "./vfi
 const maxAreas = 4096;
 
 /** What the kernel says of one region (VFIO_DEVICE_GET_REGION_INFO). */
-export interface DeviceRegionInfo {
-  readonly index: number;
-  /** In bytes; 0 = not there. */
-  readonly size: number;
+export interface DeviceRegionInfo extends RegionInfo {
   /** In the device file, bytes. */
   readonly offset: number;
-  readonly readable: boolean;
-  readonly writable: boolean;
-  readonly mappable: boolean;
-  /** The areas that may be mapped, bytes from the region's start; undefined: the whole region. */
-  readonly sparse: readonly { readonly offset: number; readonly size: number }[] | undefined;
-  /** The pages that hold the MSI-X table may be mapped too. */
-  readonly msixMappable: boolean;
-  /** Of a device-specific region. */
-  readonly type: { readonly type: number; readonly subtype: number } | undefined;
   /** NVLink2: base of the short address window. */
   readonly nvlinkTarget: bigint | undefined;
   readonly nvlinkSpeed: number | undefined;

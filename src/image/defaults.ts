@@ -4,11 +4,11 @@ import { layoutOf, type ConfigLayout } from "../regs/layout.ts";
 import { msi32 } from "../regs/maps/msi.ts";
 import { msixCapability } from "../regs/maps/msix.ts";
 import { imageError } from "./error.ts";
+import { irqLimit } from "../regs/vfio/irqs.ts";
+import { regionName } from "../regs/vfio/regions.ts";
 import {
   configSizes,
   imageFormat,
-  irqLimit,
-  regionName,
   type DeviceImage,
   type ImageHost,
   type ImageIrq,

@@ -1,5 +1,6 @@
-// A recorded device in memory. The shapes of regions and interrupts are those of the backend seam, one floor
-// up, so that a recording hands them on as they are.
+// A recorded device in memory. Its regions and interrupts are described in VFIO's words, as any device's are.
+import { absentIrq, irqCount, type IrqInfo } from "../regs/vfio/irqs.ts";
+import { absentRegion, regionCount, type RegionArea, type RegionInfo } from "../regs/vfio/regions.ts";
 
 /** The format that this version writes, and the newest that it reads. */
 export const imageFormat = 1;
@@ -13,10 +14,7 @@ export const maxContentBytes = 32 * 2 ** 20;
 export const configSizes: readonly number[] = [64, 256, 4096];
 
 /** Bytes of a region or of config space, from its start. */
-export interface ImageArea {
-  readonly offset: number;
-  readonly size: number;
-}
+export type ImageArea = RegionArea;
 
 /** Bits of a dword of config space: a `mask` of 32 bits, 1 to 0xffffffff, little-endian from byte `offset`, a multiple of 4. */
 export interface ConfigBits {
@@ -33,35 +31,13 @@ export interface ContentBlock {
 }
 
 /** A region as VFIO_DEVICE_GET_REGION_INFO told it, and what was recorded of its bytes. */
-export interface ImageRegion {
-  /** 0 to 5: BARs, 6: ROM, 7: config space, 8: VGA, from 9: device-specific (linux/vfio.h). */
-  readonly index: number;
-  /** In bytes; 0 where the region is there but nothing tells its size, as in an lspci dump. */
-  readonly size: number;
-  readonly readable: boolean;
-  readonly writable: boolean;
-  readonly mappable: boolean;
-  /** The areas that can be mapped, where not the whole region can. In order, apart from each other. */
-  readonly sparse?: readonly ImageArea[] | undefined;
-  /** The pages that hold the MSI-X table may be mapped too. */
-  readonly msixMappable: boolean;
-  /** Of a device-specific region. */
-  readonly type?: { readonly type: number; readonly subtype: number } | undefined;
+export interface ImageRegion extends RegionInfo {
   /** In order, apart from each other. */
   readonly contents?: readonly ContentBlock[] | undefined;
 }
 
 /** An interrupt index as VFIO_DEVICE_GET_IRQ_INFO told it. */
-export interface ImageIrq {
-  /** 0: INTx, 1: MSI, 2: MSI-X, 3: errors, 4: requests to release the device (linux/vfio.h). */
-  readonly index: number;
-  /** Vectors. */
-  readonly count: number;
-  readonly eventfd: boolean;
-  readonly maskable: boolean;
-  readonly automasked: boolean;
-  readonly noResize: boolean;
-}
+export type ImageIrq = IrqInfo;
 
 /** Where a recording comes from: for people, nothing is decided by it. */
 export interface ImageHost {
@@ -102,60 +78,18 @@ export interface DeviceImage {
   readonly host: ImageHost;
 }
 
-const regionNames: readonly string[] = [
-  "BAR0",
-  "BAR1",
-  "BAR2",
-  "BAR3",
-  "BAR4",
-  "BAR5",
-  "ROM",
-  "CONFIG",
-  "VGA",
-];
-const irqNames: readonly string[] = ["INTX", "MSI", "MSIX", "ERR", "REQ"];
-const irqLimits: readonly number[] = [1, 32, 2048, 1, 1];
-
-/** Indexes above this are refused: no device has so many regions or interrupt indexes. */
-export const maxIndex = 255;
-
-/** `BAR0` to `BAR5`, `ROM`, `CONFIG`, `VGA`; `REGION9` and up for device-specific ones. */
-export const regionName = (index: number): string => regionNames[index] ?? `REGION${index}`;
-/** `INTX`, `MSI`, `MSIX`, `ERR`, `REQ`; `IRQ5` and up for device-specific ones. */
-export const irqName = (index: number): string => irqNames[index] ?? `IRQ${index}`;
-/** The most vectors that an interrupt index can have. */
-export const irqLimit = (index: number): number => irqLimits[index] ?? 65535;
-
 /** The regions of an image with no gap, from index 0 to at least VGA: an absent one has size 0 and no flags. */
 export function regionsByIndex(image: DeviceImage): ImageRegion[] {
-  const count = Math.max(regionNames.length, ...image.regions.map(({ index }) => index + 1));
+  const count = Math.max(regionCount, ...image.regions.map(({ index }) => index + 1));
   return Array.from(
     { length: count },
-    (_, index) =>
-      image.regions.find((region) => region.index === index) ?? {
-        index,
-        size: 0,
-        readable: false,
-        writable: false,
-        mappable: false,
-        msixMappable: false,
-      },
+    (_, index) => image.regions.find((region) => region.index === index) ?? absentRegion(index),
   );
 }
 
-/** An interrupt index that a device has not: no vectors, no flags. */
-export const absentIrq = (index: number): ImageIrq => ({
-  index,
-  count: 0,
-  eventfd: false,
-  maskable: false,
-  automasked: false,
-  noResize: false,
-});
-
 /** The interrupt indexes of an image with no gap, from INTx to at least REQ: an absent one has count 0 and no flags. */
 export function irqsByIndex(image: DeviceImage): ImageIrq[] {
-  const count = Math.max(irqNames.length, ...image.irqs.map(({ index }) => index + 1));
+  const count = Math.max(irqCount, ...image.irqs.map(({ index }) => index + 1));
   return Array.from(
     { length: count },
     (_, index) => image.irqs.find((irq) => irq.index === index) ?? absentIrq(index),

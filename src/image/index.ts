@@ -11,3 +11,5 @@ export * from "./raw.ts";
 export * from "./read.ts";
 export * from "./trace.ts";
 export * from "./write.ts";
+export { absentIrq, irqLimit, irqName } from "../regs/vfio/irqs.ts";
+export { maxIndex, regionName } from "../regs/vfio/regions.ts";

@@ -3,17 +3,9 @@
 import { z } from "zod";
 import { formatBdf, parseBdf } from "../regs/bdf.ts";
 import { parseHexBytes, parseHexRow } from "./hex.ts";
-import {
-  configSizes,
-  imageFormat,
-  irqLimit,
-  irqName,
-  maxContentBytes,
-  maxIndex,
-  regionName,
-  type ContentBlock,
-  type ImageArea,
-} from "./image.ts";
+import { irqLimit, irqName } from "../regs/vfio/irqs.ts";
+import { maxIndex, regionName } from "../regs/vfio/regions.ts";
+import { configSizes, imageFormat, maxContentBytes, type ContentBlock, type ImageArea } from "./image.ts";
 
 /** The value of `format` in every image file. */
 export const formatName = "bun-vfio image";

@@ -1,9 +1,9 @@
 import { ImageError, imageError } from "./error.ts";
 import { hexBytes, hexRow } from "./hex.ts";
+import { irqName } from "../regs/vfio/irqs.ts";
+import { regionName } from "../regs/vfio/regions.ts";
 import {
-  irqName,
   maxImageBytes,
-  regionName,
   type ConfigBits,
   type ContentBlock,
   type DeviceImage,

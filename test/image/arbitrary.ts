@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { formatBdf } from "../../src/regs/bdf.ts";
-import { imageFormat, irqLimit, type ContentBlock, type DeviceImage } from "../../src/image/image.ts";
+import { irqLimit } from "../../src/regs/vfio/irqs.ts";
+import { imageFormat, type ContentBlock, type DeviceImage } from "../../src/image/image.ts";
 
 export const bdfs = fc
   .record({ segment: fc.nat(0xffffffff), bus: fc.nat(0xff), device: fc.nat(0x1f), function: fc.nat(7) })

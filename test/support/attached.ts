@@ -1,6 +1,8 @@
 // A device attached to a virtual machine in memory, with everything that a test wants to look at.
 import { expect } from "bun:test";
-import type { DeviceBackend, IrqRequest, RegionArea, RegionMapping } from "../../src/device/seam/backend.ts";
+import type { IrqRequest } from "../../src/regs/vfio/irqs.ts";
+import type { RegionArea } from "../../src/regs/vfio/regions.ts";
+import type { DeviceBackend, RegionMapping } from "../../src/device/seam/backend.ts";
 import { CountedBackend } from "../../src/device/seam/counted-backend.ts";
 import { VfioError } from "../../src/ffi/errors.ts";
 import type { DeviceEvent, DeviceEventKind } from "../../src/device/seam/events.ts";

@@ -1,6 +1,6 @@
 // Interrupt requests in a few words, and a device with the eventfds that go with it.
 import { Eventfd } from "../../src/ffi/eventfd.ts";
-import type { IrqRequest } from "../../src/device/seam/backend.ts";
+import type { IrqRequest } from "../../src/regs/vfio/irqs.ts";
 import { codeOf, Probe } from "./probe.ts";
 import type { SyntheticDevice } from "./synthetic-image.ts";
 

@@ -1,5 +1,6 @@
 // What attach decides before it touches the platform: tables, BARs, patches, MSI-X. No system call.
-import { IrqIndex, type DeviceBackend } from "../seam/backend.ts";
+import { IrqIndex } from "../../regs/vfio/irqs.ts";
+import type { DeviceBackend } from "../seam/backend.ts";
 import { addressMask, barsOf, typeBits, type Bar } from "../pci/bars.ts";
 import type { ConfigImage } from "../pci/config-image.ts";
 import { configTables, emulate, type ConfigTables } from "./config/config-tables.ts";

@@ -1,13 +1,9 @@
 // Puts the parts of a device together at attach, over the platform, as the plan says.
 import { msixCapability } from "../../regs/maps/msix.ts";
 import { plan, type MsixPlan, type Plan } from "./attach-plan.ts";
-import {
-  IrqIndex,
-  RegionIndex,
-  type DeviceBackend,
-  type RegionArea,
-  type RegionInfo,
-} from "../seam/backend.ts";
+import { IrqIndex } from "../../regs/vfio/irqs.ts";
+import { RegionIndex, type RegionArea, type RegionInfo } from "../../regs/vfio/regions.ts";
+import type { DeviceBackend } from "../seam/backend.ts";
 import { BarAccess } from "./bars/bar-access.ts";
 import { BarMapping } from "./bars/bar-mapping.ts";
 import { BarPlacement } from "./bars/bar-placement.ts";

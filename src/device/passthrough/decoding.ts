@@ -1,5 +1,5 @@
 import type { Parts } from "./attach.ts";
-import { RegionIndex } from "../seam/backend.ts";
+import { RegionIndex } from "../../regs/vfio/regions.ts";
 import type { BarWish } from "./bars/bar-placement.ts";
 import { allOnes } from "./config/config-space.ts";
 import { barAddress, setBarAddress, type Bar } from "../pci/bars.ts";

@@ -1,4 +1,4 @@
-import { RegionIndex, type RegionInfo } from "../seam/backend.ts";
+import { RegionIndex, type RegionInfo } from "../../regs/vfio/regions.ts";
 
 /** What a BAR decodes. */
 export type BarKind = "io" | "memory32" | "memory64" | "rom";

@@ -1,5 +1,5 @@
 // Which pages of a BAR the guest may touch without leaving to the VMM. Pure: no system calls.
-import type { RegionArea, RegionInfo } from "../seam/backend.ts";
+import type { RegionArea, RegionInfo } from "../../regs/vfio/regions.ts";
 
 const up = (value: number, unit: number): number => Math.ceil(value / unit) * unit;
 const down = (value: number, unit: number): number => Math.floor(value / unit) * unit;

@@ -1,7 +1,7 @@
 // Where the MSI-X table and PBA lie: on the device, and where the guest is told that they lie.
 // The two are separate values and never turned into each other.
 import { msixCapability } from "../../regs/maps/msix.ts";
-import type { RegionInfo } from "../seam/backend.ts";
+import type { RegionInfo } from "../../regs/vfio/regions.ts";
 import type { Bar } from "./bars.ts";
 import { mappableAreas } from "./mappable-areas.ts";
 

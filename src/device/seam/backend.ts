@@ -1,24 +1,8 @@
 // The seam: what every source of a device implements. A kernel device, a vfio-user server and a recording
 // differ below it; the passthrough model above it does not know which one it has.
 
-import type { IrqSet } from "../../ffi/vfio-irqs.ts";
-import type { ImageArea, ImageIrq, ImageRegion } from "../../image/image.ts";
-
-/** Region indexes of a VFIO PCI device (linux/vfio.h, VFIO_PCI_*_REGION_INDEX). */
-export const RegionIndex = { bar0: 0, bar5: 5, rom: 6, config: 7, vga: 8 } as const;
-
-/** Interrupt indexes of a VFIO PCI device (linux/vfio.h, VFIO_PCI_*_IRQ_INDEX). */
-export const IrqIndex = { intx: 0, msi: 1, msix: 2, error: 3, request: 4 } as const;
-
-/** Bytes of a region, from its start. */
-export type RegionArea = ImageArea;
-/** One region of the device, as VFIO_DEVICE_GET_REGION_INFO tells it. */
-export type RegionInfo = Omit<ImageRegion, "contents">;
-/** One interrupt index of the device, as VFIO_DEVICE_GET_IRQ_INFO tells it. */
-export type IrqInfo = ImageIrq;
-
-/** A VFIO_DEVICE_SET_IRQS request. A file descriptor of -1 takes a vector's eventfd away. */
-export type IrqRequest = IrqSet;
+import type { IrqInfo, IrqRequest } from "../../regs/vfio/irqs.ts";
+import type { RegionArea, RegionInfo } from "../../regs/vfio/regions.ts";
 
 /** Region memory mapped into this process. Whoever asked for it disposes of it. */
 export interface RegionMapping extends Disposable {

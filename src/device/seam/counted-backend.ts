@@ -1,5 +1,7 @@
-import type { DeviceBackend, IrqRequest, RegionArea, RegionMapping } from "./backend.ts";
-import { RegionIndex } from "./backend.ts";
+import type { IrqRequest } from "../../regs/vfio/irqs.ts";
+import type { RegionArea } from "../../regs/vfio/regions.ts";
+import type { DeviceBackend, RegionMapping } from "./backend.ts";
+import { RegionIndex } from "../../regs/vfio/regions.ts";
 
 /** Calls that went through, by kind. */
 export interface BackendCounts {

@@ -1,9 +1,20 @@
 // linux/vfio.h: interrupts of a device.
+import { IrqIndex } from "../vfio/irqs.ts";
 import { constants } from "./constants.ts";
 import { Struct, type Fields } from "./struct.ts";
 
 /** `VFIO_PCI_*_IRQ_INDEX`: interrupt indexes of vfio-pci. */
-export const vfioPciIrq = constants("VFIO_PCI_", { INTX: 0, MSI: 1, MSIX: 2, ERR: 3, REQ: 4 }, "_IRQ_INDEX");
+export const vfioPciIrq = constants(
+  "VFIO_PCI_",
+  {
+    INTX: IrqIndex.intx,
+    MSI: IrqIndex.msi,
+    MSIX: IrqIndex.msix,
+    ERR: IrqIndex.error,
+    REQ: IrqIndex.request,
+  },
+  "_IRQ_INDEX",
+);
 
 /** `struct vfio_irq_info`, of DEVICE_GET_IRQ_INFO. */
 export const VfioIrqInfo = new Struct("vfio_irq_info")

@@ -1,4 +1,6 @@
 // linux/vfio.h: region information and its capabilities.
+import { irqCount } from "../vfio/irqs.ts";
+import { RegionIndex, regionCount } from "../vfio/regions.ts";
 import { constants } from "./constants.ts";
 import { Struct, type Fields } from "./struct.ts";
 import { VfioInfoCapHeader } from "./vfio-container.ts";
@@ -20,12 +22,22 @@ export const vfioRegionFlag = constants("VFIO_REGION_INFO_FLAG_", { READ: 1, WRI
 /** `VFIO_PCI_*_REGION_INDEX`: region indexes of vfio-pci; device specific ones follow from 9 on. */
 export const vfioPciRegion = constants(
   "VFIO_PCI_",
-  { BAR0: 0, BAR1: 1, BAR2: 2, BAR3: 3, BAR4: 4, BAR5: 5, ROM: 6, CONFIG: 7, VGA: 8 },
+  {
+    BAR0: RegionIndex.bar0,
+    BAR1: RegionIndex.bar1,
+    BAR2: RegionIndex.bar2,
+    BAR3: RegionIndex.bar3,
+    BAR4: RegionIndex.bar4,
+    BAR5: RegionIndex.bar5,
+    ROM: RegionIndex.rom,
+    CONFIG: RegionIndex.config,
+    VGA: RegionIndex.vga,
+  },
   "_REGION_INDEX",
 );
 
 /** `VFIO_PCI_NUM_*`: how many indexes vfio-pci fixes; a device may report more regions, never fewer. */
-export const vfioPciCount = constants("VFIO_PCI_NUM_", { REGIONS: 9, IRQS: 5 });
+export const vfioPciCount = constants("VFIO_PCI_NUM_", { REGIONS: regionCount, IRQS: irqCount });
 
 /** `VFIO_REGION_INFO_CAP_*`: ids in a region's capability chain. */
 export const vfioRegionCapability = constants("VFIO_REGION_INFO_CAP_", {

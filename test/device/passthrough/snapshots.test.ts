@@ -1,5 +1,5 @@
 import { describe, expect, spyOn, test } from "bun:test";
-import { IrqIndex } from "../../../src/device/seam/backend.ts";
+import { IrqIndex } from "../../../src/regs/vfio/irqs.ts";
 import { VfioError } from "../../../src/ffi/errors.ts";
 import {
   attach,

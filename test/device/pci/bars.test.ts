@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import type { RegionInfo } from "../../../src/device/seam/backend.ts";
+import type { RegionInfo } from "../../../src/regs/vfio/regions.ts";
 import {
   addressMask,
   barAddress,

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import type { RegionArea, RegionInfo } from "../../../src/device/seam/backend.ts";
+import type { RegionArea, RegionInfo } from "../../../src/regs/vfio/regions.ts";
 import { mappableAreas } from "../../../src/device/pci/mappable-areas.ts";
 
 const region = (size: number, more: Partial<RegionInfo> = {}): RegionInfo => ({

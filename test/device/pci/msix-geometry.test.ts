@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import type { RegionInfo } from "../../../src/device/seam/backend.ts";
+import type { RegionInfo } from "../../../src/regs/vfio/regions.ts";
 import type { Bar } from "../../../src/device/pci/bars.ts";
 import {
   freesPages,

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { RegionIndex } from "../../../src/device/seam/backend.ts";
+import { RegionIndex } from "../../../src/regs/vfio/regions.ts";
 import { CountedBackend } from "../../../src/device/seam/counted-backend.ts";
 import { RecordedDevice } from "../../../src/device/backends/recorded/recorded-device.ts";
 import { RegionRegisters } from "../../../src/device/seam/region-registers.ts";

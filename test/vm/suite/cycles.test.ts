@@ -3,7 +3,8 @@
 // A thousand times open, use, close: nothing grows.
 import { expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
-import { IrqIndex, RegionIndex } from "../../../src/device/seam/backend.ts";
+import { IrqIndex } from "../../../src/regs/vfio/irqs.ts";
+import { RegionIndex } from "../../../src/regs/vfio/regions.ts";
 import { AnonymousMemory } from "../../../src/ffi/anonymous-memory.ts";
 import { isMapped, LiveMappings } from "../../support/live-mappings.ts";
 import { descriptors, deviceMappings, take } from "./support/devices.ts";

@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { Nvme } from "../../../examples/nvme/nvme.ts";
 import { KernelDevice } from "../../../src/device/backends/kernel/kernel-device.ts";
 import { openDevice } from "../../../src/device/backends/kernel/open-device.ts";
-import { RegionIndex } from "../../../src/device/seam/backend.ts";
+import { RegionIndex } from "../../../src/regs/vfio/regions.ts";
 import { root } from "../../support/tree.ts";
 import { ways } from "./support/apis.ts";
 import { ownDescriptors, take } from "./support/devices.ts";

@@ -4,7 +4,8 @@
 import { afterAll, describe, expect, test } from "bun:test";
 import { dlopen } from "bun:ffi";
 import { existsSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from "node:fs";
-import { IrqIndex, RegionIndex } from "../../../src/device/seam/backend.ts";
+import { IrqIndex } from "../../../src/regs/vfio/irqs.ts";
+import { RegionIndex } from "../../../src/regs/vfio/regions.ts";
 import type { KernelDevice } from "../../../src/device/backends/kernel/kernel-device.ts";
 import { AnonymousMemory } from "../../../src/ffi/anonymous-memory.ts";
 import { Eventfd, waitReadable } from "../../../src/ffi/eventfd.ts";

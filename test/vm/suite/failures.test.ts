@@ -3,7 +3,7 @@
 // What goes wrong for people, caused for real: the message must name the culprit and the next step.
 import { afterAll, describe, expect, test } from "bun:test";
 import { readdirSync, readFileSync } from "node:fs";
-import { RegionIndex } from "../../../src/device/seam/backend.ts";
+import { RegionIndex } from "../../../src/regs/vfio/regions.ts";
 import { Container } from "../../../src/device/backends/kernel/container.ts";
 import { Ioas } from "../../../src/device/backends/kernel/ioas.ts";
 import { openDevice } from "../../../src/device/backends/kernel/open-device.ts";

@@ -4,7 +4,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test";
 import { existsSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { RegionIndex } from "../../../src/device/seam/backend.ts";
+import { RegionIndex } from "../../../src/regs/vfio/regions.ts";
 import { openDevice } from "../../../src/device/backends/kernel/open-device.ts";
 import type { IommuGroup } from "../../../src/device/host/iommu-group.ts";
 import type { DeviceVerdict } from "../../../src/device/host/verdict.ts";

@@ -2,7 +2,8 @@
 // VFIO_DEVICE_SET_IRQS in all its forms, on devices that raise interrupts by themselves too.
 import { describe, expect, test } from "bun:test";
 import { Eventfd, waitReadable } from "../../../src/ffi/eventfd.ts";
-import { IrqIndex, RegionIndex, type IrqRequest } from "../../../src/device/seam/backend.ts";
+import { IrqIndex, type IrqRequest } from "../../../src/regs/vfio/irqs.ts";
+import { RegionIndex } from "../../../src/regs/vfio/regions.ts";
 import type { KernelDevice } from "../../../src/device/backends/kernel/kernel-device.ts";
 import { traceSyscalls } from "../../../src/ffi/trace.ts";
 import { vfioRequest } from "../../../src/regs/ioctl/vfio-requests.ts";

@@ -2,7 +2,7 @@
 // takes: 30 s
 // Devices of the host in a guest of KVM, which drives them by itself: what it does to a BAR and what they raise needs nobody.
 import { afterAll, describe, expect, test } from "bun:test";
-import { IrqIndex } from "../../../src/device/seam/backend.ts";
+import { IrqIndex } from "../../../src/regs/vfio/irqs.ts";
 import { traceSyscalls } from "../../../src/ffi/trace.ts";
 import { Kvm } from "../../../src/kvm/kvm.ts";
 import { runLoop } from "../../../src/kvm/run-loop.ts";

@@ -3,7 +3,7 @@
 // The passthrough model over real devices, with a virtual machine in memory: what a guest does reaches the device, and the
 // device's interrupts reach the guest.
 import { afterAll, describe, expect, test } from "bun:test";
-import { IrqIndex } from "../../../src/device/seam/backend.ts";
+import { IrqIndex } from "../../../src/regs/vfio/irqs.ts";
 import { CountedBackend } from "../../../src/device/seam/counted-backend.ts";
 import type { DeviceEvent } from "../../../src/device/seam/events.ts";
 import type { KernelDevice } from "../../../src/device/backends/kernel/kernel-device.ts";

@@ -3,7 +3,7 @@
 // As recorded-config.test.ts, for interrupts: each request has the result, and each eventfd hears what it hears, as with the
 // device.
 import { afterAll, describe, expect, test } from "bun:test";
-import type { IrqRequest } from "../../../src/device/seam/backend.ts";
+import type { IrqRequest } from "../../../src/regs/vfio/irqs.ts";
 import type { KernelDevice } from "../../../src/device/backends/kernel/kernel-device.ts";
 import type { RecordedDevice } from "../../../src/device/backends/recorded/recorded-device.ts";
 import { VfioError } from "../../../src/ffi/errors.ts";

@@ -1,7 +1,7 @@
 // machines: intel (none)
 // Resets: of the function, of the bus, how, and what is left of the device afterwards.
 import { afterAll, describe, expect, test } from "bun:test";
-import { RegionIndex } from "../../../src/device/seam/backend.ts";
+import { RegionIndex } from "../../../src/regs/vfio/regions.ts";
 import { openDevice } from "../../../src/device/backends/kernel/open-device.ts";
 import { ownDescriptors, take } from "./support/devices.ts";
 import { open, sharedBy, ways } from "./support/apis.ts";

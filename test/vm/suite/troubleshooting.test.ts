@@ -3,7 +3,8 @@
 // Every failure of docs/troubleshooting.md, caused on a real kernel: the page has the words that the library gives.
 import { afterAll, beforeAll, describe, expect } from "bun:test";
 import { readdirSync, readFileSync, readlinkSync, renameSync, writeFileSync } from "node:fs";
-import { IrqIndex, RegionIndex, type IrqRequest } from "../../../src/device/seam/backend.ts";
+import { IrqIndex, type IrqRequest } from "../../../src/regs/vfio/irqs.ts";
+import { RegionIndex } from "../../../src/regs/vfio/regions.ts";
 import { Container } from "../../../src/device/backends/kernel/container.ts";
 import { openDevice } from "../../../src/device/backends/kernel/open-device.ts";
 import type { KernelDevice } from "../../../src/device/backends/kernel/kernel-device.ts";

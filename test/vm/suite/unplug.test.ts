@@ -3,7 +3,7 @@
 // A device is unplugged while it is open: it is asked for, closed, and gone; nothing of it is left, and it can come back.
 import { afterAll, expect, test } from "bun:test";
 import { existsSync } from "node:fs";
-import { RegionIndex } from "../../../src/device/seam/backend.ts";
+import { RegionIndex } from "../../../src/regs/vfio/regions.ts";
 import { open, ways } from "./support/apis.ts";
 import { deviceMappings, ownDescriptors, sysDevices, take, type DeviceName } from "./support/devices.ts";
 import { gone, plug, unplug } from "./support/plug.ts";

@@ -3,7 +3,7 @@
 // A guest may do with its device what it likes: it has it again afterwards, and the VMM takes no
 // notice and holds what it held.
 import { afterAll, expect, test } from "bun:test";
-import { RegionIndex } from "../../../src/device/seam/backend.ts";
+import { RegionIndex } from "../../../src/regs/vfio/regions.ts";
 import { openDevice } from "../../../src/device/backends/kernel/open-device.ts";
 import { bindTo, find, take } from "./support/devices.ts";
 import { boot, makeInitramfs, withLibraries } from "./support/nested-linux.ts";

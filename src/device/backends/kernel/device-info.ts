@@ -1,12 +1,8 @@
 import { VfioError } from "../../../ffi/errors.ts";
 import { getDeviceInfo, getIrqInfo, type DeviceInfo } from "../../../ffi/vfio-device.ts";
 import { getRegionInfo, type DeviceRegionInfo } from "../../../ffi/vfio-region.ts";
-import { absentIrq, maxIndex } from "../../../image/image.ts";
-import type { IrqInfo } from "../../seam/backend.ts";
-
-/** Indexes that every PCI device is described by, if only as absent: up to VGA, and up to REQ. */
-const leastRegions = 9;
-const leastIrqs = 5;
+import { absentIrq, irqCount, type IrqInfo } from "../../../regs/vfio/irqs.ts";
+import { absentRegion, maxIndex, regionCount } from "../../../regs/vfio/regions.ts";
 
 /** What a device says of itself when it is opened. */
 export interface DeviceFacts {
@@ -32,12 +28,12 @@ export function readFacts(device: number, bdf: string): DeviceFacts {
   return {
     info,
     regions: Array.from(
-      { length: Math.max(leastRegions, info.regions) },
+      { length: Math.max(regionCount, info.regions) },
       (_, index) =>
         present(index < info.regions, () => getRegionInfo(device, index, context)) ?? noRegion(index),
     ),
     irqs: Array.from(
-      { length: Math.max(leastIrqs, info.irqs) },
+      { length: Math.max(irqCount, info.irqs) },
       (_, index) => present(index < info.irqs, () => getIrqInfo(device, index, context)) ?? absentIrq(index),
     ),
   };
@@ -55,14 +51,9 @@ function present<Info>(asked: boolean, ask: () => Info): Info | undefined {
 }
 
 const noRegion = (index: number): DeviceRegionInfo => ({
-  index,
-  size: 0,
+  ...absentRegion(index),
   offset: 0,
-  readable: false,
-  writable: false,
-  mappable: false,
   sparse: undefined,
-  msixMappable: false,
   type: undefined,
   nvlinkTarget: undefined,
   nvlinkSpeed: undefined,

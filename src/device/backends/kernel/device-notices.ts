@@ -2,7 +2,8 @@
 import { Eventfd } from "../../../ffi/eventfd.ts";
 import { EventfdListener, type ListenOptions } from "../../../ffi/eventfd-listener.ts";
 import { VfioError } from "../../../ffi/errors.ts";
-import { IrqIndex, type DeviceBackend } from "../../seam/backend.ts";
+import { IrqIndex } from "../../../regs/vfio/irqs.ts";
+import type { DeviceBackend } from "../../seam/backend.ts";
 
 /**
  * `error`: an uncorrectable error (AER); what the device did since is not to be trusted: reset it or close it.

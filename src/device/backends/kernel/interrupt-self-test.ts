@@ -1,8 +1,9 @@
 // A self-test of interrupts: the kernel signals a vector's eventfd as if the device had raised it, and it must arrive
 // there and nowhere else. It proves the way from the host to this process, not the device.
 import { Eventfd } from "../../../ffi/eventfd.ts";
-import { irqName } from "../../../image/image.ts";
-import type { DeviceBackend, IrqInfo } from "../../seam/backend.ts";
+import { irqName } from "../../../regs/vfio/irqs.ts";
+import type { IrqInfo } from "../../../regs/vfio/irqs.ts";
+import type { DeviceBackend } from "../../seam/backend.ts";
 
 /** What became of the vectors of one interrupt index. */
 export interface LoopBackResult {

@@ -1,7 +1,7 @@
 // SET_IRQS of an open device, and what helps where it is refused.
 import { VfioError } from "../../../ffi/errors.ts";
 import { irqSetText, setIrqs, type IrqSetBuffer } from "../../../ffi/vfio-irqs.ts";
-import { IrqIndex, type IrqInfo, type IrqRequest } from "../../seam/backend.ts";
+import { IrqIndex, type IrqInfo, type IrqRequest } from "../../../regs/vfio/irqs.ts";
 import { deviceFolder } from "../../host/device-folder.ts";
 import type { HostFiles } from "../../host/host-files.ts";
 

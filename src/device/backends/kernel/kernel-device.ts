@@ -8,16 +8,11 @@ import { IrqSetBuffer } from "../../../ffi/vfio-irqs.ts";
 import { resetDevice } from "../../../ffi/vfio-reset.ts";
 import type { DeviceInfo } from "../../../ffi/vfio-device.ts";
 import type { DeviceRegionInfo } from "../../../ffi/vfio-region.ts";
-import { regionName } from "../../../image/image.ts";
+import { regionName } from "../../../regs/vfio/regions.ts";
 import { vfioFeature } from "../../../regs/ioctl/vfio-feature.ts";
-import {
-  RegionIndex,
-  type DeviceBackend,
-  type FeatureSupport,
-  type IrqInfo,
-  type IrqRequest,
-  type RegionArea,
-} from "../../seam/backend.ts";
+import type { IrqInfo, IrqRequest } from "../../../regs/vfio/irqs.ts";
+import { RegionIndex, type RegionArea } from "../../../regs/vfio/regions.ts";
+import type { DeviceBackend, FeatureSupport } from "../../seam/backend.ts";
 import type { DmaMap } from "../../dma/dma-map.ts";
 import type { Iommu } from "../../seam/iommu.ts";
 import type { HostFiles } from "../../host/host-files.ts";

@@ -4,9 +4,9 @@ import { errnoName } from "../../../ffi/errno.ts";
 import { VfioError } from "../../../ffi/errors.ts";
 import { systemCalls } from "../../../ffi/system-calls.ts";
 import type { DeviceRegionInfo } from "../../../ffi/vfio-region.ts";
-import { regionName } from "../../../image/image.ts";
+import { regionName } from "../../../regs/vfio/regions.ts";
 import { layoutOf } from "../../../regs/index.ts";
-import { RegionIndex } from "../../seam/backend.ts";
+import { RegionIndex } from "../../../regs/vfio/regions.ts";
 
 type Regions = readonly DeviceRegionInfo[];
 

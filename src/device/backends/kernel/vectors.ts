@@ -1,7 +1,8 @@
 import { Eventfd } from "../../../ffi/eventfd.ts";
 import { VfioError } from "../../../ffi/errors.ts";
-import { irqName } from "../../../image/image.ts";
-import { IrqIndex, type DeviceBackend } from "../../seam/backend.ts";
+import { irqName } from "../../../regs/vfio/irqs.ts";
+import { IrqIndex } from "../../../regs/vfio/irqs.ts";
+import type { DeviceBackend } from "../../seam/backend.ts";
 
 /**
  * The MSI or MSI-X vectors of a device, for a driver: each is armed when it is first asked for, and no other. Where the

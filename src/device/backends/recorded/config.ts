@@ -1,5 +1,5 @@
 import { irqsByIndex, regionsByIndex, type DeviceImage } from "../../../image/image.ts";
-import { IrqIndex } from "../../seam/backend.ts";
+import { IrqIndex } from "../../../regs/vfio/irqs.ts";
 import { addressMask, barsOf, typeBits } from "../../pci/bars.ts";
 import type { RecordedHardware } from "./hardware.ts";
 import { permissionMap, type PermissionMap } from "./permission-map.ts";

@@ -1,6 +1,6 @@
 import { layoutOf } from "../../../regs/index.ts";
 import { regionsByIndex, type ConfigBits, type DeviceImage } from "../../../image/image.ts";
-import { RegionIndex } from "../../seam/backend.ts";
+import { RegionIndex } from "../../../regs/vfio/regions.ts";
 import { barsOf } from "../../pci/bars.ts";
 
 const ioSpace = 0x0001;

@@ -1,7 +1,7 @@
 import type { ImageIrq } from "../../../image/image.ts";
 import { Eventfd } from "../../../ffi/eventfd.ts";
 import { VfioError } from "../../../ffi/errors.ts";
-import { IrqIndex, type IrqRequest } from "../../seam/backend.ts";
+import { IrqIndex, type IrqRequest } from "../../../regs/vfio/irqs.ts";
 import { RecordedIntx } from "./intx.ts";
 import type { VectorBits } from "./vector-bits.ts";
 

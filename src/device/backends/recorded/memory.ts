@@ -1,7 +1,8 @@
 import { VfioError } from "../../../ffi/errors.ts";
 import { AnonymousMemory } from "../../../ffi/anonymous-memory.ts";
 import type { DeviceImage } from "../../../image/image.ts";
-import type { RegionArea, RegionMapping } from "../../seam/backend.ts";
+import type { RegionArea } from "../../../regs/vfio/regions.ts";
+import type { RegionMapping } from "../../seam/backend.ts";
 
 /** Of the recorded host, and of every mapping. In bytes. */
 export const pageSize = 4096;

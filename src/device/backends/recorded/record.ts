@@ -1,15 +1,17 @@
 import { VfioError } from "../../../ffi/errors.ts";
+import { regionName } from "../../../regs/vfio/regions.ts";
 import {
   imageFormat,
   maxContentBytes,
-  regionName,
   type ContentBlock,
   type DeviceImage,
   type ImageHost,
   type ImageRegion,
 } from "../../../image/image.ts";
 import { readsAllOnes } from "../../../regs/answers.ts";
-import { IrqIndex, RegionIndex, type DeviceBackend, type RegionInfo } from "../../seam/backend.ts";
+import { IrqIndex } from "../../../regs/vfio/irqs.ts";
+import { RegionIndex, type RegionInfo } from "../../../regs/vfio/regions.ts";
+import type { DeviceBackend } from "../../seam/backend.ts";
 import { configSizeOf } from "../../pci/config-image.ts";
 import { readConfigBytes } from "../../../regs/config-reader.ts";
 

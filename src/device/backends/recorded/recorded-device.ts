@@ -1,16 +1,11 @@
 import { VfioError } from "../../../ffi/errors.ts";
-import { irqName, irqsByIndex, regionName, regionsByIndex, type DeviceImage } from "../../../image/image.ts";
+import { irqName } from "../../../regs/vfio/irqs.ts";
+import { regionName } from "../../../regs/vfio/regions.ts";
+import { irqsByIndex, regionsByIndex, type DeviceImage } from "../../../image/image.ts";
 import { layoutOf } from "../../../regs/index.ts";
-import {
-  RegionIndex,
-  type DeviceBackend,
-  type FeatureSupport,
-  type IrqInfo,
-  type IrqRequest,
-  type RegionArea,
-  type RegionInfo,
-  type RegionMapping,
-} from "../../seam/backend.ts";
+import type { IrqInfo, IrqRequest } from "../../../regs/vfio/irqs.ts";
+import { RegionIndex, type RegionArea, type RegionInfo } from "../../../regs/vfio/regions.ts";
+import type { DeviceBackend, FeatureSupport, RegionMapping } from "../../seam/backend.ts";
 import { barsOf } from "../../pci/bars.ts";
 import { geometryProblem, physicalGeometry, type MsixArea } from "../../pci/msix-geometry.ts";
 import { RecordedConfig } from "./config.ts";

@@ -1,4 +1,5 @@
-import type { DeviceBackend, RegionArea, RegionMapping } from "../../seam/backend.ts";
+import type { RegionArea } from "../../../regs/vfio/regions.ts";
+import type { DeviceBackend, RegionMapping } from "../../seam/backend.ts";
 import { barName } from "../../pci/bars.ts";
 import type { ReportEvent } from "../../seam/events.ts";
 import type { Platform } from "../../seam/platform.ts";

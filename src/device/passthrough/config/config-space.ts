@@ -1,6 +1,6 @@
 import { VfioError } from "../../../ffi/errors.ts";
 import type { DeviceBackend } from "../../seam/backend.ts";
-import { RegionIndex } from "../../seam/backend.ts";
+import { RegionIndex } from "../../../regs/vfio/regions.ts";
 import { Source, type ConfigTables } from "./config-tables.ts";
 import type { ReportEvent } from "../../seam/events.ts";
 

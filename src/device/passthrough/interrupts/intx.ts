@@ -1,4 +1,5 @@
-import { IrqIndex, type DeviceBackend } from "../../seam/backend.ts";
+import { IrqIndex } from "../../../regs/vfio/irqs.ts";
+import type { DeviceBackend } from "../../seam/backend.ts";
 import type { ReportEvent } from "../../seam/events.ts";
 import type { IntxLine } from "../../seam/platform.ts";
 

@@ -1,6 +1,7 @@
 // Carries out what the MSI and MSI-X state machines decide: which vectors the host signals (VFIO), and which
 // reach the guest (the platform). The order matters and is in one place.
-import { IrqIndex, type DeviceBackend } from "../../seam/backend.ts";
+import { IrqIndex } from "../../../regs/vfio/irqs.ts";
+import type { DeviceBackend } from "../../seam/backend.ts";
 import type { ReportEvent } from "../../seam/events.ts";
 import type { MsiGroup, VectorChange } from "../../seam/platform.ts";
 

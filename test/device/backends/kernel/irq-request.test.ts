@@ -1,8 +1,8 @@
 import { expect, test } from "bun:test";
-import { IrqIndex, type IrqRequest } from "../../../../src/device/seam/backend.ts";
+import { IrqIndex, type IrqRequest } from "../../../../src/regs/vfio/irqs.ts";
 import { requestIrqs } from "../../../../src/device/backends/kernel/irq-request.ts";
 import { IrqSetBuffer } from "../../../../src/ffi/vfio-irqs.ts";
-import { absentIrq } from "../../../../src/image/image.ts";
+import { absentIrq } from "../../../../src/regs/vfio/irqs.ts";
 import { fakeHost } from "./fake-host.ts";
 
 const bdf = "0000:01:00.0";

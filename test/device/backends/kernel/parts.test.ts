@@ -1,7 +1,7 @@
 // The parts of a kernel device that need no kernel.
 import { describe, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
-import { IrqIndex } from "../../../../src/device/seam/backend.ts";
+import { IrqIndex } from "../../../../src/regs/vfio/irqs.ts";
 import { hotResetReport } from "../../../../src/device/backends/kernel/hot-reset.ts";
 import { DeviceNotices } from "../../../../src/device/backends/kernel/device-notices.ts";
 import { readFacts } from "../../../../src/device/backends/kernel/device-info.ts";

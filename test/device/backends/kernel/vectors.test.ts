@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { IrqIndex, type IrqRequest } from "../../../../src/device/seam/backend.ts";
+import { IrqIndex, type IrqRequest } from "../../../../src/regs/vfio/irqs.ts";
 import { CountedBackend } from "../../../../src/device/seam/counted-backend.ts";
 import { Vectors } from "../../../../src/device/backends/kernel/vectors.ts";
 import { RecordedDevice } from "../../../../src/device/backends/recorded/recorded-device.ts";

@@ -1,6 +1,6 @@
 // What reaches the device below vfio-pci, and in which pieces: facts of vfio_pci_config.c of Linux 6.12.
 import { describe, expect, test } from "bun:test";
-import { IrqIndex } from "../../../../src/device/seam/backend.ts";
+import { IrqIndex } from "../../../../src/regs/vfio/irqs.ts";
 import { RecordedConfig } from "../../../../src/device/backends/recorded/config.ts";
 import { RecordedHardware } from "../../../../src/device/backends/recorded/hardware.ts";
 import { at, syntheticImage, type SyntheticDevice } from "../../../support/synthetic-image.ts";

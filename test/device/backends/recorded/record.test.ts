@@ -1,7 +1,8 @@
 import { expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { RegionIndex, type DeviceBackend } from "../../../../src/device/seam/backend.ts";
+import { RegionIndex } from "../../../../src/regs/vfio/regions.ts";
+import type { DeviceBackend } from "../../../../src/device/seam/backend.ts";
 import { readConfigBytes } from "../../../../src/regs/config-reader.ts";
 import { recordDevice } from "../../../../src/device/backends/recorded/record.ts";
 import { RecordedDevice } from "../../../../src/device/backends/recorded/recorded-device.ts";

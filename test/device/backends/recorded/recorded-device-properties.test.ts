@@ -3,7 +3,7 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { readdirSync, readFileSync } from "node:fs";
-import { IrqIndex, type IrqRequest } from "../../../../src/device/seam/backend.ts";
+import { IrqIndex, type IrqRequest } from "../../../../src/regs/vfio/irqs.ts";
 import { RecordedDevice } from "../../../../src/device/backends/recorded/recorded-device.ts";
 import { VfioError } from "../../../../src/ffi/errors.ts";
 import { imageFromConfig, readImage, type DeviceImage } from "../../../../src/image/index.ts";

@@ -1,7 +1,7 @@
 // Regions and interrupts of nine devices, as vfio-pci of Linux 6.12 told them on the host that they were recorded on.
 import { describe, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
-import { IrqIndex } from "../../../../src/device/seam/backend.ts";
+import { IrqIndex } from "../../../../src/regs/vfio/irqs.ts";
 import { RecordedDevice } from "../../../../src/device/backends/recorded/recorded-device.ts";
 import { irqName, readImage, regionName } from "../../../../src/image/index.ts";
 

@@ -1,5 +1,5 @@
 import type { KernelDevice } from "../../../../src/device/backends/kernel/kernel-device.ts";
-import { RegionIndex } from "../../../../src/device/seam/backend.ts";
+import { RegionIndex } from "../../../../src/regs/vfio/regions.ts";
 import type { RecordedDevice } from "../../../../src/device/backends/recorded/recorded-device.ts";
 import { layoutOf } from "../../../../src/regs/index.ts";
 import { seededRandom } from "../../../support/random.ts";

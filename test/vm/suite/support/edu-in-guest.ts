@@ -2,7 +2,8 @@
 //
 //   usage: bun edu-in-guest.ts BDF
 //   output: a line for each kind, and one for whatever is not as it should be
-import { IrqIndex, RegionIndex, type IrqRequest } from "../../../../src/device/seam/backend.ts";
+import { IrqIndex, type IrqRequest } from "../../../../src/regs/vfio/irqs.ts";
+import { RegionIndex } from "../../../../src/regs/vfio/regions.ts";
 import { openDevice } from "../../../../src/device/backends/kernel/open-device.ts";
 import { Eventfd, waitReadable } from "../../../../src/ffi/eventfd.ts";
 import { quieten } from "./edu.ts";

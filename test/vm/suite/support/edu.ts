@@ -1,7 +1,7 @@
 // QEMU's edu device (docs/specs/edu.rst): its DMA engine moves up to 4096 bytes between memory and a buffer of its own.
 import type { KernelDevice } from "../../../../src/device/backends/kernel/kernel-device.ts";
 import type { KernelMapping } from "../../../../src/device/backends/kernel/region-mapping.ts";
-import { RegionIndex } from "../../../../src/device/seam/backend.ts";
+import { RegionIndex } from "../../../../src/regs/vfio/regions.ts";
 
 const acknowledge = 0x64;
 const register = { source: 0x80, destination: 0x88, count: 0x90, command: 0x98 } as const;

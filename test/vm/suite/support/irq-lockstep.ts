@@ -1,5 +1,6 @@
 import type { KernelDevice } from "../../../../src/device/backends/kernel/kernel-device.ts";
-import { RegionIndex, type IrqRequest } from "../../../../src/device/seam/backend.ts";
+import type { IrqRequest } from "../../../../src/regs/vfio/irqs.ts";
+import { RegionIndex } from "../../../../src/regs/vfio/regions.ts";
 import type { RecordedDevice } from "../../../../src/device/backends/recorded/recorded-device.ts";
 import { errnoName } from "../../../../src/ffi/errno.ts";
 import { Eventfd } from "../../../../src/ffi/eventfd.ts";
