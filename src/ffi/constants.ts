@@ -51,7 +51,7 @@ export const mapFlag = Object.freeze({
 export const memoryAdvice = Object.freeze({ DONTNEED: 4, DONTFORK: 10, HUGEPAGE: 14 });
 
 /** `POLLIN`, and `EPOLL_CTL_*` with `EPOLL*` of epoll_ctl(2). */
-export const pollFlag = Object.freeze({ IN: 1 });
+export const pollFlag = Object.freeze({ IN: 1, OUT: 4 });
 export const epollOperation = Object.freeze({ ADD: 1, DEL: 2, MOD: 3 });
 export const epollFlag = Object.freeze({ IN: 1, ONESHOT: 2 ** 30 });
 
@@ -60,6 +60,26 @@ export const eventfdFlag = Object.freeze({ NONBLOCK: 0o4000, CLOEXEC: 0o2000000 
 
 /** `RLIMIT_*` of prlimit(2). */
 export const resourceLimit = Object.freeze({ NOFILE: 7, MEMLOCK: 8 });
+
+/** `AF_*`, `SOCK_*` and `SHUT_*` of socket(2) and shutdown(2). */
+export const socketFamily = Object.freeze({ UNIX: 1 });
+export const socketType = Object.freeze({ STREAM: 1, CLOEXEC: 0o2000000 });
+export const socketShutdown = Object.freeze({ RDWR: 2 });
+/** `SOL_*` and `SO_*` of setsockopt(2), and the one kind of ancillary data: descriptors. */
+export const socketLevel = Object.freeze({ SOCKET: 1 });
+export const socketOption = Object.freeze({ SNDBUF: 7, PEERCRED: 17, RCVTIMEO: 20, SNDTIMEO: 21 });
+export const ancillaryType = Object.freeze({ RIGHTS: 1 });
+/** `MSG_*` of recvmsg(2) and sendmsg(2). */
+export const messageFlag = Object.freeze({
+  CTRUNC: 8,
+  DONTWAIT: 0x40,
+  NOSIGNAL: 0x4000,
+  CMSG_CLOEXEC: 0x40000000,
+});
+
+/** `IOCB_CMD_*` and `IOCB_FLAG_*` of io_submit(2). */
+export const aioCommand = Object.freeze({ POLL: 5 });
+export const aioFlag = Object.freeze({ RESFD: 1 });
 
 /** `SIG*` of kill(2), `SIG_*` of sigprocmask(2). */
 export const signalNumber = Object.freeze({ USR2: 12 });

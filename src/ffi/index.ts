@@ -3,7 +3,9 @@
  * iommufd and KVM. No policy.
  * @module bun-vfio/ffi
  */
+export { AioPoll } from "./aio-poll.ts";
 export { AnonymousMemory } from "./anonymous-memory.ts";
+export { Arena, type ArenaPiece } from "./arena.ts";
 export { memoryAdvice } from "./constants.ts";
 export { DurableFile, writeDurably, type DurableFileOptions } from "./durable-file.ts";
 export { VfioError, type VfioErrorDetails } from "./errors.ts";
@@ -16,10 +18,22 @@ export { getLimit, lockedMemory, setSoftLimit, type LockedMemory, type ResourceL
 export { MappedRegisters, type WideAccess } from "./mapped-registers.ts";
 export { Mapping, hugeAlignment, maxAlignment, maxViewSize, type MappingOptions } from "./mapping.ts";
 export { MemoryFile, type MemoryFileOptions } from "./memory-file.ts";
+export { MessageSocket, maxDescriptors, messageSocketOverhead } from "./message-socket.ts";
 export { pageSize } from "./page-size.ts";
 export { holdSignal, kickSignal, signalThread, takeSignal, threadId, type HeldSignal } from "./signals.ts";
 export type { FailureContext } from "./system-error.ts";
 export { formatSyscall, traceSyscalls, type Syscall, type SyscallListener } from "./trace.ts";
+export {
+  acceptUnix,
+  connectUnix,
+  listenUnix,
+  maxSocketPath,
+  peerCredentials,
+  setSocketTimeout,
+  shutdownSocket,
+  unixPair,
+  type PeerCredentials,
+} from "./unix-socket.ts";
 
 export { ioctl, ioctlOrErrno, type IoctlArgument, type IoctlContext, type IoctlWhat } from "./ioctl.ts";
 export * from "./iommufd-hardware.ts";

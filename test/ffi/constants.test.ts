@@ -19,11 +19,30 @@ const prefixes: Record<keyof typeof constants, string> = {
   epollFlag: "EPOLL",
   eventfdFlag: "EFD_",
   resourceLimit: "RLIMIT_",
+  socketFamily: "AF_",
+  socketType: "SOCK_",
+  socketShutdown: "SHUT_",
+  socketLevel: "SOL_",
+  socketOption: "SO_",
+  ancillaryType: "SCM_",
+  messageFlag: "MSG_",
+  aioCommand: "IOCB_CMD_",
+  aioFlag: "IOCB_FLAG_",
   signalNumber: "SIG",
   signalMask: "SIG_",
 };
-const headers = ["errno", "fcntl", "poll", "signal", "stdio", "stddef", "unistd", "linux/memfd"];
-const systemHeaders = ["sys/epoll", "sys/eventfd", "sys/mman", "sys/resource", "sys/syscall"];
+const headers = [
+  "errno",
+  "fcntl",
+  "poll",
+  "signal",
+  "stdio",
+  "stddef",
+  "unistd",
+  "linux/memfd",
+  "linux/aio_abi",
+];
+const systemHeaders = ["sys/epoll", "sys/eventfd", "sys/mman", "sys/resource", "sys/socket", "sys/syscall"];
 
 /** What the C compiler has for each expression. */
 function compiled(expressions: readonly string[]): Record<string, number> {
