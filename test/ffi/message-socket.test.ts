@@ -21,7 +21,7 @@ import {
   unixPair,
   type ArenaPiece,
 } from "../../src/ffi/index.ts";
-import { Sandbox } from "../project/sandbox.ts";
+import { Sandbox } from "../support/sandbox.ts";
 
 const openFiles = (): number => readdirSync("/proc/self/fd").length;
 const again = -11;
