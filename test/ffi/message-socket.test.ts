@@ -60,8 +60,8 @@ class Pair implements Disposable {
 let before = 0;
 afterEach(async () => {
   // Bun closes its own copy of an eventfd a moment later.
-  for (let tries = 0; tries < 100 && openFiles() !== before; tries++) await Bun.sleep(2);
-  expect(openFiles()).toBe(before);
+  for (let tries = 0; tries < 100 && openFiles() > before; tries++) await Bun.sleep(2);
+  expect(openFiles()).toBeLessThanOrEqual(before);
 });
 
 describe("a message socket", () => {
