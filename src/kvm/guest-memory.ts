@@ -6,6 +6,7 @@ import { memoryAdvice } from "../ffi/constants.ts";
 import { VfioError } from "../ffi/errors.ts";
 import { Mapping, maxViewSize } from "../ffi/mapping.ts";
 import { MemoryFile } from "../ffi/memory-file.ts";
+import { Unreleased } from "../ffi/unreleased.ts";
 import type { KvmMemorySlots } from "./memory-slots.ts";
 
 /** Where a part of a guest's memory is. Both in bytes, multiples of a page. */
@@ -49,36 +50,35 @@ export function pcMemoryPlaces(size: number, hole = 3 * gib): MemoryPlace[] {
 
 /**
  * A guest's RAM: memory files, or memory without, mapped here and shown to the guest by a memory slot each. `dispose` takes the slots away,
- * unmaps and closes all; DMA mappings of it are to be gone before.
+ * unmaps and closes all; DMA mappings of it are to be gone before. A part whose slot KVM keeps stays mapped: the guest would
+ * reach whatever this process has there next.
  */
 export class GuestMemory implements GuestAddresses, Disposable {
   readonly parts: readonly MemoryPart[];
   readonly #ram: GuestRam;
-  readonly #owned: DisposableStack;
+  readonly #unreleased: Unreleased<MemoryPart>;
 
   /**
    * Zeroed memory, shown to the guest at once.
    * @param slots of the machine @param options where it is, and of which pages
-   * @throws VfioError where there is no such memory, or no slot for it: nothing is left then
+   * @throws VfioError where there is no such memory, or no slot for it: nothing is left then, but for a part whose slot KVM keeps
    */
   constructor(slots: KvmMemorySlots, { places, hugePages }: GuestMemoryOptions) {
-    using owned = new DisposableStack();
-    const transparent = hugePages === "transparent";
-    this.parts = places.map(({ gpa, size }): MemoryPart => {
-      const name = "guest memory";
-      const file = transparent ? undefined : owned.use(new MemoryFile({ size, name, hugePages }));
-      const mapping = owned.use(file?.map() ?? new Mapping({ size, name, alignment: hugePage }));
-      if (transparent) {
-        mapping.advise(memoryAdvice.HUGEPAGE);
-        // A child would share the pages, and this process get others at its next write: devices keep the first.
-        mapping.advise(memoryAdvice.DONTFORK);
-      }
-      const slot = slots.add({ gpa, size, hva: mapping.address, readOnly: false });
-      owned.defer(() => slots.remove(slot));
-      return { gpa, size, file, mapping, slot };
+    const unreleased = new Unreleased<MemoryPart>(({ slot, mapping, file }) => {
+      slots.remove(slot);
+      mapping[Symbol.dispose]();
+      file?.[Symbol.dispose]();
+    });
+    this.#unreleased = unreleased;
+    using failed = new DisposableStack();
+    failed.defer(() => unreleased.settle());
+    this.parts = places.map((place) => {
+      const part = makePart(slots, place, hugePages);
+      unreleased.add(part);
+      return part;
     });
     this.#ram = new GuestRam(this.parts.map(({ mapping, ...part }) => ({ ...part, memory: mapping })));
-    this.#owned = owned.move();
+    failed.move();
   }
 
   /** In bytes. */
@@ -126,8 +126,31 @@ export class GuestMemory implements GuestAddresses, Disposable {
     mapping.write(gpa - base, data);
   }
 
-  /** Takes the slots away, unmaps, closes. Safe to call twice. @throws VfioError where KVM keeps a slot */
+  /**
+   * Takes the slots away, unmaps, closes. Safe to call twice.
+   * @throws VfioError where KVM keeps a slot, after all the others are gone: its memory stays mapped, and the next call tries again
+   */
   [Symbol.dispose](): void {
-    this.#owned.dispose();
+    this.#unreleased.settleOrThrow();
   }
+}
+
+function makePart(
+  slots: KvmMemorySlots,
+  { gpa, size }: MemoryPlace,
+  hugePages: GuestMemoryOptions["hugePages"],
+): MemoryPart {
+  using failed = new DisposableStack();
+  const transparent = hugePages === "transparent";
+  const name = "guest memory";
+  const file = transparent ? undefined : failed.use(new MemoryFile({ size, name, hugePages }));
+  const mapping = failed.use(file?.map() ?? new Mapping({ size, name, alignment: hugePage }));
+  if (transparent) {
+    mapping.advise(memoryAdvice.HUGEPAGE);
+    // A child would share the pages, and this process get others at its next write: devices keep the first.
+    mapping.advise(memoryAdvice.DONTFORK);
+  }
+  const slot = slots.add({ gpa, size, hva: mapping.address, readOnly: false });
+  failed.move();
+  return { gpa, size, file, mapping, slot };
 }

@@ -3,6 +3,7 @@ import { formatRange, intersects } from "../device/address/range.ts";
 import { VfioError } from "../ffi/errors.ts";
 import { getDirtyLog, setUserMemoryRegion } from "../ffi/kvm-memory.ts";
 import { pageSize } from "../ffi/page-size.ts";
+import { Unreleased } from "../ffi/unreleased.ts";
 import { kvmMemoryFlag } from "../regs/ioctl/kvm-memory.ts";
 import type { OpenMachine } from "./open-machine.ts";
 
@@ -82,9 +83,11 @@ export class KvmMemorySlots implements MemorySlots {
     return pages;
   }
 
-  /** Takes all slots away. @throws VfioError */
+  /** Takes all slots away. @throws VfioError the first that KVM keeps, after all were tried: those are still in use then */
   clear(): void {
-    for (const slot of this.inUse.keys()) this.remove(slot);
+    const left = new Unreleased((slot: number) => this.remove(slot));
+    for (const slot of this.inUse.keys()) left.add(slot);
+    left.settleOrThrow();
   }
 
   #slot(slot: number): KvmSlotRequest {
