@@ -2,7 +2,7 @@
 import { parseArgs } from "node:util";
 import { formatBdf, parseBdf } from "bun-vfio/regs";
 import { largestMemory, lastSlot, GiB, KiB, MiB, mostCpus, smallestMemory } from "./layout.ts";
-import type { Api } from "./devices/passed-devices.ts";
+import type { Api } from "./devices/host-devices.ts";
 import type { PcOptions } from "./pc.ts";
 
 export const usage = `usage: bun examples/vmm/main.ts --kernel FILE [OPTION...]

@@ -19,7 +19,8 @@ import {
 } from "bun-vfio/kvm";
 import { acpiTables } from "./acpi/tables.ts";
 import { Hotplug } from "./devices/hotplug.ts";
-import { PassedDevices, type Api } from "./devices/passed-devices.ts";
+import type { Api } from "./devices/host-devices.ts";
+import { PassedDevices } from "./devices/passed-devices.ts";
 import { PciBus } from "./devices/pci-bus.ts";
 import { biosCode, keyboardReset, resetControl, sleepControl, type PowerRequest } from "./devices/power.ts";
 import { realTimeClock } from "./devices/rtc.ts";

@@ -8,6 +8,7 @@ export { AnonymousMemory } from "./anonymous-memory.ts";
 export { Arena, type ArenaPiece } from "./arena.ts";
 export { memoryAdvice } from "./constants.ts";
 export { DurableFile, writeDurably, type DurableFileOptions } from "./durable-file.ts";
+export { Unreleased } from "./unreleased.ts";
 export { VfioError, type VfioErrorDetails } from "./errors.ts";
 export { errnoName } from "./errno.ts";
 export { Eventfd, drainEventfd, isReadable, signalEventfd, waitReadable } from "./eventfd.ts";

@@ -6,6 +6,8 @@ import type { AccessHandlers } from "./run-loop.ts";
 
 /** What answers accesses at addresses; `VfioPciDevice` is one. What a read leaves in `data` the guest gets. */
 export interface TrapTarget {
+  /** It answers nothing any more, wherever a range of it is left: what its platform did not take back. */
+  readonly closed?: boolean;
   /** A read of `data.length` bytes at a guest physical address. */
   mmioRead?(address: number, data: Uint8Array): unknown;
   /** A write of `data` to a guest physical address. */
@@ -103,8 +105,9 @@ export class TrapBus implements AccessHandlers {
   #find(kind: AddressKind, address: number, width: number): TrapTarget | undefined {
     const entry = this.#tables[kind].overlap({ base: address, size: 1 });
     const target = entry && contains(entry, address, width) ? entry.target() : undefined;
-    if (!target) this.#onMissing?.(kind, address, width);
-    return target;
+    if (target && !target.closed) return target;
+    this.#onMissing?.(kind, address, width);
+    return undefined;
   }
 
   mmioRead(address: number, data: Uint8Array): void {

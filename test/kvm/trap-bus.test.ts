@@ -93,6 +93,35 @@ describe("a device's part", () => {
     expect(bus.nameAt("mmio", 0xfe00_0000)).toBeUndefined();
   });
 
+  test("answers nothing once the device is closed, wherever a range of it is left", () => {
+    const missing: unknown[] = [];
+    const bus = new TrapBus((...access) => missing.push(access));
+    const part = bus.forDevice("edu");
+    part.insert(range);
+    const device = {
+      closed: false,
+      mmioRead: (_: number, data: Uint8Array) => {
+        if (device.closed) throw new Error("closed");
+        data.fill(7);
+      },
+      mmioWrite: () => {
+        throw new Error("closed");
+      },
+    };
+    part.device = device;
+    const data = bytes(2);
+    bus.mmioRead(0xfe00_0000, data);
+    expect([...data]).toEqual([7, 7]);
+    device.closed = true;
+    bus.mmioRead(0xfe00_0000, data);
+    bus.mmioWrite(0xfe00_0000, data);
+    expect([...data]).toEqual([0xff, 0xff]);
+    expect(missing).toEqual([
+      ["mmio", 0xfe00_0000, 2],
+      ["mmio", 0xfe00_0000, 2],
+    ]);
+  });
+
   test("overlaps nothing: both are named", () => {
     const bus = new TrapBus();
     bus.insert("mmio", 0xfe00_0800, 0x10, "HPET", {});

@@ -1,21 +1,10 @@
-// The host's devices in the guest's slots: opened, attached, given back.
-import {
-  chooseApi,
-  Container,
-  Ioas,
-  IrqIndex,
-  openDevice,
-  RangeAllocator,
-  thisHost,
-  VfioError,
-  VfioPciDevice,
-  type DeviceSnapshot,
-} from "bun-vfio";
+// The host's devices in the guest's slots: attached, and given back.
+import { IrqIndex, RangeAllocator, VfioPciDevice, type DeviceSnapshot } from "bun-vfio";
+import { Unreleased } from "bun-vfio/ffi";
 import { KvmPlatform, type GuestMemory, type TrapBus, type VirtualMachine } from "bun-vfio/kvm";
 import { gsiOf, memory, ports, type Window } from "../layout.ts";
+import { HostDevices, type Api, type DeviceSource } from "./host-devices.ts";
 import type { PciBus } from "./pci-bus.ts";
-
-export type Api = "auto" | "group" | "iommufd";
 
 /** The parts of the machine that a device becomes a part of. */
 export interface Surroundings {
@@ -30,28 +19,41 @@ export interface Surroundings {
 
 interface Passed {
   readonly bdf: string;
+  /** Owns the opened device: while the guest can reach its memory it stays open. */
   readonly device: VfioPciDevice;
-  readonly owned: DisposableStack;
+  /** What it needed of the machine. */
+  readonly taken: Unreleased<Disposable>;
 }
 
 const allocator = ({ base, size }: Window): RangeAllocator => new RangeAllocator(base, size);
+const giveBack = (one: Disposable): void => one[Symbol.dispose]();
 
-/** All devices share one address space of the IOMMU, in which the guest's memory is where the guest has it. */
 export class PassedDevices implements Disposable {
   readonly #around: Surroundings;
-  readonly #api: Api;
+  readonly #source: DeviceSource;
   readonly #addresses = {
     mmio32: allocator(memory.mmio32),
     mmio64: allocator(memory.mmio64),
     io: allocator(ports.bars),
   };
   readonly #slots = new Map<number, Passed>();
-  readonly #owned = new DisposableStack();
-  #iommu: Container | Ioas | undefined;
+  /** What the guest has no more: devices, and what was made for one that could not be attached. */
+  readonly #leaving = new Unreleased<Pick<Passed, "bdf" | "taken"> & Partial<Passed>>(
+    ({ device, taken }) => {
+      device?.[Symbol.dispose]();
+      // What it could not give back it has told of.
+      if (device && !device.released) return false;
+      taken.settleOrThrow();
+      return true;
+    },
+    ({ bdf }, cause) =>
+      this.#around.say(`${bdf} is not given back to the host yet, it is tried again: ${messageOf(cause)}`),
+  );
 
-  constructor(around: Surroundings, api: Api) {
+  /** @param api how the host's devices are opened @param source of others */
+  constructor(around: Surroundings, api: Api, source: DeviceSource = new HostDevices(api)) {
     this.#around = around;
-    this.#api = api;
+    this.#source = source;
   }
 
   /** What is in which slot. */
@@ -67,19 +69,19 @@ export class PassedDevices implements Disposable {
    */
   insert(slot: number, bdf: string, snapshot?: DeviceSnapshot): void {
     const { machine, bus, pci, ram, say, onRequest } = this.#around;
-    using owned = new DisposableStack();
-    const iommu = (this.#iommu ??= this.#owned.use(this.#open(bdf)));
-    const backend = owned.use(openDevice(bdf, { iommu }));
-    const { dma } = backend;
-    if (!dma) throw noIommu(bdf);
+    this.#leaving.settle();
+    const taken = new Unreleased(giveBack);
+    using failed = new DisposableStack();
+    failed.defer(() => this.#leave({ bdf, taken }));
+    const backend = failed.use(this.#source.open(bdf));
     // After the device is open: a container maps only when one is in it. It is mapped once, and counted for the others.
-    owned.use(ram.mapFor(dma));
-    owned.use(machine.vfio.add(backend.fd));
+    taken.add(ram.mapFor(backend.dma!));
+    taken.add(machine.vfio.add(backend.fd));
     const part = bus.forDevice(bdf);
     const platform = new KvmPlatform(machine, {
       addresses: this.#addresses,
       bus: part,
-      dma,
+      dma: backend.dma,
       intx: (pin) => gsiOf(slot, pin),
     });
     const options = {
@@ -89,41 +91,48 @@ export class PassedDevices implements Disposable {
     const device = snapshot
       ? VfioPciDevice.restore(backend, platform, snapshot, options)
       : VfioPciDevice.attach(backend, platform, options);
-    owned.use(device);
-    const tells = (index: number): boolean => (backend.irqs[index]?.count ?? 0) > 0;
-    if (tells(IrqIndex.request)) backend.on("remove-requested", () => onRequest(slot));
-    if (tells(IrqIndex.error))
-      backend.on("error", () => say(`${bdf} reports an error that it cannot correct`));
-    pci.insert(slot, device);
-    owned.defer(() => pci.remove(slot));
     part.device = device;
-    this.#slots.set(slot, { bdf, device, owned: owned.move() });
+    failed.move();
+    const passed = { bdf, device, taken };
+    try {
+      const tells = (index: number): boolean => (backend.irqs[index]?.count ?? 0) > 0;
+      if (tells(IrqIndex.request)) backend.on("remove-requested", () => onRequest(slot));
+      if (tells(IrqIndex.error))
+        backend.on("error", () => say(`${bdf} reports an error that it cannot correct`));
+      pci.insert(slot, device);
+    } catch (error) {
+      this.#leave(passed);
+      throw error;
+    }
+    this.#slots.set(slot, passed);
   }
 
-  #open(bdf: string): Container | Ioas {
-    const api = this.#api === "auto" ? chooseApi(thisHost, bdf, "auto", false).api : this.#api;
-    if (api === "noiommu") throw noIommu(bdf);
-    return api === "iommufd" ? Ioas.open() : Container.open({ node: api === "group" ? "vfio" : "iommufd" });
-  }
-
-  /** The guest has let go of it: the slot is empty, and the host has its device back. @returns which it was */
+  /**
+   * The guest has let go of it: the slot is empty, and the host has its device back. What cannot be given back is told of, and
+   * tried again whenever a device comes or goes: a guest that ejects a device is not ended by it.
+   * @returns which it was
+   */
   remove(slot: number): string | undefined {
     const passed = this.#slots.get(slot);
+    if (!passed) return undefined;
     this.#slots.delete(slot);
-    passed?.owned.dispose();
-    return passed?.bdf;
+    this.#around.pci.remove(slot);
+    this.#leave(passed);
+    return passed.bdf;
+  }
+
+  #leave(one: Pick<Passed, "bdf" | "taken"> & Partial<Passed>): void {
+    this.#leaving.add(one);
+    this.#leaving.settle();
   }
 
   /** Gives all devices back. */
   [Symbol.dispose](): void {
-    using _ = this.#owned;
     for (const slot of [...this.#slots.keys()]) this.remove(slot);
+    this.#leaving.settle();
+    // One that stays open needs its address space; both go with the process.
+    if (this.#leaving.size === 0) this.#source[Symbol.dispose]();
   }
 }
 
-const noIommu = (bdf: string): VfioError =>
-  new VfioError(`${bdf} is behind no IOMMU: it could reach all of the host's memory`, {
-    code: "ENOTSUP",
-    device: bdf,
-    hint: "Turn the IOMMU on: in the firmware, and on the kernel's command line (intel_iommu=on).",
-  });
+const messageOf = (cause: unknown): string => (cause instanceof Error ? cause.message : String(cause));

@@ -210,6 +210,16 @@ export class VfioPciDevice implements Disposable {
     return undefined;
   }
 
+  /** Whether it was disposed of: it answers nothing any more. */
+  get closed(): boolean {
+    return this.#closed;
+  }
+
+  /** Whether all that it had is given back, and its backend closed. False after `dispose`: that is to be called again. */
+  get released(): boolean {
+    return this.#ended;
+  }
+
   /** What was found, hidden, placed and mapped, as plain data. */
   describe(): DeviceDescription {
     return describe(this.#backend, this.#open(), this.#decode.command);

@@ -64,6 +64,7 @@ describe("what a platform does not take back", () => {
       it.device.configWrite(0x04, 2, memory);
       const [slot] = it.platform.state().slots;
       const mend = it.platform.failOn((action) => action.kind === kind);
+      expect([it.device.closed, it.device.released]).toEqual([false, false]);
       it.device[Symbol.dispose]();
       expect(it.backend.unmappedInUse).toEqual([]);
       expect(it.eventsOf("teardown").length).toBeGreaterThan(0);
@@ -72,6 +73,7 @@ describe("what a platform does not take back", () => {
       const closed = (): number => it.backend.calls.filter((call) => call.kind === "close").length;
       // A backend takes its mappings along when it is closed.
       expect(closed()).toBe(users.length > 0 ? 0 : 1);
+      expect([it.device.closed, it.device.released]).toEqual([true, users.length === 0]);
       const messages = it.eventsOf("teardown").map(({ message }) => message);
       expect(messages.some((message) => message.includes("stays mapped"))).toBe(users.length > 0);
       expect(messages.some((message) => message.includes("the device stays open"))).toBe(users.length > 0);
