@@ -41,6 +41,8 @@ export type { MsixArea, MsixGeometry } from "./device/pci/msix-geometry.ts";
 export type { AttachOptions } from "./device/passthrough/options.ts";
 export { hiddenByDefault, type Patch, type PatchOptions } from "./device/passthrough/config/patches.ts";
 export * from "./device/seam/platform.ts";
+export * from "./device/seam/trace.ts";
+export { formatTraceEntry, traceEntry, traceListener, type TraceEntry } from "./device/seam/trace-text.ts";
 export * from "./device/address/range.ts";
 export { recordDevice, type RecordOptions } from "./device/backends/recorded/record.ts";
 export { RecordedDevice, type RecordedAccesses } from "./device/backends/recorded/recorded-device.ts";

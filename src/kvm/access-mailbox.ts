@@ -1,3 +1,4 @@
+import { fillOnes } from "../device/seam/guest-answers.ts";
 import type { AccessHandlers } from "./run-loop.ts";
 
 const kinds = ["ioRead", "ioWrite", "mmioRead", "mmioWrite"] as const;
@@ -63,7 +64,7 @@ export class AccessMailbox {
     words[box + word.low] = address % 2 ** 32;
     words[box + word.high] = Math.floor(address / 2 ** 32);
     // What an access finds where nobody answers.
-    if (kind === "ioRead" || kind === "mmioRead") data.fill(0xff);
+    if (kind === "ioRead" || kind === "mmioRead") fillOnes(data);
     this.#bytes.set(data, begin);
     Atomics.store(words, box + word.state, state.asked);
     this.ring();

@@ -1,6 +1,7 @@
 import type { AddressKind, GuestBus, TrappedRange } from "../device/seam/platform.ts";
 import { contains, formatRange, toRange, type Range } from "../device/address/range.ts";
 import { RangeTable } from "../device/address/range-table.ts";
+import { fillOnes } from "../device/seam/guest-answers.ts";
 import { VfioError } from "../ffi/errors.ts";
 import type { AccessHandlers } from "./run-loop.ts";
 
@@ -92,7 +93,7 @@ export class TrapBus implements AccessHandlers {
     const same =
       entry?.base === base && entry.size === size && entry.region === region && entry.target === target;
     if (!same)
-      throw new VfioError(`${name} has not ${kind} ${formatRange({ base, size })}`, { code: "ENOENT" });
+      throw new VfioError(`${name} does not own ${kind} ${formatRange({ base, size })}`, { code: "ENOENT" });
     this.#tables[kind].delete([entry]);
   }
 
@@ -111,14 +112,14 @@ export class TrapBus implements AccessHandlers {
   }
 
   mmioRead(address: number, data: Uint8Array): void {
-    data.fill(0xff);
+    fillOnes(data);
     this.#find("mmio", address, data.length)?.mmioRead?.(address, data);
   }
   mmioWrite(address: number, data: Uint8Array): void {
     this.#find("mmio", address, data.length)?.mmioWrite?.(address, data);
   }
   ioRead(port: number, data: Uint8Array): void {
-    data.fill(0xff);
+    fillOnes(data);
     this.#find("io", port, data.length)?.ioRead?.(port, data);
   }
   ioWrite(port: number, data: Uint8Array): void {

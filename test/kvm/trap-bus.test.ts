@@ -87,7 +87,7 @@ describe("a device's part", () => {
     ])
       expect(refusal(() => part.remove(other)).code).toBe("ENOENT");
     expect(refusal(() => bus.forDevice("nvme").remove(range)).message).toBe(
-      "nvme has not mmio 0xfe000000-0xfe000fff",
+      "nvme does not own mmio 0xfe000000-0xfe000fff",
     );
     part.remove(range);
     expect(bus.nameAt("mmio", 0xfe00_0000)).toBeUndefined();

@@ -4,6 +4,7 @@ import { plan, type MsixPlan, type Plan } from "./attach-plan.ts";
 import { IrqIndex } from "../../regs/vfio/irqs.ts";
 import { RegionIndex, type RegionArea, type RegionInfo } from "../../regs/vfio/regions.ts";
 import type { DeviceBackend } from "../seam/backend.ts";
+import { GuestAnswers } from "../seam/guest-answers.ts";
 import { BarAccess } from "./bars/bar-access.ts";
 import { BarMapping } from "./bars/bar-mapping.ts";
 import { BarPlacement } from "./bars/bar-placement.ts";
@@ -37,6 +38,7 @@ export interface Parts {
   readonly interrupts: InterruptControl;
   readonly placement: BarPlacement;
   readonly access: BarAccess;
+  readonly answers: GuestAnswers;
   /** Guest address that each BAR got at attach, by region index. */
   readonly firstAddresses: ReadonlyMap<number, number>;
   readonly report: ReportEvent;
@@ -91,7 +93,8 @@ function build(
   options: AttachOptions,
   report: ReportEvent,
 ): Parts {
-  const config = new ConfigSpace(backend, made.tables, report);
+  const answers = new GuestAnswers(report, options.trace);
+  const config = new ConfigSpace(backend, made.tables, answers);
   using undo = new DisposableStack();
   const interrupts = undo.use(
     buildInterrupts(backend, platform, config, made, options.deviceId ?? 0, report),
@@ -102,10 +105,13 @@ function build(
   config.compute = () => interrupts.computeMsiPending();
   const hooks = configHooks(image.bytes, image.layout, made.bars, interrupts);
   const byRegion = new Map(made.bars.map((bar) => [bar.region, bar]));
-  const access = new BarAccess(backend, interrupts, byRegion, report);
+  const access = new BarAccess(backend, interrupts, byRegion, answers);
   interrupts.start();
   undo.move();
-  return { image, plan: made, config, hooks, interrupts, placement, access, firstAddresses, report };
+  return {
+    ...{ image, plan: made, config, hooks, interrupts, placement, access, answers },
+    ...{ firstAddresses, report },
+  };
 }
 
 /** Creates interrupts over the platform. What it creates before it throws is disposed of. */

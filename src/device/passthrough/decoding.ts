@@ -1,7 +1,7 @@
 import type { Parts } from "./attach.ts";
 import { RegionIndex } from "../../regs/vfio/regions.ts";
 import type { BarWish } from "./bars/bar-placement.ts";
-import { allOnes } from "./config/config-space.ts";
+import { allOnes } from "../seam/guest-answers.ts";
 import { barAddress, setBarAddress, type Bar } from "../pci/bars.ts";
 
 const ioSpace = 1;

@@ -1,4 +1,5 @@
 import type { DeviceEvent } from "../seam/events.ts";
+import type { Tracer } from "../seam/trace.ts";
 import type { PatchOptions } from "./config/patches.ts";
 
 /** How a device is shown to its guest. All of it is optional. */
@@ -23,6 +24,11 @@ export interface AttachOptions extends PatchOptions {
    * must not call the device. What it throws reaches no caller of the device: it becomes an uncaught error.
    */
   readonly onEvent?: ((event: DeviceEvent) => void) | undefined;
+  /**
+   * Hears each guest access, each decision, each call of the backend and each action of the platform; see `traceFields`. It
+   * must not call the device, and must not throw. Without it a trace costs one comparison an access.
+   */
+  readonly trace?: Tracer | undefined;
 }
 
 /** @throws TypeError, RangeError where the requester ID is none; others are checked where they are used */

@@ -4,7 +4,7 @@ import * as z from "zod";
 import type { Parts } from "./attach.ts";
 import type { DeviceBackend } from "../seam/backend.ts";
 import { Hook } from "./write-effects.ts";
-import { allOnes } from "./config/config-space.ts";
+import { allOnes } from "../seam/guest-answers.ts";
 import type { InterruptControl } from "./interrupts/interrupt-control.ts";
 import { VfioError } from "../../ffi/errors.ts";
 import { entrySize } from "../pci/msix-geometry.ts";

@@ -2,10 +2,15 @@ import { assemble, type Parts } from "./attach.ts";
 import type { DeviceBackend } from "../seam/backend.ts";
 import { byteOf, DecodeControl } from "./decoding.ts";
 import { Hook } from "./write-effects.ts";
-import { allOnes } from "./config/config-space.ts";
+import { allOnes } from "../seam/guest-answers.ts";
+import { BusAccess } from "./bars/bus-access.ts";
 import { describe, type DeviceDescription } from "./describe.ts";
 import { VfioError } from "../../ffi/errors.ts";
 import { eventReporter } from "../seam/events.ts";
+import { TracedBackend } from "../seam/traced-backend.ts";
+import { tracedPlatform } from "../seam/traced-platform.ts";
+import { TraceKind, type Tracer } from "../seam/trace.ts";
+import { RegionIndex } from "../../regs/vfio/regions.ts";
 import { checkDeviceId, type AttachOptions } from "./options.ts";
 import type { Platform } from "../seam/platform.ts";
 import { contains } from "../address/range.ts";
@@ -23,7 +28,9 @@ export class VfioPciDevice implements Disposable {
   readonly #backend: DeviceBackend;
   readonly #parts: Parts;
   readonly #options: AttachOptions;
+  readonly #trace: Tracer | undefined;
   readonly #decode: DecodeControl;
+  readonly #bus: BusAccess;
   #closed = false;
   /** The backend is closed too. */
   #ended = false;
@@ -64,20 +71,25 @@ export class VfioPciDevice implements Disposable {
       ),
     );
     const parts = restored.#parts;
-    parts.config.strictly(() => applySnapshot(restored, backend, parts, state));
+    parts.config.strictly(() => applySnapshot(restored, restored.#backend, parts, state));
     device.move();
     return restored;
   }
 
   private constructor(backend: DeviceBackend, platform: Platform, options: AttachOptions) {
-    this.#backend = backend;
+    const { trace } = options;
     this.#options = options;
+    this.#trace = trace;
     using failed = new DisposableStack();
     failed.use(backend);
     checkDeviceId(options);
-    this.#parts = assemble(backend, platform, options, eventReporter(backend.name, options.onEvent));
+    this.#backend = trace === undefined ? backend : new TracedBackend(backend, trace);
+    const seen = trace === undefined ? platform : tracedPlatform(platform, trace);
+    const report = eventReporter(backend.name, options.onEvent, trace);
+    this.#parts = assemble(this.#backend, seen, options, report);
     failed.move();
     this.#decode = new DecodeControl(this.#parts);
+    this.#bus = new BusAccess(this.#parts.placement, this.#parts.access, this.#parts.answers, trace);
   }
 
   /** For messages: the backend's name. */
@@ -91,17 +103,29 @@ export class VfioPciDevice implements Disposable {
   }
 
   /**
-   * A guest's config read.
+   * A guest's config read. Once the device is detached it reads all ones, as do its BARs, and writes are dropped.
    * @param offset in bytes @param width 1, 2 or 4 bytes, inside of one dword
    * @returns unsigned. All ones, of 32 bits at most, for any other access, beyond the end of config space, and where the
    * device does not answer
    */
   configRead(offset: number, width: number): number {
-    const { config, report } = this.#open();
-    if (config.accepts(offset, width)) return config.read(offset, width);
+    const { config } = this.#parts;
+    const accepted = config.accepts(offset, width) && !this.#closed;
+    const value = accepted ? config.read(offset, width) : this.#unansweredConfig("read", offset, width);
+    if (this.#trace !== undefined) this.#trace.record(TraceKind.configRead, offset, width, value, 0, 0);
+    return value;
+  }
+
+  #unansweredConfig(access: "read" | "write", offset: number, width: number): number {
+    const { config, answers } = this.#parts;
+    const unanswered = { access, region: RegionIndex.config, offset, width };
+    if (this.#closed) answers.silent(unanswered, "the device is detached");
     // A guest looks for extended config space by reading there: nothing is wrong.
-    if (!config.isBeyond(offset, width))
-      report("bad-access", `config read of ${width} at ${offset}: all ones`);
+    else if (config.isBeyond(offset, width)) answers.silent(unanswered, "config space ends before it");
+    else {
+      const where = `config ${access} of ${width} at ${offset}`;
+      answers.failed("bad-access", where, unanswered, "no PCI host makes such an access");
+    }
     return allOnes(width);
   }
 
@@ -111,13 +135,13 @@ export class VfioPciDevice implements Disposable {
    * @throws TypeError, RangeError for a value that is none, where the access is one: no guest can cause that
    */
   configWrite(offset: number, width: number, value: number): void {
-    const { config, hooks, interrupts, report } = this.#open();
-    if (!config.accepts(offset, width)) {
-      if (!config.isBeyond(offset, width))
-        report("bad-access", `config write of ${width} at ${offset}: dropped`);
+    const { config, hooks, interrupts } = this.#parts;
+    if (!config.accepts(offset, width) || this.#closed) {
+      this.#unansweredConfig("write", offset, width);
       return;
     }
     if (typeof value !== "number" || value >>> 0 !== value) throw badValue(value);
+    if (this.#trace !== undefined) this.#trace.record(TraceKind.configWrite, offset, width, value, 0, 0);
     const hook = hooks.table[offset >>> 2]!;
     if (hook === Hook.command) return this.#decode.writeCommand(offset, width, value);
     if (hook === Hook.power) return this.#decode.writePower(offset, width, value);
@@ -138,46 +162,19 @@ export class VfioPciDevice implements Disposable {
    * @returns whether the device has the address; `data` is all ones otherwise
    */
   mmioRead(address: number, data: Uint8Array): boolean {
-    return this.#busRead("mmio", address, data);
+    return this.#bus.read("mmio", address, data, this.#closed);
   }
   /** A guest's write of memory-mapped I/O. @returns whether the device has the address */
   mmioWrite(address: number, data: Uint8Array): boolean {
-    return this.#busWrite("mmio", address, data);
+    return this.#bus.write("mmio", address, data, this.#closed);
   }
   /** A guest's read of an I/O port. @returns whether the device has the port */
   ioRead(port: number, data: Uint8Array): boolean {
-    return this.#busRead("io", port, data);
+    return this.#bus.read("io", port, data, this.#closed);
   }
   /** A guest's write of an I/O port. @returns whether the device has the port */
   ioWrite(port: number, data: Uint8Array): boolean {
-    return this.#busWrite("io", port, data);
-  }
-
-  #busRead(kind: "mmio" | "io", address: number, data: Uint8Array): boolean {
-    const { placement, access } = this.#open();
-    const range = placement.find(kind, address);
-    if (!range) {
-      data.fill(0xff);
-      return false;
-    }
-    access.read(range.region, address - range.base, this.#inside(range, address, data));
-    return true;
-  }
-
-  #busWrite(kind: "mmio" | "io", address: number, data: Uint8Array): boolean {
-    const { placement, access } = this.#open();
-    const range = placement.find(kind, address);
-    if (!range) return false;
-    access.write(range.region, address - range.base, this.#inside(range, address, data));
-    return true;
-  }
-
-  /** What of an access lies in the range; the rest reads all ones. */
-  #inside(range: { base: number; size: number }, address: number, data: Uint8Array): Uint8Array {
-    const room = range.base + range.size - address;
-    if (data.length <= room) return data;
-    data.fill(0xff, room);
-    return data.subarray(0, room);
+    return this.#bus.write("io", port, data, this.#closed);
   }
 
   /** The guest's interrupt controller saw the end of an INTx interrupt; for platforms without a resample eventfd. */

@@ -1,29 +1,33 @@
 import { EventCounts } from "./event-counts.ts";
+import { TraceKind, type Tracer } from "./trace.ts";
 
-/** Why the model did less than the guest or the VMM asked; what it did instead is in the message. */
-export type DeviceEventKind =
+/** Kinds of events: why the model did less than the guest or the VMM asked. The order is part of recorded traces. */
+export const eventKinds = [
   /** The device could not be reset at attach or on request. */
-  | "reset-failed"
+  "reset-failed",
   /** A guest access that no PCI host would make: crossing a dword, outside of 4096 bytes, of an odd width. */
-  | "bad-access"
+  "bad-access",
   /** The device did not answer: the guest read all ones, or its write was dropped. */
-  | "access-failed"
+  "access-failed",
   /** A capability list or BAR of the device is malformed. */
-  | "malformed"
+  "malformed",
   /** A BAR cannot be where the guest put it: it decodes nothing until the guest moves it. */
-  | "bar-unplaced"
+  "bar-unplaced",
   /** The platform failed to reserve a BAR's address: it may be handed to another device. */
-  | "address-unreserved"
+  "address-unreserved",
   /** An area of a BAR is not mapped: the guest's accesses to it trap. */
-  | "area-trapped"
+  "area-trapped",
   /** Peers cannot reach this device's BAR. */
-  | "peer-unavailable"
+  "peer-unavailable",
   /** The host or the platform refused an interrupt. */
-  | "interrupt-failed"
+  "interrupt-failed",
   /** The MSI-X table cannot be used or moved as asked. */
-  | "msix"
+  "msix",
   /** Something could not be taken back, at detach or when a BAR left its place; there it is tried again. */
-  | "teardown";
+  "teardown",
+] as const;
+/** Why the model did less than the guest or the VMM asked; what it did instead is in the message. */
+export type DeviceEventKind = (typeof eventKinds)[number];
 
 /** Something that the model could not do as asked. It goes to `onEvent`; nothing is thrown then. */
 export interface DeviceEvent {
@@ -43,14 +47,17 @@ export type ReportEvent = (kind: DeviceEventKind, message: string, cause?: unkno
 
 /**
  * Tells a listener of one device's events, thinned as `DeviceEvent.count` says. What the listener throws is no business of
- * the guest access that it was called from: it is thrown again as a microtask, where it is an uncaught error.
+ * the guest access that it was called from: it is thrown again as a microtask, where it is an uncaught error. A trace has
+ * every event.
  */
 export function eventReporter(
   device: string,
   listener: ((event: DeviceEvent) => void) | undefined,
+  trace?: Tracer,
 ): ReportEvent {
   const counts = new EventCounts();
   return (kind, message, cause) => {
+    trace?.record(TraceKind.event, eventKinds.indexOf(kind), 0, 0, 0, 0, message);
     const count = counts.next(kind);
     if (count === undefined) return;
     try {

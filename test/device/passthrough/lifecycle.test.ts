@@ -53,7 +53,7 @@ describe("teardown", () => {
     expect(after[0]).toEqual({ kind: "write", region: 7, offset: 4, size: 2 });
     expect(after.filter(({ kind }) => kind === "close")).toHaveLength(1);
     expect(after.at(-1)).toEqual({ kind: "close" });
-    expect(() => it.device.configRead(0, 4)).toThrow("is closed");
+    expect(() => it.device.describe()).toThrow("is closed");
     it.platform[Symbol.dispose]();
   });
 

@@ -1,7 +1,8 @@
 // A guest access to a BAR, byte range by byte range: the MSI-X table and PBA are the model's, the rest is the device's.
 import type { DeviceBackend } from "../../seam/backend.ts";
 import { barName, type Bar } from "../../pci/bars.ts";
-import type { ReportEvent } from "../../seam/events.ts";
+import { fillOnes, type GuestAnswers } from "../../seam/guest-answers.ts";
+import type { UnansweredReason } from "../../seam/trace.ts";
 import type { InterruptControl } from "../interrupts/interrupt-control.ts";
 import type { MsixArea } from "../../pci/msix-geometry.ts";
 
@@ -11,7 +12,7 @@ export class BarAccess {
   readonly #backend: DeviceBackend;
   readonly #interrupts: InterruptControl;
   readonly #bars: ReadonlyMap<number, Bar>;
-  readonly #report: ReportEvent;
+  readonly #answers: GuestAnswers;
   readonly #table: MsixArea | undefined;
   readonly #pba: MsixArea | undefined;
   /** Where the part found last ends. A field, not a result: a trap allocates nothing. */
@@ -21,12 +22,12 @@ export class BarAccess {
     backend: DeviceBackend,
     interrupts: InterruptControl,
     bars: ReadonlyMap<number, Bar>,
-    report: ReportEvent,
+    answers: GuestAnswers,
   ) {
     this.#backend = backend;
     this.#interrupts = interrupts;
     this.#bars = bars;
-    this.#report = report;
+    this.#answers = answers;
     this.#table = interrupts.msix?.guest.table;
     this.#pba = interrupts.msix?.guest.pba;
   }
@@ -42,8 +43,10 @@ export class BarAccess {
         const from = at - this.#table!.offset;
         for (let i = 0; i < count; i++) data[done + i] = table[from + i]!;
       } else if (part === Part.pba) this.#readPending(at - this.#pba!.offset, data, done, count);
-      else if (part === Part.nothing) data.fill(0xff, done, done + count);
-      else this.#readDevice(region, at, count === data.length ? data : data.subarray(done, done + count));
+      else if (part === Part.nothing) {
+        fillOnes(data, done, done + count);
+        this.#silent("read", region, at, count, "the device's own part of the BAR ends before it");
+      } else this.#readDevice(region, at, count === data.length ? data : data.subarray(done, done + count));
       done += count;
     }
     this.#interrupts.intx?.accessed();
@@ -58,7 +61,8 @@ export class BarAccess {
       if (part === Part.table) this.#interrupts.tableWrite(at - this.#table!.offset, data, done, count);
       else if (part === Part.device)
         this.#writeDevice(region, at, count === data.length ? data : data.subarray(done, done + count));
-      // The PBA is read-only, and behind the device's end there is nothing.
+      else if (part === Part.pba) this.#silent("write", region, at, count, "the PBA is read-only");
+      else this.#silent("write", region, at, count, "the device's own part of the BAR ends before it");
       done += count;
     }
     this.#interrupts.intx?.accessed();
@@ -100,25 +104,43 @@ export class BarAccess {
   #readDevice(region: number, offset: number, data: Uint8Array, otherwise = 0xff): void {
     try {
       if (this.#backend.regions[region]!.readable) return this.#backend.read(region, offset, data);
-      this.#fail("read", region, offset, data.length, "the region is not readable");
+      this.#failed("read", region, offset, data.length, "the region cannot be read");
     } catch (cause) {
-      this.#fail("read", region, offset, data.length, "all ones", cause);
+      this.#failed("read", region, offset, data.length, "the device does not answer", cause);
     }
     data.fill(otherwise);
   }
 
   #writeDevice(region: number, offset: number, data: Uint8Array): void {
     // The ROM and other read-only regions ignore writes, as their hardware does.
-    if (!this.#backend.regions[region]!.writable) return;
+    if (!this.#backend.regions[region]!.writable)
+      return this.#silent("write", region, offset, data.length, "the region cannot be written");
     try {
       this.#backend.write(region, offset, data);
     } catch (cause) {
-      this.#fail("write", region, offset, data.length, "dropped", cause);
+      this.#failed("write", region, offset, data.length, "the device does not answer", cause);
     }
   }
 
-  #fail(what: string, region: number, offset: number, size: number, outcome: string, cause?: unknown): void {
-    const where = `${barName(region)} ${what} of ${size} at 0x${offset.toString(16)}`;
-    this.#report("access-failed", `${where}: ${outcome}`, cause);
+  #silent(
+    access: "read" | "write",
+    region: number,
+    offset: number,
+    width: number,
+    why: UnansweredReason,
+  ): void {
+    this.#answers.silent({ access, region, offset, width }, why);
+  }
+
+  #failed(
+    access: "read" | "write",
+    region: number,
+    offset: number,
+    width: number,
+    why: UnansweredReason,
+    cause?: unknown,
+  ): void {
+    const where = `${barName(region)} ${access} of ${width} at 0x${offset.toString(16)}`;
+    this.#answers.failed("access-failed", where, { access, region, offset, width }, why, cause);
   }
 }

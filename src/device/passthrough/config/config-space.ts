@@ -2,10 +2,7 @@ import { VfioError } from "../../../ffi/errors.ts";
 import type { DeviceBackend } from "../../seam/backend.ts";
 import { RegionIndex } from "../../../regs/vfio/regions.ts";
 import { Source, type ConfigTables } from "./config-tables.ts";
-import type { ReportEvent } from "../../seam/events.ts";
-
-/** All ones in `width` bytes: what a PCI host answers where no device does. */
-export const allOnes = (width: number): number => (width === 1 ? 0xff : width === 2 ? 0xffff : 0xffffffff);
+import { allOnes, type GuestAnswers } from "../../seam/guest-answers.ts";
 
 /**
  * The guest's view of config space: `(device & ~emulated) | (shadow & emulated)`, with the device asked only for bytes
@@ -16,7 +13,7 @@ export class ConfigSpace {
   /** The shadow, for register maps. */
   readonly view: DataView;
   readonly #backend: DeviceBackend;
-  readonly #report: ReportEvent;
+  readonly #answers: GuestAnswers;
   /** Whether failures throw. */
   #strict = false;
   /** Scratch buffers by width: a read allocates nothing. */
@@ -24,10 +21,10 @@ export class ConfigSpace {
   /** Fills computed bytes of the shadow before they are read. */
   compute: (offset: number, width: number) => void = () => {};
 
-  constructor(backend: DeviceBackend, tables: ConfigTables, report: ReportEvent) {
+  constructor(backend: DeviceBackend, tables: ConfigTables, answers: GuestAnswers) {
     this.#backend = backend;
     this.tables = tables;
-    this.#report = report;
+    this.#answers = answers;
     const { shadow } = tables;
     this.view = new DataView(shadow.buffer, shadow.byteOffset, shadow.byteLength);
   }
@@ -57,14 +54,14 @@ export class ConfigSpace {
     const { source, shadow } = this.tables;
     if (width === 4) {
       if (source[offset]! | source[offset + 1]! | source[offset + 2]! | source[offset + 3]!)
-        if (!this.#refresh(offset, 4)) return 0xffffffff;
+        if (!this.#refresh(offset, 4)) return allOnes(4);
       return this.view.getUint32(offset, true);
     }
     if (width === 2) {
-      if (source[offset]! | source[offset + 1]!) if (!this.#refresh(offset, 2)) return 0xffff;
+      if (source[offset]! | source[offset + 1]!) if (!this.#refresh(offset, 2)) return allOnes(2);
       return this.view.getUint16(offset, true);
     }
-    if (source[offset]!) if (!this.#refresh(offset, 1)) return 0xff;
+    if (source[offset]!) if (!this.#refresh(offset, 1)) return allOnes(1);
     return shadow[offset]!;
   }
 
@@ -82,7 +79,7 @@ export class ConfigSpace {
     try {
       this.#backend.read(RegionIndex.config, offset, bytes);
     } catch (cause) {
-      this.#failed(`config read of ${width} at 0x${offset.toString(16)}`, "all ones", cause);
+      this.#failed("read", offset, width, cause);
       return false;
     }
     for (let i = 0; i < width; i++) {
@@ -138,7 +135,7 @@ export class ConfigSpace {
     try {
       this.#backend.write(RegionIndex.config, offset, bytes);
     } catch (cause) {
-      this.#failed(`config write of ${width} at 0x${offset.toString(16)}`, "dropped", cause);
+      this.#failed("write", offset, width, cause);
       return false;
     }
     // What the device made of it is known only after a read: of the whole dword, whose fields may depend on each other.
@@ -166,11 +163,15 @@ export class ConfigSpace {
     }
   }
 
-  #failed(access: string, outcome: string, cause: unknown): void {
-    if (!this.#strict) return this.#report("access-failed", `${access}: ${outcome}`, cause);
+  #failed(access: "read" | "write", offset: number, width: number, cause: unknown): void {
+    const where = `config ${access} of ${width} at 0x${offset.toString(16)}`;
+    if (!this.#strict) {
+      const unanswered = { access, region: RegionIndex.config, offset, width };
+      return this.#answers.failed("access-failed", where, unanswered, "the device does not answer", cause);
+    }
     const device = this.#backend.name;
     const code = cause instanceof VfioError ? cause.code : "EIO";
-    throw new VfioError(`${device}: ${access} fails`, { code, device, cause });
+    throw new VfioError(`${device}: ${where} fails`, { code, device, cause });
   }
 
   /** After a reset or a change of power state nothing that the device holds is known any more. */

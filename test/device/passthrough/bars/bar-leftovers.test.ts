@@ -77,7 +77,7 @@ describe("what a platform does not take back", () => {
       const messages = it.eventsOf("teardown").map(({ message }) => message);
       expect(messages.some((message) => message.includes("stays mapped"))).toBe(users.length > 0);
       expect(messages.some((message) => message.includes("the device stays open"))).toBe(users.length > 0);
-      expect(() => it.device.configRead(0, 4)).toThrow("is closed");
+      expect(() => it.device.describe()).toThrow("is closed");
       mend();
       for (let again = 0; again < 2; again++) it.device[Symbol.dispose]();
       expect([it.platform.leaks(), it.backend.unmappedInUse, closed()]).toEqual([[], [], 1]);

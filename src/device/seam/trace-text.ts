@@ -1,0 +1,101 @@
+// Entries of a trace as data and as text: what people and programs see of the numbers that a `Tracer` hears.
+import { irqName } from "../../regs/vfio/irqs.ts";
+import { regionName } from "../../regs/vfio/regions.ts";
+import { hex } from "../address/range.ts";
+import { eventKinds } from "./events.ts";
+import {
+  irqActions,
+  traceFields,
+  TraceKind,
+  unansweredAccesses,
+  unansweredReasons,
+  type TraceKindName,
+  type Tracer,
+} from "./trace.ts";
+
+/** An entry as plain data: its kind, its numbers by the names of `traceFields`, indexes of tables as their words. */
+export interface TraceEntry {
+  readonly kind: TraceKindName;
+  /** By name; see `traceFields`. */
+  readonly [field: string]: number | string | undefined;
+  /** Of an event or a failure. */
+  readonly text?: string | undefined;
+}
+
+const kindNames = Object.keys(TraceKind) as TraceKindName[];
+
+/** Fields that stand for words of a table. */
+const words: Readonly<Record<string, (value: number) => string | number>> = {
+  reason: (value) => unansweredReasons[value] ?? value,
+  access: (value) => unansweredAccesses[value] ?? value,
+  action: (value) => irqActions[value] ?? value,
+  event: (value) => eventKinds[value] ?? value,
+};
+
+/** An entry as data. @throws RangeError for a kind that this version does not know */
+export function traceEntry(kind: number, numbers: readonly number[], text?: string): TraceEntry {
+  const name = kindNames[kind];
+  if (name === undefined) throw new RangeError(`"kind" must be a trace entry's, not ${kind}`);
+  const entry: Record<string, number | string> = { kind: name };
+  for (const [index, field] of traceFields[name].entries()) {
+    const value = numbers[index]!;
+    entry[field] = name === "failed" ? (kindNames[value] ?? value) : (words[field]?.(value) ?? value);
+  }
+  // A failure's `kind` is what failed.
+  if (name === "failed") {
+    entry["failed"] = entry["kind"]!;
+    entry["kind"] = name;
+  }
+  if (text !== undefined) entry["text"] = text;
+  return entry as unknown as TraceEntry;
+}
+
+/** A tracer that hands each entry on as data: for a log, not for a hot path. */
+export const traceListener = (listener: (entry: TraceEntry) => void): Tracer => ({
+  record(kind, a, b, c, d, e, text) {
+    listener(traceEntry(kind, [a, b, c, d, e], text));
+  },
+});
+
+const value = (entry: TraceEntry, width: number): string => {
+  const low = Number(entry["value"] ?? 0);
+  const wide = width > 4 ? BigInt(low) | (BigInt(Number(entry["high"] ?? 0)) << 32n) : BigInt(low);
+  return `0x${wide.toString(16).padStart(2 * Math.min(width, 8), "0")}`;
+};
+const at = (offset: unknown): string => `0x${Number(offset).toString(16).padStart(3, "0")}`;
+const range = ({ base, size }: TraceEntry): string =>
+  `${hex(Number(base))}-${hex(Number(base) + Number(size) - 1)}`;
+const region = (entry: TraceEntry): string => regionName(Number(entry["region"]));
+
+const texts: Readonly<Record<TraceKindName, (entry: TraceEntry) => string>> = {
+  configRead: (e) => `config read  ${at(e["offset"])} ${e["width"]} = ${value(e, Number(e["width"]))}`,
+  configWrite: (e) => `config write ${at(e["offset"])} ${e["width"]} = ${value(e, Number(e["width"]))}`,
+  barRead: (e) => `${region(e)} read  ${at(e["offset"])} ${e["width"]} = ${value(e, Number(e["width"]))}`,
+  barWrite: (e) => `${region(e)} write ${at(e["offset"])} ${e["width"]} = ${value(e, Number(e["width"]))}`,
+  unanswered: (e) =>
+    `  ${e["access"] === "read" ? "all ones" : "dropped"}: ${Number(e["region"]) === 0xffff ? "address" : region(e)} ${at(e["offset"])} ${e["width"]}: ${e["reason"]}`,
+  event: (e) => `  event ${e["event"]}: ${e.text ?? ""}`,
+  deviceRead: (e) =>
+    `  device read  ${region(e)} ${at(e["offset"])} ${e["size"]} = ${value(e, Math.min(4, Number(e["size"])))}`,
+  deviceWrite: (e) =>
+    `  device write ${region(e)} ${at(e["offset"])} ${e["size"]} = ${value(e, Math.min(4, Number(e["size"])))}`,
+  deviceMap: (e) => `  device map ${region(e)} ${at(e["offset"])} ${hex(Number(e["size"]))}`,
+  deviceIrqs: (e) =>
+    `  device irqs ${irqName(Number(e["index"]))} ${e["action"]} start ${e["start"]} count ${e["count"]}, ${e["eventfds"]} eventfds`,
+  deviceReset: () => "  device reset",
+  slotAdd: (e) =>
+    `  slot ${e["slot"]} shows ${range({ ...e, base: e["gpa"] })}${e["readOnly"] ? " read-only" : ""}`,
+  slotRemove: (e) => `  slot ${e["slot"]} is taken away`,
+  busInsert: (e) => `  bus ${e["space"] ? "io" : "mmio"} ${range(e)} to ${region(e)}`,
+  busRemove: (e) => `  bus ${e["space"] ? "io" : "mmio"} ${range(e)} from ${region(e)}`,
+  dmaMap: (e) => `  peers reach ${range({ ...e, base: e["iova"] })}${e["writable"] ? "" : " read-only"}`,
+  dmaUnmap: (e) => `  peers leave ${range({ ...e, base: e["iova"] })}`,
+  route: (e) =>
+    `  vector ${e["vector"]} routed to ${hex(Number(e["addressHigh"]) * 2 ** 32 + Number(e["addressLow"]))} data ${hex(Number(e["data"]))}`,
+  withdraw: (e) => `  vector ${e["vector"]} not routed`,
+  intx: (e) => `  INTx line ${e["connected"] ? "connected" : "disconnected"}`,
+  failed: (e) => `  failed ${e["failed"]}: ${e.text ?? ""}`,
+};
+
+/** One line, without its end. Entries that a guest's access set off are indented under it. */
+export const formatTraceEntry = (entry: TraceEntry): string => texts[entry.kind](entry);
