@@ -1,5 +1,6 @@
 // ioctl(2), and what its failure looks like. The typed functions of vfio-*.ts and iommufd-*.ts stand on it.
 import { ptr } from "bun:ffi";
+import { checked, int32, uint32, type IntegerRange } from "../regs/ioctl/integer.ts";
 import { errnoName } from "./errno.ts";
 import { VfioError } from "./errors.ts";
 import { systemCalls } from "./system-calls.ts";
@@ -17,15 +18,24 @@ export interface IoctlWhat extends IoctlContext {
 /** Memory that the kernel reads or fills: it starts as an `ArrayBuffer`, so that it does not move. Or a plain value. */
 export type IoctlArgument = Uint8Array | number;
 
-const call = (fd: number, request: number, argument: IoctlArgument): number =>
-  typeof argument === "number"
-    ? systemCalls().ioctlInteger(fd, request, argument)
-    : systemCalls().ioctl(fd, request, argument);
+const descriptor = int32("a file descriptor");
+const requestNumber = uint32("an ioctl request");
+/** The kernel takes a `long`; what is negative or not exact as a number means nothing to any request. */
+const plain: IntegerRange = { ...uint32("an ioctl's argument"), max: Number.MAX_SAFE_INTEGER };
+
+// bun:ffi cuts what does not fit its argument, so that 2^32 + 3 would be descriptor 3.
+function call(fd: number, request: number, argument: IoctlArgument): number {
+  checked(fd, descriptor);
+  checked(request, requestNumber);
+  if (argument instanceof Uint8Array) return systemCalls().ioctl(fd, request, argument);
+  return systemCalls().ioctlInteger(fd, request, checked(argument, plain));
+}
 
 /**
  * One ioctl(2).
  * @param request as `vfioRequest.DEVICE_RESET`
  * @returns its result, 0 or more
+ * @throws TypeError, RangeError for a number that its place cannot hold
  * @throws VfioError with the errno's name, the request's name and arguments, the device and a hint
  */
 export function ioctl(fd: number, request: number, argument: IoctlArgument, what: IoctlWhat): number {

@@ -1,5 +1,6 @@
 // Hardware page tables of an iommufd (linux/iommufd.h).
-import { bytesOf, create } from "../regs/ioctl/struct.ts";
+import { checked } from "../regs/ioctl/integer.ts";
+import { bytesOf, create, memberRange, wide } from "../regs/ioctl/struct.ts";
 import {
   IommuHwptAlloc,
   IommuHwptGetDirtyBitmap,
@@ -13,6 +14,8 @@ import { addressOf, flagNames, ioctl, ioctlError, ioctlOrErrno, type IoctlContex
 
 /** Bytes of `struct iommu_hwpt_alloc` that every kernel knows: without the fault queue. */
 const allocSize = 40;
+const allocFlags = memberRange(IommuHwptAlloc, "flags");
+const entrySize = memberRange(IommuHwptInvalidate, "entry_len");
 
 /** What page table is asked for (IOMMU_HWPT_ALLOC). */
 export interface HwptRequest {
@@ -31,18 +34,18 @@ export interface HwptRequest {
 
 /** IOMMU_HWPT_ALLOC. @returns the HWPT's id */
 export function allocHwpt(iommufd: number, request: HwptRequest, context: IoctlContext = {}): number {
-  const { device, parent, fault, data = new Uint8Array(new ArrayBuffer(0)) } = request;
-  const flags = (request.flags ?? 0) | (fault === undefined ? 0 : iommuHwptAllocFlag.FAULT_ID_VALID);
+  const { device, parent, fault, flags: asked = 0, dataType = 0, data = new Uint8Array() } = request;
+  const flags = checked(asked, allocFlags) | (fault === undefined ? 0 : iommuHwptAllocFlag.FAULT_ID_VALID);
   const memory = still(data);
   const alloc = create(IommuHwptAlloc);
   alloc.size = fault === undefined ? allocSize : IommuHwptAlloc.baseSize;
-  alloc.flags = flags;
+  alloc.flags = flags >>> 0;
   alloc.dev_id = device;
   alloc.pt_id = parent;
-  alloc.data_type = request.dataType ?? 0;
+  alloc.data_type = dataType;
   alloc.data_len = memory.byteLength;
   alloc.data_uptr = addressOf(memory);
-  alloc.fault_id = fault ?? 0;
+  if (fault !== undefined) alloc.fault_id = fault;
   ioctl(iommufd, iommufdRequest.HWPT_ALLOC, bytesOf(alloc), {
     ...context,
     request: () =>
@@ -59,7 +62,7 @@ export function invalidateHwpt(
   context: IoctlContext = {},
 ): number {
   const memory = still(entries);
-  const count = entries.byteLength / target.entrySize;
+  const count = entries.byteLength / checked(target.entrySize, entrySize);
   if (!Number.isInteger(count))
     throw new RangeError(`${entries.byteLength} bytes are not whole entries of ${target.entrySize}`);
   const invalidate = create(IommuHwptInvalidate);
@@ -113,9 +116,9 @@ export function getHwptDirtyBitmap(
   get.size = IommuHwptGetDirtyBitmap.baseSize;
   get.hwpt_id = hwpt;
   get.flags = flags;
-  get.iova = BigInt(range.iova);
-  get.length = BigInt(range.size);
-  get.page_size = BigInt(pageSize);
+  get.iova = wide(range.iova);
+  get.length = wide(range.size);
+  get.page_size = wide(pageSize);
   get.data = addressOf(bitmap);
   ioctl(iommufd, iommufdRequest.HWPT_GET_DIRTY_BITMAP, bytesOf(get), {
     ...context,

@@ -1,5 +1,5 @@
 // I/O address spaces of an iommufd (linux/iommufd.h).
-import { bytesOf, create, view } from "../regs/ioctl/struct.ts";
+import { bytesOf, create, view, wide } from "../regs/ioctl/struct.ts";
 import {
   IommuDestroy,
   IommuIoasAllowIovas,
@@ -114,9 +114,9 @@ export function copyIoas(iommufd: number, what: IoasCopy, context: IoctlContext 
   copy.flags = what.flags;
   copy.dst_ioas_id = what.to;
   copy.src_ioas_id = what.from;
-  copy.length = BigInt(what.length);
-  copy.dst_iova = BigInt(what.toIova);
-  copy.src_iova = BigInt(what.fromIova);
+  copy.length = wide(what.length);
+  copy.dst_iova = wide(what.toIova);
+  copy.src_iova = wide(what.fromIova);
   ioctl(iommufd, iommufdRequest.IOAS_COPY, bytesOf(copy), {
     ...context,
     request: () =>
@@ -146,8 +146,8 @@ export function getPhysicalAddress(
   const get = create(IommuIoasNoiommuGetPa);
   get.size = IommuIoasNoiommuGetPa.baseSize;
   get.ioas_id = ioas;
-  get.iova = BigInt(iova);
-  get.length = BigInt(length);
+  get.iova = wide(iova);
+  get.length = wide(length);
   ioctl(iommufd, iommufdRequest.IOAS_NOIOMMU_GET_PA, bytesOf(get), {
     ...context,
     request: () => `IOMMU_IOAS_NOIOMMU_GET_PA ${ioas} iova ${hex(iova)} size ${hex(length)}`,

@@ -7,14 +7,15 @@ import {
   iommuIoasMapFlag,
 } from "../regs/ioctl/iommufd-ioas.ts";
 import { iommufdRequest } from "../regs/ioctl/iommufd-requests.ts";
+import { bytesOf, create, wide } from "../regs/ioctl/struct.ts";
 import { flagNames, ioctl, ioctlOrErrno, type IoctlContext } from "./ioctl.ts";
 
-const mapBytes = new Uint8Array(new ArrayBuffer(IommuIoasMap.baseSize));
-const mapView = new DataView(mapBytes.buffer);
-const fileBytes = new Uint8Array(new ArrayBuffer(IommuIoasMapFile.baseSize));
-const fileView = new DataView(fileBytes.buffer);
-const unmapBytes = new Uint8Array(new ArrayBuffer(IommuIoasUnmap.baseSize));
-const unmapView = new DataView(unmapBytes.buffer);
+const map = create(IommuIoasMap);
+map.size = IommuIoasMap.baseSize;
+const mapFile = create(IommuIoasMapFile);
+mapFile.size = IommuIoasMapFile.baseSize;
+const unmap = create(IommuIoasUnmap);
+unmap.size = IommuIoasUnmap.baseSize;
 const noTty = 25;
 
 const hex = (value: number | bigint): string => `0x${value.toString(16)}`;
@@ -34,19 +35,17 @@ export function mapIoas(
   iova: number | bigint,
   context: IoctlContext = {},
 ): bigint {
-  mapView.setUint32(0, mapBytes.byteLength, true);
-  mapView.setUint32(4, flags, true);
-  mapView.setUint32(8, ioas, true);
-  mapView.setUint32(12, 0, true);
-  mapView.setBigUint64(16, BigInt(address), true);
-  mapView.setBigUint64(24, BigInt(size), true);
-  mapView.setBigUint64(32, BigInt(iova), true);
-  ioctl(iommufd, iommufdRequest.IOAS_MAP, mapBytes, {
+  map.flags = flags;
+  map.ioas_id = ioas;
+  map.user_va = wide(address);
+  map.length = wide(size);
+  map.iova = wide(iova);
+  ioctl(iommufd, iommufdRequest.IOAS_MAP, bytesOf(map), {
     ...context,
     request: () =>
       `IOMMU_IOAS_MAP ${ioas} ${flagNames(iommuIoasMapFlag, flags)} iova ${hex(iova)} size ${hex(size)} address ${hex(address)}`,
   });
-  return mapView.getBigUint64(32, true);
+  return map.iova;
 }
 
 /** IOMMU_IOAS_MAP_FILE: as `mapIoas`, of a memfd from byte `start`. Linux 6.13. @returns the IOVA */
@@ -60,19 +59,18 @@ export function mapIoasFile(
   iova: number | bigint,
   context: IoctlContext = {},
 ): bigint {
-  fileView.setUint32(0, fileBytes.byteLength, true);
-  fileView.setUint32(4, flags, true);
-  fileView.setUint32(8, ioas, true);
-  fileView.setInt32(12, file, true);
-  fileView.setBigUint64(16, BigInt(start), true);
-  fileView.setBigUint64(24, BigInt(size), true);
-  fileView.setBigUint64(32, BigInt(iova), true);
-  ioctl(iommufd, iommufdRequest.IOAS_MAP_FILE, fileBytes, {
+  mapFile.flags = flags;
+  mapFile.ioas_id = ioas;
+  mapFile.fd = file;
+  mapFile.start = wide(start);
+  mapFile.length = wide(size);
+  mapFile.iova = wide(iova);
+  ioctl(iommufd, iommufdRequest.IOAS_MAP_FILE, bytesOf(mapFile), {
     ...context,
     request: () =>
       `IOMMU_IOAS_MAP_FILE ${ioas} ${flagNames(iommuIoasMapFlag, flags)} iova ${hex(iova)} size ${hex(size)} file ${file} start ${hex(start)}`,
   });
-  return fileView.getBigUint64(32, true);
+  return mapFile.iova;
 }
 
 /** Whether the kernel knows MAP_FILE, without mapping anything: a struct that is too short is EINVAL to a request it knows. */
@@ -90,13 +88,12 @@ export function unmapIoas(
   size: number | bigint,
   context: IoctlContext = {},
 ): bigint {
-  unmapView.setUint32(0, unmapBytes.byteLength, true);
-  unmapView.setUint32(4, ioas, true);
-  unmapView.setBigUint64(8, BigInt(iova), true);
-  unmapView.setBigUint64(16, BigInt(size), true);
-  ioctl(iommufd, iommufdRequest.IOAS_UNMAP, unmapBytes, {
+  unmap.ioas_id = ioas;
+  unmap.iova = wide(iova);
+  unmap.length = wide(size);
+  ioctl(iommufd, iommufdRequest.IOAS_UNMAP, bytesOf(unmap), {
     ...context,
     request: () => `IOMMU_IOAS_UNMAP ${ioas} iova ${hex(iova)} size ${hex(size)}`,
   });
-  return unmapView.getBigUint64(16, true);
+  return unmap.length;
 }

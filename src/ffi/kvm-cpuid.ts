@@ -1,5 +1,7 @@
 // `struct kvm_cpuid2` (asm/kvm.h of x86) as data, and back.
 import { KvmCpuid2, KvmCpuidEntry2, kvmCpuidFlag } from "../regs/ioctl/kvm-vcpu.ts";
+import { checked } from "../regs/ioctl/integer.ts";
+import { memberRange } from "../regs/ioctl/struct.ts";
 import { VfioError } from "./errors.ts";
 
 /** One leaf of CPUID, as KVM takes it. Each value has 32 bits. */
@@ -21,6 +23,8 @@ export const mostCpuidEntries = 256;
 // By words: a typed-struct array of 256 leaves takes milliseconds.
 const headerWords = KvmCpuid2.baseSize / 4;
 const entryWords = KvmCpuidEntry2.baseSize / 4;
+const members = ["function", "index", "flags", "eax", "ebx", "ecx", "edx"] as const;
+const ranges = members.map((member) => memberRange(KvmCpuidEntry2, member));
 
 /** Room for as many leaves as KVM may give. */
 export function emptyCpuid(): Uint8Array<ArrayBuffer> {
@@ -50,13 +54,14 @@ export function decodeCpuid(bytes: Uint8Array): CpuidEntry[] {
   });
 }
 
-/** A `struct kvm_cpuid2` of these leaves. */
+/** A `struct kvm_cpuid2` of these leaves. @throws TypeError, RangeError for a value that has not 32 bits */
 export function encodeCpuid(entries: readonly CpuidEntry[]): Uint8Array<ArrayBuffer> {
   const words = new Uint32Array(new ArrayBuffer(4 * (headerWords + entryWords * entries.length)));
   words[0] = entries.length;
   entries.forEach(({ leaf, index, indexed, eax, ebx, ecx, edx }, i) => {
+    const values = [leaf, index, indexed ? kvmCpuidFlag.SIGNIFCANT_INDEX : 0, eax, ebx, ecx, edx];
     words.set(
-      [leaf, index, indexed ? kvmCpuidFlag.SIGNIFCANT_INDEX : 0, eax, ebx, ecx, edx],
+      values.map((value, word) => checked(value, ranges[word]!)),
       headerWords + entryWords * i,
     );
   });

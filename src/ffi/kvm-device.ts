@@ -7,7 +7,8 @@ import {
   kvmDeviceVfio,
 } from "../regs/ioctl/kvm-device.ts";
 import { kvmDeviceRequest, kvmVmRequest } from "../regs/ioctl/kvm-requests.ts";
-import { bytesOf, create } from "../regs/ioctl/struct.ts";
+import { checked, int32 } from "../regs/ioctl/integer.ts";
+import { bytesOf, create, wide } from "../regs/ioctl/struct.ts";
 import { addressOf, ioctl, ioctlOrErrno, type IoctlContext } from "./ioctl.ts";
 
 /** A kind of device by its name: `VFIO`. */
@@ -44,11 +45,11 @@ export function setVfioFile(
   context: IoctlContext = {},
 ): void {
   const value = new Int32Array(new ArrayBuffer(4));
-  value[0] = file;
+  value[0] = checked(file, int32("a file"));
   const bytes = new Uint8Array(value.buffer);
   const argument = create(KvmDeviceAttr);
   argument.group = kvmDeviceVfio.FILE;
-  argument.attr = BigInt(kvmDeviceVfio[action]);
+  argument.attr = wide(kvmDeviceVfio[action]);
   argument.addr = addressOf(bytes);
   ioctl(device, kvmDeviceRequest.SET_DEVICE_ATTR, bytesOf(argument), {
     ...context,

@@ -7,12 +7,15 @@ import {
   KvmIrqLevel,
   KvmIrqRouting,
   KvmIrqRoutingEntry,
+  KvmIrqRoutingIrqchip,
+  KvmIrqRoutingMsi,
   kvmIrqRoutingType,
   KvmMsi,
   kvmMsiFlag,
 } from "../regs/ioctl/kvm-interrupt.ts";
 import { kvmVmRequest } from "../regs/ioctl/kvm-requests.ts";
-import { bytesOf, create } from "../regs/ioctl/struct.ts";
+import { checked, type IntegerRange } from "../regs/ioctl/integer.ts";
+import { bytesOf, create, memberRange, wide } from "../regs/ioctl/struct.ts";
 import { ioctl, type IoctlContext } from "./ioctl.ts";
 
 /** A message that a device sends: 32 bits each. */
@@ -34,12 +37,27 @@ export interface ChipRoute {
 
 const headerWords = KvmIrqRouting.baseSize / 4;
 const entryWords = KvmIrqRoutingEntry.baseSize / 4;
+const range = {
+  gsi: memberRange(KvmIrqRoutingEntry, "gsi"),
+  chip: memberRange(KvmIrqRoutingIrqchip, "irqchip"),
+  pin: memberRange(KvmIrqRoutingIrqchip, "pin"),
+  low: memberRange(KvmIrqRoutingMsi, "address_lo"),
+  high: memberRange(KvmIrqRoutingMsi, "address_hi"),
+  data: memberRange(KvmIrqRoutingMsi, "data"),
+  devid: memberRange(KvmIrqRoutingMsi, "devid"),
+};
+
+/** The error of the first value that its word does not hold. */
+function refuse(...values: readonly (readonly [value: number, member: IntegerRange])[]): void {
+  for (const [value, member] of values) checked(value, member);
+}
 
 /**
  * `struct kvm_irq_routing`. Of all requests the one whose cost grows with the machine, so it is written word by word,
  * without an object an entry.
  * @param messages by GSI
  * @param withDevid whether messages carry the device ID (KVM_CAP_MSI_DEVID)
+ * @throws TypeError, RangeError for a value that its member cannot hold
  */
 export function encodeRouting(
   chips: readonly ChipRoute[],
@@ -55,6 +73,8 @@ export function encodeRouting(
     words[at + 1] = kvmIrqRoutingType.IRQCHIP;
     words[at + 4] = chip;
     words[at + 5] = pin;
+    if (words[at] !== gsi || words[at + 4] !== chip || words[at + 5] !== pin)
+      refuse([gsi, range.gsi], [chip, range.chip], [pin, range.pin]);
     at += entryWords;
   }
   for (const [gsi, { addressLow, addressHigh, data, deviceId }] of messages) {
@@ -63,9 +83,17 @@ export function encodeRouting(
     words[at + 4] = addressLow;
     words[at + 5] = addressHigh;
     words[at + 6] = data;
+    if (
+      words[at] !== gsi ||
+      words[at + 4] !== addressLow ||
+      words[at + 5] !== addressHigh ||
+      words[at + 6] !== data
+    )
+      refuse([gsi, range.gsi], [addressLow, range.low], [addressHigh, range.high], [data, range.data]);
     if (withDevid) {
       words[at + 2] = kvmMsiFlag.VALID_DEVID;
       words[at + 7] = deviceId;
+      if (words[at + 7] !== deviceId) refuse([deviceId, range.devid]);
     }
     at += entryWords;
   }
@@ -81,20 +109,22 @@ export function setGsiRouting(vm: number, table: Uint32Array<ArrayBuffer>, conte
   });
 }
 
-/** `struct kvm_irqfd`, made once: a guest's write may ask for 2048 of them. Its words: fd, gsi, flags, resamplefd. */
-const irqfdWords = new Uint32Array(new ArrayBuffer(KvmIrqfd.baseSize));
-const irqfdBytes = new Uint8Array(irqfdWords.buffer);
+/** Made once: a guest's write may ask for 2048 of them. */
+const assignment = create(KvmIrqfd);
 
 function irqfd(
   vm: number,
-  words: readonly [eventfd: number, gsi: number, flags: number, resample: number],
+  [eventfd, gsi, flags, resample]: readonly [number, number, number, number],
   what: string,
   context: IoctlContext,
 ): void {
-  irqfdWords.set(words);
-  ioctl(vm, kvmVmRequest.IRQFD, irqfdBytes, {
+  assignment.fd = eventfd;
+  assignment.gsi = gsi;
+  assignment.flags = flags;
+  assignment.resamplefd = resample;
+  ioctl(vm, kvmVmRequest.IRQFD, bytesOf(assignment), {
     ...context,
-    request: () => `KVM_IRQFD ${what} GSI ${words[1]} eventfd ${words[0]}`,
+    request: () => `KVM_IRQFD ${what} GSI ${gsi} eventfd ${eventfd}`,
   });
 }
 
@@ -173,10 +203,10 @@ export function setKvmIoeventfd(
 ): void {
   const { kind, address, width, value } = write;
   const argument = create(KvmIoeventfd);
-  argument.addr = BigInt(address);
+  argument.addr = wide(address);
   argument.len = width;
   argument.fd = eventfd;
-  argument.datamatch = value ?? 0n;
+  if (value !== undefined) argument.datamatch = value;
   argument.flags =
     (kind === "io" ? kvmIoeventfdFlag.PIO : 0) |
     (value === undefined ? 0 : kvmIoeventfdFlag.DATAMATCH) |

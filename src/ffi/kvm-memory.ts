@@ -1,7 +1,8 @@
 // Memory of a virtual machine (linux/kvm.h).
 import { KvmDirtyLog, kvmMemoryFlag, KvmUserspaceMemoryRegion } from "../regs/ioctl/kvm-memory.ts";
 import { kvmVmRequest } from "../regs/ioctl/kvm-requests.ts";
-import { bytesOf, create } from "../regs/ioctl/struct.ts";
+import { checked, uint32, type IntegerRange } from "../regs/ioctl/integer.ts";
+import { bytesOf, create, wide } from "../regs/ioctl/struct.ts";
 import { addressOf, flagNames, ioctl, type IoctlContext } from "./ioctl.ts";
 
 /** A memory slot. Addresses and sizes in bytes, multiples of a page. */
@@ -25,9 +26,9 @@ export function setUserMemoryRegion(vm: number, region: MemoryRegion, context: I
   const argument = create(KvmUserspaceMemoryRegion);
   argument.slot = slot;
   argument.flags = flags;
-  argument.guest_phys_addr = BigInt(gpa);
-  argument.memory_size = BigInt(size);
-  argument.userspace_addr = BigInt(hva);
+  argument.guest_phys_addr = wide(gpa);
+  argument.memory_size = wide(size);
+  argument.userspace_addr = wide(hva);
   ioctl(vm, kvmVmRequest.SET_USER_MEMORY_REGION, bytesOf(argument), {
     ...context,
     request: () =>
@@ -35,6 +36,9 @@ export function setUserMemoryRegion(vm: number, region: MemoryRegion, context: I
       (flags === 0 ? "" : ` ${flagNames(kvmMemoryFlag, flags)}`),
   });
 }
+
+/** KVM_MEM_MAX_NR_PAGES (include/linux/kvm_host.h). */
+const slotPages: IntegerRange = { ...uint32("the pages of a slot"), max: 2 ** 31 - 1 };
 
 /**
  * KVM_GET_DIRTY_LOG: what the guest has written since the last time.
@@ -47,7 +51,7 @@ export function getDirtyLog(
   pages: number,
   context: IoctlContext = {},
 ): Uint8Array<ArrayBuffer> {
-  const bitmap = new Uint8Array(new ArrayBuffer(8 * Math.ceil(pages / 64)));
+  const bitmap = new Uint8Array(new ArrayBuffer(8 * Math.ceil(checked(pages, slotPages) / 64)));
   const argument = create(KvmDirtyLog);
   argument.slot = slot;
   argument.dirty_bitmap = addressOf(bitmap);

@@ -2,6 +2,7 @@
 import { kvmCapability } from "../regs/ioctl/kvm-capability.ts";
 import { kvmSystemRequest } from "../regs/ioctl/kvm-requests.ts";
 import { KvmMsrList } from "../regs/ioctl/kvm-vcpu.ts";
+import { checked, uint32 } from "../regs/ioctl/integer.ts";
 import { bytesOf, create } from "../regs/ioctl/struct.ts";
 import { ioctl, type IoctlContext } from "./ioctl.ts";
 import { VfioError } from "./errors.ts";
@@ -25,7 +26,10 @@ const attempts = 100;
 export function createVm(kvm: number, type = 0, context: IoctlContext = {}): number {
   for (let attempt = 1; ; attempt++)
     try {
-      return ioctl(kvm, kvmSystemRequest.CREATE_VM, type, { ...context, request: `KVM_CREATE_VM ${type}` });
+      return ioctl(kvm, kvmSystemRequest.CREATE_VM, checked(type, uint32("a machine type")), {
+        ...context,
+        request: `KVM_CREATE_VM ${type}`,
+      });
     } catch (error) {
       if (!(error instanceof VfioError) || error.code !== interrupted || attempt === attempts) throw error;
     }

@@ -4,8 +4,9 @@ import { KvmLapicState } from "../regs/ioctl/kvm-irqchip.ts";
 import { KvmInterrupt } from "../regs/ioctl/kvm-interrupt.ts";
 import { KvmDebugregs, KvmFpu, KvmRegs, KvmSregs, KvmXcrs, KvmXsave } from "../regs/ioctl/kvm-registers.ts";
 import { kvmVcpuRequest } from "../regs/ioctl/kvm-requests.ts";
-import { KvmMpState, KvmSignalMask, KvmVcpuEvents } from "../regs/ioctl/kvm-vcpu.ts";
-import { bytesOf, create, type StructClass } from "../regs/ioctl/struct.ts";
+import { KvmMpState, KvmMsrEntry, KvmSignalMask, KvmVcpuEvents } from "../regs/ioctl/kvm-vcpu.ts";
+import { checked, checkedWide, uint32, uint64, type IntegerRange } from "../regs/ioctl/integer.ts";
+import { bytesOf, create, memberRange, type StructClass } from "../regs/ioctl/struct.ts";
 import { decodeCpuid, emptyCpuid, encodeCpuid, type CpuidEntry } from "./kvm-cpuid.ts";
 import { addressOf, ioctl, ioctlError, ioctlOrErrno, type IoctlContext } from "./ioctl.ts";
 
@@ -50,6 +51,7 @@ export function runVcpu(vcpu: number, context: IoctlContext = {}): boolean {
 
 /** KVM_SET_SIGNAL_MASK: the signals that stay blocked while the guest runs. @param set 64 bits, signal 1 the lowest */
 export function setSignalMask(vcpu: number, set: bigint, context: IoctlContext = {}): void {
+  checkedWide(set, uint64("a set of signals"));
   const argument = create(KvmSignalMask, 8);
   argument.len = 8;
   for (let i = 0; i < 8; i++) argument.sigset[i] = Number((set >> BigInt(8 * i)) & 0xffn);
@@ -90,9 +92,12 @@ export const getMpState: VcpuGetter<KvmMpState> = getter("GET_MP_STATE", KvmMpSt
 export const setMpState: VcpuSetter<KvmMpState> = setter("SET_MP_STATE");
 
 const xsaveBytes = 4096;
+/** More than any CPU has. */
+const xsaveSize: IntegerRange = { ...uint32("the size of the extended state"), max: 2 ** 20 };
 
 /** KVM_GET_XSAVE, or KVM_GET_XSAVE2 where the state is larger. @param size KVM_CAP_XSAVE2 of the machine, bytes; 0 without */
 export function getXsave(vcpu: number, size: number, context: IoctlContext = {}): Uint8Array {
+  checked(size, xsaveSize);
   const state = bytesOf(create(KvmXsave, Math.max(0, size - xsaveBytes)));
   request(vcpu, size > xsaveBytes ? "GET_XSAVE2" : "GET_XSAVE", state, context);
   return state;
@@ -120,13 +125,16 @@ export interface Msr {
   readonly data: bigint;
 }
 
+const msrIndex = memberRange(KvmMsrEntry, "index");
+const msrData = memberRange(KvmMsrEntry, "data");
+
 function encodeMsrs(msrs: readonly Msr[]): DataView<ArrayBuffer> {
   // struct kvm_msrs: the number and 4 bytes of padding; then for each the index, 4 bytes of padding, and the value.
   const view = new DataView(new ArrayBuffer(8 + 16 * msrs.length));
   view.setUint32(0, msrs.length, true);
   msrs.forEach(({ index, data }, i) => {
-    view.setUint32(8 + 16 * i, index, true);
-    view.setBigUint64(16 + 16 * i, data, true);
+    view.setUint32(8 + 16 * i, checked(index, msrIndex), true);
+    view.setBigUint64(16 + 16 * i, checkedWide(data, msrData), true);
   });
   return view;
 }
@@ -152,9 +160,12 @@ export function injectInterrupt(vcpu: number, vector: number, context: IoctlCont
   request(vcpu, "INTERRUPT", bytesOf(argument), context);
 }
 
+/** KVM_REG_SIZE_U2048 (linux/kvm.h). */
+const registerSize: IntegerRange = { ...uint32("the size of a register"), min: 1, max: 256 };
+
 /** KVM_GET_ONE_REG: a register by its id, as aarch64 has them all. @param bytes its size */
 export function getOneReg(vcpu: number, id: bigint, bytes: number, context: IoctlContext = {}): Uint8Array {
-  const value = new Uint8Array(new ArrayBuffer(bytes));
+  const value = new Uint8Array(new ArrayBuffer(checked(bytes, registerSize)));
   oneReg(vcpu, "GET_ONE_REG", id, value, context);
   return value;
 }

@@ -3,13 +3,19 @@ import { kvmCapability } from "../regs/ioctl/kvm-capability.ts";
 import { KvmClockData, KvmEnableCap } from "../regs/ioctl/kvm-device.ts";
 import { KvmIrqchip, KvmPitConfig, KvmPitState2 } from "../regs/ioctl/kvm-irqchip.ts";
 import { kvmVcpuRequest, kvmVmRequest } from "../regs/ioctl/kvm-requests.ts";
-import { bytesOf, create } from "../regs/ioctl/struct.ts";
+import { checked, checkedWide, uint32 } from "../regs/ioctl/integer.ts";
+import { bytesOf, create, memberRange } from "../regs/ioctl/struct.ts";
 import { ioctl, type IoctlContext } from "./ioctl.ts";
 import type { KvmCapability } from "./kvm-system.ts";
 
 /** KVM_CREATE_VCPU. @param id on x86 its APIC ID @returns a descriptor that the caller closes */
 export const createVcpu = (vm: number, id: number, context: IoctlContext = {}): number =>
-  ioctl(vm, kvmVmRequest.CREATE_VCPU, id, { ...context, request: `KVM_CREATE_VCPU ${id}` });
+  ioctl(vm, kvmVmRequest.CREATE_VCPU, checked(id, uint32("a vCPU's id")), {
+    ...context,
+    request: `KVM_CREATE_VCPU ${id}`,
+  });
+
+const capabilityArgument = memberRange(KvmEnableCap, "args");
 
 /** KVM_ENABLE_CAP on a virtual machine. @param args up to four values of 64 bits */
 export function enableVmCapability(
@@ -20,13 +26,15 @@ export function enableVmCapability(
 ): void {
   const argument = create(KvmEnableCap);
   argument.cap = kvmCapability[name];
-  args.forEach((value, i) => (argument.args[i] = value));
+  if (args.length > argument.args.length)
+    throw new RangeError(`a capability has at most ${argument.args.length} arguments, not ${args.length}`);
+  args.forEach((value, i) => (argument.args[i] = checkedWide(value, capabilityArgument)));
   ioctl(vm, kvmVcpuRequest.ENABLE_CAP, bytesOf(argument), { ...context, request: `KVM_ENABLE_CAP ${name}` });
 }
 
 /** KVM_SET_TSS_ADDR (x86): three pages below 4 GiB that Intel's KVM takes, where no guest memory is. */
 export function setTssAddress(vm: number, address: number, context: IoctlContext = {}): void {
-  ioctl(vm, kvmVmRequest.SET_TSS_ADDR, address, {
+  ioctl(vm, kvmVmRequest.SET_TSS_ADDR, checked(address, uint32("the address of the TSS")), {
     ...context,
     request: `KVM_SET_TSS_ADDR 0x${address.toString(16)}`,
   });

@@ -63,7 +63,7 @@ export function attachIommufdPt(
   attach.argsz = pasid === undefined ? attachSize : VfioDeviceAttachIommufdPt.baseSize;
   attach.flags = pasid === undefined ? 0 : vfioDeviceAttachFlag.PASID;
   attach.pt_id = pageTable;
-  attach.pasid = pasid ?? 0;
+  if (pasid !== undefined) attach.pasid = pasid;
   ioctl(device, vfioRequest.DEVICE_ATTACH_IOMMUFD_PT, bytesOf(attach), {
     ...context,
     request: `VFIO_DEVICE_ATTACH_IOMMUFD_PT ${pageTable}${pasid === undefined ? "" : ` PASID ${pasid}`}`,
@@ -76,7 +76,7 @@ export function detachIommufdPt(device: number, pasid?: number, context: IoctlCo
   const detach = create(VfioDeviceDetachIommufdPt);
   detach.argsz = pasid === undefined ? detachSize : VfioDeviceDetachIommufdPt.baseSize;
   detach.flags = pasid === undefined ? 0 : vfioDeviceDetachFlag.PASID;
-  detach.pasid = pasid ?? 0;
+  if (pasid !== undefined) detach.pasid = pasid;
   ioctl(device, vfioRequest.DEVICE_DETACH_IOMMUFD_PT, bytesOf(detach), {
     ...context,
     request: `VFIO_DEVICE_DETACH_IOMMUFD_PT${pasid === undefined ? "" : ` PASID ${pasid}`}`,

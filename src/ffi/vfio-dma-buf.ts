@@ -1,5 +1,5 @@
 // Device memory as a dma-buf (VFIO_DEVICE_FEATURE_DMA_BUF, linux/vfio.h).
-import { bytesOf, create, view } from "../regs/ioctl/struct.ts";
+import { bytesOf, create, view, wide } from "../regs/ioctl/struct.ts";
 import { VfioDeviceFeatureDmaBuf, VfioRegionDmaRange, vfioFeature } from "../regs/ioctl/vfio-feature.ts";
 import { openFlag } from "./constants.ts";
 import type { IoctlContext } from "./ioctl.ts";
@@ -23,7 +23,7 @@ export function exportDmaBuf(
   ask.open_flags = openFlag.RDWR | openFlag.CLOEXEC;
   ask.nr_ranges = 1;
   const range = view(VfioRegionDmaRange, bytes, VfioDeviceFeatureDmaBuf.baseSize);
-  range.offset = BigInt(area.offset);
-  range.length = BigInt(area.size);
+  range.offset = wide(area.offset);
+  range.length = wide(area.size);
   return getFeature(device, vfioFeature.DMA_BUF, bytes, context);
 }

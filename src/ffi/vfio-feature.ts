@@ -1,4 +1,5 @@
 // VFIO_DEVICE_FEATURE (linux/vfio.h): ask, get, set.
+import { checked, uint32, type IntegerRange } from "../regs/ioctl/integer.ts";
 import { bytesOf, create } from "../regs/ioctl/struct.ts";
 import { VfioDeviceFeature, vfioFeature, vfioFeatureFlag } from "../regs/ioctl/vfio-feature.ts";
 import { vfioRequest } from "../regs/ioctl/vfio-requests.ts";
@@ -6,12 +7,13 @@ import { ioctl, ioctlOrErrno, valueName, type IoctlContext } from "./ioctl.ts";
 
 const { GET, SET, PROBE, MASK } = vfioFeatureFlag;
 
+const featureNumber: IntegerRange = { ...uint32("a feature"), max: MASK };
+
 /** The most data that a feature may have, in bytes. */
 const maxData = 2 ** 20;
 
 function request(feature: number, flags: number, data: Uint8Array | number): Uint8Array {
-  if (!Number.isInteger(feature) || feature < 0 || feature > MASK)
-    throw new RangeError(`a feature is a number from 0 to 65535, not ${feature}`);
+  checked(feature, featureNumber);
   const size = typeof data === "number" ? data : data.byteLength;
   if (size > maxData) throw new RangeError(`a feature has at most ${maxData} bytes, not ${size}`);
   const struct = create(VfioDeviceFeature, size);

@@ -1,4 +1,5 @@
 // Displays of mediated devices (linux/vfio.h).
+import { checked, uint32 } from "../regs/ioctl/integer.ts";
 import { bytesOf, create } from "../regs/ioctl/struct.ts";
 import { VfioDeviceGfxPlaneInfo } from "../regs/ioctl/vfio-graphics.ts";
 import { vfioRequest } from "../regs/ioctl/vfio-requests.ts";
@@ -29,7 +30,7 @@ export function queryGfxPlane(
 /** VFIO_DEVICE_GET_GFX_DMABUF. @param id `dmabuf_id` of a plane @returns a descriptor that the caller closes */
 export function getGfxDmabuf(device: number, id: number, context: IoctlContext = {}): number {
   const argument = new Uint8Array(new ArrayBuffer(4));
-  new DataView(argument.buffer).setUint32(0, id, true);
+  new DataView(argument.buffer).setUint32(0, checked(id, uint32("dmabuf_id")), true);
   return ioctl(device, vfioRequest.DEVICE_GET_GFX_DMABUF, argument, {
     ...context,
     request: `VFIO_DEVICE_GET_GFX_DMABUF ${id}`,

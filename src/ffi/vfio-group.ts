@@ -1,4 +1,5 @@
 // Requests on a group (linux/vfio.h): `/dev/vfio/12`, `/dev/vfio/noiommu-0`.
+import { checked, int32 } from "../regs/ioctl/integer.ts";
 import { bytesOf, create } from "../regs/ioctl/struct.ts";
 import { VfioGroupStatus, vfioGroupFlag } from "../regs/ioctl/vfio-container.ts";
 import { vfioRequest } from "../regs/ioctl/vfio-requests.ts";
@@ -29,7 +30,7 @@ export function getGroupStatus(group: number, context: IoctlContext = {}): Group
 /** VFIO_GROUP_SET_CONTAINER. @param container descriptor of a container or of an iommufd */
 export function setGroupContainer(group: number, container: number, context: IoctlContext = {}): void {
   const argument = new Uint8Array(new ArrayBuffer(4));
-  new DataView(argument.buffer).setInt32(0, container, true);
+  new DataView(argument.buffer).setInt32(0, checked(container, int32("a container")), true);
   ioctl(group, vfioRequest.GROUP_SET_CONTAINER, argument, {
     ...context,
     request: "VFIO_GROUP_SET_CONTAINER",

@@ -1,8 +1,11 @@
 // VFIO_DEVICE_IOEVENTFD (linux/vfio.h): a write to the device for each signal of an eventfd.
-import { bytesOf, create } from "../regs/ioctl/struct.ts";
+import { checked, uint32, type IntegerRange } from "../regs/ioctl/integer.ts";
+import { bytesOf, create, wide } from "../regs/ioctl/struct.ts";
 import { VfioDeviceIoeventfd, vfioDeviceIoeventfdFlag } from "../regs/ioctl/vfio-device.ts";
 import { vfioRequest } from "../regs/ioctl/vfio-requests.ts";
 import { ioctl, type IoctlContext } from "./ioctl.ts";
+
+const widthRange: IntegerRange = { ...uint32("the width of a write"), min: 1, max: 8 };
 
 /**
  * VFIO_DEVICE_IOEVENTFD.
@@ -18,10 +21,12 @@ export function setIoeventfd(
   eventfd: number,
   context: IoctlContext = {},
 ): void {
+  const flags = vfioDeviceIoeventfdFlag[`${(8 * checked(width, widthRange)) as 8 | 16 | 32 | 64}`];
+  if (flags === undefined) throw new RangeError(`the width of a write must be 1, 2, 4 or 8, not ${width}`);
   const set = create(VfioDeviceIoeventfd);
   set.argsz = VfioDeviceIoeventfd.baseSize;
-  set.flags = vfioDeviceIoeventfdFlag[`${(8 * width) as 8 | 16 | 32 | 64}`];
-  set.offset = BigInt(offset);
+  set.flags = flags;
+  set.offset = wide(offset);
   set.data = data;
   set.fd = eventfd;
   ioctl(device, vfioRequest.DEVICE_IOEVENTFD, bytesOf(set), {

@@ -1,4 +1,6 @@
 // VFIO_DEVICE_SET_IRQS (linux/vfio.h) over memory that is made once: it is the one request that guests cause often.
+import { checked, int32 } from "../regs/ioctl/integer.ts";
+import { memberRange } from "../regs/ioctl/struct.ts";
 import { VfioIrqSet, vfioIrqSetFlag, vfioPciIrq } from "../regs/ioctl/vfio-irq.ts";
 import type { IrqRequest } from "../regs/vfio/irqs.ts";
 import { vfioRequest } from "../regs/ioctl/vfio-requests.ts";
@@ -17,6 +19,13 @@ const kinds = {
   bool: vfioIrqSetFlag.DATA_BOOL,
   eventfd: vfioIrqSetFlag.DATA_EVENTFD,
 } as const;
+
+const range = {
+  index: memberRange(VfioIrqSet, "index"),
+  start: memberRange(VfioIrqSet, "start"),
+  count: memberRange(VfioIrqSet, "count"),
+  fd: int32("an eventfd"),
+};
 
 const countOf = ({ data }: IrqSet): number =>
   data.kind === "none" ? data.count : data.kind === "bool" ? data.values.length : data.fds.length;
@@ -45,13 +54,13 @@ export class IrqSetBuffer {
     this.#view = new DataView(memory);
   }
 
-  /** The struct of a request. @throws RangeError for a part that does not fit */
+  /** The struct of a request. @throws TypeError, RangeError for a part that does not fit */
   fill(set: IrqSet): Uint8Array {
     const { data, start, index } = set;
     const count = countOf(set);
-    word("index", index);
-    word("start", start);
-    word("count", count);
+    checked(index, range.index);
+    checked(start, range.start);
+    checked(count, range.count);
     if (data.kind !== "none" && count > this.#vectors)
       throw new RangeError(`a request names at most ${this.#vectors} vectors, not ${count}`);
     const view = this.#view;
@@ -65,17 +74,12 @@ export class IrqSetBuffer {
     if (data.kind === "bool") for (let i = 0; i < count; i++) view.setUint8(tail + i, data.values[i] ? 1 : 0);
     if (data.kind === "eventfd")
       for (let i = 0; i < count; i++) {
-        const fd = data.fds[i]!;
-        if ((fd | 0) !== fd || fd < -1) throw new RangeError(`a descriptor or -1 is expected, not ${fd}`);
+        const fd = checked(data.fds[i]!, range.fd);
+        if (fd < -1) throw new RangeError(`a descriptor or -1 is expected, not ${fd}`);
         view.setInt32(tail + 4 * i, fd, true);
       }
     return this.#bytes;
   }
-}
-
-function word(name: string, value: number): void {
-  if (value >>> 0 !== value)
-    throw new RangeError(`${name} must be an integer from 0 to 0xffffffff, not ${value}`);
 }
 
 /** VFIO_DEVICE_SET_IRQS. @returns 0; where there are fewer vectors than asked for, how many there are: then none is on */

@@ -1,5 +1,6 @@
 // Resets (linux/vfio.h): of the function, and of the bus or slot with all that is on it.
-import { bytesOf, create, view } from "../regs/ioctl/struct.ts";
+import { checked } from "../regs/ioctl/integer.ts";
+import { bytesOf, create, memberRange, view } from "../regs/ioctl/struct.ts";
 import {
   VfioPciDependentDevice,
   VfioPciHotReset,
@@ -12,6 +13,7 @@ import { ioctl, ioctlError, ioctlOrErrno, type IoctlContext } from "./ioctl.ts";
 import { malformed } from "./vfio-info.ts";
 
 const noSpace = 28;
+const groupFd = memberRange(VfioPciHotReset, "group_fds");
 /** The most functions that a bus reset may reach: 256 to a bus, and buses behind bridges. */
 const maxDevices = 65536;
 
@@ -90,7 +92,7 @@ export function hotReset(device: number, groups: readonly number[], context: Ioc
   reset.argsz = bytes.byteLength;
   reset.count = groups.length;
   const tail = new DataView(bytes.buffer, bytes.byteOffset + VfioPciHotReset.baseSize, 4 * groups.length);
-  groups.forEach((group, index) => tail.setInt32(4 * index, group, true));
+  groups.forEach((group, index) => tail.setInt32(4 * index, checked(group, groupFd), true));
   ioctl(device, vfioRequest.DEVICE_PCI_HOT_RESET, bytes, {
     ...context,
     request: () => `VFIO_DEVICE_PCI_HOT_RESET groups ${groups.length}`,

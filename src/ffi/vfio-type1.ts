@@ -1,5 +1,5 @@
 // DMA mapping through a container of type 1 (linux/vfio.h); an iommufd in a container's place answers the same.
-import { bytesOf, create, view } from "../regs/ioctl/struct.ts";
+import { bytesOf, create, view, wide } from "../regs/ioctl/struct.ts";
 import {
   VfioBitmap,
   VfioIommuType1DirtyBitmap,
@@ -85,10 +85,10 @@ export function hasIommu(container: number): boolean {
 }
 
 // A virtual IOMMU maps and unmaps often: these two structs are made once.
-const mapBytes = new Uint8Array(new ArrayBuffer(VfioIommuType1DmaMap.baseSize));
-const mapView = new DataView(mapBytes.buffer);
-const unmapBytes = new Uint8Array(new ArrayBuffer(VfioIommuType1DmaUnmap.baseSize));
-const unmapView = new DataView(unmapBytes.buffer);
+const map = create(VfioIommuType1DmaMap);
+map.argsz = VfioIommuType1DmaMap.baseSize;
+const unmap = create(VfioIommuType1DmaUnmap);
+unmap.argsz = VfioIommuType1DmaUnmap.baseSize;
 
 const hex = (value: number | bigint): string => `0x${value.toString(16)}`;
 
@@ -105,12 +105,11 @@ export function mapDma(
   size: number | bigint,
   context: IoctlContext = {},
 ): void {
-  mapView.setUint32(0, mapBytes.byteLength, true);
-  mapView.setUint32(4, flags, true);
-  mapView.setBigUint64(8, BigInt(address), true);
-  mapView.setBigUint64(16, BigInt(iova), true);
-  mapView.setBigUint64(24, BigInt(size), true);
-  ioctl(container, vfioRequest.IOMMU_MAP_DMA, mapBytes, {
+  map.flags = flags;
+  map.vaddr = wide(address);
+  map.iova = wide(iova);
+  map.size = wide(size);
+  ioctl(container, vfioRequest.IOMMU_MAP_DMA, bytesOf(map), {
     ...context,
     request: () =>
       `VFIO_IOMMU_MAP_DMA ${flagNames(vfioDmaMapFlag, flags)} iova ${hex(iova)} size ${hex(size)} address ${hex(address)}`,
@@ -129,16 +128,15 @@ export function unmapDma(
   size: number | bigint,
   context: IoctlContext = {},
 ): number {
-  unmapView.setUint32(0, unmapBytes.byteLength, true);
-  unmapView.setUint32(4, flags, true);
-  unmapView.setBigUint64(8, BigInt(iova), true);
-  unmapView.setBigUint64(16, BigInt(size), true);
-  ioctl(container, vfioRequest.IOMMU_UNMAP_DMA, unmapBytes, {
+  unmap.flags = flags;
+  unmap.iova = wide(iova);
+  unmap.size = wide(size);
+  ioctl(container, vfioRequest.IOMMU_UNMAP_DMA, bytesOf(unmap), {
     ...context,
     request: () =>
       `VFIO_IOMMU_UNMAP_DMA ${flags === 0 ? "" : `${flagNames(vfioDmaUnmapFlag, flags)} `}iova ${hex(iova)} size ${hex(size)}`,
   });
-  return exact(unmapView.getBigUint64(16, true), "the size that was unmapped");
+  return exact(unmap.size, "the size that was unmapped");
 }
 
 /** One mapping, and where the log of the pages written through it goes. */
@@ -153,25 +151,25 @@ export interface DirtyRange {
 }
 
 function fillBitmap(into: VfioBitmap, { pageSize, bitmap }: DirtyRange): void {
-  into.pgsize = BigInt(pageSize);
-  into.size = BigInt(bitmap.byteLength);
+  into.pgsize = wide(pageSize);
+  into.size = wide(bitmap.byteLength);
   into.data = addressOf(bitmap);
 }
 
 /** VFIO_IOMMU_UNMAP_DMA with GET_DIRTY_BITMAP: the last look at a mapping's log. @returns bytes that were unmapped */
 export function unmapDmaDirty(container: number, range: DirtyRange, context: IoctlContext = {}): number {
-  const unmap = create(VfioIommuType1DmaUnmap, VfioBitmap.baseSize);
-  const bytes = bytesOf(unmap);
-  unmap.argsz = bytes.byteLength;
-  unmap.flags = vfioDmaUnmapFlag.GET_DIRTY_BITMAP;
-  unmap.iova = BigInt(range.iova);
-  unmap.size = BigInt(range.size);
+  const last = create(VfioIommuType1DmaUnmap, VfioBitmap.baseSize);
+  const bytes = bytesOf(last);
+  last.argsz = bytes.byteLength;
+  last.flags = vfioDmaUnmapFlag.GET_DIRTY_BITMAP;
+  last.iova = wide(range.iova);
+  last.size = wide(range.size);
   fillBitmap(view(VfioBitmap, bytes, VfioIommuType1DmaUnmap.baseSize), range);
   ioctl(container, vfioRequest.IOMMU_UNMAP_DMA, bytes, {
     ...context,
     request: () => `VFIO_IOMMU_UNMAP_DMA GET_DIRTY_BITMAP iova ${hex(range.iova)} size ${hex(range.size)}`,
   });
-  return exact(unmap.size, "the size that was unmapped");
+  return exact(last.size, "the size that was unmapped");
 }
 
 /** VFIO_IOMMU_DIRTY_PAGES with START or STOP: the log of pages that devices write. */
@@ -192,8 +190,8 @@ export function getDirtyBitmap(container: number, range: DirtyRange, context: Io
   pages.argsz = bytes.byteLength;
   pages.flags = vfioDirtyPagesFlag.GET_BITMAP;
   const get = view(VfioIommuType1DirtyBitmapGet, bytes, VfioIommuType1DirtyBitmap.baseSize);
-  get.iova = BigInt(range.iova);
-  get.size = BigInt(range.size);
+  get.iova = wide(range.iova);
+  get.size = wide(range.size);
   fillBitmap(get.bitmap, range);
   ioctl(container, vfioRequest.IOMMU_DIRTY_PAGES, bytes, {
     ...context,

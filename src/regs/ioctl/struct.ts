@@ -1,12 +1,13 @@
 // How the kernel's argument structs are declared here, and how memory for one is made.
 // The structs lie in a `Buffer`, in typed-struct's declarations too: whoever imports them needs its type.
 /// <reference types="node" preserve="true" />
-import { Struct as StructBuilder } from "typed-struct";
+import { Struct } from "./struct-builder.ts";
 
 // Rules that keep a declaration equal to the C struct: members carry their C names; implicit padding is an explicit
 // `seek`; the members of a union overlap; a bit field stays the integer that holds it; 64 bits are a bigint.
 // Never a `literal` (its constructor would write to the memory), never `Bits16/32` (big-endian in typed-struct).
-export { Struct } from "typed-struct";
+export { Struct };
+export { integerMembers, memberRange } from "./struct-builder.ts";
 
 /** The members of a struct class, without typed-struct's own helpers. */
 export type Fields<Class extends new () => unknown> = Omit<InstanceType<Class>, "__struct" | "toJSON">;
@@ -57,5 +58,8 @@ export function view<Instance>(
   return new type(Buffer.from(bytes.buffer, bytes.byteOffset + offset, length));
 }
 
+/** What a 64-bit member is set to: it takes an exact number too, which its type cannot say, and checks what it gets. */
+export const wide = (value: number | bigint): bigint => value as bigint;
+
 /** The memory of a struct, tail included: shared, not copied. */
-export const bytesOf = (instance: { readonly __struct: string }): Uint8Array => StructBuilder.raw(instance);
+export const bytesOf = (instance: { readonly __struct: string }): Uint8Array => Struct.raw(instance);

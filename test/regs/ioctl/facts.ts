@@ -5,7 +5,8 @@ import { bytesOf, type AnyStruct, type UapiConstant } from "../../../src/regs/io
 /** Facts by name, as `offset vfio_irq_set.data`: c-program.ts has the C for each kind. */
 export type Facts = Map<string, bigint>;
 
-interface Member {
+/** A member, as its use shows it. */
+export interface Member {
   readonly name: string;
   readonly offset: number;
   /** Bytes; 0 for a flexible tail. */
@@ -24,7 +25,7 @@ const isInstance = (value: unknown): value is Instance =>
   typeof value === "object" && value !== null && "$raw" in value;
 
 /** The members of a struct, each by what reading and writing it does. */
-function membersOf(type: AnyStruct): Member[] {
+export function membersOf(type: AnyStruct): Member[] {
   // Room for a tail of 4096 bytes, to see the size of one element.
   const memory = Buffer.from(new ArrayBuffer(type.baseSize + 4096));
   const instance = instantiate(type, memory) as unknown as Record<string, unknown>;
@@ -54,14 +55,17 @@ function membersOf(type: AnyStruct): Member[] {
   });
 }
 
+/** Sets a member to what has all bits set: -1, or the largest value that it takes. */
 function setAllBits(instance: Record<string, unknown>, name: string, value: number | bigint): void {
-  if (typeof value === "number") instance[name] = -1;
-  else
+  const candidates = typeof value === "bigint" ? [-1n, 2n ** 64n - 1n] : [-1, 0xffff_ffff, 0xffff, 0xff];
+  for (const candidate of candidates)
     try {
-      instance[name] = 0xffff_ffff_ffff_ffffn;
-    } catch {
-      instance[name] = -1n;
+      instance[name] = candidate;
+      return;
+    } catch (error) {
+      if (!(error instanceof RangeError)) throw error;
     }
+  throw new Error(`${name} takes none of ${candidates.join(", ")}`);
 }
 
 /** All that the C compiler is asked about a struct, as this library has it. */
