@@ -50,6 +50,8 @@ export { RegionRegisters } from "./device/seam/region-registers.ts";
 export * from "./device/replay/replay.ts";
 export type { DeviceSnapshot } from "./device/passthrough/snapshot.ts";
 export * from "./device/host/binding.ts";
+export * from "./device/host/rebind.ts";
+export * from "./device/host/rebind-refusals.ts";
 export * from "./device/host/host-info.ts";
 export * from "./device/host/host-files.ts";
 export * from "./device/host/host-use.ts";

@@ -1,23 +1,25 @@
 import { unlinkSync } from "node:fs";
+import { rebind } from "../device/host/rebind.ts";
 import {
   bindingWrites,
   readBinding,
-  rebind,
   shellCommand,
   toBefore,
   toDriver,
   toHost,
   toNoDriver,
+  toOwnDriver,
   type Binding,
   type Rebinding,
   type WriteAttribute,
 } from "../device/host/binding.ts";
+import { deviceFolder } from "../device/host/device-folder.ts";
 import type { HostFiles } from "../device/host/host-files.ts";
 import { readGroup } from "../device/host/iommu-group.ts";
 import { isHostPart, type PciDevice } from "../device/host/pci-device.ts";
-import { bindRefusals, unbindRefusals } from "./bind-refusals.ts";
+import { refuse } from "./bind-refusals.ts";
 import { CliError, exitCode, oneLine } from "./failure.ts";
-import { findDevice, hostFiles } from "./host.ts";
+import { findDevice, hostFiles, idsText } from "./host.ts";
 import { print, writeFiles } from "./output.ts";
 import { readUndo, undoText } from "./undo-file.ts";
 
@@ -36,54 +38,61 @@ export function bindCommand(bdfs: readonly string[], options: BindOptions, write
   const driver = options.driver ?? "vfio-pci";
   if (!/^[\w-]+$/.test(driver) || !files.exists(`/sys/bus/pci/drivers/${driver}`))
     throw new CliError(`the driver ${driver} is not loaded; load it: modprobe ${driver}`);
-  const devices = named(files, bdfs, options).filter(
-    (device) => device.driver !== driver || device.driverOverride !== driver,
-  );
   // A bridge that comes with its group keeps forwarding without its driver; vfio-pci takes none.
   const asked = new Set(bdfs.map((bdf) => findDevice(files, bdf).bdf));
-  const isFreed = ({ bdf, bridge }: PciDevice): boolean => bridge && !asked.has(bdf);
-  const refusals = bindRefusals(
-    files,
-    devices.filter((device) => !isFreed(device)),
-  );
-  if (!options.force) refuse(refusals, "--force binds it all the same");
-  const rebindings = devices.map((device): Rebinding => {
-    const now = readBinding(files, device.bdf);
-    return { now, wanted: isFreed(device) ? toNoDriver(now) : toDriver(driver) };
-  });
+  const rebindings = named(files, bdfs, options)
+    .filter((device) => device.driver !== driver || device.driverOverride !== driver)
+    .map(({ bdf, bridge }): Rebinding => {
+      const now = readBinding(files, bdf);
+      return { now, wanted: bridge && !asked.has(bdf) ? toNoDriver(now) : toDriver(driver) };
+    });
   return change(files, rebindings, options, write);
 }
 
-/** Gives functions back to the host's drivers. */
+/** Gives functions back to the host's drivers. One that no VFIO driver has loses its `driver_override` alone. */
 export function unbindCommand(bdfs: readonly string[], options: BindOptions, write?: WriteAttribute): number {
   const files = hostFiles();
   const devices = named(files, bdfs, options);
-  const bound = devices.filter(({ vfio, driverOverride }) => vfio || driverOverride !== undefined);
-  const [other] = devices.filter((device) => !bound.includes(device));
+  const given = devices.filter(({ vfio, driverOverride }) => vfio || driverOverride !== undefined);
+  const [other] = devices.filter((device) => !given.includes(device));
   if (other && !options.group) {
     const is = other.driver === undefined ? "has no driver" : `is bound to ${other.driver}`;
     throw new CliError(`${other.bdf} ${is}, not to a VFIO driver; there is nothing to unbind`);
   }
-  if (!options.force) refuse(unbindRefusals(files, bound), "--force waits until they let go of it");
-  const rebindings = bound.map(({ bdf }) => ({ now: readBinding(files, bdf), wanted: toHost }));
+  const rebindings = given.map(({ bdf, vfio }): Rebinding => {
+    const now = readBinding(files, bdf);
+    return { now, wanted: vfio || now.driver === undefined ? toHost : toOwnDriver(now) };
+  });
   return change(files, rebindings, options, write);
 }
 
 /** Puts functions back to the drivers that an undo file names. */
 export function undoCommand(path: string, options: BindOptions, write?: WriteAttribute): number {
   const files = hostFiles();
-  const rebindings = readUndo(path)
-    .toReversed()
-    .map((before): Rebinding => {
-      findDevice(files, before.bdf);
-      return { now: readBinding(files, before.bdf), wanted: toBefore(before) };
-    })
+  const saved = readUndo(path).toReversed();
+  const gone = saved.filter(({ bdf }) => !files.exists(deviceFolder(bdf)));
+  const there = saved.filter((before) => !gone.includes(before));
+  const changed = there.flatMap(({ bdf, ids }) => {
+    const is = idsText(findDevice(files, bdf));
+    return ids === undefined || ids === is
+      ? []
+      : [`${bdf}: it is another device than when the file was written: ${is}, not ${ids}`];
+  });
+  const rebindings = there
+    .map((before): Rebinding => ({ now: readBinding(files, before.bdf), wanted: toBefore(before) }))
     .filter(({ now, wanted }) => bindingWrites(now, wanted).length > 0);
-  if (!options.force) {
-    const devices = rebindings.map(({ now }) => findDevice(files, now.bdf));
-    refuse(unbindRefusals(files, devices), "--force waits until they let go of it");
+  const unloaded = rebindings.find(
+    ({ now, wanted: { driver } }) =>
+      typeof driver === "string" && driver !== now.driver && !files.exists(`/sys/bus/pci/drivers/${driver}`),
+  );
+  if (unloaded) {
+    const { now, wanted } = unloaded;
+    throw new CliError(
+      `${now.bdf}: the driver ${wanted.driver} is not loaded; load it: modprobe ${wanted.driver}`,
+    );
   }
-  return change(files, rebindings, options, write);
+  const missing = gone.map(({ bdf }) => `${bdf}: this host has no such device any more`);
+  return change(files, rebindings, options, write, [...missing, ...changed]);
 }
 
 /** The functions that were named, each once, and with `--group` all of their groups but bridges that are in nobody's way. */
@@ -98,28 +107,23 @@ function named(files: HostFiles, bdfs: readonly string[], { group }: BindOptions
   return [...new Map(all.map((device) => [device.bdf, device])).values()];
 }
 
-function refuse(reasons: readonly string[], force: string): void {
-  const [first, ...rest] = reasons;
-  if (first === undefined) return;
-  const more = rest.length === 0 ? "" : ` (and ${rest.length} more: ${rest.join("; ")})`;
-  throw new CliError(`refused: ${first}${more}; ${force}`);
-}
-
 function change(
   files: HostFiles,
   rebindings: readonly Rebinding[],
   options: BindOptions,
   write?: WriteAttribute,
+  doubts?: readonly string[],
 ): number {
-  const { dryRun = false, undoFile, json } = options;
+  const { dryRun = false, undoFile, json, force = false } = options;
+  refuse(files, rebindings, force, doubts);
   const before = rebindings.map(({ now }) => now);
   const writes = rebindings.flatMap(({ now, wanted }) => bindingWrites(now, wanted));
   if (!dryRun) {
-    if (undoFile !== undefined) writeFiles([{ path: undoFile, text: undoText(before) }], false);
+    if (undoFile !== undefined) writeFiles([{ path: undoFile, text: undoText(files, before) }], false);
     try {
-      rebind(files, rebindings, write);
+      rebind(files, rebindings, { write, force });
     } catch (error) {
-      if (undoFile !== undefined && before.every((one) => isAsBefore(files, one))) unlinkSync(undoFile);
+      if (undoFile !== undefined && before.every((one) => isAsBefore(files, one))) tryUnlink(undoFile);
       throw error;
     }
   }
@@ -136,15 +140,27 @@ function change(
     }));
     print(`${JSON.stringify({ formatVersion: 1, dryRun, devices: shown, writes }, undefined, 2)}\n`);
   } else if (dryRun) print(writes.map((one) => `${shellCommand(one)}\n`).join(""));
-  else
-    print(
-      devices
-        .map(({ bdf, from, to }) => `${bdf}: ${from.driver ?? "no driver"} -> ${to.driver ?? "no driver"}\n`)
-        .join(""),
-    );
+  else print(devices.map(({ bdf, from, to }) => `${bdf}: ${changeText(from, to)}\n`).join(""));
   if (rebindings.length === 0) process.stderr.write("bun-vfio: note: nothing is to do\n");
   if (!dryRun) noteBlocked(files, before);
   return exitCode.ok;
+}
+
+/** `nvme -> vfio-pci`; `nvme stays, driver_override vfio-pci -> none`. */
+function changeText(from: Binding, to: Binding): string {
+  const is = ({ driver }: Binding): string => driver ?? "no driver";
+  if (from.driver !== to.driver || from.driverOverride === to.driverOverride)
+    return `${is(from)} -> ${is(to)}`;
+  return `${is(from)} stays, driver_override ${from.driverOverride ?? "none"} -> ${to.driverOverride ?? "none"}`;
+}
+
+/** An undo file that stays is of no harm, and no reason to hide what failed before. */
+function tryUnlink(path: string): void {
+  try {
+    unlinkSync(path);
+  } catch {
+    process.stderr.write(`bun-vfio: ${oneLine(`note: ${path} is of no use, and cannot be deleted`)}\n`);
+  }
 }
 
 const isAsBefore = (files: HostFiles, before: Binding): boolean =>

@@ -8,6 +8,10 @@ import { recordCommand, type RecordOptions } from "./record.ts";
 
 const bdf = "a BDF, as 0000:01:00.0, or 01:00.0 of domain 0";
 const json = ["--json", "as JSON (docs/host-commands.md)"] as const;
+const force = [
+  "--force",
+  "even if the host would miss them; waits for those that are open until they are closed",
+] as const;
 const dryRun = ["--dry-run", "print the writes to sysfs and do none of them"] as const;
 
 /** Adds the commands about this host's devices. @param done takes the exit code of the one that ran */
@@ -61,27 +65,27 @@ export function addHostCommands(program: Command, color: boolean, done: (code: n
     .option("--group", "with every other device of their IOMMU groups")
     .option("--driver <name>", "a driver made of vfio-pci instead")
     .option("--undo-file <file>", "write what they were bound to, for bun-vfio undo")
-    .option("--force", "even if they are mounted, routed, or show the boot messages")
+    .option(...force)
     .option(...dryRun)
     .option(...json)
     .action((bdfs: string[], options: BindOptions) => done(bindCommand(bdfs, options)));
 
   program
     .command("unbind")
-    .description("give devices back to the drivers of the host")
+    .description("give devices back to the drivers of the host; refuses what bind refuses")
     .argument("<bdf...>", bdf)
     .option("--group", "with every other device of their IOMMU groups")
     .option("--undo-file <file>", "write what they were bound to, for bun-vfio undo")
-    .option("--force", "even if they are open; waits until they are closed")
+    .option(...force)
     .option(...dryRun)
     .option(...json)
     .action((bdfs: string[], options: BindOptions) => done(unbindCommand(bdfs, options)));
 
   program
     .command("undo")
-    .description("bind devices as they were before")
+    .description("bind devices as they were before; refuses what bind refuses")
     .argument("<file>", "what --undo-file wrote")
-    .option("--force", "even if they are open; waits until they are closed")
+    .option(...force)
     .option(...dryRun)
     .option(...json)
     .action((path: string, options: BindOptions) => done(undoCommand(path, options)));

@@ -1,5 +1,7 @@
 import type { DeviceBackend } from "../device/seam/backend.ts";
 import { recordDevice } from "../device/backends/recorded/record.ts";
+import type { HostFiles } from "../device/host/host-files.ts";
+import { readHostUse } from "../device/host/host-use.ts";
 import { imageHost, recordFromSysfs } from "../device/host/sysfs-recorder.ts";
 import { VfioError } from "../ffi/errors.ts";
 import { regionName } from "../regs/vfio/regions.ts";
@@ -42,6 +44,7 @@ export function recordCommand(
       throw new CliError(
         `${bdf}: what its BARs hold can be read through VFIO alone; bind it first: bun-vfio bind ${bdf}`,
       );
+    if (rom) checkRom(files, bdf);
     image = recordFromSysfs(files, device, { rom });
   }
   if (!image || readsAllOnes(image.config)) {
@@ -68,6 +71,18 @@ function answered(record: () => DeviceImage): DeviceImage | undefined {
     if (error instanceof VfioError && error.code === "ENODEV") return undefined;
     throw error;
   }
+}
+
+/**
+ * While a ROM is read its device may answer at no BAR: the two may share a decoder (PCI Local Bus Specification 3.0,
+ * 6.2.5.2). Through VFIO nobody else uses the device.
+ */
+function checkRom(files: HostFiles, bdf: string): void {
+  const [use] = readHostUse(files).get(bdf) ?? [];
+  if (use)
+    throw new CliError(
+      `refused: ${bdf}: ${use.text}, and its BARs may not answer while its ROM is read; record it without --rom, or free it first`,
+    );
 }
 
 const recordJson = (file: string, source: string, { bdf, config, regions, host }: DeviceImage): unknown => ({

@@ -1,7 +1,9 @@
 import { z } from "zod";
 import type { Binding } from "../device/host/binding.ts";
+import type { HostFiles } from "../device/host/host-files.ts";
 import { isBdfName } from "../device/host/pci-device.ts";
 import { CliError } from "./failure.ts";
+import { findDevice, idsText } from "./host.ts";
 import { readText } from "./input.ts";
 
 // A driver's name becomes a part of a path: nothing of it may lead elsewhere.
@@ -14,19 +16,34 @@ const schema = z.strictObject({
   version: z.literal(1),
   bindings: z
     .array(
-      z.strictObject({ bdf: z.string().refine(isBdfName, "expected a BDF"), driver, driverOverride: driver }),
+      z.strictObject({
+        bdf: z.string().refine(isBdfName, "expected a BDF"),
+        ids: z
+          .string()
+          .regex(/^[0-9a-f?]{4}:[0-9a-f?]{4}$/, "expected vendor and device ID, as 8086:10c9")
+          .optional(),
+        driver,
+        driverOverride: driver,
+      }),
     )
     .max(4096),
 });
 
+/** What a function was bound to, and which one it was, where the file tells. */
+export interface SavedBinding extends Binding {
+  /** Vendor and device ID, as `8086:10c9`. */
+  readonly ids: string | undefined;
+}
+
 /** What functions were bound to before they were changed, as a file. */
-export const undoText = (bindings: readonly Binding[]): string =>
+export const undoText = (files: HostFiles, bindings: readonly Binding[]): string =>
   `${JSON.stringify(
     {
       format: "bun-vfio-undo",
       version: 1,
       bindings: bindings.map(({ bdf, driver, driverOverride }) => ({
         bdf,
+        ids: idsText(findDevice(files, bdf)),
         driver: driver ?? null,
         driverOverride: driverOverride ?? null,
       })),
@@ -36,7 +53,7 @@ export const undoText = (bindings: readonly Binding[]): string =>
   )}\n`;
 
 /** Reads what `undoText` wrote. @throws CliError that names the file and what is wrong */
-export function readUndo(path: string): Binding[] {
+export function readUndo(path: string): SavedBinding[] {
   const what = "an undo file, as bun-vfio bind --undo-file writes it";
   let content: unknown;
   try {
@@ -51,8 +68,9 @@ export function readUndo(path: string): Binding[] {
     const at = place.length === 0 ? "" : `${place.join(".")}: `;
     throw new CliError(`${path}: ${at}${message}; expected ${what}`);
   }
-  return parsed.data.bindings.map(({ bdf, driver, driverOverride }) => ({
+  return parsed.data.bindings.map(({ bdf, ids, driver, driverOverride }) => ({
     bdf,
+    ids,
     driver: driver ?? undefined,
     driverOverride: driverOverride ?? undefined,
   }));

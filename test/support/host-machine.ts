@@ -160,13 +160,26 @@ export class Machine implements Disposable {
           .join("\n"),
       );
     this.link(`/sys/bus/pci/devices/${bdf}`, folder);
-    const iommu = `/sys/kernel/iommu_groups/${group}`;
-    this.link(`${folder}/iommu_group`, iommu);
-    this.link(`${iommu}/devices/${bdf}`, folder);
-    this.put(`${iommu}/type`, "DMA-FQ");
-    this.put(`${iommu}/reserved_regions`, "0x00000000fee00000 0x00000000feefffff msi");
+    this.join(bdf, group);
+    this.put(`/sys/kernel/iommu_groups/${group}/type`, "DMA-FQ");
+    this.put(
+      `/sys/kernel/iommu_groups/${group}/reserved_regions`,
+      "0x00000000fee00000 0x00000000feefffff msi",
+    );
     const driver = hostDrivers[bdf];
     if (driver !== undefined) this.bind(bdf, driver);
+  }
+
+  /** Puts a function into an IOMMU group, out of the one that it was in. */
+  join(bdf: string, group: number): void {
+    const folder = this.folder(bdf);
+    const old = this.files.linkName(`${folder}/iommu_group`);
+    if (old !== undefined) {
+      this.unlink(`/sys/kernel/iommu_groups/${old}/devices/${bdf}`);
+      this.unlink(`${folder}/iommu_group`);
+    }
+    this.link(`${folder}/iommu_group`, `/sys/kernel/iommu_groups/${group}`);
+    this.link(`/sys/kernel/iommu_groups/${group}/devices/${bdf}`, folder);
   }
 
   /** Binds a function as the kernel would; `undefined` for no driver. */

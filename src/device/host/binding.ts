@@ -61,6 +61,9 @@ export function bindingWrites(now: Binding, wanted: WantedBinding): SysfsWrite[]
   return writes;
 }
 
+/** How a function that no VFIO driver has gets its `driver_override` cleared: a driver that it has stays. */
+export const toOwnDriver = ({ driver }: Binding): WantedBinding => ({ driver, driverOverride: undefined });
+
 /** Takes a function's driver away, and leaves the rest as it is: for a bridge, which no other driver may have. */
 export const toNoDriver = ({ driverOverride }: Binding): WantedBinding => ({ driver: null, driverOverride });
 
@@ -113,59 +116,8 @@ export interface Rebinding {
   readonly wanted: WantedBinding;
 }
 
-/**
- * Brings functions to other drivers, all of them or none: what was done is taken back when one fails.
- * @throws VfioError for the one that failed; its message tells of what could not be taken back
- */
-export function rebind(
-  files: HostFiles,
-  rebindings: readonly Rebinding[],
-  write: WriteAttribute = attributeWriter(files),
-): void {
-  const touched: Binding[] = [];
-  try {
-    for (const { now, wanted } of rebindings) {
-      const writes = bindingWrites(now, wanted);
-      if (writes.length > 0) touched.push(now);
-      for (const one of writes) write(one, now.bdf);
-      checkBinding(readBinding(files, now.bdf), wanted);
-    }
-  } catch (error) {
-    const failed = takeBack(files, touched, write);
-    if (!(error instanceof VfioError)) throw error;
-    const { message, code, errno, syscall, request, device, hint } = error;
-    const after =
-      failed.length > 0
-        ? `; could not be taken back: ${failed.join("; ")}`
-        : touched.length > 0
-          ? "; everything was taken back"
-          : "";
-    const details = { code, errno, syscall, request, device, hint, cause: error };
-    throw new VfioError(`${message}${after}`, details);
-  }
-}
-
-function checkBinding({ bdf, driver }: Binding, { driver: wanted }: WantedBinding): void {
-  if (wanted === undefined || (driver ?? null) === wanted) return;
-  const is = driver === undefined ? "has no driver" : `is bound to ${driver}`;
-  const should = wanted === null ? "have none" : `be bound to ${wanted}`;
-  throw new VfioError(`${bdf} ${is} after it should ${should}`, {
-    code: "ENODEV",
-    device: bdf,
-    hint: wanted === null ? undefined : `${wanted} refused it: the kernel's log tells why.`,
-  });
-}
-
-/** The last first. @returns what failed */
-function takeBack(files: HostFiles, touched: readonly Binding[], write: WriteAttribute): string[] {
-  const failed: string[] = [];
-  for (const before of touched.toReversed())
-    try {
-      const wanted = toBefore(before);
-      for (const one of bindingWrites(readBinding(files, before.bdf), wanted)) write(one, before.bdf);
-      checkBinding(readBinding(files, before.bdf), wanted);
-    } catch (error) {
-      failed.push((error as Error).message);
-    }
-  return failed;
+/** A function and what it is to become. */
+export interface Rebinding {
+  readonly now: Binding;
+  readonly wanted: WantedBinding;
 }

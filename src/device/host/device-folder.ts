@@ -12,11 +12,11 @@ export const driverOf = (files: HostFiles, bdf: string): string | undefined =>
 export const physicalFunctionOf = (files: HostFiles, bdf: string): string | undefined =>
   files.linkName(`${deviceFolder(bdf)}/physfn`);
 
-/** Drivers made of vfio-pci are named after it: `mlx5_vfio_pci`, `hisi-acc-vfio-pci`. */
-const vfioDriver = /(?:^|[-_])vfio[-_]pci$/;
+/** Whether a driver is vfio-pci, or one made of it, which is named after it: `mlx5_vfio_pci`, `hisi-acc-vfio-pci`. */
+export const isVfioDriver = (driver: string): boolean => /(?:^|[-_])vfio[-_]pci$/.test(driver);
 
 /** Whether a function is bound to vfio-pci or a driver made of it, whatever that is called. */
 export function isBoundToVfio(files: HostFiles, bdf: string): boolean {
   const driver = driverOf(files, bdf);
-  return driver !== undefined && (vfioDriver.test(driver) || files.exists(`${deviceFolder(bdf)}/vfio-dev`));
+  return driver !== undefined && (isVfioDriver(driver) || files.exists(`${deviceFolder(bdf)}/vfio-dev`));
 }

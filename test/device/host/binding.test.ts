@@ -3,28 +3,19 @@ import {
   attributeWriter,
   bindingWrites,
   readBinding,
-  rebind,
   toBefore,
   toDriver,
   toHost,
-  type Rebinding,
-  type WantedBinding,
+  toOwnDriver,
 } from "../../../src/device/host/binding.ts";
 import { HostFiles } from "../../../src/device/host/host-files.ts";
-import { VfioError } from "../../../src/ffi/errors.ts";
 import { Machine } from "../../support/host-machine.ts";
 import { refusal } from "../../support/refusal.ts";
 
 // Each test makes a machine of some hundred files.
 setDefaultTimeout(60_000);
 
-const [nvme, ahci, edu] = ["0000:02:00.0", "0000:09:00.0", "0000:01:00.0"] as const;
-const to = (machine: Machine, bdf: string, wanted: WantedBinding): Rebinding => ({
-  now: readBinding(machine.files, bdf),
-  wanted,
-});
-const all = (machine: Machine): unknown => [nvme, ahci, edu].map((bdf) => readBinding(machine.files, bdf));
-
+const nvme = "0000:02:00.0";
 describe("the writes", () => {
   const folder = `/sys/bus/pci/devices/${nvme}`;
   const lines = (...args: Parameters<typeof bindingWrites>): string[] =>
@@ -60,71 +51,11 @@ describe("the writes", () => {
     expect(lines(host, toBefore(bound)).at(-1)).toBe(probe);
     expect(lines(host, toBefore(host))).toEqual([]);
   });
-});
-
-test("several functions there and back again", () => {
-  using machine = new Machine();
-  const before = [nvme, ahci, edu].map((bdf) => readBinding(machine.files, bdf));
-  rebind(
-    machine.files,
-    [nvme, ahci, edu].map((bdf) => to(machine, bdf, toDriver("vfio-pci"))),
-    machine.write,
-  );
-  expect([nvme, ahci, edu].map((bdf) => readBinding(machine.files, bdf))).toEqual(
-    [nvme, ahci, edu].map((bdf) => ({ bdf, driver: "vfio-pci", driverOverride: "vfio-pci" })),
-  );
-  rebind(
-    machine.files,
-    before.map((one) => to(machine, one.bdf, toBefore(one))),
-    machine.write,
-  );
-  expect(all(machine)).toEqual(before);
-});
-
-test("whichever write fails, everything is as before", () => {
-  using counted = new Machine();
-  const wanted = (machine: Machine): Rebinding[] =>
-    [nvme, edu, ahci].map((bdf) => to(machine, bdf, toDriver("vfio-pci")));
-  rebind(counted.files, wanted(counted), counted.write);
-  expect(counted.written.length).toBe(8);
-  // One machine serves for all: each time it has to be as it was.
-  using machine = new Machine();
-  const before = all(machine);
-  for (const line of counted.written) {
-    let broken = false;
-    const error = refusal(() =>
-      rebind(machine.files, wanted(machine), (write, bdf) => {
-        if (!broken && `echo ${write.value} > ${write.path}` === line) {
-          broken = true;
-          throw new VfioError(`${bdf}: no`, { code: "EIO", device: bdf, hint: "Wait." });
-        }
-        machine.write(write, bdf);
-      }),
-    );
-    expect(error.message).toMatch(/^0000:0\d:00\.0: no; everything was taken back$/);
-    expect(error).toMatchObject({ code: "EIO", hint: "Wait." });
-    expect(all(machine)).toEqual(before);
-  }
-});
-
-test("a driver that refuses is noticed, though no write failed", () => {
-  using machine = new Machine();
-  const before = all(machine);
-  machine.refused.add(ahci);
-  const error = refusal(() =>
-    rebind(
-      machine.files,
-      [nvme, ahci].map((bdf) => to(machine, bdf, toDriver("vfio-pci"))),
-      machine.write,
-    ),
-  );
-  // Nor does its old driver take it back, here.
-  expect(error.message).toBe(
-    "0000:09:00.0 has no driver after it should be bound to vfio-pci; could not be taken back: 0000:09:00.0 has no driver after it should be bound to ahci",
-  );
-  machine.refused.clear();
-  machine.bind(ahci, "ahci");
-  expect(all(machine)).toEqual(before);
+  test("to the driver that it has: the override goes alone", () => {
+    const given = { ...host, driverOverride: "vfio-pci" };
+    expect(lines(given, toOwnDriver(given))).toEqual([` > ${folder}/driver_override`]);
+    expect(lines(host, toOwnDriver(host))).toEqual([]);
+  });
 });
 
 test("a write that sysfs refuses names the file, and the next step", () => {

@@ -150,7 +150,7 @@ describe("bind and unbind", () => {
     expect(run).toMatchObject({ code: 2, out: "" });
     expect(run.err).toStartWith(`bun-vfio: refused: ${bdf}: `);
     for (const text of why) expect(run.err).toContain(text);
-    expect(run.err).toEndWith("; --force binds it all the same\n");
+    expect(run.err).toEndWith("; --force does it all the same\n");
   };
 
   test("a dry run's commands, given to a shell, do what the command does", () => {
@@ -336,7 +336,7 @@ describe("a virtual function", () => {
     const { code, err } = bunVfio("bind", igb);
     expect([code, err]).toEqual([
       2,
-      `bun-vfio: refused: ${igb}: virtual functions of it are on (1), and would go; write 0 to its sriov_numvfs first; --force binds it all the same\n`,
+      `bun-vfio: refused: ${igb}: virtual functions of it are on (1), and would go; write 0 to its sriov_numvfs first; --force does it all the same\n`,
     ]);
   });
 
