@@ -48,6 +48,7 @@ export { recordDevice, type RecordOptions } from "./device/backends/recorded/rec
 export { RecordedDevice, type RecordedAccesses } from "./device/backends/recorded/recorded-device.ts";
 export { RegionRegisters } from "./device/seam/region-registers.ts";
 export * from "./device/replay/replay.ts";
+export { TraceFile, type TraceFileOptions } from "./device/replay/trace-file.ts";
 export type { DeviceSnapshot } from "./device/passthrough/snapshot.ts";
 export * from "./device/host/binding.ts";
 export * from "./device/host/rebind.ts";

@@ -1,6 +1,6 @@
 #!/usr/bin/env bun
 // A virtual machine monitor for Linux guests with devices of the host. See README.md beside this file.
-import { VfioError } from "bun-vfio";
+import { TraceFile, VfioError } from "bun-vfio";
 import { help, Keys, openTerminal, writeAll, type Command } from "./console.ts";
 import { parseOptions, usage, UsageError, type VmmOptions } from "./options.ts";
 import { Pc, type PcHost } from "./pc.ts";
@@ -35,8 +35,9 @@ async function vmm(options: VmmOptions): Promise<number> {
     pc?.stop();
   };
   const keys = new Keys(obey);
+  using trace = options.trace === undefined ? undefined : new TraceFile(options.trace);
   for (;;) {
-    await using current = await Pc.build(machine, host, saved);
+    await using current = await Pc.build(machine, { ...host, trace }, saved);
     pc = current;
     // What is typed while there is no machine waits in the terminal for the next.
     using _terminal = openTerminal((typed) => current.serial.receive(keys.take(typed)));

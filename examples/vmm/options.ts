@@ -15,6 +15,7 @@ export const usage = `usage: bun examples/vmm/main.ts --kernel FILE [OPTION...]
   --api WAY           how devices are opened: group, iommufd, or auto (default)
   --snapshot FILE     where Ctrl-A s saves the machine: FILE and FILE.ram
   --restore FILE      goes on with a saved machine; only --api and --snapshot are looked at besides
+  --trace FILE        writes what the models of the devices do to FILE and FILE.1, 64 MiB each at most
   --no-reboot         ends with status 3 when the guest resets itself
 exit status: 0 the guest turned itself off, or Ctrl-A; 1 something is wrong; 2 the command line is; 3 see --no-reboot
 `;
@@ -22,6 +23,7 @@ exit status: 0 the guest turned itself off, or Ctrl-A; 1 something is wrong; 2 t
 export interface VmmOptions extends PcOptions {
   readonly snapshot: string | undefined;
   readonly restore: string | undefined;
+  readonly trace: string | undefined;
   readonly reboot: boolean;
 }
 
@@ -72,6 +74,7 @@ const known = {
   api: { type: "string", default: "auto" },
   snapshot: { type: "string" },
   restore: { type: "string" },
+  trace: { type: "string" },
   "no-reboot": { type: "boolean", default: false },
   help: { type: "boolean", short: "h", default: false },
 } as const;
@@ -102,6 +105,7 @@ export function parseOptions(words: readonly string[]): VmmOptions | undefined {
     api: parseApi(values.api),
     snapshot: values.snapshot,
     restore: values.restore,
+    trace: values.trace,
     reboot: !values["no-reboot"],
   };
 }

@@ -1,6 +1,6 @@
 // The machine: everything of it in the order in which it is built, and the loop in which its CPUs are served.
 import { readFileSync } from "node:fs";
-import { ConfigAddressPort, type DeviceSnapshot } from "bun-vfio";
+import { ConfigAddressPort, type DeviceSnapshot, type TraceFile } from "bun-vfio";
 import {
   cpuidOf,
   GuestMemory,
@@ -47,6 +47,8 @@ export interface PcHost {
   send(byte: number): void;
   /** Hears what a person should know. */
   say(message: string): void;
+  /** Where what the devices' models do is written. */
+  readonly trace?: TraceFile | undefined;
 }
 
 /** How a run ended: by the guest, or by `stop`. */
@@ -135,7 +137,11 @@ export class Pc implements AsyncDisposable {
     this.pci = new PciBus(bus, resetControl(tell));
     const around = { machine, bus, ram: this.ram, pci: this.pci };
     this.devices = new PassedDevices(
-      { ...around, say: (message) => host.say(message), onRequest: (slot) => this.#wantedBack(slot) },
+      {
+        ...{ ...around, trace: host.trace },
+        say: (message) => host.say(message),
+        onRequest: (slot) => this.#wantedBack(slot),
+      },
       options.api,
     );
   }

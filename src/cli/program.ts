@@ -92,6 +92,7 @@ export function runCommand(args: readonly string[]): number {
     .argument("<image>", "an image")
     .argument("<trace>", "lines of `read OFFSET VALUE` or `write OFFSET VALUE`")
     .option("--json", "as JSON (docs/replay-json.md)")
+    .option("--trace", "print what the model did instead, a line an entry; with --json an object a line")
     .action((image: string, trace: string, options: Omit<ReplayOptions, "color">) => {
       code = replayCommand(image, trace, { ...options, color });
     });

@@ -8,23 +8,38 @@ import { parseTrace, type TraceAccess } from "../image/trace.ts";
 import { CliError, exitCode, firstProblem, knownText } from "./failure.ts";
 import { readInput, readText } from "./input.ts";
 import { print } from "./output.ts";
+import { formatTraceEntry, traceListener } from "../device/seam/trace-text.ts";
+import type { Tracer } from "../device/seam/trace.ts";
 import { replayText } from "./replay-text.ts";
 import { styleOf } from "./style.ts";
 
 export interface ReplayOptions {
   readonly json?: boolean | undefined;
+  /** Prints what the model did, as it does it, in place of the report. */
+  readonly trace?: boolean | undefined;
   readonly color: boolean;
 }
 
 /** Where the replayed guest's firmware puts 32-bit BARs: below the I/O APIC. */
 const mmio32 = { base: 0x8000_0000, size: 0x7ec0_0000 };
 
+/** Characters of a trace that are printed at once. */
+const printedAtOnce = 2 ** 16;
+
 /** Replays a guest's config accesses on a recorded device. @returns 1 if a value differs that no rule explains */
 export function replayCommand(imagePath: string, tracePath: string, options: ReplayOptions): number {
   const image = oneImage(imagePath);
   const trace = readTrace(tracePath);
-  const report = replayed(imagePath, image, trace);
-  if (options.json) print(`${JSON.stringify(replayJson(imagePath, tracePath, report), stable, 2)}\n`);
+  let lines = "";
+  const tell = traceListener((entry) => {
+    lines += `${options.json ? JSON.stringify(entry) : formatTraceEntry(entry)}\n`;
+    if (lines.length < printedAtOnce) return;
+    print(lines);
+    lines = "";
+  });
+  const report = replayed(imagePath, image, trace, options.trace ? tell : undefined);
+  if (options.trace) print(lines);
+  else if (options.json) print(`${JSON.stringify(replayJson(imagePath, tracePath, report), stable, 2)}\n`);
   else {
     const style = styleOf(options.color);
     const { vendorId, deviceId } = report.attached;
@@ -36,10 +51,15 @@ export function replayCommand(imagePath: string, tracePath: string, options: Rep
 }
 
 /** @throws CliError that names the image, where its device cannot be attached or driven */
-function replayed(path: string, image: DeviceImage, trace: readonly TraceAccess[]): ReplayReport {
+function replayed(
+  path: string,
+  image: DeviceImage,
+  accesses: readonly TraceAccess[],
+  trace: Tracer | undefined,
+): ReplayReport {
   using platform = new MemoryPlatform({ windows: { mmio32 } });
   try {
-    return replay(new RecordedDevice(image), platform, image.config, trace);
+    return replay(new RecordedDevice(image), platform, image.config, accesses, { trace });
   } catch (error) {
     const text = knownText(error);
     throw text === undefined ? error : new CliError(`${path}: ${text}`, { cause: error });

@@ -42,11 +42,11 @@ test("the NVMe driver can be read in one sitting: less than 300 lines, without t
   expect(linesOf(files.map((name) => join(root, "examples/nvme", name)))).toBeLessThan(300);
 });
 
-test("so can the VMM: less than 1,500 lines, with everything", () => {
+test("so can the VMM: less than 1,800 lines, with everything", () => {
   const folder = join(root, "examples/vmm");
   const files = [...new Bun.Glob("**/*.ts").scanSync({ cwd: folder })];
   expect(files.length).toBeGreaterThan(10);
-  expect(linesOf(files.map((name) => join(folder, name)))).toBeLessThan(1500);
+  expect(linesOf(files.map((name) => join(folder, name)))).toBeLessThan(1800);
 });
 
 test("its executable, as the README makes it, is one file that needs nothing else", () => {

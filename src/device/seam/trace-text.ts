@@ -30,6 +30,7 @@ const words: Readonly<Record<string, (value: number) => string | number>> = {
   access: (value) => unansweredAccesses[value] ?? value,
   action: (value) => irqActions[value] ?? value,
   event: (value) => eventKinds[value] ?? value,
+  call: (value) => kindNames[value] ?? value,
 };
 
 /** An entry as data. @throws RangeError for a kind that this version does not know */
@@ -39,12 +40,7 @@ export function traceEntry(kind: number, numbers: readonly number[], text?: stri
   const entry: Record<string, number | string> = { kind: name };
   for (const [index, field] of traceFields[name].entries()) {
     const value = numbers[index]!;
-    entry[field] = name === "failed" ? (kindNames[value] ?? value) : (words[field]?.(value) ?? value);
-  }
-  // A failure's `kind` is what failed.
-  if (name === "failed") {
-    entry["failed"] = entry["kind"]!;
-    entry["kind"] = name;
+    entry[field] = words[field]?.(value) ?? value;
   }
   if (text !== undefined) entry["text"] = text;
   return entry as unknown as TraceEntry;
@@ -94,7 +90,7 @@ const texts: Readonly<Record<TraceKindName, (entry: TraceEntry) => string>> = {
     `  vector ${e["vector"]} routed to ${hex(Number(e["addressHigh"]) * 2 ** 32 + Number(e["addressLow"]))} data ${hex(Number(e["data"]))}`,
   withdraw: (e) => `  vector ${e["vector"]} not routed`,
   intx: (e) => `  INTx line ${e["connected"] ? "connected" : "disconnected"}`,
-  failed: (e) => `  failed ${e["failed"]}: ${e.text ?? ""}`,
+  failed: (e) => `  failed ${e["call"]}: ${e.text ?? ""}`,
 };
 
 /** One line, without its end. Entries that a guest's access set off are indented under it. */

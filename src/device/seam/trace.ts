@@ -66,8 +66,8 @@ export const traceFields = {
   withdraw: ["vector"],
   /** The platform's INTx line: connected (1) or not (0). */
   intx: ["connected"],
-  /** The call of the backend or the platform that `kind` names (of `TraceKind`) failed, with the text why. */
-  failed: ["kind"],
+  /** A call of the backend or the platform failed, with the text why; `call` is its kind, of `TraceKind`. */
+  failed: ["call"],
 } as const satisfies Readonly<Record<TraceKindName, readonly string[]>>;
 
 /** Why nothing answers a guest's access. The order is part of recorded traces. */

@@ -190,7 +190,7 @@ test("a call that fails is told with what failed and why, and still throws", () 
   mmioRead(it.guest.device, base, 4);
   it.guest.backend.fails = () => false;
   const [failed] = it.take().filter(({ kind }) => kind === "failed");
-  expect(failed).toMatchObject({ failed: "deviceRead", text: "read fails as told" });
+  expect(failed).toMatchObject({ call: "deviceRead", text: "read fails as told" });
 });
 
 test("a trace changes nothing: the device is asked the same, and answers the same", () => {

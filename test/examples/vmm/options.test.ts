@@ -6,7 +6,7 @@ const parse = (text: string) => parseOptions(text.split(" ").filter(Boolean));
 test("what is not said has a default", () => {
   expect(parse("--kernel k")).toEqual({
     ...{ kernel: "k", initrd: undefined, commandLine: "console=ttyS0", memory: 2 ** 29, cpus: 1 },
-    ...{ devices: [], api: "auto", snapshot: undefined, restore: undefined, reboot: true },
+    ...{ devices: [], api: "auto", snapshot: undefined, restore: undefined, trace: undefined, reboot: true },
   });
   expect(parse("--help")).toBeUndefined();
 });

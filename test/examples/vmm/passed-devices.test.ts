@@ -73,6 +73,7 @@ function machine() {
     ...{ machine: kvm as unknown as VirtualMachine, bus, pci },
     ram: { mapFor: () => counted("memory") } as unknown as Surroundings["ram"],
     say: (message: string) => void said.push(message),
+    trace: undefined,
     onRequest: () => {},
   };
   const devices = new PassedDevices(around, "group", source);
