@@ -26,8 +26,15 @@ export function deviceChecks(view: HostView, device: PciDevice): Check[] {
   ];
 }
 
-function groupChecks({ groups, host }: HostView, { bdf, iommuGroup }: PciDevice): Check[] {
+function groupChecks({ groups, host }: HostView, { bdf, iommuGroup, noiommu }: PciDevice): Check[] {
   const name = "group";
+  if (noiommu)
+    return [
+      note(
+        name,
+        `${bdf} has no IOMMU, and can read and write all of memory; it is opened with api "noiommu" alone`,
+      ),
+    ];
   const group = groups.find(({ id }) => id === iommuGroup);
   if (!group)
     return [
@@ -105,9 +112,12 @@ function nodeChecks({ files }: HostView, device: PciDevice): Check[] {
   ];
 }
 
-function cdevCheck({ host }: HostView, { cdev, vfio }: PciDevice): Check {
+function cdevCheck({ host }: HostView, { cdev, noiommu, vfio }: PciDevice): Check {
   const name = "cdev";
-  if (cdev !== undefined) return ok(name, `it has a node of its own, /dev/vfio/devices/${cdev}`);
+  if (cdev !== undefined) {
+    const node = `it has a node of its own, /dev/vfio/devices/${cdev}`;
+    return noiommu ? note(name, `${node}, without an IOMMU`) : ok(name, node);
+  }
   if (!vfio) return note(name, "whether it has a node of its own shows once it is bound");
   return host.noiommu
     ? note(name, "it has no node of its own: without an IOMMU there is its group's alone")

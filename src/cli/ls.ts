@@ -105,6 +105,13 @@ const stateText: Readonly<Record<DeviceVerdict["state"], string>> = {
 export const verdictText = ({ state, reason }: DeviceVerdict): string =>
   reason === "" ? stateText[state] : `${stateText[state]}${state === "in-use" ? ":" : ""} ${reason}`;
 
-const mark = ({ state }: DeviceVerdict, style: Style): ((text: string) => string) =>
-  state === "ready" ? style.good : state === "blocked" ? style.bad : state === "bridge" ? style.dim : same;
+/** Without an IOMMU nothing is good. */
+const mark = ({ state, reason }: DeviceVerdict, style: Style): ((text: string) => string) =>
+  state === "ready" && reason === ""
+    ? style.good
+    : state === "blocked"
+      ? style.bad
+      : state === "bridge"
+        ? style.dim
+        : same;
 const same = (text: string): string => text;

@@ -207,6 +207,23 @@ test("a device that is open, cannot be reset, or needs a token", () => {
   expect(line(machine, "token", "4:0.0")).toStartWith("– its virtual functions");
 });
 
+test("a device that VFIO has without an IOMMU, by its own node: said in doctor and ls, and not as good", () => {
+  using machine = new Machine();
+  machine.unlink(`${machine.folder(nvme)}/iommu_group`);
+  machine.put("/sys/module/vfio/parameters/enable_unsafe_noiommu_mode", "Y");
+  machine.bind(nvme, "vfio-pci");
+  machine.put(`${machine.folder(nvme)}/vfio-dev/noiommu-vfio0/dev`, "511:0");
+  machine.put("/dev/vfio/devices/noiommu-vfio0", "");
+  expect(line(machine, "has no IOMMU", nvme)).toBe(
+    '– 0000:02:00.0 has no IOMMU, and can read and write all of memory; it is opened with api "noiommu" alone',
+  );
+  expect(line(machine, "node of its own", nvme)).toBe(
+    "– it has a node of its own, /dev/vfio/devices/noiommu-vfio0, without an IOMMU",
+  );
+  const listed = bunVfio(["ls"], { env: { BUN_VFIO_ROOT: machine.root } }).out.split("\n");
+  expect(listed.find((one) => one.startsWith(nvme))).toEndWith("noiommu-vfio0  ready without an IOMMU");
+});
+
 test("--json has the same checks", () => {
   using machine = new Machine();
   const run = doctor(machine, nvme, "--json");

@@ -49,6 +49,7 @@ describe("ls", () => {
       driverOverride: null,
       vfio: false,
       iommuGroup: 12,
+      noiommu: false,
       numaNode: null,
       physicalFunction: null,
       virtualFunctions: [],

@@ -3,7 +3,7 @@ import { readableConfig } from "./config-file.ts";
 import { deviceFolder, driverOf, isBoundToVfio } from "./device-folder.ts";
 import type { HostFiles } from "./host-files.ts";
 import { parseResources, type PciResource } from "./resources.ts";
-import { cdevName } from "./vfio-nodes.ts";
+import { cdevName, isWithoutIommu } from "./vfio-nodes.ts";
 
 /** A PCI function as `/sys/bus/pci/devices/BDF` describes it. Undefined where the host does not say. */
 export interface PciDevice {
@@ -26,6 +26,8 @@ export interface PciDevice {
   /** Bound to vfio-pci or a driver made of it. */
   readonly vfio: boolean;
   readonly iommuGroup: number | undefined;
+  /** VFIO has it without an IOMMU: nothing keeps it from writing all memory. */
+  readonly noiommu: boolean;
   readonly numaNode: number | undefined;
   /** BDF of the physical function that this one is a virtual function of. */
   readonly physicalFunction: string | undefined;
@@ -124,6 +126,7 @@ export function readPciDevice(files: HostFiles, bdf: string): PciDevice | undefi
     driver: driverOf(files, full),
     driverOverride: driverOverride === "(null)" || driverOverride === "" ? undefined : driverOverride,
     vfio: isBoundToVfio(files, full),
+    noiommu: isWithoutIommu(files, full),
     iommuGroup: group !== undefined && /^\d{1,9}$/.test(group) ? Number(group) : undefined,
     numaNode: numaNode === undefined || numaNode < 0 ? undefined : numaNode,
     physicalFunction: bdfLink("physfn"),

@@ -32,13 +32,13 @@ export function deviceVerdict(
   { noiommu }: Pick<Host, "noiommu">,
 ): DeviceVerdict {
   if (isHostPart(device) && !device.vfio) return { state: "bridge", reason: "", culprits: [] };
-  if (!group && !noiommu) return { state: "no-iommu", reason: "", culprits: [] };
+  if (!group && !noiommu && !device.noiommu) return { state: "no-iommu", reason: "", culprits: [] };
   const blocking = (group?.members ?? []).filter(
     ({ name, state }) => name !== device.bdf && state === "blocks",
   );
   const culprits = blocking.map(({ name }) => name);
   const named = blocking.map(({ name, driver }) => `${name} (${driver})`).join(", ");
-  const without = !group || group.noiommu ? "without an IOMMU" : "";
+  const without = !group || group.noiommu || device.noiommu ? "without an IOMMU" : "";
   if (device.vfio)
     return blocking.length > 0
       ? { state: "blocked", reason: `by ${named}`, culprits }

@@ -1,6 +1,6 @@
 // The nodes of /dev through which user space reaches VFIO, and which of them are a function's.
 import type { HostFiles } from "./host-files.ts";
-import { deviceFolder } from "./device-folder.ts";
+import { deviceFolder, isBoundToVfio } from "./device-folder.ts";
 
 export const containerNode = "/dev/vfio/vfio";
 export const iommufdNode = "/dev/iommu";
@@ -24,7 +24,7 @@ export const groupNode = ({ number, noiommu }: GroupId): string =>
   `/dev/vfio/${noiommu ? "noiommu-" : ""}${number}`;
 
 /**
- * `vfio3`: the name of a function's own node in `/dev/vfio/devices`; undefined where there is no such node, since the
+ * `vfio3`, `noiommu-vfio3`: the name of a function's own node in `/dev/vfio/devices`; undefined where there is no such node, since the
  * kernel shows the name whether or not it was built to make one.
  */
 export const cdevName = (files: HostFiles, bdf: string): string | undefined =>
@@ -36,6 +36,17 @@ export const cdevName = (files: HostFiles, bdf: string): string | undefined =>
 export function cdevNode(files: HostFiles, bdf: string): string | undefined {
   const name = cdevName(files, bdf);
   return name === undefined ? undefined : `/dev/vfio/devices/${name}`;
+}
+
+/**
+ * Whether VFIO has a function without an IOMMU, so that nothing keeps it from writing all memory: it is bound to a VFIO
+ * driver, and its group is one that VFIO made up, or it has none, or its own node says so: `noiommu-vfio0`, from Linux 7.3
+ * on (vfio_device_set_noiommu_and_name in drivers/vfio/vfio_main.c).
+ */
+export function isWithoutIommu(files: HostFiles, bdf: string): boolean {
+  if (!isBoundToVfio(files, bdf)) return false;
+  const group = groupIdOf(files, bdf);
+  return group === undefined || group.noiommu || cdevName(files, bdf)?.startsWith("noiommu-") === true;
 }
 
 /** The nodes that a function's user has open: its group's and its own, of those that are there. */

@@ -1,6 +1,6 @@
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { parseReserved, readGroup, readGroups } from "../../../src/device/host/iommu-group.ts";
-import { readPciDevices } from "../../../src/device/host/pci-device.ts";
+import { readPciDevice, readPciDevices } from "../../../src/device/host/pci-device.ts";
 import { readHost } from "../../../src/device/host/host-info.ts";
 import { readHostUse } from "../../../src/device/host/host-use.ts";
 import { deviceVerdict, groupReason } from "../../../src/device/host/verdict.ts";
@@ -125,6 +125,19 @@ describe("the verdict", () => {
     machine.link(`${machine.folder("0000:02:00.0")}/iommu_group`, "/sys/kernel/iommu_groups/12");
     machine.put("/sys/kernel/iommu_groups/12/name", "vfio-noiommu");
     machine.bind("0000:02:00.0", "vfio-pci");
+    expect(verdict(machine, "02:00.0")).toBe("ready without an IOMMU");
+  });
+
+  test("without an IOMMU on Linux 7.3: by its own node too, whatever the mode is by now", () => {
+    using machine = new Machine();
+    const bdf = "0000:02:00.0";
+    machine.unlink(`${machine.folder(bdf)}/iommu_group`);
+    machine.bind(bdf, "vfio-pci");
+    machine.put(`${machine.folder(bdf)}/vfio-dev/noiommu-vfio0/dev`, "511:0");
+    machine.put("/dev/vfio/devices/noiommu-vfio0", "");
+    expect(verdict(machine, "02:00.0")).toBe("ready without an IOMMU");
+    expect(readPciDevice(machine.files, bdf)).toMatchObject({ noiommu: true, cdev: "noiommu-vfio0" });
+    machine.link(`${machine.folder(bdf)}/iommu_group`, "/sys/kernel/iommu_groups/12");
     expect(verdict(machine, "02:00.0")).toBe("ready without an IOMMU");
   });
 

@@ -28,6 +28,7 @@ test("a function: what sysfs tells of it", () => {
     driverOverride: undefined,
     vfio: false,
     iommuGroup: 12,
+    noiommu: false,
     numaNode: 1,
     physicalFunction: undefined,
     virtualFunctions: [],

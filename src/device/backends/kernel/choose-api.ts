@@ -2,7 +2,14 @@
 import { VfioError } from "../../../ffi/errors.ts";
 import { isBoundToVfio } from "../../host/device-folder.ts";
 import type { HostFiles } from "../../host/host-files.ts";
-import { cdevNode, containerNode, groupIdOf, groupNode, iommufdNode } from "../../host/vfio-nodes.ts";
+import {
+  cdevNode,
+  containerNode,
+  groupIdOf,
+  groupNode,
+  iommufdNode,
+  isWithoutIommu,
+} from "../../host/vfio-nodes.ts";
 import { missingNode, noPermission } from "./open-hints.ts";
 
 /** A way to open a device: its cdev with an iommufd, or its group in a container of one of three kinds. */
@@ -54,24 +61,28 @@ function ways(host: HostFiles, bdf: string, token: boolean): Way[] {
     line: problem === undefined ? `${api}: possible, with ${nodes}` : `${api}: no, ${problem.text}`,
     denied: problem?.denied,
   });
+  const noiommuWay = (): Way => {
+    if (node !== undefined && group?.noiommu)
+      return way("noiommu", problemOf(host, node, containerNode), `${containerNode} and ${node}`);
+    // A kernel without groups.
+    if (cdev !== undefined && isWithoutIommu(host, bdf))
+      return way("noiommu", problemOf(host, iommufdNode, cdev), `${iommufdNode} and ${cdev}`);
+    return way("noiommu", { text: `${bdf} has no group without IOMMU` }, "");
+  };
   const byCdev = way(
     "iommufd",
     cdev === undefined
       ? (problemOf(host, iommufdNode) ?? { text: `${bdf} has no node in /dev/vfio/devices` })
-      : problemOf(host, iommufdNode, cdev),
+      : isWithoutIommu(host, bdf)
+        ? { text: `${bdf} has no IOMMU` }
+        : problemOf(host, iommufdNode, cdev),
     `${iommufdNode} and ${cdev}`,
   );
   const byGroup = way("group", groupProblem(containerNode), `${containerNode} and ${node}`);
   return [
     ...(token ? [byGroup, byCdev] : [byCdev, byGroup]),
     way("iommufd-compat", groupProblem(iommufdNode), `${iommufdNode} and ${node}`),
-    way(
-      "noiommu",
-      node !== undefined && group?.noiommu
-        ? problemOf(host, node, containerNode)
-        : { text: `${bdf} has no group without IOMMU` },
-      `${containerNode} and ${node}`,
-    ),
+    noiommuWay(),
   ];
 }
 
@@ -102,6 +113,23 @@ export function chooseApi(
   throw refusal(host, bdf, all);
 }
 
+const askForNoiommu =
+  'Without an IOMMU the device can read and write all memory. If it is trusted, ask for it: { api: "noiommu" }.';
+
+/**
+ * Refuses a device without IOMMU where it is not asked for as such: an iommufd takes it from Linux 7.3 on like any other.
+ * @param node what its descriptor was opened as, where somebody else did
+ * @throws VfioError `EPERM`
+ */
+export function checkIommu(host: HostFiles, bdf: string, { api }: ApiChoice, node?: string): void {
+  if (api === "noiommu" || !(isWithoutIommu(host, bdf) || node?.includes("/noiommu-"))) return;
+  throw new VfioError(`${bdf}: cannot be opened: ${api}: no, ${bdf} has no IOMMU`, {
+    code: "EPERM",
+    device: bdf,
+    hint: askForNoiommu,
+  });
+}
+
 /** Why no way is open. What stands before all of them is told alone; else of each what it lacks. */
 function refusal(host: HostFiles, bdf: string, all: readonly Way[]): VfioError {
   const message = `${bdf}: cannot be opened`;
@@ -112,7 +140,7 @@ function refusal(host: HostFiles, bdf: string, all: readonly Way[]): VfioError {
     return new VfioError(each, {
       code: "EPERM",
       device: bdf,
-      hint: 'Without an IOMMU the device can read and write all memory. If it is trusted, ask for it: { api: "noiommu" }.',
+      hint: askForNoiommu,
     });
   const denied = all.find((way) => way.denied !== undefined)?.denied;
   return denied === undefined

@@ -9,7 +9,7 @@ import { VfioDeviceInfo } from "../../../regs/ioctl/vfio-device.ts";
 import { vfioRequest } from "../../../regs/ioctl/vfio-requests.ts";
 import { thisHost, type HostFiles } from "../../host/host-files.ts";
 import { cdevNode, groupIdOf } from "../../host/vfio-nodes.ts";
-import { chooseApi, type ApiChoice, type DeviceApi } from "./choose-api.ts";
+import { checkIommu, chooseApi, type ApiChoice, type DeviceApi } from "./choose-api.ts";
 import { Container, type ContainerIommu } from "./container.ts";
 import { deviceHint, joinHint, missingNode, openHint } from "./open-hints.ts";
 import { Ioas } from "./ioas.ts";
@@ -30,7 +30,10 @@ export interface OpenedDescriptors {
 
 /** How to open a device. All of it is optional. */
 export interface OpenOptions {
-  /** `auto` (default) chooses the first that is possible of `iommufd`, `group` and `iommufd-compat`, and never `noiommu`. */
+  /**
+   * `auto` (default) chooses the first that is possible of `iommufd`, `group` and `iommufd-compat`, and never `noiommu`. A
+   * device without IOMMU is opened by `noiommu` alone, whatever else is given.
+   */
   readonly api?: DeviceApi | "auto" | undefined;
   /** A container or address space to share with other devices, which stays the caller's; else the device gets one of its own. */
   readonly iommu?: Container | Ioas | undefined;
@@ -57,7 +60,10 @@ export function openDevice(bdf: string, options: OpenOptions = {}): KernelDevice
   const choice = options.iommu
     ? shared(options.iommu, options.api ?? "auto")
     : chooseApi(host, name, options.api ?? wayOf(options.fds), options.vfToken !== undefined);
-  return choice.api === "iommufd"
+  // A container looks at the groups that enter it.
+  if (choice.api === "iommufd" || isAlone(options))
+    checkIommu(host, name, choice, nodeOf(options.fds?.device));
+  return isByCdev(name, choice, host, options)
     ? openCdev(name, choice, host, options)
     : openInGroup(name, choice, host, options);
 }
@@ -70,13 +76,29 @@ function wayOf({ device, group, container, iommufd }: OpenedDescriptors = {}): D
   return iommufd === undefined && isOfGroup(device) ? "group" : "iommufd";
 }
 
-/** Whether a group gave a device out; a cdev is a file of /dev. */
-function isOfGroup(device: number): boolean {
+/** What a descriptor was opened as; undefined where there is no /proc to tell. */
+function nodeOf(fd: number | undefined): string | undefined {
   try {
-    return readlinkSync(`/proc/self/fd/${device}`) === "anon_inode:[vfio-device]";
+    return fd === undefined ? undefined : readlinkSync(`/proc/self/fd/${fd}`);
   } catch {
-    return false;
+    return undefined;
   }
+}
+
+/** Whether a group gave a device out; a cdev is a file of /dev. */
+const isOfGroup = (device: number): boolean => nodeOf(device) === "anon_inode:[vfio-device]";
+
+/** Whether the device's own node is opened, or its group; without IOMMU that where the kernel has no groups. */
+function isByCdev(
+  bdf: string,
+  { api }: ApiChoice,
+  host: HostFiles,
+  { fds = {}, iommu }: OpenOptions,
+): boolean {
+  if (api !== "noiommu") return api === "iommufd";
+  if (fds.group !== undefined || fds.container !== undefined || iommu !== undefined) return false;
+  if (fds.device !== undefined) return !isOfGroup(fds.device);
+  return groupIdOf(host, bdf) === undefined && cdevNode(host, bdf) !== undefined;
 }
 
 /** Whether a device came in without anything of its address space. */
@@ -170,7 +192,8 @@ function openCdev(bdf: string, choice: ApiChoice, host: HostFiles, options: Open
     bdf,
     descriptor,
     container: undefined,
-    dma: ioas.dma,
+    // Without an IOMMU nothing translates what the device sends: IOVAs would be none.
+    dma: choice.api === "noiommu" ? undefined : ioas.dma,
     iommufdDevice,
     host,
     resetTimeout: options.resetTimeout,

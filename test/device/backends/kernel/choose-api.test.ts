@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
-import { rmSync } from "node:fs";
+import { closeSync, openSync, rmSync } from "node:fs";
 import { chooseApi } from "../../../../src/device/backends/kernel/choose-api.ts";
+import { openDevice } from "../../../../src/device/backends/kernel/open-device.ts";
 import { fakeHost, type FakeHost } from "./fake-host.ts";
 
 const bdf = "0000:01:00.0";
@@ -65,6 +66,75 @@ describe("auto", () => {
       }),
     );
     expect(chooseApi(it.files, bdf, "noiommu").api).toBe("noiommu");
+  });
+});
+
+describe("Linux 7.3 without an IOMMU: the device has a node of its own, as one that has an IOMMU", () => {
+  const asked = 'If it is trusted, ask for it: { api: "noiommu" }.';
+  /** What such a kernel shows: with groups, and built without them (CONFIG_VFIO_GROUP). */
+  const kernels: readonly (readonly [name: string, groups: boolean])[] = [
+    ["with groups", true],
+    ["without groups", false],
+  ];
+  function kernel(groups: boolean): FakeHost {
+    const made = fakeHost();
+    made.device(bdf, {
+      driver: "vfio-pci",
+      vfioDev: "noiommu-vfio0",
+      ...(groups && { group: 0, noiommu: true }),
+    });
+    const nodes = groups ? ["vfio/vfio", "vfio/noiommu-0"] : [];
+    for (const node of ["iommu", "vfio/devices/noiommu-vfio0", ...nodes]) made.node(node);
+    return made;
+  }
+  const refused = (act: () => unknown): void =>
+    expect(act).toThrow(
+      expect.objectContaining({
+        code: "EPERM",
+        message: expect.stringContaining(`iommufd: no, ${bdf} has no IOMMU`),
+        hint: expect.stringContaining(asked),
+      }),
+    );
+
+  for (const [name, groups] of kernels) {
+    test(`${name}: auto takes no way; noiommu is possible, and every other is explained`, () => {
+      using it = kernel(groups);
+      refused(() => chooseApi(it.files, bdf, "auto"));
+      refused(() => chooseApi(it.files, bdf, "auto", true));
+      expect(chooseApi(it.files, bdf, "noiommu").explain).toEqual([
+        "noiommu: asked for",
+        `iommufd: no, ${bdf} has no IOMMU`,
+        `group: no, ${bdf} has no IOMMU${groups ? "" : " group"}`,
+        `iommufd-compat: no, ${bdf} has no IOMMU${groups ? "" : " group"}`,
+        groups
+          ? "noiommu: possible, with /dev/vfio/vfio and /dev/vfio/noiommu-0"
+          : "noiommu: possible, with /dev/iommu and /dev/vfio/devices/noiommu-vfio0",
+      ]);
+    });
+
+    test(`${name}: openDevice refuses it by iommufd, in whatever form that comes`, () => {
+      using it = kernel(groups);
+      const host = it.files;
+      // A descriptor of the node, which a sysfs that is not there could not tell of.
+      const fd = openSync(host.at("/dev/vfio/devices/noiommu-vfio0"), "r");
+      using bare = fakeHost();
+      try {
+        refused(() => openDevice(bdf, { host }));
+        refused(() => openDevice(bdf, { host, api: "iommufd" }));
+        refused(() => openDevice(bdf, { host, fds: { device: fd } }));
+        refused(() => openDevice(bdf, { host, fds: { device: fd, iommufd: fd } }));
+        refused(() => openDevice(bdf, { host: bare.files, fds: { device: fd, iommufd: fd } }));
+      } finally {
+        closeSync(fd);
+      }
+    });
+  }
+
+  test("a group that VFIO made up is enough, whatever the node is called", () => {
+    using it = fakeHost();
+    it.device(bdf, { driver: "vfio-pci", group: 0, noiommu: true, vfioDev: "vfio0" });
+    for (const node of ["iommu", "vfio/devices/vfio0"]) it.node(node);
+    expect(() => chooseApi(it.files, bdf, "auto")).toThrow(`iommufd: no, ${bdf} has no IOMMU`);
   });
 });
 
