@@ -56,6 +56,7 @@ export const lastSlot = 31;
 /** What an interrupt pin of a PCI device is wired to: one of eight pins of the IOAPIC. @param pin 1 to 4 for INTA to INTD */
 export const gsiOf = (slot: number, pin: number): number => gsi.firstPci + ((slot + pin - 1) % 8);
 
+export const pageSize = 4 * KiB;
 export const mostCpus = 32;
 export const smallestMemory = 64 * MiB;
 export const largestMemory = memory.mmio64.base - (4 * GiB - memory.hole);

@@ -3,10 +3,13 @@
 import { TraceFile, VfioError } from "bun-vfio";
 import { help, Keys, openTerminal, writeAll, type Command } from "./console.ts";
 import { parseOptions, usage, UsageError, type VmmOptions } from "./options.ts";
-import { Pc, type PcHost } from "./pc.ts";
-import { readSaved, type LoadedPc } from "./snapshot.ts";
+import { Pc, type PcEnd, type PcHost } from "./pc.ts";
+import { readSaved, type LoadedPc } from "./saved.ts";
 
 const status = { done: 0, failed: 1, usage: 2, reset: 3 } as const;
+
+/** How often a machine is stopped to be saved, a little later each time, before that is given up. */
+const mostTries = 50;
 
 const byte = new Uint8Array(1);
 const host: PcHost = {
@@ -17,6 +20,32 @@ const host: PcHost = {
   say: (message) => writeAll(2, new TextEncoder().encode(`vmm: ${message}\r\n`)),
 };
 
+/** What a person wants of the machine that runs. */
+interface Asked {
+  what: Command["kind"] | undefined;
+}
+
+/** Runs a machine until it ends, or is saved where that is asked for. A save that fails is said, and the guest runs on. */
+async function run(pc: Pc, asked: Asked, file: string | undefined): Promise<PcEnd> {
+  for (let tries = 1; ; tries++) {
+    const end = await pc.run();
+    if (end !== "stopped" || asked.what !== "snapshot" || file === undefined) return end;
+    const failure = await failureOf(pc.save(file));
+    if (failure === undefined) {
+      host.say(`saved to ${file}`);
+      return end;
+    }
+    // The middle of an instruction is soon over.
+    if (failure.code === "EAGAIN" && tries < mostTries) {
+      setTimeout(() => pc.stop(), tries);
+      continue;
+    }
+    host.say(`not saved, the guest runs on: ${explain(failure).replaceAll("\n", "\r\n")}`);
+    tries = 0;
+    if (asked.what === "snapshot") asked.what = undefined;
+  }
+}
+
 /** Runs machines, one after the other as the guest resets itself. @returns the exit status */
 async function vmm(options: VmmOptions): Promise<number> {
   let saved: LoadedPc | undefined;
@@ -26,12 +55,12 @@ async function vmm(options: VmmOptions): Promise<number> {
     machine = { ...options, memory: saved.memory, cpus: saved.cpus.length };
   }
   let pc: Pc | undefined;
-  let asked: Command["kind"] | undefined;
+  const asked: Asked = { what: undefined };
   const obey = (command: Command): void => {
     if (command.kind === "help" || (command.kind === "snapshot" && options.snapshot === undefined))
       return host.say(command.kind === "help" ? help : "there is no --snapshot FILE to save to");
     if (command.kind === "unplug") return pc?.unplug(command.slot);
-    asked = command.kind;
+    asked.what = command.kind;
     pc?.stop();
   };
   const keys = new Keys(obey);
@@ -41,11 +70,7 @@ async function vmm(options: VmmOptions): Promise<number> {
     pc = current;
     // What is typed while there is no machine waits in the terminal for the next.
     using _terminal = openTerminal((typed) => current.serial.receive(keys.take(typed)));
-    const end = await pc.run();
-    if (end === "stopped" && asked === "snapshot") {
-      await pc.save(options.snapshot!);
-      host.say(`saved to ${options.snapshot}`);
-    }
+    const end = await run(current, asked, options.snapshot);
     if (end !== "reset") return status.done;
     if (!options.reboot) return status.reset;
     if (options.kernel === "") {
@@ -53,6 +78,17 @@ async function vmm(options: VmmOptions): Promise<number> {
       return status.reset;
     }
     saved = undefined;
+  }
+}
+
+/** @throws what is no VfioError: that is a defect */
+async function failureOf(saving: Promise<void>): Promise<VfioError | undefined> {
+  try {
+    await saving;
+    return undefined;
+  } catch (error) {
+    if (error instanceof VfioError) return error;
+    throw error;
   }
 }
 

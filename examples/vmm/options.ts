@@ -1,7 +1,7 @@
 // The command line.
 import { parseArgs } from "node:util";
 import { formatBdf, parseBdf } from "bun-vfio/regs";
-import { largestMemory, lastSlot, GiB, KiB, MiB, mostCpus, smallestMemory } from "./layout.ts";
+import { largestMemory, lastSlot, GiB, KiB, MiB, mostCpus, pageSize, smallestMemory } from "./layout.ts";
 import type { Api } from "./devices/host-devices.ts";
 import type { PcOptions } from "./pc.ts";
 
@@ -13,7 +13,7 @@ export const usage = `usage: bun examples/vmm/main.ts --kernel FILE [OPTION...]
   --cpus N            1 to 32; 1 unless given
   --device BDF        a device that is bound to vfio-pci, for the next slot; may be repeated
   --api WAY           how devices are opened: group, iommufd, or auto (default)
-  --snapshot FILE     where Ctrl-A s saves the machine: FILE and FILE.ram
+  --snapshot FILE     where Ctrl-A s saves the machine: FILE, and its memory in FILE.ram (or FILE.ram2, as FILE says)
   --restore FILE      goes on with a saved machine; only --api and --snapshot are looked at besides
   --trace FILE        writes what the models of the devices do to FILE and FILE.1, 64 MiB each at most
   --no-reboot         ends with status 3 when the guest resets itself
@@ -31,7 +31,6 @@ export interface VmmOptions extends PcOptions {
 export class UsageError extends Error {}
 
 const units: Readonly<Record<string, number>> = { K: KiB, M: MiB, G: GiB };
-const page = 4096;
 
 const refuse = (option: string, wants: string, text: string): UsageError =>
   new UsageError(`${option} wants ${wants}, not "${text}"`);
@@ -40,7 +39,7 @@ const refuse = (option: string, wants: string, text: string): UsageError =>
 export function parseSize(text: string): number {
   const [, digits, unit] = /^(\d{1,15})([KMG])i?B?$/i.exec(text) ?? [];
   const size = Number(digits) * (units[unit?.toUpperCase() ?? ""] ?? NaN);
-  if (size >= smallestMemory && size <= largestMemory && size % page === 0) return size;
+  if (size >= smallestMemory && size <= largestMemory && size % pageSize === 0) return size;
   const range = `from ${smallestMemory / MiB}M to ${largestMemory / GiB}G`;
   throw refuse("--memory", `a size such as 512M, ${range}`, text);
 }

@@ -26,7 +26,8 @@ import { biosCode, keyboardReset, resetControl, sleepControl, type PowerRequest 
 import { realTimeClock } from "./devices/rtc.ts";
 import { Serial } from "./devices/serial.ts";
 import { gsi, memory, memoryMap, ports, ramOf, type Window } from "./layout.ts";
-import { savePc, type LoadedPc } from "./snapshot.ts";
+import type { LoadedPc } from "./saved.ts";
+import { savePc } from "./snapshot.ts";
 
 export interface PcOptions {
   /** Paths. */
@@ -172,7 +173,7 @@ export class Pc implements AsyncDisposable {
 
   /** All but CPUs and devices, which are made from their states. */
   #restore(saved: LoadedPc): void {
-    loadMemory(this.ram, saved.ram);
+    loadMemory(this.ram, saved.ram, saved.image.id);
     restoreMachine(this.machine, saved.machine);
     this.serial.state = saved.serial;
     this.pci.port = new ConfigAddressPort(saved.configAddress);
@@ -209,7 +210,10 @@ export class Pc implements AsyncDisposable {
     if (bdf !== undefined) this.#host.say(`${bdf} has left slot ${slot}`);
   }
 
-  /** Saves what the machine is, once `run` has returned `stopped`, and takes its devices away. @throws VfioError */
+  /**
+   * Saves what the machine is, once `run` has returned `stopped`: then it is to be disposed of, and not run on.
+   * @throws VfioError where it cannot be saved: it can run on; with `EAGAIN`, and be saved a moment later
+   */
   save(file: string): Promise<void> {
     return savePc(this, this.#cpus, file);
   }

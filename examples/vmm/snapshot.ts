@@ -1,80 +1,90 @@
-// A machine as a file: what the CPUs, the chips and the devices are, as JSON, and beside it the guest's memory.
+// A machine becomes a file: what the CPUs, the chips and the devices are, as JSON, and beside it the guest's memory.
 //
 // Of a passed-through device it is what the library knows: config space, BARs, interrupts. What is inside of the device, its
 // queues or its link, no kernel interface gives without a driver for migration: the guest's driver finds a device that was
 // reset, as after a power cut, and has to set it up anew. Unplug it before, or restore what can bear that.
-import { readFileSync, writeFileSync } from "node:fs";
-import { VfioError, type DeviceSnapshot } from "bun-vfio";
-import { saveMachine, saveMemory, type MachineState, type VcpuState, type VcpuThreads } from "bun-vfio/kvm";
-import { largestMemory, lastSlot, mostCpus } from "./layout.ts";
+import { existsSync, rmSync } from "node:fs";
+import { VfioError, type VfioPciDevice } from "bun-vfio";
+import { writeDurably } from "bun-vfio/ffi";
+import { saveMachine, saveMemory, type VcpuState, type VcpuThreads } from "bun-vfio/kvm";
 import type { Pc } from "./pc.ts";
-import type { SerialState } from "./devices/serial.ts";
+import { imageEnds, readSaved, type SavedPc } from "./saved.ts";
 
-export interface SavedPc {
-  readonly version: 1;
-  /** Bytes of RAM. */
-  readonly memory: number;
-  readonly machine: MachineState;
-  readonly cpus: readonly VcpuState[];
-  readonly serial: SerialState;
-  /** CONFIG_ADDRESS. */
-  readonly configAddress: number;
-  readonly devices: readonly {
-    readonly slot: number;
-    readonly bdf: string;
-    readonly state: DeviceSnapshot;
-  }[];
-}
-
-/** One that was read, with the file of its memory. */
-export interface LoadedPc extends SavedPc {
-  readonly ram: string;
-}
-
-/** RAM as it lies in the guest, without the hole. */
-const ramOf = (file: string): string => `${file}.ram`;
+/** COMMAND of config space. */
+const commandRegister = { at: 4, width: 2, busMaster: 1 << 2, noIntx: 1 << 10 } as const;
 
 /**
- * Saves a machine that stands still, and takes its devices away, so that it can only be disposed of.
- * @param file gets the state, and `FILE.ram` the memory
- * @throws VfioError where a part cannot say what it is
+ * Saves a machine that stands still. Its devices write to no memory and send no interrupt then, until it is disposed of. Where
+ * something fails, they do again, the machine can run on, and what was saved before is as it was.
+ * @param file gets the state; the memory goes beside it, to the one of two names that the state of before has not
+ * @throws VfioError: `EAGAIN` where it can be saved a moment later, others where a part cannot say what it is, or the disk is full
  */
 export async function savePc(pc: Pc, cpus: VcpuThreads, file: string): Promise<void> {
   const { machine, ram, serial, pci, devices } = pc;
-  const taken = [...devices.list].map(([slot, { bdf, device }]) => {
-    const state = device.snapshot();
-    // From here on it writes to no memory and sends no interrupt; what it has sent is in the CPUs' state, which comes next.
-    devices.remove(slot);
-    return { slot, bdf, state };
+  // Before a device is touched: this fails the most often.
+  await statesOf(cpus);
+  using going = new DisposableStack();
+  const states = [...devices.list].map(([slot, { bdf, device }]) => {
+    const before = going.use(quiet(device));
+    return { slot, bdf, state: { ...device.snapshot(), command: before.command } };
   });
-  const states = await cpus.save();
-  if (!states)
-    throw new VfioError("a CPU is in the middle of an instruction that takes several accesses", {
-      code: "EAGAIN",
-      hint: "Save the machine at another time.",
-    });
-  const saved: SavedPc = {
-    ...{ version: 1, memory: ram.size, machine: saveMachine(machine), cpus: states },
-    ...{ serial: serial.state, configAddress: pci.port.value, devices: taken },
+  const saved: Omit<SavedPc, "image"> = {
+    // What the devices have sent until now is in the CPUs' states.
+    ...{ version: 2, memory: ram.size, cpus: await statesOf(cpus), machine: saveMachine(machine) },
+    ...{ serial: serial.state, configAddress: pci.port.value, devices: states },
   };
-  saveMemory(ram, ramOf(file));
-  writeFileSync(file, JSON.stringify(saved));
-}
-
-/** @throws VfioError (`EBADSTATE`) where it is none; its parts are checked by those that take them */
-export function readSaved(file: string): LoadedPc {
-  const bad = (why: string): VfioError =>
-    new VfioError(`${file}: ${why}`, { code: "EBADSTATE", hint: "Give the file that --snapshot named." });
-  let saved: Partial<SavedPc> | null;
+  const before = imageOf(file);
+  const end = imageEnds.find((other) => other !== before?.end)!;
+  const image = { end, id: saveMemory(ram, `${file}${end}`) };
   try {
-    saved = JSON.parse(readFileSync(file, "utf8")) as Partial<SavedPc> | null;
+    // From here on this is the machine that was saved, and not the one before.
+    writeDurably(file, JSON.stringify({ ...saved, image } satisfies SavedPc), { secret: true });
   } catch (error) {
-    if (error instanceof SyntaxError) throw bad("this is no saved machine");
+    rmSync(`${file}${end}`, { force: true });
     throw error;
   }
-  const isList = (list: unknown, most: number): boolean => Array.isArray(list) && list.length <= most;
-  if (saved?.version !== 1 || !isList(saved.cpus, mostCpus) || !isList(saved.devices, lastSlot))
-    throw bad("this is no saved machine");
-  if (!(Number(saved.memory) <= largestMemory)) throw bad("it has more memory than a machine can have");
-  return { ...(saved as SavedPc), ram: ramOf(file) };
+  going.move();
+  if (before?.isKnown) rmSync(`${file}${before.end}`, { force: true });
+}
+
+/** @throws VfioError (`EAGAIN`) */
+async function statesOf(cpus: VcpuThreads): Promise<readonly VcpuState[]> {
+  const states = await cpus.save();
+  if (states) return states;
+  throw new VfioError("a CPU is in the middle of an instruction that takes several accesses", {
+    code: "EAGAIN",
+    hint: "Save the machine at another time.",
+  });
+}
+
+/** A device that does nothing by itself; disposing of it lets the device go on. */
+interface Quiet extends Disposable {
+  /** COMMAND as the guest has it. */
+  readonly command: number;
+}
+
+/** @throws VfioError (`EIO`) where the device does not stop */
+function quiet(device: VfioPciDevice): Quiet {
+  const { at, width, busMaster, noIntx } = commandRegister;
+  const command = device.configRead(at, width);
+  const it = { command, [Symbol.dispose]: () => device.configWrite(at, width, command) };
+  using failed = new DisposableStack();
+  failed.use(it);
+  device.configWrite(at, width, (command & ~busMaster) | noIntx);
+  if (device.configRead(at, width) & busMaster)
+    throw new VfioError(`${device.name} does not stop its DMA`, { code: "EIO", device: device.name });
+  failed.move();
+  return it;
+}
+
+/** The memory of the machine that was saved there before; undefined where none was. */
+function imageOf(
+  file: string,
+): { readonly end: SavedPc["image"]["end"]; readonly isKnown: boolean } | undefined {
+  try {
+    return { end: readSaved(file).image.end, isKnown: true };
+  } catch {
+    // Whatever it is, what may be its memory is left alone.
+    return existsSync(file) ? { end: imageEnds[0], isKnown: false } : undefined;
+  }
 }

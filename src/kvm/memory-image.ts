@@ -6,8 +6,8 @@ import { DurableFile } from "../ffi/durable-file.ts";
 import { VfioError } from "../ffi/errors.ts";
 import type { MemoryPlace } from "./guest-memory.ts";
 
-/** Bytes at once. */
-const chunk = 2 ** 22;
+/** Bytes at once: what of a file is a hole, or is not. */
+const chunk = 2 ** 16;
 const format = "bun-vfio-memory";
 const version = 1;
 /** Bytes of the words behind the memory, at most: a guest has one part, or two. */

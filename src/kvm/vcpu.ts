@@ -31,6 +31,8 @@ export class Vcpu implements Disposable {
   readonly #name: string;
   readonly #thread: number;
   readonly #owned: DisposableStack;
+  /** `complete` met one more part of an access, which nobody has handled yet: what `page` holds. */
+  #unhandled = false;
 
   /** A CPU as after a reset. @param options which one, of which machine @throws VfioError; nothing stays open then */
   constructor({ vm, id, runSize, control }: VcpuOptions) {
@@ -64,6 +66,10 @@ export class Vcpu implements Disposable {
    * @throws VfioError
    */
   run(): boolean {
+    if (this.#unhandled) {
+      this.#unhandled = false;
+      return true;
+    }
     const { control } = this;
     if (!control) return this.#enter(undefined);
     // Only while this runs: Bun's event loop waits with all signals let through, and this one ends a process.
@@ -92,13 +98,15 @@ export class Vcpu implements Disposable {
   /**
    * Ends what the last exit began, an access of the guest's: until then its registers are those of before. Runs no further
    * instruction. To be called before the state is read.
-   * @returns whether it is ended; false: the access has one more part, which is an exit to be handled before the next call
+   * @returns whether it is ended; false: the access has one more part, which is the exit that the next `run` gives
    * @throws VfioError
    */
   complete(): boolean {
+    if (this.#unhandled) return false;
     this.page.immediateExit = true;
     try {
-      return !runVcpu(this.fd, { device: this.#name });
+      this.#unhandled = runVcpu(this.fd, { device: this.#name });
+      return !this.#unhandled;
     } finally {
       this.page.immediateExit = false;
     }

@@ -2,34 +2,15 @@ import { afterAll, expect, test } from "bun:test";
 import * as fs from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { AnonymousMemory } from "../../src/ffi/anonymous-memory.ts";
 import { loadMemory, saveMemory } from "../../src/kvm/memory-image.ts";
 import { testNeeding } from "../support/needing.ts";
+import { Ram } from "../support/ram.ts";
 import { noSmallFileSystem, SmallFileSystem } from "../support/small-file-system.ts";
 
 const mib = 2 ** 20;
 const folder = fs.mkdtempSync(join(tmpdir(), "memory-"));
 afterAll(() => fs.rmSync(folder, { recursive: true, force: true }));
 const file = join(folder, "ram");
-
-/** Memory of a guest, without a guest. */
-class Ram implements Disposable {
-  readonly size: number;
-  readonly #memory: AnonymousMemory[];
-  readonly parts: readonly { readonly gpa: number; readonly size: number }[];
-
-  constructor(...sizes: readonly number[]) {
-    this.parts = sizes.map((size, i) => ({ gpa: i * 2 ** 32, size }));
-    this.#memory = sizes.map((size) => new AnonymousMemory(size));
-    this.size = sizes.reduce((sum, size) => sum + size, 0);
-  }
-  view(gpa: number, size: number): Uint8Array<ArrayBuffer> {
-    return this.#memory[Math.floor(gpa / 2 ** 32)]!.view(gpa % 2 ** 32, size);
-  }
-  [Symbol.dispose](): void {
-    for (const memory of this.#memory) memory[Symbol.dispose]();
-  }
-}
 
 function filled(size: number, written: number, fill: number): Ram {
   const ram = new Ram(size);

@@ -13,8 +13,10 @@ const lsr = { ready: 1 << 0, empty: 0x60 } as const;
 const connected = 0xb0;
 /** The bits of each register that can be written; the divisor's two bytes come last. */
 const writable = [0, 0x0f, 0, 0xff, 0x1f, 0, 0, 0xff, 0xff, 0xff];
-/** Input that a guest does not take is not kept for ever. */
-const mostInput = 64 * 1024;
+/** Bytes of input: what a guest does not take is not kept for ever. */
+export const mostInput = 64 * 1024;
+/** Bytes of registers, the divisor's two with them. */
+export const registerCount = 10;
 
 export interface SerialLines {
   /** Takes a byte that the guest sends. */

@@ -335,6 +335,31 @@ describe("state", () => {
     expect(second.runToReport(0x30)).toBe(6);
   });
 
+  test("an access of two parts has no state in its middle, and loses none of them", () => {
+    // mov eax, 0x11223344; mov [0xffe], eax of segment 0x9000; out 0x30, al: the write reaches over a page's end
+    using guest = new Guest(kvm, "real", [
+      ...code.ds(0x9000),
+      ...code.eax(0x11223344),
+      ...[0x66, 0xa3, 0xfe, 0x0f],
+      ...[0xe6, 0x30],
+    ]);
+    const { vcpu } = guest;
+    const written: number[] = [];
+    const take = (): void => {
+      const data = new Uint8Array(vcpu.page.width);
+      vcpu.page.takeMmio(data);
+      written.push(vcpu.page.address, ...data);
+    };
+    expect(vcpu.run()).toBe(true);
+    take();
+    for (let again = 0; again < 2; again++) expect(vcpu.complete()).toBe(false);
+    expect(vcpu.run()).toBe(true);
+    take();
+    expect(written).toEqual([0x90ffe, 0x44, 0x33, 0x91000, 0x22, 0x11]);
+    expect(vcpu.complete()).toBe(true);
+    expect(guest.runToReport(0x30)).toBe(0x44);
+  });
+
   test("what is no state, or of another machine, is refused", () => {
     using guest = new Guest(kvm, "real", code.hlt as unknown as number[]);
     const options = vcpuStateOptions(kvm, guest.machine);
