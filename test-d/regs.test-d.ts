@@ -1,22 +1,32 @@
 import { expectAssignable, expectError, expectType } from "tsd";
 import {
+  array,
+  big,
+  bitArray,
   capabilityId,
+  composed,
   endpointHeader,
   expressCapability,
+  type FieldReference,
   hex,
+  joined,
   msixCapability,
   msixTableEntry,
   powerManagementCapability,
   r16,
   r32,
   r64,
+  r8,
+  rcw1c,
+  type RegisterIo,
   registerMap,
+  type RegisterReference,
+  reset,
   ro,
   rw,
   rw1c,
-  type FieldReference,
-  type RegisterIo,
-  type RegisterReference,
+  scaled,
+  wo,
 } from "../src/regs/index.ts";
 
 const memory = new DataView(new ArrayBuffer(64));
@@ -103,3 +113,45 @@ expectError(endpointHeader.field("command.memory"));
 expectError(endpointHeader.register("comand"));
 expectError(endpointHeader.field("command.memorySpace").with(0, 1));
 expectError(capabilityId.msiX);
+
+// Access words of datasheets: what a word rules out does not type-check.
+const port = registerMap("port", 32, {
+  data: r8(0, "rc"),
+  command: r8(1, "wo"),
+  cause: r16(2, { done: rcw1c(0), mode: rw(4, 3) }),
+  control: r16(4, { enable: rw(0), key: wo(15, 8) }),
+  entry: r64(8, { number: scaled(rw(51, 12), 4096), base: big(rw(63, 52)) }),
+  filter: bitArray(16, 32, "rw"),
+  address: array(2, 4, r32(20, { high: rw(31, 16), valid: ro(0) })),
+  whole: joined(["control.enable", "command"]),
+  fixed: joined(["data", "command"]),
+  sum: composed(["cause.mode"], (mode) => String(mode)),
+});
+const portLive = port.live(io);
+const portView = port.view(memory);
+expectError(portLive.data.write(1));
+expectError(portLive.command.read());
+expectError(portLive.cause.modify({ mode: 1 }));
+portLive.cause.write({ mode: 1 });
+expectError(portLive.control.modify({ enable: true }));
+portLive.control.modify({ enable: true, key: 1 });
+expectError(portLive.control.read().key);
+expectType<bigint>(portLive.entry.read().raw);
+expectType<number>(portLive.entry.read().number);
+expectType<bigint>(portView.entryBase);
+expectError((portView.entryBase = 1));
+expectType<boolean>(portLive.filter.get(1));
+expectError(portLive.filter.set(1, 1));
+expectError(portLive.filter.at(1));
+portView.address.at(1).high = 2;
+expectError((portView.address.at(1).valid = true));
+expectError(portLive.address.at(0).modify({ valid: true }));
+portView.whole = 3;
+expectError((portView.fixed = 3));
+expectError(portLive.fixed.write(3));
+expectType<string | undefined>(portLive.sum.read());
+expectError((portView.sum = "mode 1"));
+expectError(reset("on", rw(0)));
+expectError(scaled(rw(0), 8));
+expectType<boolean>(portView.fields.control.enable);
+expectError((portView.fields.address.raw = 1));

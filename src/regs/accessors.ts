@@ -1,28 +1,24 @@
-// Accessors are closures on one object a map, one body a width and kind. A shared helper table
-// (`getters[width](...)`) makes every site megamorphic and costs ten times as much; code generated
-// from text buys nothing and is forbidden in some runtimes.
-import { accessWords } from "./access.ts";
-import { fieldBits, fieldMask, type Field } from "./field.ts";
-import { checkRaw, hasFields, type Registers, type Width } from "./register.ts";
+// The class of a map's accessors over plain memory: they are closures on one object a map.
+import { isWritable } from "./access.ts";
+import { checkIndex, isRegister, type BitArray, type RegisterArray } from "./array.ts";
+import type { Derived } from "./derived.ts";
+import { derivedValue, isJoinedWritable, partsOf, partValues } from "./derived-value.ts";
+import type { sortEntries } from "./entries.ts";
+import { fieldAccessors, rawAccessors, type Memory } from "./field-accessors.ts";
+import { rawValue } from "./raw-value.ts";
+import { hasFields, type Register, type Registers } from "./register.ts";
+import { writeRule } from "./write-rule.ts";
 
-interface Memory {
-  readonly $memory: DataView;
-  readonly $base: number;
-}
 export type ViewClass = new (memory: DataView, base: number) => object;
-
-const writes = (what: { access: keyof typeof accessWords }): boolean =>
-  accessWords[what.access].write !== "none";
 
 /** What a field is called in a view: `control` and `enable` give `controlEnable`. */
 export const viewName = (register: string, field: string): string =>
   register + field.charAt(0).toUpperCase() + field.slice(1);
 
-/**
- * Builds the class whose instances read and write `registers` in memory. It is flat: an object for each register would
- * have to be allocated at each access, since one body serves all registers and no compiler can see which class it makes.
- */
-export function accessorClass(registers: Registers): ViewClass {
+type Define = (name: string, accessors: PropertyDescriptor, writable: boolean) => void;
+
+/** An empty class over memory, and what adds accessors to it. */
+function memoryClass(): { readonly View: ViewClass; readonly define: Define } {
   // Two things keep construction cheap in JavaScriptCore. Fields are declared, so that they are defined and not stored: a
   // store first looks for a setter on the whole prototype chain, and gives up on a long one. The accessors lie one
   // prototype above: an instance gets room for each property of its own prototype that is no method, twice its size.
@@ -36,189 +32,140 @@ export function accessorClass(registers: Registers): ViewClass {
   }
   const accessors = {};
   Object.setPrototypeOf(View.prototype, accessors);
-  const define = (name: string, { get, set }: PropertyDescriptor, writable: boolean): void => {
-    Object.defineProperty(accessors, name, {
-      enumerable: true,
-      get: get!,
-      ...(writable && { set: set! }),
-    });
+  const define: Define = (name, { get, set }, writable) => {
+    Object.defineProperty(accessors, name, { enumerable: true, get: get!, ...(writable && { set: set! }) });
   };
+  return { View, define };
+}
+
+const isChangeable = (register: Register): boolean =>
+  hasFields(register)
+    ? Object.values(register.fields).some(({ access }) => isWritable(access))
+    : isWritable(register.access);
+
+/**
+ * Builds the class whose instances read and write registers in memory. It is flat: an object for each register would
+ * have to be allocated at each access, since one body serves all registers and no compiler can see which class it makes.
+ */
+export function accessorClass(map: string, parts: ReturnType<typeof sortEntries>): ViewClass {
+  const { View, define } = memoryClass();
+  for (const [name, register] of Object.entries(parts.plain))
+    defineRegister(define, `${map}.${name}`, register, name, (field) => viewName(name, field));
+  for (const [name, table] of Object.entries(parts.tables))
+    define(name, tableAccessors(`${map}.${name}`, table), false);
+  for (const [name, derived] of Object.entries(parts.derived))
+    defineDerived(define, name, `${map}.${name}`, derived, parts.all);
+  let fields: ViewClass | undefined;
+  define(
+    "fields",
+    lazily((memory, base) => new (fields ??= fieldsClass(map, parts.plain))(memory, base)),
+    false,
+  );
+  return View;
+}
+
+function defineRegister(
+  define: Define,
+  where: string,
+  register: Register,
+  name: string,
+  nameOf: (field: string) => string,
+): void {
+  const { at, width } = register;
+  define(name, rawAccessors(where, width, at), isChangeable(register));
+  // In memory nothing is lost by reading what a device would not give back.
+  const { keep, ones, unreadable } = writeRule(where, register);
+  const rule = { keep: keep | unreadable, ones };
+  for (const [key, field] of Object.entries(register.fields))
+    define(nameOf(key), fieldAccessors(`${where}.${key}`, width, at, field, rule), isWritable(field.access));
+}
+
+/** The class over one register: its whole value is `raw`, its fields have their own names. */
+function registerClass(where: string, register: Register): ViewClass {
+  const { View, define } = memoryClass();
+  defineRegister(define, where, register, "raw", (field) => field);
+  return View;
+}
+
+/** The same fields by register. */
+function fieldsClass(map: string, registers: Registers): ViewClass {
+  const { View, define } = memoryClass();
   for (const [name, register] of Object.entries(registers)) {
-    const { at, width } = register;
-    const fields = Object.entries(register.fields);
-    define(
-      name,
-      rawAccessors(name, width, at),
-      hasFields(register) ? fields.some(([, field]) => writes(field)) : writes(register),
-    );
-    // A field write puts 0 into the RW1C bits beside it: written back as read, they would be cleared.
-    let w1c = 0;
-    for (const [, field] of fields)
-      if (accessWords[field.access].write === "clear") w1c += fieldMask(field) * 2 ** field.lo;
-    for (const [key, field] of fields) {
-      const kind = field.values ? named(key, field) : field.hi === field.lo ? "bit" : "bits";
-      define(viewName(name, key), fieldAccessors(key, width, at, field, w1c, kind), writes(field));
-    }
+    let Of: ViewClass | undefined;
+    const make = (memory: DataView, base: number): object =>
+      new (Of ??= registerClass(`${map}.${name}`, register))(memory, base);
+    define(name, lazily(make), false);
   }
   return View;
 }
 
-// `value >>> 0 === value` holds exactly for the integers of 32 bits: one test for type, sign and fraction.
-function rawAccessors(name: string, width: Width, at: number): PropertyDescriptor {
-  const check = (value: unknown): void => checkRaw(name, width, value);
-  switch (width) {
-    case 8:
-      return {
-        get(this: Memory) {
-          return this.$memory.getUint8(this.$base + at);
-        },
-        set(this: Memory, value: number) {
-          if (value >>> 0 !== value || value > 0xff) check(value);
-          this.$memory.setUint8(this.$base + at, value);
-        },
-      };
-    case 16:
-      return {
-        get(this: Memory) {
-          return this.$memory.getUint16(this.$base + at, true);
-        },
-        set(this: Memory, value: number) {
-          if (value >>> 0 !== value || value > 0xffff) check(value);
-          this.$memory.setUint16(this.$base + at, value, true);
-        },
-      };
-    case 32:
-      return {
-        get(this: Memory) {
-          return this.$memory.getUint32(this.$base + at, true);
-        },
-        set(this: Memory, value: number) {
-          if (value >>> 0 !== value) check(value);
-          this.$memory.setUint32(this.$base + at, value, true);
-        },
-      };
-    default:
-      return {
-        get(this: Memory) {
-          return this.$memory.getBigUint64(this.$base + at, true);
-        },
-        set(this: Memory, value: bigint) {
-          check(value);
-          this.$memory.setBigUint64(this.$base + at, value, true);
-        },
-      };
-  }
+const lazily = (make: (memory: DataView, base: number) => object): PropertyDescriptor => ({
+  get(this: Memory) {
+    return make(this.$memory, this.$base);
+  },
+});
+
+function tableAccessors(where: string, table: RegisterArray | BitArray): PropertyDescriptor {
+  if (table.kind === "bits") return lazily((memory, base) => bitsOver(where, table, memory, base));
+  const { count, stride, element } = table;
+  let Of: ViewClass | undefined;
+  const elementClass = (): ViewClass => {
+    if (isRegister(element)) return registerClass(where, element);
+    const { View, define } = memoryClass();
+    for (const [name, register] of Object.entries(element))
+      defineRegister(define, `${where}.${name}`, register, name, (field) => viewName(name, field));
+    return View;
+  };
+  return lazily((memory, base) => ({
+    length: count,
+    at(index: number) {
+      checkIndex(where, count, index);
+      return new (Of ??= elementClass())(memory, base + index * stride);
+    },
+  }));
 }
 
-interface Names {
-  readonly toValue: (bits: number) => unknown;
-  readonly toBits: (value: unknown) => number;
-}
-function named(name: string, field: Field): Names {
-  const names = new Map(Object.entries(field.values!).map(([key, bits]) => [bits, key]));
+function bitsOver(where: string, { at, count, access }: BitArray, memory: DataView, base: number): object {
+  const get = (index: number): boolean => {
+    checkIndex(where, count, index);
+    return (memory.getUint8(base + at + (index >>> 3)) & (1 << (index & 7))) !== 0;
+  };
+  if (!isWritable(access)) return { length: count, get };
   return {
-    toValue: (bits) => names.get(bits) ?? `reserved(${bits})`,
-    toBits: (value) => fieldBits(name, field, value),
+    length: count,
+    get,
+    set(index: number, value: boolean) {
+      checkIndex(where, count, index);
+      if (typeof value !== "boolean")
+        throw new TypeError(`"${where}" is one bit each: expects a boolean, got ${typeof value}`);
+      const byte = base + at + (index >>> 3);
+      const mask = 1 << (index & 7);
+      memory.setUint8(byte, (memory.getUint8(byte) & ~mask) | (value ? mask : 0));
+    },
   };
 }
 
-function fieldAccessors(
+function defineDerived(
+  define: Define,
   name: string,
-  width: Width,
-  at: number,
-  field: Field,
-  w1c: number,
-  kind: "bit" | "bits" | Names,
-): PropertyDescriptor {
-  const { lo } = field;
-  const limit = fieldMask(field);
-  const mask = (limit * 2 ** lo) | 0;
-  const keep = ~(mask | w1c);
-  const check = (value: unknown): number => fieldBits(name, field, value);
-  if (typeof kind === "object") {
-    const whole = rawAccessors(name, width, at);
-    return {
+  where: string,
+  derived: Derived,
+  registers: Registers,
+): void {
+  const parts = partsOf(where, derived, registers);
+  define(
+    name,
+    {
       get(this: Memory) {
-        return kind.toValue(((whole.get!.call(this) as number) >>> lo) & limit);
+        return derivedValue(derived, parts, ({ register }) => rawValue(register, this.$memory, this.$base));
       },
-      set(this: Memory, value: unknown) {
-        whole.set!.call(
-          this,
-          (((whole.get!.call(this) as number) & keep) | (kind.toBits(value) << lo)) >>> 0,
-        );
+      set(this: Record<string, unknown>, value: unknown) {
+        if (derived.kind !== "joined") return;
+        const values = partValues(where, derived, parts, value);
+        for (const [index, { name: register, fieldName }] of parts.entries())
+          this[fieldName === undefined ? register : viewName(register, fieldName)] = values[index];
       },
-    };
-  }
-  if (kind === "bit") {
-    switch (width) {
-      case 8:
-        return {
-          get(this: Memory) {
-            return (this.$memory.getUint8(this.$base + at) & mask) !== 0;
-          },
-          set(this: Memory, value: boolean) {
-            const o = this.$base + at;
-            const bits = value === true ? mask : value === false ? 0 : check(value);
-            this.$memory.setUint8(o, (this.$memory.getUint8(o) & keep) | bits);
-          },
-        };
-      case 16:
-        return {
-          get(this: Memory) {
-            return (this.$memory.getUint16(this.$base + at, true) & mask) !== 0;
-          },
-          set(this: Memory, value: boolean) {
-            const o = this.$base + at;
-            const bits = value === true ? mask : value === false ? 0 : check(value);
-            this.$memory.setUint16(o, (this.$memory.getUint16(o, true) & keep) | bits, true);
-          },
-        };
-      default:
-        return {
-          get(this: Memory) {
-            return (this.$memory.getUint32(this.$base + at, true) & mask) !== 0;
-          },
-          set(this: Memory, value: boolean) {
-            const o = this.$base + at;
-            const bits = value === true ? mask : value === false ? 0 : check(value);
-            this.$memory.setUint32(o, ((this.$memory.getUint32(o, true) & keep) | bits) >>> 0, true);
-          },
-        };
-    }
-  }
-  switch (width) {
-    case 8:
-      return {
-        get(this: Memory) {
-          return (this.$memory.getUint8(this.$base + at) >>> lo) & limit;
-        },
-        set(this: Memory, value: number) {
-          const bits = value >>> 0 === value && value <= limit ? value << lo : check(value);
-          const o = this.$base + at;
-          this.$memory.setUint8(o, (this.$memory.getUint8(o) & keep) | bits);
-        },
-      };
-    case 16:
-      return {
-        get(this: Memory) {
-          return (this.$memory.getUint16(this.$base + at, true) >>> lo) & limit;
-        },
-        set(this: Memory, value: number) {
-          const bits = value >>> 0 === value && value <= limit ? value << lo : check(value);
-          const o = this.$base + at;
-          this.$memory.setUint16(o, (this.$memory.getUint16(o, true) & keep) | bits, true);
-        },
-      };
-    default:
-      return {
-        get(this: Memory) {
-          return ((this.$memory.getUint32(this.$base + at, true) >>> lo) & limit) >>> 0;
-        },
-        set(this: Memory, value: number) {
-          const bits = value >>> 0 === value && value <= limit ? value << lo : check(value);
-          const o = this.$base + at;
-          this.$memory.setUint32(o, ((this.$memory.getUint32(o, true) & keep) | bits) >>> 0, true);
-        },
-      };
-  }
+    },
+    derived.kind === "joined" && isJoinedWritable(parts),
+  );
 }

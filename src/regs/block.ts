@@ -1,3 +1,4 @@
+import type { Derived } from "./derived.ts";
 import type { ByteMasks } from "./masks.ts";
 import type { Registers } from "./register.ts";
 
@@ -6,6 +7,9 @@ export interface RegisterBlock {
   readonly name: string;
   /** In bytes. */
   readonly size: number;
+  /** One by one: those of a table are `table[3]`, or `table[3].low` of a group. */
   readonly registers: Registers;
+  /** Values of several registers or fields, by their names. */
+  readonly derived: Readonly<Record<string, Derived>>;
   readonly masks: ByteMasks;
 }

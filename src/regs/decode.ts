@@ -1,9 +1,10 @@
 // Config space as plain JSON data, read through the register maps alone. It is bytes in, data out:
 // an image of a precious register is as safe to read as any other.
-import { fieldValue } from "./field.ts";
+import { fieldValue, type AnyFieldValue } from "./field-value.ts";
 import { layoutOf, type ConfigLayout, type LocatedCapability } from "./layout.ts";
 import { endpointHeader, unknownHeader } from "./maps/header.ts";
 import type { RegisterBlock } from "./map.ts";
+import { rawValue } from "./raw-value.ts";
 import { hasFields, type Register } from "./register.ts";
 import type { Malformation } from "./walk.ts";
 
@@ -84,27 +85,15 @@ const isReserved = (register: Register): boolean =>
   !hasFields(register) && (register.access === "rsvdp" || register.access === "rsvdz");
 
 function decodeRegister(register: Register, raw: number | bigint): DecodedRegister {
-  if (typeof raw === "bigint") return `0x${raw.toString(16).padStart(16, "0")}`;
-  if (!hasFields(register)) return raw;
+  if (!hasFields(register)) return plain(raw);
   return Object.fromEntries(
-    Object.entries(register.fields).map(([name, field]) => [name, fieldValue(field, raw)]),
+    Object.entries(register.fields).map(([name, field]) => [name, plain(fieldValue(field, raw))]),
   );
 }
 
-/** The whole value of a register in memory; a bigint for one of 64 bits. */
-export function rawValue(register: Register, memory: DataView, base: number): number | bigint {
-  const at = base + register.at;
-  switch (register.width) {
-    case 8:
-      return memory.getUint8(at);
-    case 16:
-      return memory.getUint16(at, true);
-    case 32:
-      return memory.getUint32(at, true);
-    case 64:
-      return memory.getBigUint64(at, true);
-  }
-}
+/** Numbers beyond what JSON can hold are written in hexadecimal. */
+const plain = (value: AnyFieldValue): DecodedValue =>
+  typeof value === "bigint" ? `0x${value.toString(16).padStart(16, "0")}` : value;
 
 /** The header's map as far as it is known: of an unknown layout the 16 bytes that all of them share. */
 export const headerMapOf = ({ header }: ConfigLayout): RegisterBlock => header ?? unknownHeader;

@@ -1,7 +1,8 @@
 // What differs between two config spaces, register by register and field by field. Every byte that differs is
 // told of: by its field, by the capability that came, went or moved, or else as bytes that no register describes.
 import type { Access } from "./access.ts";
-import { decodeRegisters, headerMapOf, rawValue, type DecodedRegister, type DecodedValue } from "./decode.ts";
+import { decodeRegisters, headerMapOf, type DecodedRegister, type DecodedValue } from "./decode.ts";
+import { rawValue } from "./raw-value.ts";
 import { layoutOf, type ConfigLayout, type LocatedCapability } from "./layout.ts";
 import type { RegisterBlock } from "./map.ts";
 import type { Register } from "./register.ts";

@@ -1,18 +1,8 @@
 import type { Access } from "./access.ts";
+import type { Scale } from "./scale.ts";
+import type { Traits } from "./traits.ts";
 
-/** What a register or one of its fields is, besides its bits and its access word. */
-export interface Traits {
-  /** The short name that PCI tools print, as `MaxPayload` or `BusMaster`; the property's own name without it. */
-  readonly label?: string | undefined;
-  /** May change without a write by the guest: read from the device each time. Without it a value is static between writes. */
-  readonly volatile?: boolean | undefined;
-  /** A read has a side effect on the device: never read in a dump or at attach. */
-  readonly precious?: boolean | undefined;
-  /** Owned by the passthrough model: the guest reads and writes the shadow, never the device. */
-  readonly emulated?: boolean | undefined;
-  /** Printed as hexadecimal. */
-  readonly hex?: boolean | undefined;
-}
+export { emulated, hex, precious, volatile, type Traits } from "./traits.ts";
 
 /** Bits `hi` to `lo` of a register, both inclusive, counted from 0 as in a datasheet. */
 export interface Field<A extends Access = Access, V = unknown> extends Traits {
@@ -21,13 +11,19 @@ export interface Field<A extends Access = Access, V = unknown> extends Traits {
   readonly access: A;
   /** Name of each value that has one. */
   readonly values?: Readonly<Record<string, number>> | undefined;
+  /** What its bits stand for; without it themselves. */
+  readonly scale?: Scale | undefined;
+  /** Its value is a bigint: for more than 53 bits. */
+  readonly big?: boolean | undefined;
+  /** Its value after a reset; without it that of its bits in the register's. */
+  readonly reset?: boolean | number | bigint | string | undefined;
   /** Carries the value's type; never present at run time. */
   readonly $value?: V;
 }
 /** The fields of a register by their names. */
 export type Fields = Readonly<Record<string, Field>>;
 
-/** The type of a field's value: a boolean, a number, or one of its names. */
+/** The type of a field's value: a boolean, a number, or one of its names; a bigint where `big` says so. */
 export type FieldValue<F> = F extends Field<Access, infer V> ? V : never;
 
 /** How a value that a named field's map does not name reads: its bits stay visible. */
@@ -76,59 +72,37 @@ export const ros = define("ros");
 export const rws = define("rws");
 /** Writing 1 clears the bit; kept through a reset. */
 export const rw1cs = define("rw1cs");
-
-/** Marks bits that the device may change by itself. */
-export const volatile = <T extends Traits>(what: T): T => ({ ...what, volatile: true });
-/** Marks bits whose read has a side effect. */
-export const precious = <T extends Traits>(what: T): T => ({ ...what, precious: true, volatile: true });
-/** Marks bits that the passthrough model serves itself. */
-export const emulated = <T extends Traits>(what: T): T => ({ ...what, emulated: true });
-/** Has a value printed as hexadecimal. */
-export const hex = <T extends Traits>(what: T): T => ({ ...what, hex: true });
-
-/** All ones in `hi - lo + 1` bits; at most 32 of them. */
-export function fieldMask(field: { readonly hi: number; readonly lo: number }): number {
-  return 2 ** (field.hi - field.lo + 1) - 1;
-}
-
-/** The value of a field in a raw register of up to 32 bits: boolean, number, name, or `reserved(n)`. */
-export function fieldValue(field: Field, raw: number): boolean | number | string {
-  const bits = ((raw >>> field.lo) & fieldMask(field)) >>> 0;
-  if (field.values) {
-    for (const name in field.values) if (field.values[name] === bits) return name;
-    return `reserved(${bits})`;
-  }
-  return field.hi === field.lo ? bits !== 0 : bits;
-}
-
-const reservedPattern = /^reserved\((\d+)\)$/;
+/** Write-only: a read tells nothing of it. */
+export const wo = define("wo");
+/** Writing 1 sets the bit; a 0 leaves it alone. */
+export const rw1s = define("rw1s");
+/** Writing 0 clears the bit; a 1 leaves it alone. */
+export const rw0c = define("rw0c");
+/** Writing 1 inverts the bit; a 0 leaves it alone. */
+export const rw1t = define("rw1t");
+/** Writing 1 starts something; the bit goes back to 0 by itself. */
+export const rwsc = define("rwsc");
+/** A read clears it. */
+export const rc = define("rc");
+/** A read sets it. */
+export const rs = define("rs");
+/** A read clears it, and so does writing 1. */
+export const rcw1c = define("rcw1c");
 
 /**
- * The bits that a field's value stands for.
- * @throws RangeError for a name that the field does not have, or a number that does not fit; TypeError for another type.
+ * A field that counts units. Its value is `bits * by`, and what is written must be a whole number of units.
+ * @example
+ * scaled(ro(31, 3), 8) // an offset in bytes, stored in units of 8
+ * scaled(rw(4, 0), 4096, { base: 2 }) // 4096 * 2^n bytes
  */
-export function fieldBits(name: string, field: Field, value: unknown): number {
-  const limit = fieldMask(field);
-  let bits: number;
-  if (field.values) {
-    if (typeof value !== "string")
-      throw new TypeError(`"${name}" expects one of its names, got ${typeof value}`);
-    const reserved = reservedPattern.exec(value);
-    const known = Object.hasOwn(field.values, value) ? field.values[value] : undefined;
-    if (known === undefined && !reserved)
-      throw new RangeError(
-        `"${name}" has no value "${value}"; it has ${Object.keys(field.values).join(", ")}`,
-      );
-    bits = known ?? Number(reserved![1]);
-  } else if (field.hi === field.lo) {
-    if (typeof value !== "boolean")
-      throw new TypeError(`"${name}" is one bit: expects a boolean, got ${typeof value}`);
-    bits = value ? 1 : 0;
-  } else {
-    if (typeof value !== "number") throw new TypeError(`"${name}" expects a number, got ${typeof value}`);
-    bits = value;
-  }
-  if (!Number.isInteger(bits) || bits < 0 || bits > limit)
-    throw new RangeError(`"${name}" expects an integer from 0 to ${limit}, got ${String(value)}`);
-  return bits;
-}
+export const scaled = <A extends Access>(
+  field: Field<A, number>,
+  by: number,
+  more: Omit<Scale, "by"> = {},
+): Field<A, number> => ({ ...field, scale: { by, ...more } });
+
+/** A field of more than 53 bits, or whose value may go beyond 2^53: it is a bigint. */
+export const big = <A extends Access>(field: Field<A, number>): Field<A, bigint> => ({
+  ...(field as Field<A, never>),
+  big: true,
+});

@@ -4,17 +4,23 @@
  */
 export * from "./access.ts";
 export * from "./answers.ts";
+export * from "./array.ts";
+export * from "./derived.ts";
+export * from "./entries.ts";
+export * from "./view-types.ts";
 export * from "./bdf.ts";
 export * from "./capability.ts";
 export * from "./decode.ts";
 export * from "./diff.ts";
 export * from "./field.ts";
+export { fieldBits, fieldMask, fieldValue, type AnyFieldValue } from "./field-value.ts";
 export * from "./layout.ts";
-export * from "./live.ts";
+export type * from "./live-types.ts";
 export * from "./map.ts";
 export * from "./maps/index.ts";
 export * from "./masks.ts";
 export * from "./reference.ts";
 export * from "./register.ts";
+export type { Scale } from "./scale.ts";
 export * from "./text.ts";
 export * from "./walk.ts";

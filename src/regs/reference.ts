@@ -1,12 +1,14 @@
 // References to a register or a field by its name in a map. They carry what a bare number would leave to be known:
 // offset, width, masks, access. Code that takes a reference cannot be given a number of its own.
-import { accessWords, type Access } from "./access.ts";
-import { fieldBits, fieldMask, fieldValue, type Field, type FieldValue } from "./field.ts";
+import { accessWords, type Access, type WriteEffect } from "./access.ts";
+import type { Field, FieldValue } from "./field.ts";
+import { fieldValue, placedBits, placedMask } from "./field-value.ts";
+import { rawValue } from "./raw-value.ts";
 import type { RegisterBlock } from "./block.ts";
 import { hasFields, type Raw, type Register, type Registers, type Width } from "./register.ts";
 
 /** A register of a map. */
-export interface RegisterReference<R extends Register = Register> {
+export interface RegisterReference<R extends Register = Register<8 | 16 | 32>> {
   /** The map's name. */
   readonly map: string;
   /** The register's name in the map. */
@@ -29,7 +31,7 @@ export interface RegisterReference<R extends Register = Register> {
 }
 
 /** A field of a register of a map. */
-export interface FieldReference<F extends Field = Field, R extends Register = Register> {
+export interface FieldReference<F extends Field = Field, R extends Register = Register<8 | 16 | 32>> {
   readonly register: RegisterReference<R>;
   /** The field's name in the register. */
   readonly name: string;
@@ -38,16 +40,16 @@ export interface FieldReference<F extends Field = Field, R extends Register = Re
   readonly hi: number;
   readonly lo: number;
   /** Its bits in a value of the register: not negative for bit 31, so compare `(raw & mask) !== 0`. */
-  readonly mask: number;
+  readonly mask: Raw<R["width"]>;
   /** The byte of the map that holds the field's lowest bit, and the field's bits in that byte. */
   readonly byte: { readonly at: number; readonly mask: number };
   /** Its value in a value of the register. */
-  of(raw: number): FieldValue<F>;
+  of(raw: Raw<R["width"]>): FieldValue<F>;
   /**
    * The register's value with another value of the field.
    * @throws TypeError or RangeError for what the field cannot hold
    */
-  with(raw: number, value: FieldValue<F>): number;
+  with(raw: Raw<R["width"]>, value: FieldValue<F>): Raw<R["width"]>;
   /** Its value in memory where the map begins at byte `base`. */
   read(memory: DataView, base?: number): FieldValue<F>;
   /** Writes its bits, whatever its access word says, and leaves the others. */
@@ -73,11 +75,6 @@ export type RegisterAt<M extends Registers, P extends string> = P extends `${inf
     : never
   : never;
 
-const rawIn = (memory: DataView, at: number, width: Width): number | bigint => {
-  if (width === 8) return memory.getUint8(at);
-  if (width === 16) return memory.getUint16(at, true);
-  return width === 32 ? memory.getUint32(at, true) : memory.getBigUint64(at, true);
-};
 const rawInto = (memory: DataView, at: number, width: Width, value: number | bigint): void => {
   if (typeof value === "bigint") memory.setBigUint64(at, value, true);
   else if (width === 8) memory.setUint8(at, value);
@@ -86,7 +83,7 @@ const rawInto = (memory: DataView, at: number, width: Width, value: number | big
 };
 
 /** See `RegisterMap.register`. @throws RangeError where the map has no such register */
-export function registerReference(map: RegisterBlock, name: string): RegisterReference {
+export function registerReference(map: RegisterBlock, name: string): RegisterReference<Register> {
   const register = Object.hasOwn(map.registers, name) ? map.registers[name] : undefined;
   if (!register) throw new RangeError(`${map.name} has no register "${name}"`);
   const { at, width } = register;
@@ -99,13 +96,13 @@ export function registerReference(map: RegisterBlock, name: string): RegisterRef
     size: width / 8,
     writeMask: maskOf(register, "store"),
     clearMask: maskOf(register, "clear"),
-    read: (memory: DataView, base = 0) => rawIn(memory, base + at, width) as never,
+    read: (memory: DataView, base = 0) => rawValue(register, memory, base),
     write: (memory: DataView, value: number | bigint, base = 0) => rawInto(memory, base + at, width, value),
   });
 }
 
 /** See `RegisterMap.field`. @throws RangeError where the map has no such field */
-export function fieldReference(map: RegisterBlock, path: string): FieldReference {
+export function fieldReference(map: RegisterBlock, path: string): FieldReference<Field, Register> {
   const dot = path.indexOf(".");
   const register = registerReference(map, path.slice(0, dot));
   const name = path.slice(dot + 1);
@@ -113,11 +110,14 @@ export function fieldReference(map: RegisterBlock, path: string): FieldReference
   const field = Object.hasOwn(fields, name) ? fields[name] : undefined;
   if (!field) throw new RangeError(`${map.name} has no field "${path}"`);
   const { hi, lo, access } = field;
-  const bits = fieldMask(field);
-  const mask = bits * 2 ** lo;
-  const of = (raw: number) => fieldValue(field, raw) as never;
-  const withValue = (raw: number, value: unknown): number =>
-    ((raw & ~mask) | (fieldBits(`${map.name}.${path}`, field, value) * 2 ** lo)) >>> 0;
+  const where = `${map.name}.${path}`;
+  const wideMask = placedMask(field);
+  const mask = Number(wideMask);
+  const of = (raw: number | bigint) => fieldValue(field, raw) as never;
+  const withValue = (raw: number | bigint, value: unknown): number | bigint => {
+    const bits = placedBits(where, field, value);
+    return typeof raw === "bigint" ? (raw & ~wideMask) | bits : ((raw & ~mask) | Number(bits)) >>> 0;
+  };
   return Object.freeze({
     register,
     name,
@@ -125,22 +125,20 @@ export function fieldReference(map: RegisterBlock, path: string): FieldReference
     access,
     hi,
     lo,
-    mask,
-    byte: { at: register.at + (lo >>> 3), mask: (bits * 2 ** (lo & 7)) & 0xff },
+    mask: register.width === 64 ? wideMask : mask,
+    byte: { at: register.at + (lo >>> 3), mask: Number((wideMask >> BigInt(lo & ~7)) & 0xffn) },
     of,
     with: withValue,
-    read: (memory: DataView, base = 0) => of(register.read(memory, base) as number),
+    read: (memory: DataView, base = 0) => of(register.read(memory, base)),
     write: (memory: DataView, value: unknown, base = 0) =>
-      register.write(memory, withValue(register.read(memory, base) as number, value) as never, base),
+      register.write(memory, withValue(register.read(memory, base), value), base),
   });
 }
 
-function maskOf({ access, width, fields, ...register }: Register, write: "store" | "clear"): never {
+function maskOf(register: Register, write: WriteEffect): number | bigint {
+  const { access, width, fields } = register;
   const does = (word: Access): boolean => accessWords[word].write === write;
-  let mask = 0n;
-  if (!hasFields({ access, width, fields, ...register }))
-    mask = does(access) ? (1n << BigInt(width)) - 1n : 0n;
-  for (const field of Object.values(fields))
-    if (does(field.access)) mask |= BigInt(fieldMask(field)) << BigInt(field.lo);
-  return (width === 64 ? mask : Number(mask)) as never;
+  let mask = !hasFields(register) && does(access) ? (1n << BigInt(width)) - 1n : 0n;
+  for (const field of Object.values(fields)) if (does(field.access)) mask |= placedMask(field);
+  return width === 64 ? mask : Number(mask);
 }

@@ -1,5 +1,6 @@
 import type { Access } from "./access.ts";
-import type { Fields, Traits } from "./field.ts";
+import type { Field, Fields } from "./field.ts";
+import type { Traits } from "./traits.ts";
 
 /** Of a register, in bits. */
 export type Width = 8 | 16 | 32 | 64;
@@ -16,8 +17,10 @@ export interface Register<
   readonly width: W;
   readonly access: A;
   readonly fields: F;
-  /** Value after a reset, where the specification fixes one. */
-  readonly reset: number;
+  /** Value after a reset, where the specification fixes one; fields that have their own add to it. */
+  readonly reset: number | bigint;
+  /** The register of the same map whose bytes these are too, where that is meant; see `alias`. */
+  readonly alias?: string | undefined;
 }
 /** The registers of a map by their names. */
 export type Registers = Readonly<Record<string, Register>>;
@@ -42,11 +45,31 @@ export const r8 = define(8);
 export const r16 = define(16);
 /** A register of 32 bits at byte `at` of its map, little-endian. */
 export const r32 = define(32);
-/** A register of 64 bits at byte `at` of its map, little-endian. It has no fields, and its value is a bigint. */
+/** A register of 64 bits at byte `at` of its map, little-endian. Its whole value is a bigint. */
 export const r64 = define(64);
 
-/** Gives a register its value after reset. */
-export const reset = <R extends Register>(value: number, register: R): R => ({ ...register, reset: value });
+/**
+ * Gives a register or a field its value after a reset: the whole value of a register, the value of a field.
+ * @example
+ * reset(0x100, r32(0x00, "rw"))
+ * r32(0x00, { speed: reset("1Gb/s", rw(9, 8, ["10Mb/s", "100Mb/s", "1Gb/s"])) })
+ */
+export function reset<R extends Register>(value: number | bigint, register: R): R;
+export function reset<A extends Access, V extends boolean | number | bigint | string>(
+  value: NoInfer<V>,
+  field: Field<A, V>,
+): Field<A, V>;
+export function reset(value: unknown, what: Register | Field): unknown {
+  return { ...what, reset: value };
+}
+
+/**
+ * Says that a register shares the bytes of the register `of` on purpose: another name for them, another width, or what a write
+ * reaches where `of` is what a read gives. Without it registers that overlap are refused.
+ * @example
+ * registerMap("UART", 8, { receive: r8(0, "rc"), transmit: alias("receive", r8(0, "wo")) })
+ */
+export const alias = <R extends Register>(of: string, register: R): R => ({ ...register, alias: of });
 
 /** Whether a register is split into fields. */
 export const hasFields = (register: Register): boolean => {
@@ -56,6 +79,7 @@ export const hasFields = (register: Register): boolean => {
 
 /**
  * Checks the whole value that a register is to take.
+ * @param name of the register and its map, for the message
  * @throws TypeError for what is no number, or for 64 bits no bigint; RangeError for what is no integer of `width` bits
  */
 export function checkRaw(name: string, width: Width, value: unknown): void {

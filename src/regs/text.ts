@@ -3,7 +3,8 @@
 //
 // A flag prints as `Name+` or `Name-`; everything else as `Name: value`, parted by commas. A label of the form
 // `Section: Name` prints its section once before its names. Values have no units: the maps' comments give them.
-import { decodeConfig, headerMapOf, rawValue, type DecodedRegister } from "./decode.ts";
+import { decodeConfig, headerMapOf, type DecodedRegister } from "./decode.ts";
+import { rawValue } from "./raw-value.ts";
 import { layoutOf } from "./layout.ts";
 import type { RegisterBlock } from "./map.ts";
 import { hasFields, type Register } from "./register.ts";

@@ -54,7 +54,7 @@ describe("accessors over memory", () => {
     // @ts-expect-error a register with read-only fields alone
     expect(() => (msix.table = 5)).toThrow(TypeError);
     // @ts-expect-error one bit is a boolean
-    expect(() => (msix.controlEnable = 1)).toThrow('"enable" is one bit');
+    expect(() => (msix.controlEnable = 1)).toThrow('"MSI-X.control.enable" is one bit');
     // @ts-expect-error not a name of the field
     expect(() => (pm.controlPowerState = "D4")).toThrow(RangeError);
     // @ts-expect-error a named field takes names
@@ -118,7 +118,7 @@ describe("accessors over memory", () => {
     ] as const) {
       const largest = 2 ** width - 1;
       for (const wrong of [largest + 1, -1, -largest - 1, 0.5, NaN, Infinity, 2 ** 53]) {
-        const message = `"${name}" expects an integer of ${width} bits, got ${wrong}`;
+        const message = `"map.${name}" expects an integer of ${width} bits, got ${wrong}`;
         expect(() => (view[name] = wrong)).toThrow(new RangeError(message));
       }
       for (const wrong of [1n, "1", true, null, undefined, {}])
@@ -126,7 +126,7 @@ describe("accessors over memory", () => {
     }
     for (const wrong of [1n << 64n, -1n])
       expect(() => (view.wide = wrong)).toThrow(
-        new RangeError(`"wide" expects an integer of 64 bits, got ${wrong}`),
+        new RangeError(`"map.wide" expects an integer of 64 bits, got ${wrong}`),
       );
     for (const wrong of [1, "1", true, null, undefined, {}])
       expect(() => (view.wide = wrong)).toThrow(TypeError);
@@ -158,7 +158,7 @@ describe("accessors over memory", () => {
 
   test("every field of every width reads back what was written, and nothing beside it changes", () => {
     const define = (width: 8 | 16 | 32, fields: Fields): Register =>
-      width === 8 ? r8(3, fields) : width === 16 ? r16(3, fields) : r32(3, fields);
+      width === 8 ? r8(4, fields) : width === 16 ? r16(4, fields) : r32(4, fields);
     fc.assert(
       fc.property(
         fc.constantFrom<8 | 16 | 32>(8, 16, 32),
@@ -173,7 +173,7 @@ describe("accessors over memory", () => {
           ];
           const map = registerMap("map", 8, { it: define(width, { field: rw(hi, lo) }) });
           const memory = new DataView(new ArrayBuffer(8));
-          memory.setUint32(3, before, true);
+          memory.setUint32(4, before, true);
           const view = map.view(memory);
           const mask = (1n << BigInt(hi - lo + 1)) - 1n;
           const value = BigInt(bits) & mask;
@@ -181,7 +181,7 @@ describe("accessors over memory", () => {
           it.itField = hi === lo ? value === 1n : Number(value);
           expect(it.itField).toBe(hi === lo ? value === 1n : Number(value));
           const kept = BigInt(before) & ~(mask << BigInt(lo));
-          expect(BigInt(memory.getUint32(3, true))).toBe(kept | (value << BigInt(lo)));
+          expect(BigInt(memory.getUint32(4, true))).toBe(kept | (value << BigInt(lo)));
         },
       ),
       { numRuns: 2000 },
@@ -203,9 +203,6 @@ describe("a map that cannot be", () => {
     );
     expect(() => registerMap("map", 2, { it: r8(0, { self: ro(4) }), itSelf: r8(1, "rw") })).toThrow(
       "map.itSelf would be two things",
-    );
-    expect(() => registerMap("map", 8, { it: r64(0, { a: ro(4) }) })).toThrow(
-      "a 64-bit register has no fields",
     );
   });
 });
