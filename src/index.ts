@@ -11,6 +11,7 @@ export type { MappedArea } from "./device/passthrough/bars/bar-mapping.ts";
 export * from "./regs/config-address.ts";
 export * from "./device/seam/counted-backend.ts";
 export type { DescribedBar, DescribedCapability, DeviceDescription } from "./device/passthrough/describe.ts";
+export type * from "./device/seam/device-memory.ts";
 export * from "./ffi/errors.ts";
 export type { DeviceEvent, DeviceEventKind } from "./device/seam/events.ts";
 export type { IntxMode } from "./device/passthrough/interrupts/intx.ts";

@@ -135,3 +135,10 @@ const names: Readonly<Record<number, string>> = {
 
 /** `EBUSY` for 16; `E200` for a number that has no name. */
 export const errnoName = (errno: number): string => names[errno] ?? `E${errno}`;
+
+const numbers: ReadonlyMap<string, number> = new Map(
+  Object.entries(names).map(([number, name]) => [name, Number(number)]),
+);
+
+/** 16 for `EBUSY`; undefined for a name that Linux does not have. */
+export const errnoNumber = (name: string): number | undefined => numbers.get(name);

@@ -75,7 +75,7 @@ export class MessageSocket {
   readonly #in: MessageHeader;
   readonly #out: MessageHeader;
 
-  /** @param fd a connected socket @param arena with `messageSocketOverhead` bytes left */
+  /** Nothing is received before it is asked for. @param fd a connected socket @param arena with `messageSocketOverhead` bytes left */
   constructor(fd: number, arena: Arena) {
     this.fd = fd;
     this.#arena = arena;
@@ -86,7 +86,7 @@ export class MessageSocket {
   /**
    * Takes what has come, as far as there is room: one recvmsg(2). Linux ends it behind bytes that carry descriptors, so
    * these belong to the last message that begins in it.
-   * @param piece of the arena @param offset, size where in the piece, in bytes; at least 1
+   * @param piece of the arena @param offset where in the piece, in bytes @param size room there, in bytes; at least 1
    * @param wait whether to wait, as long as the socket's receive timeout lets it
    * @returns bytes; 0 where the peer has closed; minus the errno: EAGAIN for nothing in time
    * @throws VfioError (`ETOOMANYREFS`) where descriptors were lost; those that came are closed
@@ -138,7 +138,7 @@ export class MessageSocket {
 
   /**
    * Sends all of a message: one sendto(2) or sendmsg(2) unless the socket takes it in parts.
-   * @param piece of the arena @param offset, size where in the piece, in bytes
+   * @param piece of the arena @param offset where in the piece, in bytes @param size in bytes
    * @param descriptors that go with the first byte, 253 at most; they stay the caller's
    * @returns 0, or minus the errno: EPIPE where the peer has gone, EAGAIN where it did not read in time
    */

@@ -11,6 +11,7 @@ export const callTable = {
   read: { numbers: [0, 63], args: ["i32", "ptr", "u64"], returns: "i32" },
   write: { numbers: [1, 64], args: ["i32", "ptr", "u64"], returns: "i32" },
   close: { numbers: [3, 57], args: ["i32"], returns: "i32" },
+  fstat: { numbers: [5, 80], args: ["i32", "ptr"], returns: "i32" },
   mmap: { numbers: [9, 222], args: ["u64", "u64", "i32", "i32", "i32", "i64"], returns: long },
   mprotect: { numbers: [10, 226], args: ["u64", "u64", "i32"], returns: "i32" },
   munmap: { numbers: [11, 215], args: ["u64", "u64"], returns: "i32" },

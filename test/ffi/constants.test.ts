@@ -2,7 +2,8 @@
 import { expect, test } from "bun:test";
 import * as constants from "../../src/ffi/constants.ts";
 import { epollDataOffset, epollEventSize } from "../../src/ffi/epoll-event.ts";
-import { errnoName } from "../../src/ffi/errno.ts";
+import { errnoName, errnoNumber } from "../../src/ffi/errno.ts";
+import { statLayout } from "../../src/ffi/file-status.ts";
 import { Sandbox } from "../support/sandbox.ts";
 import { compile, compilerTest } from "./support/compiler.ts";
 
@@ -42,7 +43,15 @@ const headers = [
   "linux/memfd",
   "linux/aio_abi",
 ];
-const systemHeaders = ["sys/epoll", "sys/eventfd", "sys/mman", "sys/resource", "sys/socket", "sys/syscall"];
+const systemHeaders = [
+  "sys/epoll",
+  "sys/eventfd",
+  "sys/mman",
+  "sys/resource",
+  "sys/socket",
+  "sys/stat",
+  "sys/syscall",
+];
 
 /** What the C compiler has for each expression. */
 function compiled(expressions: readonly string[]): Record<string, number> {
@@ -73,6 +82,10 @@ compilerTest("every constant is that of the C headers", () => {
     ...Object.fromEntries(ours),
     "sizeof(struct epoll_event)": epollEventSize,
     "offsetof(struct epoll_event, data)": epollDataOffset,
+    "offsetof(struct stat, st_dev)": 0,
+    "offsetof(struct stat, st_ino)": 8,
+    "offsetof(struct stat, st_mode)": statLayout.mode,
+    "offsetof(struct stat, st_size)": statLayout.size,
     _SC_PAGESIZE: 30,
     EPOLL_CLOEXEC: 0o2000000,
   };
@@ -92,8 +105,10 @@ compilerTest("every errno has the name of the C headers", () => {
   const names = [...macros.stdout.toString().matchAll(/^#define (E[A-Z0-9]+) (\d+)$/gm)];
   expect(names.length).toBeGreaterThan(120);
   expect(names.filter(([, name, errno]) => errnoName(Number(errno)) !== name)).toEqual([]);
+  expect(names.filter(([, name, errno]) => errnoNumber(name!) !== Number(errno))).toEqual([]);
 });
 
-test("an errno without a name is shown as a number", () => {
+test("an errno without a name is shown as a number, and a name that is none has no number", () => {
   expect(errnoName(4000)).toBe("E4000");
+  expect(errnoNumber("ECLOSED")).toBeUndefined();
 });

@@ -121,6 +121,7 @@ describe.each(Object.entries(ways))("by %s", (_, make) => {
     expect(calls.getsockopt(pair[0]!, 1, 17, memory, Int32Array.of(12))).toBe(0);
     expect(calls.shutdown(pair[0]!, 9)).toBe(-invalid);
     for (const fd of pair) expect(calls.close(fd)).toBe(0);
+    expect(calls.fstat(none, memory)).toBe(-badDescriptor);
     expect(calls.fchmod(none, 0o600)).toBe(-badDescriptor);
     const context = new BigUint64Array(new ArrayBuffer(8));
     expect(calls.io_setup(0, context)).toBe(-invalid);

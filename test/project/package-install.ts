@@ -28,7 +28,9 @@ import * as image from "${manifest.name}/image";
 import { TrapBus } from "${manifest.name}/kvm";
 import { type Bdf, formatBdf, parseBdf } from "${manifest.name}/regs";
 import { bytesOf, create, VfioRegionInfo } from "${manifest.name}/regs/ioctl";
+import { defaultLimits } from "${manifest.name}/vfio-user";
 
+const limit: number = defaultLimits.maxTransfer;
 const bdf: Bdf = parseBdf("0000:01:00.0");
 const info = create(VfioRegionInfo);
 info.argsz = bytesOf(info).byteLength;
@@ -40,7 +42,7 @@ using eventfd = new Eventfd();
 eventfd.signal(Number(registers.read64(8)));
 const bus = new TrapBus();
 bus.ioWrite(0x80, new Uint8Array(1));
-console.log(eventfd.drain(), formatBdf(bdf), Object.keys(vfio).length > 0, Object.keys(image).length > 0, argsz);
+console.log(eventfd.drain(), formatBdf(bdf), Object.keys(vfio).length > 0, Object.keys(image).length > 0, argsz, limit);
 `;
 const wrong = `import * as vfio from "${manifest.name}";
 import { MemoryFile } from "${manifest.name}/ffi";
@@ -191,7 +193,7 @@ describe("an installed copy", () => {
   }
 
   test("runs from source under Bun", () => {
-    expect(must([bun, "right.ts"], "plain")).toBe("5 0000:01:00.0 true true 32\n");
+    expect(must([bun, "right.ts"], "plain")).toBe("5 0000:01:00.0 true true 32 1048576\n");
   });
 
   test("has the same exports built as JavaScript", async () => {

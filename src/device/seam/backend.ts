@@ -39,7 +39,13 @@ export interface DeviceBackend extends Disposable {
   write(region: number, offset: number, data: Uint8Array): void;
   /** Maps an area, page-aligned, of a mappable region. @throws VfioError */
   map(region: number, area: RegionArea): RegionMapping;
-  /** @throws VfioError */
+  /**
+   * A file of a mappable region's memory, for other processes to map: `offset` in bytes is where the region begins in it. The
+   * descriptor stays the backend's. Absent, or undefined, where there is none: clients of a server then reach the region by
+   * `read` and `write` alone.
+   */
+  regionFile?(region: number): { readonly fd: number; readonly offset: number } | undefined;
+  /** Eventfds stay the caller's, who may close them afterwards: the device takes its own. @throws VfioError */
   setIrqs(request: IrqRequest): void;
   /** Resets the function; config space comes back as the host had it. @throws VfioError where it cannot */
   reset(): void;
