@@ -45,6 +45,8 @@ export interface FieldReference<F extends Field = Field, R extends Register = Re
   readonly byte: { readonly at: number; readonly mask: number };
   /** Its value in a value of the register. */
   of(raw: Raw<R["width"]>): FieldValue<F>;
+  /** Its bits in a value of the register, as an unsigned number: of a named field the number that the name stands for. */
+  bits(raw: Raw<R["width"]>): number;
   /**
    * The register's value with another value of the field.
    * @throws TypeError or RangeError for what the field cannot hold
@@ -128,6 +130,8 @@ export function fieldReference(map: RegisterBlock, path: string): FieldReference
     mask: register.width === 64 ? wideMask : mask,
     byte: { at: register.at + (lo >>> 3), mask: Number((wideMask >> BigInt(lo & ~7)) & 0xffn) },
     of,
+    bits: (raw: number | bigint) =>
+      typeof raw === "bigint" ? Number((raw & wideMask) >> BigInt(lo)) : (raw & mask) >>> lo,
     with: withValue,
     read: (memory: DataView, base = 0) => of(register.read(memory, base)),
     write: (memory: DataView, value: unknown, base = 0) =>

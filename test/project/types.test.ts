@@ -9,6 +9,15 @@ import { root } from "../support/tree.ts";
 const box = new Sandbox();
 const names = readdirSync(join(root, "test-d")).filter((name) => name.endsWith(".test-d.ts"));
 const expected: string[] = [];
+/** Files of `test-d/must-fail`, and the lines that must not pass. */
+const fixtures: Readonly<Record<string, { readonly why: string; readonly lines: readonly number[] }>> = {
+  bdf: { why: "tsd reads its files", lines: [5, 6, 7] },
+  rooms: {
+    why: "passthrough, pci and backends take registers of a map, and no bare number",
+    lines: [12, 13, 14, 15, 16, 17, 18, 19],
+  },
+};
+const wrongLines = Object.values(fixtures).flatMap(({ lines }) => lines).length;
 let outcome: Outcome;
 let found: string[] = [];
 
@@ -31,8 +40,11 @@ beforeAll(() => {
     box.write(`test-d/${name}`, `${text}\nimport { expectType as opened } from "tsd"; opened<never>(0);\n`);
     expected.push(`test-d/${name}:${text.split("\n").length + 1}`);
   }
-  const fixture = readFileSync(join(root, "test-d/must-fail/bdf.ts"), "utf8");
-  box.write("test-d/must-fail/bdf.test-d.ts", fixture);
+  for (const name of Object.keys(fixtures))
+    box.write(
+      `test-d/must-fail/${name}.test-d.ts`,
+      readFileSync(join(root, `test-d/must-fail/${name}.ts`), "utf8"),
+    );
   outcome = box.run(["sh", "scripts/test", "types"]);
   found = errors(outcome.stdout + outcome.stderr);
 }, 120_000);
@@ -44,13 +56,14 @@ test("every type test is opened", () => {
   expect(found.filter((place) => !place.includes("must-fail")).sort()).toEqual(expected.sort());
 });
 
-test("the fixture that must fail does, on each of its wrong lines", () => {
-  const places = [5, 6, 7].map((line) => `test-d/must-fail/bdf.test-d.ts:${line}`);
-  expect(found.filter((place) => place.includes("must-fail"))).toEqual(places);
-});
+for (const [name, { why, lines }] of Object.entries(fixtures))
+  test(`the fixture that must fail does, on each of its wrong lines: ${why}`, () => {
+    const places = lines.map((line) => `test-d/must-fail/${name}.test-d.ts:${line}`);
+    expect(found.filter((place) => place.includes(`must-fail/${name}.`))).toEqual(places);
+  });
 
 test("the command exits with 1 and names the step", () => {
   expect(outcome.code).toBe(1);
   expect(outcome.stderr).toContain("== failed: types");
-  expect(outcome.stdout + outcome.stderr).toContain(`${expected.length + 3} errors`);
+  expect(outcome.stdout + outcome.stderr).toContain(`${expected.length + wrongLines} errors`);
 });

@@ -1,9 +1,11 @@
 // What attach decides before it touches the platform: tables, BARs, patches, MSI-X. No system call.
+import { capabilityId, unknownStandard, type LocatedCapability } from "../../regs/index.ts";
 import { IrqIndex } from "../../regs/vfio/irqs.ts";
 import type { DeviceBackend } from "../seam/backend.ts";
-import { addressMask, barsOf, typeBits, type Bar } from "../pci/bars.ts";
+import { addressMask, barsOf, typeBits, writableBits, type Bar } from "../pci/bars.ts";
+import { barRegisters, romRegister } from "../pci/header-registers.ts";
 import type { ConfigImage } from "../pci/config-image.ts";
-import { configTables, emulate, type ConfigTables } from "./config/config-tables.ts";
+import { configTables, emulateRegister, type ConfigTables } from "./config/config-tables.ts";
 import type { ReportEvent } from "../seam/events.ts";
 import {
   freesPages,
@@ -16,12 +18,9 @@ import {
 import type { AttachOptions } from "./options.ts";
 import { addClique, hideCapabilities, isHidden, patchMultiFunction, type Patch } from "./config/patches.ts";
 
-const msiId = 0x05;
-const msixId = 0x11;
-
 /** The MSI-X capability, its two geometries, and the bytes by which its BAR grew. */
 export interface MsixPlan {
-  readonly offset: number;
+  readonly capability: LocatedCapability;
   readonly physical: MsixGeometry;
   readonly guest: MsixGeometry;
   readonly relocated: boolean;
@@ -31,7 +30,7 @@ export interface MsixPlan {
 export interface Plan {
   readonly tables: ConfigTables;
   readonly bars: readonly Bar[];
-  readonly msi: number | undefined;
+  readonly msi: LocatedCapability | undefined;
   readonly msix: MsixPlan | undefined;
   readonly patches: readonly Patch[];
 }
@@ -51,18 +50,18 @@ export function plan(
   const tables = configTables(bytes, layout);
   const withMap = (id: number) =>
     layout.capabilities.find(
-      (entry) => !entry.extended && entry.id === id && entry.type && entry.map.size > 2,
+      (entry) => !entry.extended && entry.id === id && entry.type && entry.map !== unknownStandard,
     );
-  const msixAt = withMap(msixId);
-  const msix = msixAt && planMsix(backend, image, msixAt.offset, found.bars, pageSize, options, report);
-  const msiAt = withMap(msiId);
-  const msi = msiAt && (backend.irqs[IrqIndex.msi]?.count ?? 0) > 0 ? msiAt.offset : undefined;
+  const msixAt = withMap(capabilityId.msix);
+  const msix = msixAt && planMsix(backend, image, msixAt, found.bars, pageSize, options, report);
+  const msiAt = withMap(capabilityId.msi);
+  const msi = msiAt && (backend.irqs[IrqIndex.msi]?.count ?? 0) > 0 ? msiAt : undefined;
   const hidden = layout.capabilities.filter((capability) =>
     capability.extended
       ? isHidden(capability.id, options)
       : // Interrupts that the host cannot give are not shown; nor is a second capability of one kind.
-        (capability.id === msixId && capability.offset !== msix?.offset) ||
-        (capability.id === msiId && capability.offset !== msi),
+        (capability.id === capabilityId.msix && capability !== msix?.capability) ||
+        (capability.id === capabilityId.msi && capability !== msi),
   );
   const patches = [
     ...patchMultiFunction(tables, options.multiFunction ?? false),
@@ -81,7 +80,7 @@ const grown = (bar: Bar, { guest }: MsixPlan): Bar => ({ ...bar, size: guest.tab
 function planMsix(
   backend: DeviceBackend,
   image: ConfigImage,
-  offset: number,
+  capability: LocatedCapability,
   bars: readonly Bar[],
   pageSize: number,
   options: AttachOptions,
@@ -91,7 +90,7 @@ function planMsix(
     report("msix", "the host gives no MSI-X vectors: the capability is hidden");
     return undefined;
   }
-  const physical = physicalGeometry(image.bytes, offset);
+  const physical = physicalGeometry(image.bytes, capability);
   const problem =
     geometryProblem(physical, backend.regions) ??
     [physical.table, physical.pba]
@@ -102,7 +101,7 @@ function planMsix(
     return undefined;
   }
   const relocation = planRelocation(backend, physical, bars, pageSize, options);
-  return { offset, physical, guest: relocation?.guest ?? physical, relocated: relocation !== undefined };
+  return { capability, physical, guest: relocation?.guest ?? physical, relocated: relocation !== undefined };
 }
 
 function planRelocation(
@@ -127,18 +126,9 @@ function planRelocation(
 
 /** Every BAR register is the model's: absent ones read zero, the others take the bits that their size leaves. */
 function emulateBars(tables: ConfigTables, bars: readonly Bar[]): void {
-  emulate(tables, 0x10, new Uint8Array(24));
-  emulate(tables, 0x30, new Uint8Array(4));
+  for (const register of [...barRegisters, romRegister]) emulateRegister(tables, register, { value: 0 });
   for (const bar of bars) {
-    const { low, high } = addressMask(bar);
-    const bytes = new DataView(new ArrayBuffer(16));
-    bytes.setUint32(0, typeBits(bar), true);
-    // Bits 10:1 of the ROM register are reserved; bit 0 is its enable bit.
-    bytes.setUint32(4, bar.kind === "rom" ? ((low & 0xfffff800) | 1) >>> 0 : low, true);
-    bytes.setUint32(8, 0, true);
-    bytes.setUint32(12, high, true);
-    const part = (at: number): Uint8Array => new Uint8Array(bytes.buffer, at, 4);
-    emulate(tables, bar.register, part(0), part(4));
-    if (bar.kind === "memory64") emulate(tables, bar.register + 4, part(8), part(12));
+    emulateRegister(tables, bar.register, { value: typeBits(bar), writable: writableBits(bar) });
+    if (bar.upper) emulateRegister(tables, bar.upper, { value: 0, writable: addressMask(bar).high });
   }
 }

@@ -1,5 +1,5 @@
 // Puts the parts of a device together at attach, over the platform, as the plan says.
-import { msixCapability } from "../../regs/maps/msix.ts";
+import type { LocatedCapability } from "../../regs/index.ts";
 import { plan, type MsixPlan, type Plan } from "./attach-plan.ts";
 import { IrqIndex } from "../../regs/vfio/irqs.ts";
 import { RegionIndex, type RegionArea, type RegionInfo } from "../../regs/vfio/regions.ts";
@@ -9,22 +9,18 @@ import { BarAccess } from "./bars/bar-access.ts";
 import { BarMapping } from "./bars/bar-mapping.ts";
 import { BarPlacement } from "./bars/bar-placement.ts";
 import { setBarAddress } from "../pci/bars.ts";
-import { configHooks, type ConfigHooks } from "./write-effects.ts";
+import { offsetOf } from "../pci/config-offset.ts";
+import { command, interruptPin } from "../pci/header-registers.ts";
+import { WriteEffects } from "./write-effects.ts";
 import { configSizeOf, readConfigImage, type ConfigImage } from "../pci/config-image.ts";
 import { ConfigSpace } from "./config/config-space.ts";
-import { emulate, Source } from "./config/config-tables.ts";
 import type { ReportEvent } from "../seam/events.ts";
 import { VfioError } from "../../ffi/errors.ts";
-import {
-  InterruptControl,
-  msiPendingArea,
-  type MsiParts,
-  type MsixParts,
-} from "./interrupts/interrupt-control.ts";
+import { InterruptControl, type MsiParts, type MsixParts } from "./interrupts/interrupt-control.ts";
 import { Intx } from "./interrupts/intx.ts";
 import { mappableAreas } from "../pci/mappable-areas.ts";
-import { dataOffset, maskOffset, msiLayout, MsiState } from "./interrupts/msi-state.ts";
-import { MsixState } from "./interrupts/msix-state.ts";
+import { emulateMsi, msiLayout, MsiState } from "./interrupts/msi-state.ts";
+import { emulateMsix, MsixState } from "./interrupts/msix-state.ts";
 import type { AttachOptions } from "./options.ts";
 import type { Platform } from "../seam/platform.ts";
 import { VectorWiring } from "./interrupts/vector-routing.ts";
@@ -34,7 +30,7 @@ export interface Parts {
   readonly image: ConfigImage;
   readonly plan: Plan;
   readonly config: ConfigSpace;
-  readonly hooks: ConfigHooks;
+  readonly effects: WriteEffects;
   readonly interrupts: InterruptControl;
   readonly placement: BarPlacement;
   readonly access: BarAccess;
@@ -66,7 +62,7 @@ export function assemble(
     );
   }
   // The host opens a device with decoding on: a guest expects it off, and nothing may do DMA yet.
-  backend.write(RegionIndex.config, 0x04, new Uint8Array(new ArrayBuffer(2)));
+  backend.write(RegionIndex.config, offsetOf(command), new Uint8Array(new ArrayBuffer(command.size)));
   const image = readConfigImage(backend);
   const made = plan(backend, image, platform.pageSize, options, report);
   try {
@@ -103,13 +99,13 @@ function build(
   const firstAddresses = placement.allocate(backend.name);
   for (const { bar } of placement.bars) setBarAddress(bar, config.view, firstAddresses.get(bar.region)!);
   config.compute = () => interrupts.computeMsiPending();
-  const hooks = configHooks(image.bytes, image.layout, made.bars, interrupts);
+  const effects = new WriteEffects(image, made.bars, interrupts);
   const byRegion = new Map(made.bars.map((bar) => [bar.region, bar]));
   const access = new BarAccess(backend, interrupts, byRegion, answers);
   interrupts.start();
   undo.move();
   return {
-    ...{ image, plan: made, config, hooks, interrupts, placement, access, answers },
+    ...{ image, plan: made, config, effects, interrupts, placement, access, answers },
     ...{ firstAddresses, report },
   };
 }
@@ -128,7 +124,7 @@ function buildInterrupts(
   if (msiParts) made.use(msiParts.wiring);
   const msixParts = msix && buildMsix(backend, platform, config, msix, deviceId, report);
   if (msixParts) made.use(msixParts.wiring);
-  const pin = config.tables.shadow[0x3d]!;
+  const pin = interruptPin.read(config.view);
   const hasIntx = (backend.irqs[IrqIndex.intx]?.count ?? 0) > 0 && pin >= 1 && pin <= 4;
   const line = hasIntx ? platform.interrupts.createIntx(pin) : undefined;
   const intx = line && new Intx(backend, line, report);
@@ -140,33 +136,15 @@ function buildMsi(
   backend: DeviceBackend,
   platform: Platform,
   config: ConfigSpace,
-  offset: number,
+  capability: LocatedCapability,
   deviceId: number,
   report: ReportEvent,
 ): MsiParts {
   const { tables, view } = config;
-  const layout = msiLayout(tables.shadow, offset, backend.irqs[IrqIndex.msi]!.count);
-  const state = new MsiState(layout, view, deviceId);
-  // All of it is the model's: the host programs the device's own registers (VFIO_DEVICE_SET_IRQS).
-  const end = layout.maskable ? maskOffset(layout) + 8 : dataOffset(layout) + 2;
-  const control = tables.shadow[offset + 2]! | (tables.shadow[offset + 3]! << 8);
-  const writable = new Uint8Array(end - offset - 2).fill(0xff);
-  writable[0] = 0x71;
-  writable[1] = 0;
-  writable[2] = 0xfc;
-  emulate(tables, offset + 2, new Uint8Array(writable.length), writable);
-  const capable = Math.log2(layout.vectors) << 1;
-  view.setUint16(offset + 2, (control & ~0x7f) | capable, true);
-  if (layout.maskable) {
-    const limit = layout.vectors === 32 ? 0xffffffff : 2 ** layout.vectors - 1;
-    new DataView(tables.write.buffer).setUint32(maskOffset(layout), limit, true);
-  }
-  const pending = msiPendingArea(state);
-  if (pending) {
-    tables.write.fill(0, pending.offset, pending.offset + pending.size);
-    tables.source.fill(Source.computed, pending.offset, pending.offset + pending.size);
-  }
+  const layout = msiLayout(view, capability, backend.irqs[IrqIndex.msi]!.count);
+  emulateMsi(tables, layout);
   const group = platform.interrupts.createMsiGroup(layout.vectors);
+  const state = new MsiState(layout, view, deviceId);
   return { state, wiring: new VectorWiring(backend, "MSI", group, layout.vectors, report) };
 }
 
@@ -174,25 +152,14 @@ function buildMsix(
   backend: DeviceBackend,
   platform: Platform,
   config: ConfigSpace,
-  { offset, physical, guest }: MsixPlan,
+  { capability, physical, guest }: MsixPlan,
   deviceId: number,
   report: ReportEvent,
 ): MsixParts {
-  const { tables, view } = config;
-  // Control, table and PBA registers: off, unmasked, and pointing at where the guest finds them.
-  emulate(
-    tables,
-    offset + 2,
-    tables.shadow.slice(offset + 2, offset + 12),
-    Uint8Array.of(0, 0xc0, 0, 0, 0, 0, 0, 0, 0, 0),
-  );
-  const capability = msixCapability.view(view, offset);
-  capability.control = guest.vectors - 1;
-  view.setUint32(offset + 4, guest.table.offset + guest.table.region, true);
-  view.setUint32(offset + 8, guest.pba.offset + guest.pba.region, true);
+  emulateMsix(config.tables, guest, capability);
   const group = platform.interrupts.createMsiGroup(guest.vectors);
   const wiring = new VectorWiring(backend, "MSI-X", group, guest.vectors, report);
-  return { state: new MsixState(guest.vectors, deviceId), wiring, offset, physical, guest };
+  return { state: new MsixState(guest.vectors, deviceId), wiring, capability, physical, guest };
 }
 
 /** Prepares each BAR's mapping. Nothing is mapped before the guest turns decoding on. */

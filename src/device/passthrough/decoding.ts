@@ -1,12 +1,10 @@
 import type { Parts } from "./attach.ts";
-import { RegionIndex } from "../../regs/vfio/regions.ts";
 import type { BarWish } from "./bars/bar-placement.ts";
 import { allOnes } from "../seam/guest-answers.ts";
-import { barAddress, setBarAddress, type Bar } from "../pci/bars.ts";
-
-const ioSpace = 1;
-const memorySpace = 2;
-const commandOffset = 0x04;
+import { barAddress, isRomEnabled, setBarAddress, type Bar } from "../pci/bars.ts";
+import { offsetOf, type ConfigOffset } from "../pci/config-offset.ts";
+import { command, ioSpace, memorySpace } from "../pci/header-registers.ts";
+import { powerState } from "./write-effects.ts";
 
 /**
  * What decides whether a device's BARs answer: COMMAND, the power state, resets. It keeps the one order that is safe:
@@ -32,11 +30,10 @@ export class DecodeControl {
   }
 
   /** A guest's write to the dword of COMMAND and STATUS. */
-  writeCommand(offset: number, width: number, value: number): void {
+  writeCommand(offset: ConfigOffset, width: number, value: number): void {
     const { config } = this.#parts;
     const before = this.#command;
-    const next =
-      byteOf(offset, width, value, 0, before & 0xff) | (byteOf(offset, width, value, 1, before >>> 8) << 8);
+    const next = written(offsetOf(command), command.size, offset, width, value, before);
     // A guest access to a mapping of a device that does not decode any more would fault in the host.
     this.#command = before & next;
     this.sync();
@@ -46,10 +43,12 @@ export class DecodeControl {
   }
 
   /** A guest's write to the dword of PMCSR. */
-  writePower(offset: number, width: number, value: number): void {
-    const { config } = this.#parts;
+  writePower(offset: ConfigOffset, width: number, value: number): void {
+    const { config, effects } = this.#parts;
     const before = this.#power;
-    const next = byteOf(offset, width, value, 0, before) & 3;
+    const { register } = powerState;
+    const at = offsetOf(register, effects.powerManagement);
+    const next = powerState.bits(written(at, register.size, offset, width, value, before));
     if (next !== 0) {
       this.#power = next;
       this.sync();
@@ -63,7 +62,7 @@ export class DecodeControl {
       // A state that the device does not have, or cannot enter from where it is, is discarded: it says which one it is in.
       if (arrived) this.#power = this.#readPower();
       // A soft reset on the way up may have undone what the guest wrote to COMMAND while the device slept.
-      const awake = this.#power === 0 ? config.read(commandOffset, 2) : allOnes(2);
+      const awake = this.#power === 0 ? config.readRegister(command) : allOnes(2);
       // Reserved bits of COMMAND read 0: all ones is a device that does not answer.
       if (awake !== allOnes(2)) this.#wake(awake);
     }
@@ -76,7 +75,7 @@ export class DecodeControl {
    */
   #wake(awake: number): void {
     const told = this.#command;
-    if (awake !== told && !this.#parts.config.forward(commandOffset, 2, awake)) this.#command = awake & told;
+    if (awake !== told && !this.#parts.config.writeRegister(command, awake)) this.#command = awake & told;
     else this.#command = awake;
   }
 
@@ -84,7 +83,7 @@ export class DecodeControl {
    * A guest's function-level reset, by a write to config space. Where it arrives the guest finds the device as after
    * power-on, its BARs at 0; where it does not, nothing has changed.
    */
-  guestReset(offset: number, width: number, value: number): void {
+  guestReset(offset: ConfigOffset, width: number, value: number): void {
     this.#withdrawn(() => {
       if (this.#parts.config.forward(offset, width, value)) this.#forget(() => 0);
     });
@@ -106,7 +105,7 @@ export class DecodeControl {
       }
     });
     // What runs in the guest next has other things in the memory that the device may still write to.
-    if (!stopped) config.strictly(() => config.forward(commandOffset, 2, 0));
+    if (!stopped) config.strictly(() => config.writeRegister(command, 0));
   }
 
   /** Nothing is mapped while the device may be reset by `act`. */
@@ -130,12 +129,12 @@ export class DecodeControl {
     interrupts.reset();
     // The host gives COMMAND back as it was; after a reset the guest expects decoding and bus mastering off.
     this.#command = 0;
-    const stopped = config.forward(commandOffset, 2, 0);
+    const stopped = config.writeRegister(command, 0);
     config.invalidate();
     // A reset that failed may have left the device asleep.
     this.#power = this.#readPower();
     for (const { bar } of placement.bars) {
-      if (bar.kind === "rom") config.view.setUint32(bar.register, 0, true);
+      bar.register.write(config.view, 0);
       setBarAddress(bar, config.view, address(bar));
     }
     return stopped;
@@ -143,8 +142,9 @@ export class DecodeControl {
 
   /** The power state that the device says it is in; D3hot, where nothing is mapped, if it does not answer. */
   #readPower(): number {
-    const { config, hooks } = this.#parts;
-    return hooks.pmcsr === undefined ? 0 : config.read(hooks.pmcsr, 1) & 3;
+    const { config, effects } = this.#parts;
+    const { powerManagement } = effects;
+    return powerManagement ? powerState.bits(config.readRegister(powerState.register, powerManagement)) : 0;
   }
 
   /** Makes the address space follow registers, COMMAND, power and interrupts. */
@@ -156,19 +156,32 @@ export class DecodeControl {
   #wish(bar: Bar, view: DataView): BarWish {
     const powered = this.#power === 0 && !this.#resetting;
     const enable = bar.kind === "io" ? ioSpace : memorySpace;
-    const romOff = bar.region === RegionIndex.rom && (view.getUint32(bar.register, true) & 1) === 0;
+    const romOff = bar.kind === "rom" && !isRomEnabled(bar, view);
     const { intx } = this.#parts.interrupts;
     return {
       address: barAddress(bar, view),
-      decoded: powered && (this.#command & enable) !== 0 && !romOff,
+      decoded: powered && (this.#command & enable.mask) !== 0 && !romOff,
       // Where trapped accesses unmask INTx, a mapped BAR would hide them.
       mappable: !(intx?.mode === "access" && intx.enabled),
     };
   }
 }
 
-/** Byte `index` of the dword that an access touches; `otherwise` where the access leaves it alone. */
-export function byteOf(offset: number, width: number, value: number, index: number, otherwise = 0): number {
-  const at = index - (offset & 3);
-  return at >= 0 && at < width ? (value >>> (8 * at)) & 0xff : otherwise;
+/** What a register would hold after a guest's write to its dword: bytes that the write leaves alone are as `before`. */
+function written(
+  register: ConfigOffset,
+  size: number,
+  offset: ConfigOffset,
+  width: number,
+  value: number,
+  before: number,
+): number {
+  let after = before;
+  for (let i = 0; i < size; i++) {
+    const at = register + i - offset;
+    if (at < 0 || at >= width) continue;
+    const byte = (value >>> (8 * at)) & 0xff;
+    after = (after & ~(0xff << (8 * i))) | (byte << (8 * i));
+  }
+  return after >>> 0;
 }

@@ -1,6 +1,7 @@
 import type { Parts } from "./attach.ts";
 import type { DeviceBackend } from "../seam/backend.ts";
 import type { MappedArea } from "./bars/bar-mapping.ts";
+import { identity } from "../pci/header-registers.ts";
 import { barAddress, barName, type BarKind } from "../pci/bars.ts";
 import type { IntxMode } from "./interrupts/intx.ts";
 import type { MsixGeometry } from "../pci/msix-geometry.ts";
@@ -64,8 +65,8 @@ export function describe(backend: DeviceBackend, parts: Parts, command: number):
   const count = msix?.wiring.on ? msix.state.vectors : (msi?.state.layout.vectors ?? 0);
   return {
     name: backend.name,
-    vendorId: image.bytes[0]! | (image.bytes[1]! << 8),
-    deviceId: image.bytes[2]! | (image.bytes[3]! << 8),
+    vendorId: identity.vendorId.read(image.view),
+    deviceId: identity.deviceId.read(image.view),
     command,
     capabilities: image.layout.capabilities.map(({ id, name, offset, extended }) => ({
       id,

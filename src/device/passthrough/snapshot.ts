@@ -3,7 +3,9 @@
 import * as z from "zod";
 import type { Parts } from "./attach.ts";
 import type { DeviceBackend } from "../seam/backend.ts";
-import { Hook } from "./write-effects.ts";
+import { offsetOf, startOf } from "../pci/config-offset.ts";
+import { command as commandRegister, identity, memorySpace } from "../pci/header-registers.ts";
+import { powerState, WriteEffect } from "./write-effects.ts";
 import { allOnes } from "../seam/guest-answers.ts";
 import type { InterruptControl } from "./interrupts/interrupt-control.ts";
 import { VfioError } from "../../ffi/errors.ts";
@@ -81,30 +83,29 @@ export function takeSnapshot(
   command: number,
   power: number,
 ): DeviceSnapshot {
-  const { config, interrupts, image, hooks } = parts;
+  const { config, interrupts, image, effects } = parts;
   const mask = stateMask(parts);
   const registers: { offset: number; value: number }[] = [];
   config.strictly(() => {
     // Reserved bits of COMMAND and STATUS read 0: a device that is gone may answer all the same, with all ones.
-    if (config.read(0x04, 4) === allOnes(4)) throw gone(backend.name);
+    if (config.read(offsetOf(commandRegister), 4) === allOnes(4)) throw gone(backend.name);
     for (let offset = 0; offset < mask.length; offset += 4) {
-      const hook = hooks.table[offset >>> 2];
+      const at = startOf({ offset });
       const bits = new DataView(mask.buffer).getUint32(offset, true);
-      if (bits === 0 || hook === Hook.command) continue;
-      registers.push({ offset, value: (config.read(offset, 4) & bits) >>> 0 });
+      if (bits === 0 || effects.at(at) === WriteEffect.command) continue;
+      registers.push({ offset, value: (config.read(at, 4) & bits) >>> 0 });
     }
   });
-  const word = (at: number): number => image.bytes[at]! | (image.bytes[at + 1]! << 8);
-  const decodes = (command & 2) !== 0 && power === 0;
+  const decodes = (command & memorySpace.mask) !== 0 && power === 0;
   const pending = interrupts.pendingVectors(pendingBits(backend, interrupts, decodes));
   return {
     version: 1,
     device: {
       name: backend.name.slice(0, longestName),
-      vendorId: word(0x00),
-      deviceId: word(0x02),
-      subsystemVendorId: word(0x2c),
-      subsystemId: word(0x2e),
+      vendorId: identity.vendorId.read(image.view),
+      deviceId: identity.deviceId.read(image.view),
+      subsystemVendorId: identity.subsystemVendorId.read(image.view),
+      subsystemId: identity.subsystemId.read(image.view),
       configSize: mask.length === 256 ? 256 : 4096,
     },
     options: {
@@ -186,13 +187,6 @@ export function attachForRestore<T>(name: string, attach: () => T): T {
   }
 }
 
-/** Bits that set something off, in the dword of each hook: power state, function-level resets. */
-const actionBits: Readonly<Record<number, number>> = {
-  [Hook.power]: 3,
-  [Hook.pcieReset]: 0x8000,
-  [Hook.afReset]: 1,
-};
-
 /** What the device under restore offers. */
 interface Target {
   configRead(offset: number, width: number): number;
@@ -211,7 +205,7 @@ export function applySnapshot(
   parts: Parts,
   snapshot: DeviceSnapshot,
 ): void {
-  const { interrupts, hooks } = parts;
+  const { interrupts, effects } = parts;
   const fresh = takeSnapshot(backend, parts, {}, 0, 0);
   for (const key of ["vendorId", "deviceId", "subsystemVendorId", "subsystemId", "configSize"] as const)
     if (fresh.device[key] !== snapshot.device[key])
@@ -222,19 +216,18 @@ export function applySnapshot(
   if ((fresh.msix?.table.length ?? 0) !== (snapshot.msix?.table.length ?? 0))
     throw bad(backend.name, "its MSI-X table has another size");
   const known = new DataView(stateMask(parts).buffer);
-  const hookOf = (offset: number): number => hooks.table[offset >>> 2]!;
+  const effectOf = ({ offset }: { offset: number }): number => effects.at(startOf({ offset }));
   const write = ({ offset, value }: { offset: number; value: number }): void => {
     if (offset % 4 !== 0 || offset >= known.byteLength)
       throw bad(backend.name, `there is no register at ${offset}`);
     const bits = known.getUint32(offset, true);
-    const hook = hookOf(offset);
-    if (bits === 0 || hook === Hook.command) return;
+    if (bits === 0 || effectOf({ offset }) === WriteEffect.command) return;
     // A device that sleeps does not take the rest, so the power state comes last of all; reset bits never come back.
     const merged = mergeState(parts, target, offset, bits, value);
-    target.configWrite(offset, 4, (merged & ~(actionBits[hook] ?? 0)) >>> 0);
+    target.configWrite(offset, 4, (merged & ~effects.triggers(startOf({ offset }))) >>> 0);
   };
-  const isInterrupt = ({ offset }: { offset: number }): boolean =>
-    hookOf(offset) === Hook.msi || hookOf(offset) === Hook.msix;
+  const isInterrupt = (register: { offset: number }): boolean =>
+    effectOf(register) === WriteEffect.msi || effectOf(register) === WriteEffect.msix;
   parts.placement.restore(snapshot.held, () => {
     for (const register of snapshot.registers) if (!isInterrupt(register)) write(register);
   });
@@ -249,11 +242,14 @@ export function applySnapshot(
   if (snapshot.msi && interrupts.msi)
     for (const vector of snapshot.msi.pending)
       if (vector < interrupts.msi.state.layout.vectors) interrupts.msi.wiring.restorePending(vector);
-  target.configWrite(0x04, 2, snapshot.command);
-  if (hooks.pmcsr !== undefined && snapshot.power !== 0) {
-    const pmcsr = target.configRead(hooks.pmcsr, 2);
+  target.configWrite(offsetOf(commandRegister), commandRegister.size, snapshot.command);
+  if (effects.powerManagement && snapshot.power !== 0) {
+    const { register } = powerState;
+    const at = offsetOf(register, effects.powerManagement);
+    const control = target.configRead(at, register.size);
     // PME_Status is cleared by a 1.
-    target.configWrite(hooks.pmcsr, 2, (pmcsr & 0x7ffc) | snapshot.power);
+    const kept = control & ~(register.clearMask | powerState.mask);
+    target.configWrite(at, register.size, kept | (snapshot.power << powerState.lo));
   }
 }
 

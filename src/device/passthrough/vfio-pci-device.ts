@@ -1,7 +1,8 @@
 import { assemble, type Parts } from "./attach.ts";
 import type { DeviceBackend } from "../seam/backend.ts";
-import { byteOf, DecodeControl } from "./decoding.ts";
-import { Hook } from "./write-effects.ts";
+import { DecodeControl } from "./decoding.ts";
+import { command } from "../pci/header-registers.ts";
+import { WriteEffect } from "./write-effects.ts";
 import { allOnes } from "../seam/guest-answers.ts";
 import { BusAccess } from "./bars/bus-access.ts";
 import { describe, type DeviceDescription } from "./describe.ts";
@@ -135,26 +136,24 @@ export class VfioPciDevice implements Disposable {
    * @throws TypeError, RangeError for a value that is none, where the access is one: no guest can cause that
    */
   configWrite(offset: number, width: number, value: number): void {
-    const { config, hooks, interrupts } = this.#parts;
+    const { config, effects, interrupts } = this.#parts;
     if (!config.accepts(offset, width) || this.#closed) {
       this.#unansweredConfig("write", offset, width);
       return;
     }
     if (typeof value !== "number" || value >>> 0 !== value) throw badValue(value);
     if (this.#trace !== undefined) this.#trace.record(TraceKind.configWrite, offset, width, value, 0, 0);
-    const hook = hooks.table[offset >>> 2]!;
-    if (hook === Hook.command) return this.#decode.writeCommand(offset, width, value);
-    if (hook === Hook.power) return this.#decode.writePower(offset, width, value);
-    const resets =
-      (hook === Hook.pcieReset && byteOf(offset, width, value, 1) & 0x80) ||
-      (hook === Hook.afReset && byteOf(offset, width, value, 0) & 0x01);
-    if (resets) return this.#decode.guestReset(offset, width, value);
+    const effect = effects.at(offset);
+    if (effect === WriteEffect.command) return this.#decode.writeCommand(offset, width, value);
+    if (effect === WriteEffect.power) return this.#decode.writePower(offset, width, value);
+    if (effect === WriteEffect.reset && effects.isTriggered(offset, width, value))
+      return this.#decode.guestReset(offset, width, value);
     config.store(offset, width, value);
     config.forward(offset, width, value);
-    if (hook === Hook.msix) interrupts.msixControlWritten();
-    if (hook === Hook.msi) interrupts.msiWritten();
+    if (effect === WriteEffect.msix) interrupts.msixControlWritten();
+    if (effect === WriteEffect.msi) interrupts.msiWritten();
     // A BAR may have moved; and where INTx came or went, that may decide what can be mapped.
-    if (hook !== Hook.none) this.#decode.sync();
+    if (effect !== WriteEffect.none) this.#decode.sync();
   }
 
   /**
@@ -241,7 +240,7 @@ export class VfioPciDevice implements Disposable {
     if (!this.#closed) {
       this.#closed = true;
       // No DMA and no interrupt may arrive while things are taken away: bus mastering off first.
-      config.forward(0x04, 2, 0);
+      config.writeRegister(command, 0);
       this.#end(interrupts);
     }
     this.#end(placement);

@@ -1,56 +1,119 @@
-// Which dwords of config space mean more to the model than bytes: found once at attach, looked up on each write.
-import type { ConfigLayout } from "../../regs/index.ts";
+// Which dwords of config space mean more to the model than bytes: found once at attach from a table over the register
+// maps, looked up on each write.
+import {
+  advancedFeaturesCapability,
+  capabilityId,
+  expressCapability,
+  powerManagementCapability,
+  type CapabilityId,
+  type FieldReference,
+  type LocatedCapability,
+  type RegisterReference,
+} from "../../regs/index.ts";
 import type { Bar } from "../pci/bars.ts";
+import type { ConfigImage } from "../pci/config-image.ts";
+import { offsetOf, startOf, type ConfigOffset } from "../pci/config-offset.ts";
+import { command } from "../pci/header-registers.ts";
 import type { InterruptControl } from "./interrupts/interrupt-control.ts";
-import { msiLength } from "./interrupts/msi-state.ts";
 
 /** What a guest write to a dword sets off. */
-export const Hook = {
-  none: 0,
-  command: 1,
-  bar: 2,
-  power: 3,
-  pcieReset: 4,
-  afReset: 5,
-  msi: 6,
-  msix: 7,
-} as const;
+export const WriteEffect = { none: 0, command: 1, bar: 2, power: 3, reset: 4, msi: 5, msix: 6 } as const;
 
-export interface ConfigHooks {
-  /** One of `Hook` a dword. */
-  readonly table: Uint8Array;
-  /** Byte offset of PMCSR, the first bytes of its dword; undefined without power management. */
-  readonly pmcsr: number | undefined;
+/** A register of a capability whose write does something. */
+interface EffectRow {
+  readonly capability: CapabilityId;
+  readonly register: RegisterReference;
+  readonly effect: number;
+  /** Bits that set it off. Of a saved register they never come back. */
+  readonly trigger: FieldReference;
+  /** Only where the device says so. */
+  readonly when?: FieldReference;
 }
 
-const pm = 0x01;
-const pcie = 0x10;
-const af = 0x13;
+export const powerState = powerManagementCapability.field("control.powerState");
 
-export function configHooks(
-  config: Uint8Array,
-  layout: ConfigLayout,
-  bars: readonly Bar[],
-  interrupts: InterruptControl,
-): ConfigHooks {
-  const table = new Uint8Array(config.length / 4);
-  const mark = (offset: number, hook: number, size = 4): void => {
-    // The first meaning holds: capabilities that overlap are malformed.
-    for (let dword = offset >>> 2; dword < Math.ceil((offset + size) / 4); dword++) table[dword] ||= hook;
-  };
-  mark(0x04, Hook.command);
-  for (const bar of bars) mark(bar.register, Hook.bar, bar.kind === "memory64" ? 8 : 4);
-  const { msi, msix } = interrupts;
-  if (msi) mark(msi.state.layout.offset, Hook.msi, msiLength(msi.state.layout));
-  if (msix) mark(msix.offset, Hook.msix);
-  let pmcsr: number | undefined;
-  for (const { id, offset, extended, limit } of layout.capabilities) {
-    if (extended) continue;
-    const flag = (at: number, bit: number): boolean => ((config[at]! >>> bit) & 1) === 1;
-    if (id === pm && limit >= 8 && pmcsr === undefined) mark((pmcsr = offset + 4), Hook.power);
-    // Function-level reset where the device says that it can: Device Capabilities bit 28, AF Capabilities bit 1.
-    if (id === pcie && limit >= 12 && flag(offset + 7, 4)) mark(offset + 8, Hook.pcieReset);
-    if (id === af && limit >= 6 && flag(offset + 3, 1)) mark(offset + 4, Hook.afReset);
+const rows: readonly EffectRow[] = [
+  {
+    capability: capabilityId.powerManagement,
+    register: powerState.register,
+    effect: WriteEffect.power,
+    trigger: powerState,
+  },
+  {
+    capability: capabilityId.express,
+    register: expressCapability.register("deviceControl"),
+    effect: WriteEffect.reset,
+    trigger: expressCapability.field("deviceControl.functionLevelReset"),
+    when: expressCapability.field("deviceCapabilities.functionLevelReset"),
+  },
+  {
+    capability: capabilityId.advancedFeatures,
+    register: advancedFeaturesCapability.register("control"),
+    effect: WriteEffect.reset,
+    trigger: advancedFeaturesCapability.field("control.initiateReset"),
+    when: advancedFeaturesCapability.field("capabilities.functionLevelReset"),
+  },
+];
+
+/** What guest writes of one device's config space set off. */
+export class WriteEffects {
+  /** One of `WriteEffect` a dword. */
+  readonly #effects: Uint8Array;
+  /** Bits of each dword that set its effect off. */
+  readonly #triggers: Uint32Array;
+  /** The capability of power management that counts; undefined without one. */
+  readonly powerManagement: LocatedCapability | undefined;
+
+  constructor({ bytes, view, layout }: ConfigImage, bars: readonly Bar[], interrupts: InterruptControl) {
+    this.#effects = new Uint8Array(bytes.length / 4);
+    this.#triggers = new Uint32Array(bytes.length / 4);
+    this.#mark(offsetOf(command), command.size, WriteEffect.command);
+    for (const { register, upper } of bars) {
+      this.#mark(offsetOf(register), register.size, WriteEffect.bar);
+      if (upper) this.#mark(offsetOf(upper), upper.size, WriteEffect.bar);
+    }
+    const { msi, msix } = interrupts;
+    if (msi) this.#mark(startOf(msi.state.layout), msi.state.layout.length, WriteEffect.msi);
+    if (msix) this.#mark(startOf(msix.capability), 4, WriteEffect.msix);
+    for (const capability of layout.capabilities) {
+      const row = rows.find((one) => one.capability === capability.id);
+      if (!row || capability.extended) continue;
+      const { register, effect, trigger, when } = row;
+      if (register.at + register.size > capability.limit) continue;
+      if (when && when.read(view, capability.offset) !== true) continue;
+      if (effect === WriteEffect.power) {
+        if (this.powerManagement) continue;
+        this.powerManagement = capability;
+      }
+      const at = offsetOf(register, capability);
+      if (this.#mark(at, register.size, effect))
+        this.#triggers[at >>> 2] = (trigger.mask << (8 * (at & 3))) >>> 0;
+    }
   }
-  return { table, pmcsr };
+
+  /** The first meaning of a dword holds: capabilities that overlap are malformed. @returns whether this is it */
+  #mark(offset: ConfigOffset, size: number, effect: number): boolean {
+    let isFirst = true;
+    for (let dword = offset >>> 2; dword < Math.ceil((offset + size) / 4); dword++) {
+      if (this.#effects[dword] === WriteEffect.none) this.#effects[dword] = effect;
+      else isFirst = false;
+    }
+    return isFirst;
+  }
+
+  /** One of `WriteEffect`. */
+  at(offset: ConfigOffset): number {
+    return this.#effects[offset >>> 2]!;
+  }
+
+  /** Bits of an offset's dword that set its effect off. */
+  triggers(offset: ConfigOffset): number {
+    return this.#triggers[offset >>> 2]!;
+  }
+
+  /** Whether a write has a bit that sets the effect off. */
+  isTriggered(offset: ConfigOffset, width: number, value: number): boolean {
+    const bits = width === 4 ? value : value & (2 ** (8 * width) - 1);
+    return ((bits << (8 * (offset & 3))) & this.#triggers[offset >>> 2]!) !== 0;
+  }
 }

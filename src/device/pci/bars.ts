@@ -1,14 +1,21 @@
+// The base address registers of a device: what they decode, how large, at which address.
+import { ioBar, memoryBar } from "../../regs/maps/bar.ts";
+import type { RegisterReference } from "../../regs/reference.ts";
+import type { Register } from "../../regs/register.ts";
 import { RegionIndex, type RegionInfo } from "../../regs/vfio/regions.ts";
+import { barRegisters, romAddress, romEnable, romRegister } from "./header-registers.ts";
 
 /** What a BAR decodes. */
 export type BarKind = "io" | "memory32" | "memory64" | "rom";
+type BarRegister = RegisterReference<Register<32>>;
 
 /** A base address register, from the type bits in config space and the size that the region has. */
 export interface Bar {
   /** Region index: 0 to 5, or 6 for the ROM. */
   readonly region: number;
-  /** Byte offset in config space. */
-  readonly register: number;
+  readonly register: BarRegister;
+  /** The upper half of a 64-bit one. */
+  readonly upper: BarRegister | undefined;
   readonly kind: BarKind;
   readonly prefetchable: boolean;
   /** Bytes behind it on the device. */
@@ -17,8 +24,16 @@ export interface Bar {
   readonly size: number;
 }
 
-const romRegister = 0x30;
-const minimumSize: Record<BarKind, number> = { io: 4, memory32: 16, memory64: 16, rom: 2048 };
+const isIo = ioBar.field("low.ioSpace");
+const memoryType = memoryBar.field("low.type");
+const isPrefetchable = memoryBar.field("low.prefetchable");
+const lowAddress = {
+  io: ioBar.field("low.address"),
+  memory32: memoryBar.field("low.address"),
+  memory64: memoryBar.field("low.address"),
+  rom: romAddress,
+} as const;
+
 /** The largest that the register's address bits can express. */
 const maximumSize: Record<BarKind, number> = {
   io: 2 ** 31,
@@ -36,6 +51,7 @@ function powerOfTwoAtLeast(size: number): number {
 
 /**
  * The BARs of a type 0 device. Sizes come from the regions: no all-ones probe touches the device.
+ * @param config all of config space, or its header
  * @returns what cannot be a BAR in `problems`; it is left out
  */
 export function barsOf(
@@ -44,25 +60,28 @@ export function barsOf(
 ): { readonly bars: readonly Bar[]; readonly problems: readonly string[] } {
   const bars: Bar[] = [];
   const problems: string[] = [];
-  const add = (region: number, register: number, kind: BarKind, prefetchable: boolean): void => {
+  const memory = new DataView(config.buffer, config.byteOffset, config.byteLength);
+  const add = (region: number, register: BarRegister, kind: BarKind, prefetchable: boolean): void => {
     const physicalSize = regions[region]?.size ?? 0;
     if (physicalSize === 0) return;
     if (!Number.isSafeInteger(physicalSize) || physicalSize > maximumSize[kind]) {
       problems.push(`BAR${region} (${kind}) cannot hold ${physicalSize} bytes`);
       return;
     }
-    const size = Math.max(powerOfTwoAtLeast(physicalSize), minimumSize[kind]);
-    bars.push({ region, register, kind, prefetchable, physicalSize, size });
+    const size = Math.max(powerOfTwoAtLeast(physicalSize), 2 ** lowAddress[kind].lo);
+    const upper = kind === "memory64" ? barRegisters[region + 1] : undefined;
+    bars.push({ region, register, upper, kind, prefetchable, physicalSize, size });
   };
-  for (let index = 0; index <= RegionIndex.bar5; index++) {
-    const register = 0x10 + 4 * index;
-    const low = config[register]!;
-    const wide = (low & 0x7) === 0x4;
-    if (low & 1) add(index, register, "io", false);
+  for (let index = RegionIndex.bar0 as number; index <= RegionIndex.bar5; index++) {
+    const register = barRegisters[index]!;
+    const low = register.read(memory);
+    // In a BAR of I/O the bit is an address bit.
+    const wide = !isIo.of(low) && memoryType.of(low) === "64-bit";
+    if (isIo.of(low)) add(index, register, "io", false);
     else if (wide && index === RegionIndex.bar5)
       // Its upper half would be the CardBus CIS pointer.
       problems.push("BAR5 claims 64 bits, but there is no register for its upper half");
-    else add(index, register, wide ? "memory64" : "memory32", (low & 8) !== 0);
+    else add(index, register, wide ? "memory64" : "memory32", isPrefetchable.of(low));
     if (wide && index < RegionIndex.bar5) index++;
   }
   add(RegionIndex.rom, romRegister, "rom", false);
@@ -73,32 +92,40 @@ export function barsOf(
 export function addressMask(bar: Bar): { readonly low: number; readonly high: number } {
   // -size in two's complement, computed in halves: 32-bit operators never see a 64-bit quantity.
   const low = bar.size >= 2 ** 32 ? 0 : (2 ** 32 - bar.size) >>> 0;
-  const high = bar.kind === "memory64" ? (bar.size > 2 ** 32 ? 2 ** 32 - bar.size / 2 ** 32 : 0xffffffff) : 0;
+  const high =
+    bar.kind === "memory64" ? (bar.size > 2 ** 32 ? 2 ** 32 - bar.size / 2 ** 32 : 2 ** 32 - 1) : 0;
   return { low, high };
 }
 
+/** Bits of the low register that a guest can write: the address, and a ROM's enable bit. */
+export const writableBits = (bar: Bar): number =>
+  (addressMask(bar).low | (bar.kind === "rom" ? romEnable.mask : 0)) >>> 0;
+
+/** Whether a ROM's register has it on. */
+export const isRomEnabled = (bar: Bar, config: DataView): boolean => romEnable.of(bar.register.read(config));
+
 /** The read-only bits of the BAR's low register. */
 export function typeBits(bar: Bar): number {
-  if (bar.kind === "io") return 1;
+  if (bar.kind === "io") return isIo.mask;
   if (bar.kind === "rom") return 0;
-  return (bar.kind === "memory64" ? 4 : 0) | (bar.prefetchable ? 8 : 0);
+  const type = memoryType.with(0, bar.kind === "memory64" ? "64-bit" : "32-bit");
+  return isPrefetchable.with(type, bar.prefetchable);
 }
 
 /** The address that a BAR's registers hold; undefined above 2^53, where no guest memory can be. */
 export function barAddress(bar: Bar, config: DataView): number | undefined {
-  const low = config.getUint32(bar.register, true);
   const { low: mask } = addressMask(bar);
-  const base = (low & mask) >>> 0;
-  if (bar.kind !== "memory64") return base;
-  const high = config.getUint32(bar.register + 4, true);
+  const base = (bar.register.read(config) & mask) >>> 0;
+  if (!bar.upper) return base;
+  const high = bar.upper.read(config);
   return high < 2 ** 21 ? high * 2 ** 32 + base : undefined;
 }
 
 /** Puts an address into the BAR's registers, with its type bits; the ROM's enable bit stays. */
 export function setBarAddress(bar: Bar, config: DataView, address: number): void {
-  const keep = bar.kind === "rom" ? config.getUint32(bar.register, true) & 1 : typeBits(bar);
-  config.setUint32(bar.register, (((address % 2 ** 32) >>> 0) | keep) >>> 0, true);
-  if (bar.kind === "memory64") config.setUint32(bar.register + 4, Math.floor(address / 2 ** 32), true);
+  const keep = bar.kind === "rom" ? bar.register.read(config) & romEnable.mask : typeBits(bar);
+  bar.register.write(config, (((address % 2 ** 32) >>> 0) | keep) >>> 0);
+  bar.upper?.write(config, Math.floor(address / 2 ** 32));
 }
 
 /** `BAR0`, `BAR4`, `ROM`. */

@@ -3,12 +3,22 @@ import { RegionIndex } from "../../regs/vfio/regions.ts";
 import type { DeviceBackend } from "../seam/backend.ts";
 import { readConfigBytes } from "../../regs/config-reader.ts";
 import { VfioError } from "../../ffi/errors.ts";
+import { headerLayout, identity } from "./header-registers.ts";
 
 /** A device's config space as read at attach, and what was found in it. */
 export interface ConfigImage {
   readonly bytes: Uint8Array;
+  /** The same bytes, for register maps. */
+  readonly view: DataView;
   readonly layout: ConfigLayout;
 }
+
+/** All that is in the bytes of a config space, found. */
+export const configImageOf = (bytes: Uint8Array): ConfigImage => ({
+  bytes,
+  view: new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength),
+  layout: layoutOf(bytes),
+});
 
 /** Bytes of a backend's config space. @throws VfioError for anything but 256 and 4096 */
 export function configSizeOf(backend: DeviceBackend): 256 | 4096 {
@@ -28,17 +38,23 @@ export function readConfigImage(backend: DeviceBackend): ConfigImage {
   const bytes = readConfigBytes(configSizeOf(backend), (offset, into) =>
     backend.read(RegionIndex.config, offset, into),
   );
-  if (bytes[0] === 0xff && bytes[1] === 0xff)
+  const image = configImageOf(bytes);
+  const { vendorId } = identity;
+  // The ID of no vendor. (The host gives a virtual function, whose own reads so, that of its physical one.)
+  if (vendorId.read(image.view) === 2 ** vendorId.width - 1)
     throw new VfioError(`${backend.name}: config space reads all ones`, {
       code: "ENODEV",
       device: backend.name,
       hint: "The device is gone, or stuck in a low-power state: check that it shows in lspci, and reset it.",
     });
-  if ((bytes[0x0e]! & 0x7f) !== 0)
-    throw new VfioError(`${backend.name}: header type ${bytes[0x0e]! & 0x7f} is not an endpoint's`, {
-      code: "EINVAL",
-      device: backend.name,
-      hint: "Bridges cannot be passed through; pass the devices behind them.",
-    });
-  return { bytes, layout: layoutOf(bytes) };
+  if (headerLayout.read(image.view) !== "endpoint")
+    throw new VfioError(
+      `${backend.name}: header type ${headerLayout.bits(headerLayout.register.read(image.view))} is not an endpoint's`,
+      {
+        code: "EINVAL",
+        device: backend.name,
+        hint: "Bridges cannot be passed through; pass the devices behind them.",
+      },
+    );
+  return image;
 }

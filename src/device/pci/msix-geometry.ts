@@ -1,12 +1,15 @@
 // Where the MSI-X table and PBA lie: on the device, and where the guest is told that they lie.
 // The two are separate values and never turned into each other.
-import { msixCapability } from "../../regs/maps/msix.ts";
+import { msixCapability, msixTableEntry } from "../../regs/maps/msix.ts";
 import type { RegionInfo } from "../../regs/vfio/regions.ts";
 import type { Bar } from "./bars.ts";
+import type { Located } from "./config-offset.ts";
 import { mappableAreas } from "./mappable-areas.ts";
 
 /** Bytes of one vector in the table (PCI Express Base Specification 7.7.2.2). */
-export const entrySize = 16;
+export const entrySize: number = msixTableEntry.size;
+/** Offsets are given in units of as many bytes (7.7.2.3, 7.7.2.4). */
+const offsetUnit = 8;
 
 /** A part of a BAR that belongs to MSI-X. */
 export interface MsixArea {
@@ -18,6 +21,11 @@ export interface MsixArea {
   readonly size: number;
 }
 
+const registers = {
+  table: { bir: msixCapability.field("table.bir"), offset: msixCapability.field("table.offset") },
+  pba: { bir: msixCapability.field("pba.bir"), offset: msixCapability.field("pba.offset") },
+} as const;
+
 /** Where a device has its MSI-X table and its pending bits. */
 export interface MsixGeometry {
   /** 1 to 2048. */
@@ -26,15 +34,14 @@ export interface MsixGeometry {
   readonly pba: MsixArea;
 }
 
-/** Reads the geometry from the device's capability. */
-export function physicalGeometry(config: Uint8Array, offset: number): MsixGeometry {
+/** Reads the geometry from the device's MSI-X capability. */
+export function physicalGeometry(config: Uint8Array, capability: Located): MsixGeometry {
   const memory = new DataView(config.buffer, config.byteOffset, config.byteLength);
-  const view = msixCapability.view(memory, offset);
+  const view = msixCapability.view(memory, capability.offset);
   const vectors = view.controlTableSize + 1;
-  // The registers count in units of 8 bytes.
   const area = (region: number, units: number, size: number): MsixArea => ({
     region,
-    offset: units * 8,
+    offset: units * offsetUnit,
     size,
   });
   return {
@@ -42,6 +49,23 @@ export function physicalGeometry(config: Uint8Array, offset: number): MsixGeomet
     table: area(view.tableBir, view.tableOffset, vectors * entrySize),
     pba: area(view.pbaBir, view.pbaOffset, Math.ceil(vectors / 64) * 8),
   };
+}
+
+/** Writes table size, and where table and PBA are, into a capability: off, and unmasked. */
+export function showGeometry(
+  { vectors, table, pba }: MsixGeometry,
+  config: DataView,
+  capability: Located,
+): void {
+  const view = msixCapability.view(config, capability.offset);
+  view.control = vectors - 1;
+  for (const [place, { region, offset }] of [
+    [registers.table, table],
+    [registers.pba, pba],
+  ] as const) {
+    place.bir.write(config, region, capability.offset);
+    place.offset.write(config, offset / offsetUnit, capability.offset);
+  }
 }
 
 /** Why the geometry cannot be used with these regions; undefined if it can. */

@@ -7,21 +7,27 @@ import { extendedCapabilityId } from "./ids.ts";
 
 const arrayAt = 0x10;
 
+const registers = {
+  ...extendedHead,
+  capability: r32(0x04, {
+    /** Less one. */
+    substates: ro(4, 0),
+    latencyUnit: ro(9, 8, ["1ms", "10ms", "100ms"]),
+    powerScale: ro(13, 12, ["10W", "1W", "0.1W", "0.01W"]),
+    latencyValue0: ro(23, 16),
+    latencyValue1: ro(31, 24),
+  }),
+  // Bit n: which of the two latencies the substate n has.
+  latencyIndicator: hex(r32(0x08, "ro")),
+  status: volatile(r16(0x0c, { substate: ro(4, 0), controlEnabled: rw1c(8) })),
+  control: r16(0x0e, { substate: rw(4, 0) }),
+} as const;
+/** What every Dynamic Power Allocation capability begins with. */
+export const dynamicPowerAllocationHead = registerMap("DPA", arrayAt, registers);
+
 const maps = mapPerCount((substates) =>
   registerMap("DPA", arrayAt + substates, {
-    ...extendedHead,
-    capability: r32(0x04, {
-      /** Less one. */
-      substates: ro(4, 0),
-      latencyUnit: ro(9, 8, ["1ms", "10ms", "100ms"]),
-      powerScale: ro(13, 12, ["10W", "1W", "0.1W", "0.01W"]),
-      latencyValue0: ro(23, 16),
-      latencyValue1: ro(31, 24),
-    }),
-    // Bit n: which of the two latencies the substate n has.
-    latencyIndicator: hex(r32(0x08, "ro")),
-    status: volatile(r16(0x0c, { substate: ro(4, 0), controlEnabled: rw1c(8) })),
-    control: r16(0x0e, { substate: rw(4, 0) }),
+    ...registers,
     ...repeat(substates, (i) => ({ [`powerAllocation${i}`]: r8(arrayAt + i, "ro") })),
   }),
 );

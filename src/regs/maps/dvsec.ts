@@ -22,6 +22,8 @@ export const dvsecRegisters = {
 const body = (what: Registers) =>
   mapPerCount((size) => registerMap("DVSEC", size, { ...dvsecRegisters, ...what }));
 const raw = body({});
+/** What every DVSEC begins with. */
+export const dvsecHead = registerMap("DVSEC", headSize, dvsecRegisters);
 const known = new Map(
   cxlBodies.map(({ id, revision, size, registers }) => [`${id} ${revision}`, { size, map: body(registers) }]),
 );

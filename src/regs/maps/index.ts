@@ -8,6 +8,7 @@ export { standardCapabilities } from "./standard.ts";
 
 // The maps of one fixed layout, for typed access through `view` and `live`.
 export { agp3Capability, agpCapability } from "./agp.ts";
+export { ioBar, memoryBar } from "./bar.ts";
 export { expressCapability } from "./express.ts";
 export * from "./header.ts";
 export { htPrimaryCapability, htSecondaryCapability } from "./hypertransport.ts";
@@ -23,7 +24,14 @@ export {
   slotIdCapability,
   ssvidCapability,
 } from "./small-capabilities.ts";
+export { dynamicPowerAllocationHead } from "./dpa.ts";
+export { dvsecHead } from "./dvsec.ts";
+export { virtualChannelHead } from "./virtual-channel.ts";
+export { vsecHead } from "./vsec.ts";
 export {
+  gpuDirectCliqueCapability,
+  nvidiaVendorId,
+  vendorHead,
   virtioCapability,
   virtioNotifyCapability,
   virtioPciConfigCapability,

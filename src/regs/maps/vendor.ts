@@ -1,7 +1,7 @@
 import { mapPerCount, standardCapability, standardHead } from "../capability.ts";
 import { hex, precious, ro } from "../field.ts";
 import { registerMap, type RegisterBlock } from "../map.ts";
-import { r32, r8 } from "../register.ts";
+import { r16, r32, r8, reset } from "../register.ts";
 import { capabilityId } from "./ids.ts";
 
 /** Vendor-specific capability, PCI Express Base Specification 7.9.4: nothing but its length is defined. */
@@ -12,6 +12,26 @@ const plain = mapPerCount((size) =>
     length: hex(r8(0x02, "ro", "Len")),
   }),
 );
+
+/** Of NVIDIA, as a PCI vendor. */
+export const nvidiaVendorId = 0x10de;
+
+/**
+ * NVIDIA's approval of peer-to-peer traffic, which a hypervisor adds for its guest's driver to find: devices of one clique
+ * may reach each other. `reset` is what it holds but for the clique.
+ */
+export const gpuDirectCliqueCapability = registerMap("GPUDirect", 8, {
+  id: reset(capabilityId.vendor, standardHead.id),
+  next: standardHead.next,
+  length: reset(8, hex(r8(0x02, "ro"))),
+  /** "P2P", in two registers. */
+  signature: reset(0x50, hex(r8(0x03, "ro"))),
+  signature2: reset(0x5032, hex(r16(0x04, "ro"))),
+  approval: r16(0x06, { version: ro(2, 0), clique: ro(6, 3) }),
+});
+
+/** What every vendor-specific capability begins with. */
+export const vendorHead = registerMap("Vendor", 3, { ...standardHead, length: hex(r8(0x02, "ro", "Len")) });
 
 const virtioHead = {
   ...standardHead,

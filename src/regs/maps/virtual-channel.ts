@@ -43,6 +43,9 @@ export const virtualChannelPort = {
   portStatus: volatile(r16(0x0e, { tableInProgress: ro(0, "InProgress") }, "Status")),
 } as const;
 
+/** What every VC capability begins with. */
+export const virtualChannelHead = registerMap("VC", channelsAt, virtualChannelPort);
+
 /** One virtual channel; the channel 0 cannot be disabled or renumbered. */
 function channel(index: number) {
   const at = channelsAt + channelSize * index;

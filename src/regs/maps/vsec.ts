@@ -6,17 +6,19 @@ import { extendedCapabilityId } from "./ids.ts";
 
 const headSize = 8;
 
-const maps = mapPerCount((size) =>
-  registerMap("VSEC", size, {
-    ...extendedHead,
-    vendorHeader: r32(0x04, {
-      vsecId: hex(ro(15, 0, "ID")),
-      revision: ro(19, 16, "Rev"),
-      /** In bytes, with both headers. */
-      length: hex(ro(31, 20, "Len")),
-    }),
+const registers = {
+  ...extendedHead,
+  vendorHeader: r32(0x04, {
+    vsecId: hex(ro(15, 0, "ID")),
+    revision: ro(19, 16, "Rev"),
+    /** In bytes, with both headers. */
+    length: hex(ro(31, 20, "Len")),
   }),
-);
+} as const;
+/** What every VSEC begins with. */
+export const vsecHead = registerMap("VSEC", headSize, registers);
+
+const maps = mapPerCount((size) => registerMap("VSEC", size, registers));
 
 /** Vendor-Specific Extended Capability, PCI Express Base Specification 7.9.5. What the vendor put behind its head stays raw. */
 export const vsec = extendedCapability(extendedCapabilityId.vendor, "VSEC", (config, at, limit) => {

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import type { RegionInfo } from "../../../src/regs/vfio/regions.ts";
+import { barRegisters } from "../../../src/device/pci/header-registers.ts";
 import type { Bar } from "../../../src/device/pci/bars.ts";
 import {
   freesPages,
@@ -21,7 +22,8 @@ const regions = (...sizes: number[]): RegionInfo[] =>
   }));
 const bar = (region: number, size: number, kind: Bar["kind"] = "memory64"): Bar => ({
   region,
-  register: 0x10 + 4 * region,
+  register: barRegisters[region]!,
+  upper: kind === "memory64" ? barRegisters[region + 1] : undefined,
   kind,
   prefetchable: false,
   physicalSize: size,

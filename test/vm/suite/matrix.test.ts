@@ -131,7 +131,7 @@ function mapsBars(device: KernelDevice, shape: Shape): void {
   const config = new Uint8Array(new ArrayBuffer(device.regions[RegionIndex.config]!.size));
   device.read(RegionIndex.config, 0, config);
   const msix = layoutOf(config).capabilities.find(({ id, extended }) => id === 0x11 && !extended);
-  const table = msix && physicalGeometry(config, msix.offset)?.table;
+  const table = msix && physicalGeometry(config, msix).table;
   const mapped: string[] = [];
   for (const region of device.regions.slice(0, 6)) {
     if (region.mappable) {

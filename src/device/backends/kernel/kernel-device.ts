@@ -30,7 +30,7 @@ import { KernelMapping } from "./region-mapping.ts";
 import { resetMethods, setResetMethods } from "./reset-methods.ts";
 import { Vectors } from "./vectors.ts";
 import { tokenBytes } from "./vf-token.ts";
-import { defaultResetTimeout, waitAlive } from "./wait-ready.ts";
+import { aliveOffset, defaultResetTimeout, waitAlive } from "./wait-ready.ts";
 
 /** A device that has been opened, and how; see `openDevice`. */
 export interface OpenedDevice {
@@ -211,7 +211,7 @@ export class KernelDevice implements DeviceBackend {
     const word = new DataView(new ArrayBuffer(4));
     const read = (): number | undefined => {
       try {
-        this.read(RegionIndex.config, 0x08, new Uint8Array(word.buffer));
+        this.read(RegionIndex.config, aliveOffset, new Uint8Array(word.buffer));
         return word.getUint32(0, true);
       } catch {
         return undefined;

@@ -5,7 +5,10 @@ import { VfioError } from "../../../ffi/errors.ts";
 import { systemCalls } from "../../../ffi/system-calls.ts";
 import type { DeviceRegionInfo } from "../../../ffi/vfio-region.ts";
 import { regionName } from "../../../regs/vfio/regions.ts";
-import { layoutOf } from "../../../regs/index.ts";
+import { capabilityId, layoutOf, powerManagementCapability, standardEnd } from "../../../regs/index.ts";
+import { hex } from "../../address/range.ts";
+import { offsetOf } from "../../pci/config-offset.ts";
+import { command, memorySpace } from "../../pci/header-registers.ts";
 import { RegionIndex } from "../../../regs/vfio/regions.ts";
 
 type Regions = readonly DeviceRegionInfo[];
@@ -104,21 +107,23 @@ function failed(syscall: string, errno: number | undefined, access: Access): Vfi
   });
 }
 
-const configStart = 256;
-/** Power management: its capability, PMCSR in it, and PowerState in bits 1:0 of that. */
-const power = { id: 0x01, status: 4, state: 3 } as const;
+const powerState = powerManagementCapability.field("control.powerState");
 
 /** Why a device does not answer at a BAR. */
 function silentHint({ fd, regions, region }: Access): string | undefined {
   if (region === RegionIndex.config) return "The device does not answer: it may be gone, or in D3cold.";
   const info = regions[RegionIndex.config];
-  const config = new Uint8Array(new ArrayBuffer(configStart));
-  if (!info || systemCalls().pread(fd, config, configStart, info.offset) !== configStart) return undefined;
-  if ((config[4]! & 2) === 0)
-    return "Memory decoding is off: set bit 1 of COMMAND, at 0x04 of config space, first.";
-  const at = layoutOf(config).capabilities.find(({ id, extended }) => id === power.id && !extended)?.offset;
-  const pmcsr = at === undefined ? undefined : at + power.status;
-  if (pmcsr !== undefined && (config[pmcsr]! & power.state) !== 0)
-    return `The device sleeps, in D${config[pmcsr]! & power.state}: write 0 to bits 1:0 of PMCSR, at 0x${pmcsr.toString(16)} of config space, first.`;
+  const config = new Uint8Array(new ArrayBuffer(standardEnd));
+  if (!info || systemCalls().pread(fd, config, standardEnd, info.offset) !== standardEnd) return undefined;
+  const view = new DataView(config.buffer);
+  if (!memorySpace.read(view))
+    return `Memory decoding is off: set bit ${memorySpace.lo} of COMMAND, at ${hex(command.at)} of config space, first.`;
+  const power = layoutOf(config).capabilities.find(
+    ({ id, extended, map }) =>
+      id === capabilityId.powerManagement && !extended && map.size >= powerManagementCapability.size,
+  );
+  const state = power && powerState.read(view, power.offset);
+  if (power && state !== "D0")
+    return `The device sleeps, in ${state}: write 0 to bits ${powerState.hi}:${powerState.lo} of PMCSR, at ${hex(offsetOf(powerState.register, power))} of config space, first.`;
   return "The device does not answer: it may be in a reset, or gone.";
 }

@@ -1,13 +1,17 @@
+import { endpointHeader } from "../../../regs/maps/header.ts";
 import { VfioError } from "../../../ffi/errors.ts";
 
 /** What may last that long is given up: a function is ready 1 s after a reset (PCI Express Base Specification 6.6.1). */
 export const defaultResetTimeout = 1000;
+/** The dword of revision and class. Those before it are the kernel's own copy, and say nothing of the device. */
+export const aliveOffset: number = endpointHeader.register("revisionId").at;
+const allOnes = 0xffff_ffff;
 const firstPause = 1;
 const longestPause = 50;
 
 /**
  * Waits until a device answers config reads. The kernel has waited already, as long as it knows how to tell.
- * @param read the dword at 0x08: vendor and device ID are the kernel's own copy, and say nothing of the device
+ * @param read the dword at `aliveOffset`; undefined where it cannot be read
  * @param timeout in ms
  * @throws VfioError ETIMEDOUT
  */
@@ -15,7 +19,7 @@ export function waitAlive(bdf: string, read: () => number | undefined, timeout: 
   let pause = firstPause;
   for (let waited = 0; ; waited += pause, pause = Math.min(2 * pause, longestPause)) {
     const value = read();
-    if (value !== undefined && value !== 0xffff_ffff) return;
+    if (value !== undefined && value !== allOnes) return;
     if (waited >= timeout)
       throw new VfioError(`${bdf}: does not answer ${timeout} ms after its reset`, {
         code: "ETIMEDOUT",

@@ -1,84 +1,155 @@
 // How many bytes of config space vfio-pci counts to a capability, as its `pci_cap_length`, `pci_ext_cap_length` and their
-// helpers do (drivers/vfio/pci/vfio_pci_config.c, Linux 6.12). 0 hides it. Bytes past that belong to no capability.
+// helpers do (drivers/vfio/pci/vfio_pci_config.c, Linux 6.12). 0 hides it. Bytes past that belong to no capability. Where a size
+// is a number here it is the kernel's own: the register map's is another, or depends on more.
+import {
+  acsCapability,
+  advancedFeaturesCapability,
+  agpCapability,
+  ariCapability,
+  atsCapability,
+  capabilityId,
+  dvsecHead,
+  dynamicPowerAllocationHead,
+  expressCapability,
+  extendedCapabilityId,
+  htPrimaryCapability,
+  htSecondaryCapability,
+  ltrCapability,
+  msixCapability,
+  multicastCapability,
+  pcixEccCapability,
+  pcixEndpointCapability,
+  powerBudgetingCapability,
+  powerManagementCapability,
+  priCapability,
+  aerCapability,
+  resizableBarEntry,
+  sataCapability,
+  sataPairCapability,
+  serialNumberCapability,
+  srIovCapability,
+  tphCapability,
+  unknownExtended,
+  vendorHead,
+  virtualChannelHead,
+  vpdCapability,
+  vsecHead,
+  type FieldReference,
+  type RegisterReference,
+} from "../../../regs/index.ts";
+import type { Located } from "../../pci/config-offset.ts";
+import { address64Bit, perVectorMasking } from "./registers.ts";
 
-type Size = number | ((config: DataView, at: number) => number);
+type Size = number | ((config: DataView, capability: Located) => number);
 
-/** What a malformed capability at the end of the space would be asked for reads 0. */
-const byte = (config: DataView, at: number): number => (at < config.byteLength ? config.getUint8(at) : 0);
-const word = (config: DataView, at: number): number => byte(config, at) | (byte(config, at + 1) << 8);
-const dword = (config: DataView, at: number): number =>
-  (word(config, at) | (word(config, at + 2) << 16)) >>> 0;
+/** A register of a capability that may be cut off by the end of the space: what is not there reads 0. */
+const valueOf = (register: RegisterReference, config: DataView, { offset }: Located): number =>
+  offset + register.at + register.size <= config.byteLength ? Number(register.read(config, offset)) : 0;
+const bitsOf = (field: FieldReference, config: DataView, capability: Located): number =>
+  field.bits(valueOf(field.register, config, capability));
 
 /** MSI by its flags: 64-bit addresses take 4 bytes, mask and pending bits 10 with the gap before them. */
-const msi: Size = (config, at) => {
-  const flags = word(config, at + 2);
-  return 10 + (flags & 0x80 ? 4 : 0) + (flags & 0x100 ? 10 : 0);
-};
+const msi: Size = (config, at) =>
+  10 + (bitsOf(address64Bit, config, at) ? 4 : 0) + (bitsOf(perVectorMasking, config, at) ? 10 : 0);
+
+const expressVersion = expressCapability.field("flags.version");
+const portType = expressCapability.field("flags.portType");
 /** PCI Express by version and type: a root complex integrated endpoint has no link registers. */
 const express: Size = (config, at) => {
-  const flags = word(config, at + 2);
-  const integrated = ((flags >>> 4) & 0xf) === 9;
-  if ((flags & 0xf) === 1) return integrated ? 12 : 20;
-  return integrated ? 0x2c : 0x34;
-};
-const virtualChannels: Size = (config, at) => {
-  const extra = byte(config, at + 4) & 7;
-  const capable = byte(config, at + 8);
-  const phases = capable & 8 ? 128 : capable & 4 ? 64 : capable & 2 ? 32 : 0;
-  const size = 0x10 + (1 + extra) * 12;
-  return phases === 0 ? size : Math.ceil(size / 16) * 16 + phases / 2;
-};
-const accessControl: Size = (config, at) => {
-  if (!(byte(config, at + 4) & 0x20)) return 8;
-  const bits = byte(config, at + 5);
-  return 8 + (bits === 0 ? 256 : Math.ceil(bits / 32) * 32) / 8;
-};
-const processingHints: Size = (config, at) => {
-  const capable = dword(config, at + 4);
-  return (capable & 0x600) === 0x200 ? 12 + ((capable >>> 16) & 0x7ff) * 2 + 2 : 12;
+  const integrated =
+    portType.of(valueOf(portType.register, config, at)) === "Root Complex Integrated Endpoint";
+  if (bitsOf(expressVersion, config, at) === 1) return integrated ? 12 : 20;
+  return integrated ? 44 : 52;
 };
 
+const pcixVersion = pcixEndpointCapability.field("command.version");
+/** The host interface has another bit in the kernel's eyes: any in the upper part of the type. */
+const htType = htPrimaryCapability.field("command.type");
+const vendorLength = vendorHead.register("length");
+const sataLocation = sataCapability.field("location.bar");
+
+const channels = virtualChannelHead.field("portCapability1.extendedChannels");
+const arbitration = (["roundRobin128", "roundRobin64", "roundRobin32"] as const).map((name) =>
+  virtualChannelHead.field(`portCapability2.${name}`),
+);
+/** Entries of the table that each of these needs. */
+const phases = [128, 64, 32] as const;
+const virtualChannels: Size = (config, at) => {
+  const size = virtualChannelHead.size + (1 + bitsOf(channels, config, at)) * 12;
+  const scheme = arbitration.findIndex((field) => bitsOf(field, config, at) === 1);
+  return scheme < 0 ? size : Math.ceil(size / 16) * 16 + phases[scheme]! / 2;
+};
+
+const egressControl = acsCapability.field("capability.egressControl");
+const egressSize = acsCapability.field("capability.egressVectorSize");
+const accessControl: Size = (config, at) => {
+  if (!bitsOf(egressControl, config, at)) return acsCapability.size;
+  const bits = bitsOf(egressSize, config, at);
+  return acsCapability.size + (bits === 0 ? 256 : Math.ceil(bits / 32) * 32) / 8;
+};
+
+const tagLocation = tphCapability.field("capability.tableLocation");
+const tagCount = tphCapability.field("capability.tableSize");
+const processingHints: Size = (config, at) =>
+  tagLocation.of(valueOf(tagLocation.register, config, at)) === "capability"
+    ? tphCapability.size + bitsOf(tagCount, config, at) * 2 + 2
+    : tphCapability.size;
+
+const vsecLength = vsecHead.field("vendorHeader.length");
+const dvsecLength = dvsecHead.field("header1.length");
+const substates = dynamicPowerAllocationHead.field("capability.substates");
+const barCount = resizableBarEntry.field("control.numBars");
+
 const standard: Readonly<Record<number, Size>> = {
-  0x01: 8, // PM
-  0x02: 12, // AGP
-  0x03: 8, // VPD
-  0x05: msi,
-  0x07: (config, at) => ((word(config, at + 2) >>> 12) & 3 ? 24 : 8), // PCI-X
-  0x08: (config, at) => (byte(config, at + 3) & 0xe0 ? 24 : 28), // HyperTransport
-  0x09: (config, at) => byte(config, at + 2), // vendor-specific
-  0x10: express,
-  0x11: 12, // MSI-X
-  0x12: (config, at) => ((byte(config, at + 4) & 0xf) === 0xf ? 16 : 8), // SATA
-  0x13: 6, // AF
+  [capabilityId.powerManagement]: powerManagementCapability.size,
+  [capabilityId.agp]: agpCapability.size,
+  [capabilityId.vpd]: vpdCapability.size,
+  [capabilityId.msi]: msi,
+  [capabilityId.pcix]: (config, at) =>
+    bitsOf(pcixVersion, config, at) ? pcixEccCapability.size : pcixEndpointCapability.size,
+  [capabilityId.hypertransport]: (config, at) =>
+    bitsOf(htType, config, at) ? htSecondaryCapability.size : htPrimaryCapability.size,
+  [capabilityId.vendor]: (config, at) => valueOf(vendorLength, config, at),
+  [capabilityId.express]: express,
+  [capabilityId.msix]: msixCapability.size,
+  [capabilityId.sata]: (config, at) =>
+    sataLocation.of(valueOf(sataLocation.register, config, at)) === "InCfgSpace"
+      ? sataPairCapability.size
+      : sataCapability.size,
+  [capabilityId.advancedFeatures]: advancedFeaturesCapability.size,
 };
 
 const extended: Readonly<Record<number, Size>> = {
-  0x01: 0x2c, // AER
-  0x02: virtualChannels,
-  0x03: 12, // device serial number
-  0x04: 16, // power budgeting
-  0x08: virtualChannels,
-  0x09: virtualChannels,
-  0x0b: (config, at) => dword(config, at + 4) >>> 20, // vendor-specific
-  0x0d: accessControl,
-  0x0e: 8, // ARI
-  0x0f: 8, // ATS
-  0x10: 0x40, // SR-IOV
-  0x12: 40, // multicast
-  0x13: 16, // page requests
-  0x15: (config, at) => 4 + (byte(config, at + 8) >>> 5) * 8, // resizable BARs
-  0x16: (config, at) => 16 + (byte(config, at + 4) & 0x1f) + 1, // dynamic power allocation
-  0x17: processingHints,
-  0x18: 8, // latency tolerance
-  0x23: (config, at) => dword(config, at + 4) >>> 20, // designated vendor-specific
+  [extendedCapabilityId.aer]: aerCapability.size,
+  [extendedCapabilityId.virtualChannel]: virtualChannels,
+  [extendedCapabilityId.serialNumber]: serialNumberCapability.size,
+  [extendedCapabilityId.powerBudgeting]: powerBudgetingCapability.size,
+  [extendedCapabilityId.multiFunctionVirtualChannel]: virtualChannels,
+  [extendedCapabilityId.virtualChannel9]: virtualChannels,
+  [extendedCapabilityId.vendor]: (config, at) => bitsOf(vsecLength, config, at),
+  [extendedCapabilityId.acs]: accessControl,
+  [extendedCapabilityId.ari]: ariCapability.size,
+  [extendedCapabilityId.ats]: atsCapability.size,
+  [extendedCapabilityId.srIov]: srIovCapability.size,
+  [extendedCapabilityId.multicast]: multicastCapability.size,
+  [extendedCapabilityId.pri]: priCapability.size,
+  // The first entry, right behind the head, says how many there are.
+  [extendedCapabilityId.resizableBar]: (config, { offset }) =>
+    unknownExtended.size +
+    bitsOf(barCount, config, { offset: offset + unknownExtended.size }) * resizableBarEntry.size,
+  [extendedCapabilityId.dynamicPowerAllocation]: (config, at) =>
+    dynamicPowerAllocationHead.size + bitsOf(substates, config, at) + 1,
+  [extendedCapabilityId.tph]: processingHints,
+  [extendedCapabilityId.ltr]: ltrCapability.size,
+  [extendedCapabilityId.dvsec]: (config, at) => bitsOf(dvsecLength, config, at),
 };
 
-const sizeOf = (size: Size | undefined, config: DataView, at: number): number =>
-  typeof size === "function" ? size(config, at) : (size ?? 0);
+const sizeOf = (size: Size | undefined, config: DataView, capability: Located): number =>
+  typeof size === "function" ? size(config, capability) : (size ?? 0);
 
 /** Bytes that a standard capability takes; 0 for one that vfio-pci takes out of the list. */
-export const standardSize = (id: number, config: DataView, at: number): number =>
-  sizeOf(standard[id], config, at);
+export const standardSize = (id: number, config: DataView, capability: Located): number =>
+  sizeOf(standard[id], config, capability);
 /** Bytes that an extended capability takes; 0 for one that vfio-pci takes out of the list. */
-export const extendedSize = (id: number, config: DataView, at: number): number =>
-  sizeOf(extended[id], config, at);
+export const extendedSize = (id: number, config: DataView, capability: Located): number =>
+  sizeOf(extended[id], config, capability);

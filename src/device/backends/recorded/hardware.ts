@@ -1,36 +1,109 @@
-import { layoutOf } from "../../../regs/index.ts";
+import {
+  acsCapability,
+  aerCapability,
+  atsCapability,
+  capabilityId,
+  endpointHeader,
+  expressCapability,
+  extendedCapabilityId,
+  layoutOf,
+  ltrCapability,
+  msi32Masked,
+  msi64Masked,
+  msixCapability,
+  pasidCapability,
+  pcixEndpointCapability,
+  priCapability,
+  resizableBarEntry,
+  srIovCapability,
+  unknownExtended,
+  type LocatedCapability,
+  type RegisterReference,
+} from "../../../regs/index.ts";
 import { regionsByIndex, type ConfigBits, type DeviceImage } from "../../../image/image.ts";
 import { RegionIndex } from "../../../regs/vfio/regions.ts";
 import { barsOf } from "../../pci/bars.ts";
+import { offsetOf, type ConfigOffset, type Located } from "../../pci/config-offset.ts";
+import {
+  address64Bit,
+  functionMask,
+  functionReset,
+  initiateReset,
+  msiCapable,
+  msiControl,
+  msiEnable,
+  msixEnable,
+  perVectorMasking,
+  powerState,
+} from "./registers.ts";
+import { busMaster, command, interruptDisable, ioSpace, memorySpace } from "../../pci/header-registers.ts";
 
-const ioSpace = 0x0001;
-const memorySpace = 0x0002;
-const busMaster = 0x0004;
-const interruptDisable = 0x0400;
+interface Area {
+  readonly at: number;
+  readonly size: number;
+}
+/** From the first register to the end of the last. */
+const through = (first: RegisterReference, last: RegisterReference): Area => ({
+  at: first.at,
+  size: last.at + last.size - first.at,
+});
+const whole = (map: { readonly size: number }): Area => ({ at: 0, size: map.size });
+
+/** A Resizable BAR capability has as many entries at most (PCI Express Base Specification 7.8.6). */
+const maxResizableBars = 6;
 
 /** Registers that the host saves before a reset and writes back after it (pci_save_state in drivers/pci/pci.c, Linux 6.12). */
-const savedStandard: Readonly<Record<number, readonly (readonly [at: number, size: number])[]>> = {
-  0x05: [[0, 24]], // MSI
-  0x07: [[2, 2]], // PCI-X command
-  0x10: [8, 16, 24, 28, 40, 48, 56].map((at) => [at, 2] as const), // PCI Express control registers
-  0x11: [[0, 12]], // MSI-X
+const savedStandard: Readonly<Record<number, readonly Area[]>> = {
+  [capabilityId.msi]: [whole(msi64Masked)],
+  [capabilityId.pcix]: [pcixEndpointCapability.register("command")],
+  [capabilityId.express]: (
+    [
+      "deviceControl",
+      "linkControl",
+      "slotControl",
+      "rootControl",
+      "deviceControl2",
+      "linkControl2",
+      "slotControl2",
+    ] as const
+  ).map((name) => expressCapability.register(name)),
+  [capabilityId.msix]: [whole(msixCapability)],
 };
 const savedExtended: typeof savedStandard = {
-  0x01: [
-    [0x08, 8],
-    [0x14, 8],
-  ], // AER: masks, severity, control
-  0x0d: [[6, 2]], // ACS control
-  0x0f: [[6, 2]], // ATS control
-  0x10: [[8, 0x38]], // SR-IOV
-  0x13: [
-    [4, 2],
-    [12, 4],
-  ], // page requests
-  0x15: [[4, 48]], // resizable BARs
-  0x18: [[4, 4]], // latency tolerance
-  0x1b: [[6, 2]], // PASID control
+  [extendedCapabilityId.aer]: [
+    through(aerCapability.register("uncorrectableMask"), aerCapability.register("uncorrectableSeverity")),
+    through(aerCapability.register("correctableMask"), aerCapability.register("capabilities")),
+  ],
+  [extendedCapabilityId.acs]: [acsCapability.register("control")],
+  [extendedCapabilityId.ats]: [atsCapability.register("control")],
+  [extendedCapabilityId.srIov]: [
+    through(srIovCapability.register("control"), srIovCapability.register("migrationStateArray")),
+  ],
+  [extendedCapabilityId.pri]: [
+    priCapability.register("control"),
+    priCapability.register("outstandingAllocation"),
+  ],
+  [extendedCapabilityId.resizableBar]: [
+    { at: unknownExtended.size, size: maxResizableBars * resizableBarEntry.size },
+  ],
+  [extendedCapabilityId.ltr]: [
+    through(ltrCapability.register("maxSnoopLatency"), ltrCapability.register("maxNoSnoopLatency")),
+  ],
+  [extendedCapabilityId.pasid]: [pasidCapability.register("control")],
 };
+
+/** Bits that start a reset and read 0. */
+const resets = {
+  [capabilityId.express]: functionReset,
+  [capabilityId.advancedFeatures]: initiateReset,
+} as const;
+
+/** When the host saves and restores a byte. */
+const Saved = { never: 0, always: 1, withMsi: 2, withMsix: 3 } as const;
+
+/** Whether the map of a capability goes as far as a register: it may be cut off. */
+const hasRegister = ({ map }: LocatedCapability, { at, size }: RegisterReference): boolean =>
+  map.size >= at + size;
 
 /**
  * The function below vfio-pci: its registers take what the register maps say that software can write. Bits that neither a
@@ -43,11 +116,13 @@ export class RecordedHardware {
   readonly #clear: Uint8Array;
   /** Bits that live through a reset. */
   readonly #sticky: Uint8Array;
-  /** Bytes that the host saves and restores: 1; 2 and 3: only while MSI, MSI-X is enabled. */
+  /** One of `Saved` a byte. */
   readonly #saved: Uint8Array;
   readonly #opened: Uint8Array;
-  readonly #msi: number | undefined;
-  readonly #msix: number | undefined;
+  /** The same as `config`, for register maps. */
+  readonly #registers: DataView;
+  readonly #msi: Located | undefined;
+  readonly #msix: Located | undefined;
   /** What the host saved when the function went to D3hot. */
   #asleep: Uint8Array | undefined;
 
@@ -56,10 +131,11 @@ export class RecordedHardware {
     const size = image.config.length;
     this.config = new Uint8Array(new ArrayBuffer(size));
     this.config.set(image.config);
+    this.#registers = new DataView(this.config.buffer);
     this.#write = new Uint8Array(size);
     this.#clear = new Uint8Array(size);
     this.#sticky = new Uint8Array(size);
-    this.#saved = new Uint8Array(size).fill(1, 0, 64);
+    this.#saved = new Uint8Array(size).fill(Saved.always, 0, endpointHeader.size);
     const { header, capabilities } = layoutOf(image.config);
     for (const { map, offset } of [...(header ? [{ map: header, offset: 0 }] : []), ...capabilities]) {
       this.#write.set(map.masks.write, offset);
@@ -73,49 +149,68 @@ export class RecordedHardware {
     }
     for (const [at, bits] of bytesOf(image.readOnlyBits, size)) this.#write[at]! &= ~bits;
     for (const [at, bits] of bytesOf(image.keptByReset, size)) this.#sticky[at]! |= bits;
-    const view = new DataView(this.config.buffer);
-    view.setUint16(0x04, openedCommand(image, view.getUint16(0x04, true)), true);
-    for (const { id, offset, extended, map } of capabilities) {
-      for (const [at, length] of (extended ? savedExtended : savedStandard)[id] ?? [])
-        this.#saved.fill(
-          extended || (id !== 0x05 && id !== 0x11) ? 1 : id === 0x05 ? 2 : 3,
-          offset + at,
-          offset + Math.min(at + length, map.size),
-        );
-      if (extended || map.size < 4) continue;
-      // A function that sleeps is woken first: the host writes 0 to all of the register.
-      if (id === 0x01 && map.size > 4 && this.config[offset + 4]! & 3) {
-        this.write(offset + 4, Uint8Array.of(0, 0));
-        this.config[offset + 4]! &= ~3;
-      }
-      if (id === 0x05) {
-        this.#msi = offset;
-        this.config[offset + 2]! &= ~0x01;
-        this.#reserveMaskBits(offset);
-      }
-      if (id === 0x11) {
-        this.#msix = offset;
-        this.config[offset + 3]! &= ~0xc0;
-      }
-      // Reset bits start a reset and read 0.
-      if (id === 0x10 && map.size > 9) this.#write[offset + 9]! &= ~0x80;
-      if (id === 0x13 && map.size > 4) this.#write[offset + 4]! &= ~0x01;
+    command.write(this.#registers, openedCommand(image, command.read(this.#registers)));
+    for (const capability of capabilities) {
+      this.#save(capability);
+      if (!capability.extended) this.#open(capability);
+      if (capability.extended || !hasRegister(capability, msiControl)) continue;
+      if (capability.id === capabilityId.msi) this.#msi = capability;
+      if (capability.id === capabilityId.msix) this.#msix = capability;
     }
     this.#opened = this.config.slice();
   }
 
+  #save({ id, offset, extended, map }: LocatedCapability): void {
+    const kind =
+      !extended && id === capabilityId.msi
+        ? Saved.withMsi
+        : !extended && id === capabilityId.msix
+          ? Saved.withMsix
+          : Saved.always;
+    for (const { at, size } of (extended ? savedExtended : savedStandard)[id] ?? [])
+      this.#saved.fill(kind, offset + at, offset + Math.min(at + size, map.size));
+  }
+
+  /** What the host does to a standard capability of a device that it opens. */
+  #open(capability: LocatedCapability): void {
+    const { id, offset } = capability;
+    const registers = this.#registers;
+    // A function that sleeps is woken first: the host writes 0 to all of the register.
+    if (
+      id === capabilityId.powerManagement &&
+      hasRegister(capability, powerState.register) &&
+      powerState.read(registers, offset) !== "D0"
+    ) {
+      this.write(offsetOf(powerState.register, capability), Uint8Array.of(0, 0));
+      powerState.write(registers, "D0", offset);
+    }
+    if (id === capabilityId.msi && hasRegister(capability, msiEnable.register)) {
+      msiEnable.write(registers, false, offset);
+      this.#reserveMaskBits(capability);
+    }
+    if (id === capabilityId.msix && hasRegister(capability, msixEnable.register)) {
+      msixEnable.write(registers, false, offset);
+      functionMask.write(registers, false, offset);
+    }
+    const reset =
+      id === capabilityId.express || id === capabilityId.advancedFeatures ? resets[id] : undefined;
+    if (reset && hasRegister(capability, reset.register))
+      this.#write[offset + reset.byte.at]! &= ~reset.byte.mask;
+  }
+
   /** MSI mask bits of vectors that the function does not have (PCI Express Base Specification 7.7.1.7). */
-  #reserveMaskBits(msi: number): void {
-    const flags = this.config[msi + 2]!;
-    if (!(this.config[msi + 3]! & 0x01)) return;
-    const at = msi + (flags & 0x80 ? 16 : 12);
-    const vectors = 2 ** ((flags >>> 1) & 7);
-    for (let i = 0; i < 32 && at + i / 8 < this.config.length; i++)
+  #reserveMaskBits(msi: Located): void {
+    const flags = msiEnable.register.read(this.#registers, msi.offset);
+    if (!perVectorMasking.of(flags)) return;
+    const mask = (address64Bit.of(flags) ? msi64Masked : msi32Masked).register("mask");
+    const at = offsetOf(mask, msi);
+    const vectors = 2 ** msiCapable.bits(flags);
+    for (let i = 0; i < mask.width && at + i / 8 < this.config.length; i++)
       if (i >= vectors) this.#write[at + (i >>> 3)]! &= ~(1 << (i & 7));
   }
 
   /** One config write of the host, in its width: RW bits are stored, RW1C bits cleared by ones. */
-  write(offset: number, data: Uint8Array): void {
+  write(offset: ConfigOffset, data: Uint8Array): void {
     for (let i = 0; i < data.length; i++) {
       const at = offset + i;
       const store = this.#write[at]!;
@@ -153,11 +248,11 @@ export class RecordedHardware {
   }
 
   #savedBytes(): (at: number) => boolean {
-    const msi = this.#msi !== undefined && (this.config[this.#msi + 2]! & 0x01) !== 0;
-    const msix = this.#msix !== undefined && (this.config[this.#msix + 3]! & 0x80) !== 0;
+    const msi = this.#msi !== undefined && msiEnable.read(this.#registers, this.#msi.offset);
+    const msix = this.#msix !== undefined && msixEnable.read(this.#registers, this.#msix.offset);
     return (at) => {
       const kind = this.#saved[at];
-      return kind === 1 || (kind === 2 && msi) || (kind === 3 && msix);
+      return kind === Saved.always || (kind === Saved.withMsi && msi) || (kind === Saved.withMsix && msix);
     };
   }
 }
@@ -173,8 +268,8 @@ const bytesOf = (bits: readonly ConfigBits[] | undefined, size: number): [at: nu
 /** COMMAND as pci_enable_device leaves it: what the BARs need is on; what the firmware set besides stays. */
 function openedCommand(image: DeviceImage, recorded: number): number {
   const { bars } = barsOf(image.config, regionsByIndex(image));
-  let command = recorded & ~(busMaster | interruptDisable);
+  let opened = recorded & ~(busMaster.mask | interruptDisable.mask);
   for (const { kind, region } of bars)
-    if (region !== RegionIndex.rom) command |= kind === "io" ? ioSpace : memorySpace;
-  return command;
+    if (region !== RegionIndex.rom) opened |= kind === "io" ? ioSpace.mask : memorySpace.mask;
+  return opened;
 }

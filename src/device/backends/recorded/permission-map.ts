@@ -1,19 +1,41 @@
-import { walkCapabilities, walkExtendedCapabilities } from "../../../regs/index.ts";
+import {
+  capabilityId,
+  endpointHeader,
+  extendedStart,
+  pcixEndpointCapability,
+  powerManagementCapability,
+  standardStart,
+  unknownExtended,
+  unknownStandard,
+  walkCapabilities,
+  walkExtendedCapabilities,
+  type CapabilityId,
+} from "../../../regs/index.ts";
+import { headerStart, offsetOf, startOf, type ConfigOffset, type Located } from "../../pci/config-offset.ts";
+import { address64Bit, perVectorMasking } from "./registers.ts";
+import { capabilitiesPointer, capabilityList } from "../../pci/header-registers.ts";
 import { extendedSize, standardSize } from "./capability-size.ts";
 import {
   extendedPermissions,
   headerPermissions,
   msiPermissions,
-  pmeControl,
-  pmeSupport,
   standardPermissions,
+  wakeUpControl,
+  wakeUpSupport,
   type CapabilityPermissions,
 } from "./permissions.ts";
 
 /** Of a byte that no capability covers: read and written as the device has it. */
 export const uncovered = -1;
+/** Of a byte of the header. */
+export const headerOwner = 0;
 /** Added to the IDs of extended capabilities, to tell them from standard ones. */
 export const extendedOwner = 0x100;
+
+const standardNext = unknownStandard.register("next");
+const extendedHeader = unknownExtended.register("header");
+const extendedId = unknownExtended.field("header.id");
+const extendedNext = unknownExtended.field("header.next");
 
 /** For each byte of config space what vfio-pci does with it. */
 export interface PermissionMap {
@@ -35,19 +57,19 @@ export function permissionMap(config: Uint8Array): PermissionMap {
   const map: PermissionMap = {
     virtual: new Uint8Array(size),
     write: new Uint8Array(size),
-    owner: new Int32Array(size).fill(uncovered).fill(0, 0, 64),
+    owner: new Int32Array(size).fill(uncovered).fill(headerOwner, 0, endpointHeader.size),
     start: new Uint16Array(size),
     values: config.slice(),
   };
   const memory = new DataView(config.buffer, config.byteOffset, size);
   const isExtended = linkStandard(map, config, memory);
   if (isExtended) linkExtended(map, config, memory);
-  for (let at = 64; at < size; at++) {
-    const goesOn = at !== 64 && at !== 256 && map.owner[at] === map.owner[at - 1]!;
+  for (let at = standardStart; at < size; at++) {
+    const goesOn = at !== standardStart && at !== extendedStart && map.owner[at] === map.owner[at - 1]!;
     map.start[at] = goesOn && map.owner[at] !== uncovered ? map.start[at - 1]! : at;
   }
-  apply(map, 0, headerPermissions);
-  for (let at = 64; at < size; at++) {
+  apply(map, startOf(headerStart), headerPermissions);
+  for (let at = standardStart; at < size; at++) {
     const owner = map.owner[at]!;
     if (owner === uncovered) map.write[at] = 0xff;
     else if (map.start[at] === at) permit(map, memory, at, owner);
@@ -61,27 +83,29 @@ function claim(map: PermissionMap, offset: number, size: number, owner: number):
 
 /** @returns whether there is an extended list */
 function linkStandard(map: PermissionMap, config: Uint8Array, memory: DataView): boolean {
-  const { values } = map;
-  let previous = 0x34;
-  let shown = 0;
+  const values = new DataView(map.values.buffer);
+  const setNext = (previous: Located | undefined, next: number): void => {
+    if (previous) standardNext.write(values, next, previous.offset);
+    else capabilitiesPointer.write(values, next);
+  };
+  let previous: Located | undefined;
   let isExtended = false;
-  for (const { id, offset, next } of walkCapabilities(config).found) {
-    const size = standardSize(id, memory, offset);
+  for (const capability of walkCapabilities(config).found) {
+    const { id, offset, next } = capability;
+    const size = standardSize(id, memory, capability);
     if (size === 0) {
-      values[previous] = next;
+      setNext(previous, next);
       continue;
     }
     claim(map, offset, size, id);
-    previous = offset + 1;
-    shown++;
-    if (id === 0x10 || (id === 0x07 && size > 8)) isExtended = true;
-    if (id === 0x01 && offset + 6 <= values.length) {
-      values[offset + 3]! &= ~(pmeSupport >>> 8);
-      values[offset + 4]! &= ~(pmeControl & 0xff);
-      values[offset + 5]! &= ~(pmeControl >>> 8);
-    }
+    previous = capability;
+    const hasEcc = id === capabilityId.pcix && size > pcixEndpointCapability.size;
+    if (id === capabilityId.express || hasEcc) isExtended = true;
+    if (id !== capabilityId.powerManagement) continue;
+    for (const field of [...wakeUpSupport, ...wakeUpControl])
+      if (offset + powerManagementCapability.size <= values.byteLength) field.write(values, false, offset);
   }
-  if (shown === 0) values[0x06]! &= ~0x10;
+  if (!previous) capabilityList.write(values, false);
   return isExtended;
 }
 
@@ -89,55 +113,75 @@ function linkExtended(map: PermissionMap, config: Uint8Array, memory: DataView):
   const values = new DataView(map.values.buffer);
   let previous: number | undefined;
   let shown = 0;
-  for (const { id, offset, next } of walkExtendedCapabilities(config).found) {
-    let size = extendedSize(id, memory, offset);
+  for (const capability of walkExtendedCapabilities(config).found) {
+    const { id, offset, next } = capability;
+    let size = extendedSize(id, memory, capability);
     const hidden = size === 0;
     if (hidden && previous !== undefined) {
-      const head = values.getUint32(previous, true);
-      values.setUint32(previous, ((head & 0x000fffff) | ((next & 0xffc) << 20)) >>> 0, true);
+      extendedNext.write(values, next & ~3, previous);
       continue;
     }
     if (hidden) {
-      // The list starts at 0x100 whatever is there: an empty capability keeps its place.
-      size = 4;
-      values.setUint32(offset, (values.getUint32(offset, true) & 0xffc00000) >>> 0, true);
+      // The list starts at its place whatever is there: an empty capability keeps it.
+      size = extendedHeader.size;
+      extendedHeader.write(values, extendedNext.with(0, extendedNext.read(values, offset) & ~3), offset);
     } else shown++;
     claim(map, offset, size, extendedOwner + id);
     previous = offset;
   }
-  if (shown === 0 && previous !== undefined) values.setUint32(0x100, 0, true);
+  if (shown === 0 && previous !== undefined) extendedHeader.write(values, 0, extendedStart);
 }
 
 function permit(map: PermissionMap, memory: DataView, at: number, owner: number): void {
+  const capability = startOf({ offset: at });
   if (owner >= extendedOwner) {
-    const hidden = map.values[at] === 0 && map.values[at + 1] === 0;
+    const values = new DataView(map.values.buffer);
+    const hidden = extendedId.read(values, at) === 0;
     const permissions = hidden ? undefined : extendedPermissions.get(owner - extendedOwner);
-    apply(map, at, permissions, owner);
-    map.virtual.fill(0xff, at, Math.min(at + 4, map.virtual.length));
-    map.write.fill(0, at, Math.min(at + 4, map.virtual.length));
+    apply(map, capability, permissions, owner);
+    map.virtual.fill(0xff, at, at + extendedHeader.size);
+    map.write.fill(0, at, at + extendedHeader.size);
     return;
   }
-  const flags = owner === 0x05 && at + 4 <= memory.byteLength ? memory.getUint16(at + 2, true) : 0;
+  const { register } = address64Bit;
+  const isWhole = owner === capabilityId.msi && at + register.at + register.size <= memory.byteLength;
+  const flags = isWhole ? register.read(memory, at) : 0;
   const permissions =
-    owner === 0x05
-      ? msiPermissions((flags & 0x80) !== 0, (flags & 0x100) !== 0)
+    owner === capabilityId.msi
+      ? msiPermissions(address64Bit.of(flags), perVectorMasking.of(flags))
       : standardPermissions.get(owner);
-  apply(map, at, permissions, owner);
-  map.virtual[at + 1] = 0xff;
+  apply(map, capability, permissions, owner);
+  const next = offsetOf(standardNext, { offset: at });
+  map.virtual[next] = 0xff;
   // A raw write goes past the values that are kept here.
-  if (permissions === "raw") map.write[at + 1] = 0;
+  if (permissions === "raw") map.write[next] = 0;
 }
 
-function apply(map: PermissionMap, base: number, permissions: CapabilityPermissions = [], owner = 0): void {
+function apply(
+  map: PermissionMap,
+  base: ConfigOffset,
+  permissions: CapabilityPermissions = [],
+  owner = 0,
+): void {
   if (permissions === "raw") {
     for (let at = base; map.owner[at] === owner && map.start[at] === base; at++) map.write[at] = 0xff;
     return;
   }
-  for (const { at, width, virtual, write } of permissions)
-    for (let i = 0; i < width; i++) {
-      const byte = base + at + i;
+  for (const { register, virtual, write } of permissions)
+    for (let i = 0; i < register.size; i++) {
+      const byte = base + register.at + i;
       if (map.owner[byte] !== owner) continue;
       map.virtual[byte] = virtual >>> (8 * i);
       map.write[byte] = write >>> (8 * i);
     }
+}
+
+/** The first capability of an ID, if `size` bytes of it are there. */
+export function capabilityOf(
+  { owner, start }: PermissionMap,
+  id: CapabilityId,
+  size: number,
+): Located | undefined {
+  const at = owner.indexOf(id, standardStart);
+  return at >= 0 && start[at] === at && at + size <= owner.length ? { offset: at } : undefined;
 }

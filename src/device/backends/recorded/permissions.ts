@@ -2,73 +2,151 @@
 // itself (`virtual`) and the bits that a write changes (`write`). Facts of drivers/vfio/pci/vfio_pci_config.c, Linux 6.12.
 // What a table does not name is read from the device and not writable.
 
-/** One register of a table: bytes from the capability's start, width in bytes, the two masks. */
+import {
+  aerCapability,
+  capabilityId,
+  endpointHeader,
+  expressCapability,
+  extendedCapabilityId,
+  msi32,
+  msi32Masked,
+  msi64,
+  msi64Masked,
+  pcixEccCapability,
+  powerBudgetingCapability,
+  powerManagementCapability,
+  vpdCapability,
+} from "../../../regs/index.ts";
+import type { FieldReference, RegisterReference } from "../../../regs/reference.ts";
+import type { Register } from "../../../regs/register.ts";
+import {
+  functionReset,
+  initiateReset,
+  maxPayload,
+  maxReadRequest,
+  msiControl,
+  powerState,
+} from "./registers.ts";
+import {
+  barRegisters,
+  capabilityList,
+  command,
+  interruptDisable,
+  romRegister,
+} from "../../pci/header-registers.ts";
+
+type NumberRegister = RegisterReference<Register<8 | 16 | 32>>;
+
+/** One register of a table, and the two masks. */
 export interface Permission {
-  readonly at: number;
-  readonly width: 1 | 2 | 4;
+  readonly register: NumberRegister;
   readonly virtual: number;
   readonly write: number;
 }
-const all = 0xffffffff;
-const row = (at: number, width: 1 | 2 | 4, virtual: number, write: number): Permission => ({
-  at,
-  width,
-  virtual,
-  write,
-});
 
 /** How writes of a capability are let through: by a table, or all of them as they are. */
 export type CapabilityPermissions = readonly Permission[] | "raw";
 
+const none = 0;
+const all = (register: NumberRegister): number => 2 ** register.width - 1;
+const allBut = (...fields: readonly FieldReference[]): number =>
+  fields.reduce((bits, { mask }) => bits - mask, all(fields[0]!.register as NumberRegister));
+const bitsOf = (...fields: readonly FieldReference[]): number =>
+  fields.reduce((bits, { mask }) => bits + mask, 0);
+
+const row = (register: NumberRegister, virtual: number, write: number): Permission => ({
+  register,
+  virtual,
+  write,
+});
+/** Kept by vfio-pci, and all the user's. */
+const own = (register: NumberRegister): Permission => row(register, all(register), all(register));
+/** Kept by vfio-pci, and read-only. */
+const shown = (register: NumberRegister): Permission => row(register, all(register), none);
+/** The device's, and written through. */
+const through = (register: NumberRegister): Permission => row(register, none, all(register));
+
+const header = endpointHeader;
 /** The first 64 bytes. */
 export const headerPermissions: readonly Permission[] = [
-  row(0x00, 4, all, 0),
+  shown(header.register("vendorId")),
+  shown(header.register("deviceId")),
   // Memory, I/O and bus master reach the device; the interrupt disable bit is vfio-pci's.
-  row(0x04, 2, 0x0400, 0xffff),
-  row(0x06, 2, 0x0010, 0),
-  row(0x0c, 2, 0, 0xffff),
-  row(0x0f, 1, 0, 0xff),
-  ...[0x10, 0x14, 0x18, 0x1c, 0x20, 0x24, 0x30].map((at) => row(at, 4, all, all)),
-  row(0x34, 1, 0xff, 0),
-  row(0x3c, 1, 0xff, 0xff),
-  row(0x3d, 1, 0xff, 0),
+  row(command, interruptDisable.mask, all(command)),
+  row(capabilityList.register, capabilityList.mask, none),
+  through(header.register("cacheLineSize")),
+  through(header.register("latencyTimer")),
+  through(header.register("bist")),
+  ...[...barRegisters, romRegister].map(own),
+  shown(header.register("capabilitiesPointer")),
+  own(header.register("interruptLine")),
+  shown(header.register("interruptPin")),
 ];
 
+const pm = powerManagementCapability;
 /** Bits of PM that vfio-pci keeps, and starts at zero: wake-up is the host's. */
-export const pmeSupport = 0xf800;
-export const pmeControl = 0x8100;
-const powerState = 0x0003;
+export const wakeUpSupport = (["pmeD0", "pmeD1", "pmeD2", "pmeD3hot", "pmeD3cold"] as const).map((name) =>
+  pm.field(`capabilities.${name}`),
+);
+export const wakeUpControl = [pm.field("control.pmeEnable"), pm.field("control.pmeStatus")] as const;
 
 /** MSI by its layout: flags, address and data are virtual; mask and pending bits are the device's. */
 export function msiPermissions(wide: boolean, maskable: boolean): readonly Permission[] {
-  const data = wide ? 12 : 8;
-  const rows = [row(2, 1, 0xff, 0xff), row(4, 4, all, all), row(data, 2, 0xffff, 0xffff)];
-  if (wide) rows.push(row(8, 4, all, all));
-  if (maskable) rows.push(row(data + 4, 4, 0, all), row(data + 8, 4, 0, all));
-  return rows;
+  const map = wide ? msi64 : msi32;
+  const masked = wide ? msi64Masked : msi32Masked;
+  return [
+    // The kernel has the first byte of the flags alone.
+    row(msiControl, 0xff, 0xff),
+    own(map.register("address")),
+    own(map.register("data")),
+    ...(wide ? [own(msi64.register("upperAddress"))] : []),
+    ...(maskable ? [through(masked.register("mask")), through(masked.register("pending"))] : []),
+  ];
 }
 
+const express = expressCapability;
 /** Of standard capabilities, but for MSI. One that is not here is read-only. */
 export const standardPermissions: ReadonlyMap<number, CapabilityPermissions> = new Map<
   number,
   CapabilityPermissions
 >([
   // PM: the state is changed by the host at the user's request.
-  [0x01, [row(2, 2, pmeSupport, 0), row(4, 4, pmeControl, (all & ~(pmeControl | powerState)) >>> 0)]],
+  [
+    capabilityId.powerManagement,
+    [
+      row(pm.register("capabilities"), bitsOf(...wakeUpSupport), none),
+      row(pm.register("control"), bitsOf(...wakeUpControl), allBut(powerState, ...wakeUpControl)),
+      through(pm.register("bridge")),
+      through(pm.register("data")),
+    ],
+  ],
   // VPD: the host does the transfers.
-  [0x03, [row(2, 2, 0xffff, 0xffff), row(4, 4, all, all)]],
-  // PCI-X.
-  [0x07, [row(2, 2, 0, 0xffff), row(8, 4, 0, all)]],
-  [0x09, "raw"],
+  [capabilityId.vpd, [own(vpdCapability.register("address")), own(vpdCapability.register("data"))]],
+  [
+    capabilityId.pcix,
+    [through(pcixEccCapability.register("command")), through(pcixEccCapability.register("eccControl"))],
+  ],
+  [capabilityId.vendor, "raw"],
   // PCI Express: payload and read request sizes, and the reset bit, are virtual; phantom functions and ARI are the host's.
-  [0x10, [row(8, 2, 0xf0e0, 0xfdff), row(40, 2, 0, 0xffdf)]],
+  [
+    capabilityId.express,
+    [
+      row(
+        express.register("deviceControl"),
+        bitsOf(functionReset, maxReadRequest, maxPayload),
+        allBut(express.field("deviceControl.phantomFunctions")),
+      ),
+      row(express.register("deviceControl2"), none, allBut(express.field("deviceControl2.ariForwarding"))),
+    ],
+  ],
   // AF: the reset bit.
-  [0x13, [row(4, 1, 0x01, 0x01)]],
+  [capabilityId.advancedFeatures, [row(initiateReset.register, initiateReset.mask, initiateReset.mask)]],
 ]);
 
-/** The error bits that the kernel knows; those above bit 25 are younger than its table. */
+const aer = aerCapability;
+/** The errors that the kernel knows: an old one that no map has, and none of those above bit 25, younger than its table. */
 const uncorrectable = 0x03fff031;
-const correctable = 0x0000f1c1;
+const correctable = aer.register("correctableStatus").clearMask;
 
 /** Of extended capabilities. One that is not here is read-only. */
 export const extendedPermissions: ReadonlyMap<number, CapabilityPermissions> = new Map<
@@ -76,18 +154,22 @@ export const extendedPermissions: ReadonlyMap<number, CapabilityPermissions> = n
   CapabilityPermissions
 >([
   [
-    0x01,
+    extendedCapabilityId.aer,
     [
-      row(0x04, 4, 0, uncorrectable),
-      row(0x08, 4, 0, uncorrectable),
-      row(0x0c, 4, 0, uncorrectable),
-      row(0x10, 4, 0, correctable),
-      row(0x14, 4, 0, correctable),
-      row(0x18, 4, 0, 0x140),
+      row(aer.register("uncorrectableStatus"), none, uncorrectable),
+      row(aer.register("uncorrectableMask"), none, uncorrectable),
+      row(aer.register("uncorrectableSeverity"), none, uncorrectable),
+      row(aer.register("correctableStatus"), none, correctable),
+      row(aer.register("correctableMask"), none, correctable),
+      row(
+        aer.register("capabilities"),
+        none,
+        bitsOf(aer.field("capabilities.ecrcGenerationEnable"), aer.field("capabilities.ecrcCheckEnable")),
+      ),
     ],
   ],
-  // Power budgeting: meant for the data select register, but the table of the kernel has the data register.
-  [0x04, [row(8, 1, 0, 0xff)]],
-  [0x0b, "raw"],
-  [0x23, "raw"],
+  // Meant for the data select register, but the table of the kernel has the first byte of the data register.
+  [extendedCapabilityId.powerBudgeting, [row(powerBudgetingCapability.register("data"), none, 0xff)]],
+  [extendedCapabilityId.vendor, "raw"],
+  [extendedCapabilityId.dvsec, "raw"],
 ]);

@@ -12,7 +12,9 @@ import { readsAllOnes } from "../../../regs/answers.ts";
 import { IrqIndex } from "../../../regs/vfio/irqs.ts";
 import { RegionIndex, type RegionInfo } from "../../../regs/vfio/regions.ts";
 import type { DeviceBackend } from "../../seam/backend.ts";
+import { RegionRegisters } from "../../seam/region-registers.ts";
 import { configSizeOf } from "../../pci/config-image.ts";
+import { command, ioSpace, memorySpace } from "../../pci/header-registers.ts";
 import { readConfigBytes } from "../../../regs/config-reader.ts";
 
 /** What of a device is recorded besides its descriptions and its config space. */
@@ -28,9 +30,7 @@ export interface RecordOptions {
 
 /** Bytes of a read; a part that cannot be read is left out by as much. */
 const chunk = 4096;
-const command = 0x04;
-/** Bits 1:0 of COMMAND: memory and I/O decoding. */
-const decode = 3;
+const decode = ioSpace.mask | memorySpace.mask;
 
 /**
  * Records a device: config space without registers whose read has a side effect, which are 0 in the image, regions with
@@ -73,14 +73,14 @@ export function recordDevice(backend: DeviceBackend, options: RecordOptions): De
 }
 
 function withDecoding(backend: DeviceBackend, work: () => void): void {
-  const before = new Uint8Array(new ArrayBuffer(2));
-  backend.read(RegionIndex.config, command, before);
-  const on = (before[0]! & decode) === decode;
-  if (!on) backend.write(RegionIndex.config, command, Uint8Array.of(before[0]! | decode, before[1]!));
+  const registers = new RegionRegisters(backend, RegionIndex.config);
+  const before = registers.read(command.at, command.size);
+  const on = (before & decode) === decode;
+  if (!on) registers.write(command.at, command.size, before | decode);
   try {
     work();
   } finally {
-    if (!on) backend.write(RegionIndex.config, command, before);
+    if (!on) registers.write(command.at, command.size, before);
   }
 }
 

@@ -2,7 +2,7 @@ import { VfioError } from "../../../ffi/errors.ts";
 import { irqName } from "../../../regs/vfio/irqs.ts";
 import { regionName } from "../../../regs/vfio/regions.ts";
 import { irqsByIndex, regionsByIndex, type DeviceImage } from "../../../image/image.ts";
-import { layoutOf } from "../../../regs/index.ts";
+import { capabilityId, extendedCapabilityId, layoutOf, msixCapability } from "../../../regs/index.ts";
 import type { IrqInfo, IrqRequest } from "../../../regs/vfio/irqs.ts";
 import { RegionIndex, type RegionArea, type RegionInfo } from "../../../regs/vfio/regions.ts";
 import type { DeviceBackend, FeatureSupport, RegionMapping } from "../../seam/backend.ts";
@@ -88,12 +88,16 @@ export class RecordedDevice implements DeviceBackend {
     const { bars } = barsOf(image.config, this.regions);
     this.#ioRegions = new Set(bars.filter(({ kind }) => kind === "io").map(({ region }) => region));
     const { capabilities } = layoutOf(image.config);
-    const msix = capabilities.find(({ id, extended, map }) => id === 0x11 && !extended && map.size >= 12);
-    const geometry = msix && physicalGeometry(image.config, msix.offset);
+    const msix = capabilities.find(
+      ({ id, extended, map }) => id === capabilityId.msix && !extended && map.size >= msixCapability.size,
+    );
+    const geometry = msix && physicalGeometry(image.config, msix);
     // The host keeps the table to itself, wherever the device says that the rest lies.
     this.#table = geometry?.table;
     this.#pba = geometry && geometryProblem(geometry, this.regions) === undefined ? geometry.pba : undefined;
-    this.#hasVirtualFunctions = capabilities.some(({ id, extended }) => id === 0x10 && extended);
+    this.#hasVirtualFunctions = capabilities.some(
+      ({ id, extended }) => id === extendedCapabilityId.srIov && extended,
+    );
   }
 
   /** Interrupts that nobody heard. */

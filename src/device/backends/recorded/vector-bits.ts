@@ -1,3 +1,4 @@
+import { msi64Masked } from "../../../regs/maps/msi.ts";
 import type { AnonymousMemory } from "../../../ffi/anonymous-memory.ts";
 
 /** Mask and pending bits of the device itself, for one kind of message interrupts. */
@@ -8,21 +9,25 @@ export interface VectorBits {
   setPending(vector: number, pending: boolean): void;
 }
 
+const masks = msi64Masked.register("mask");
+/** Where the pending bits are from the mask bits on, in both layouts. */
+const pendingBits = msi64Masked.register("pending").at - masks.at;
+
 /** MSI's, in config space: the mask bits, then the pending bits. @param maskAt undefined where it has none */
 export function configBits(config: () => Uint8Array, maskAt: () => number | undefined): VectorBits {
-  const has = (vector: number, shift: number): boolean => {
+  const has = (vector: number, register: number): boolean => {
     const at = maskAt();
-    return at !== undefined && ((config()[at + shift + (vector >>> 3)]! >>> (vector & 7)) & 1) === 1;
+    return at !== undefined && ((config()[at + register + (vector >>> 3)]! >>> (vector & 7)) & 1) === 1;
   };
   return {
     masked: (vector) => has(vector, 0),
-    pending: (vector) => has(vector, 4),
+    pending: (vector) => has(vector, pendingBits),
     setPending(vector, pending) {
       const at = maskAt();
       if (at === undefined) return;
       const bytes = config();
       const bit = 1 << (vector & 7);
-      const byte = at + 4 + (vector >>> 3);
+      const byte = at + pendingBits + (vector >>> 3);
       bytes[byte] = pending ? bytes[byte]! | bit : bytes[byte]! & ~bit;
     },
   };

@@ -1,7 +1,8 @@
 import { VfioError } from "../../../ffi/errors.ts";
 import type { DeviceBackend } from "../../seam/backend.ts";
 import { RegionIndex } from "../../../regs/vfio/regions.ts";
-import { Source, type ConfigTables } from "./config-tables.ts";
+import { offsetOf, type ConfigOffset, type Located } from "../../pci/config-offset.ts";
+import { Source, type ConfigTables, type NumberRegister } from "./config-tables.ts";
 import { allOnes, type GuestAnswers } from "../../seam/guest-answers.ts";
 
 /**
@@ -19,18 +20,17 @@ export class ConfigSpace {
   /** Scratch buffers by width: a read allocates nothing. */
   readonly #scratch = [0, 1, 2, 3, 4].map((width) => new Uint8Array(new ArrayBuffer(width)));
   /** Fills computed bytes of the shadow before they are read. */
-  compute: (offset: number, width: number) => void = () => {};
+  compute: (offset: ConfigOffset, width: number) => void = () => {};
 
   constructor(backend: DeviceBackend, tables: ConfigTables, answers: GuestAnswers) {
     this.#backend = backend;
     this.tables = tables;
     this.#answers = answers;
-    const { shadow } = tables;
-    this.view = new DataView(shadow.buffer, shadow.byteOffset, shadow.byteLength);
+    this.view = tables.view;
   }
 
   /** Whether an access is one that a PCI host makes: 1, 2 or 4 bytes inside of one dword of the space. */
-  accepts(offset: number, width: number): boolean {
+  accepts(offset: number, width: number): offset is ConfigOffset {
     return this.#fits(offset, width, this.tables.size);
   }
 
@@ -50,7 +50,7 @@ export class ConfigSpace {
   }
 
   /** Reads for the guest; the access must be accepted. All ones if the device fails. */
-  read(offset: number, width: number): number {
+  read(offset: ConfigOffset, width: number): number {
     const { source, shadow } = this.tables;
     if (width === 4) {
       if (source[offset]! | source[offset + 1]! | source[offset + 2]! | source[offset + 3]!)
@@ -65,7 +65,17 @@ export class ConfigSpace {
     return shadow[offset]!;
   }
 
-  #refresh(offset: number, width: number): boolean {
+  /** Reads a register as the guest would. */
+  readRegister(register: NumberRegister, capability?: Located): number {
+    return this.read(offsetOf(register, capability), register.size);
+  }
+
+  /** Writes a register of the device. @returns whether it arrived; a failure is reported */
+  writeRegister(register: NumberRegister, value: number, capability?: Located): boolean {
+    return this.forward(offsetOf(register, capability), register.size, value);
+  }
+
+  #refresh(offset: ConfigOffset, width: number): boolean {
     const { source, shadow, emulated } = this.tables;
     let ask = false;
     let computed = false;
@@ -92,7 +102,7 @@ export class ConfigSpace {
   }
 
   /** Stores the emulated bits of a guest write in the shadow. The device is not touched. */
-  store(offset: number, width: number, value: number): void {
+  store(offset: ConfigOffset, width: number, value: number): void {
     const { shadow, emulated, write, clear } = this.tables;
     for (let i = 0; i < width; i++) {
       const at = offset + i;
@@ -109,7 +119,7 @@ export class ConfigSpace {
    * Passes the rest of a guest write to the device, in as few writes as keep emulated bytes out of it.
    * @returns whether all of it arrived; a failure is reported
    */
-  forward(offset: number, width: number, value: number): boolean {
+  forward(offset: ConfigOffset, width: number, value: number): boolean {
     const { emulated } = this.tables;
     let start = 0;
     let arrived = true;

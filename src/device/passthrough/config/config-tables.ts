@@ -1,11 +1,18 @@
 // The byte tables that a guest's config accesses run on, built once at attach from the register maps.
 // Everything that hides, patches or emulates is rows in these tables, so that reads and writes agree.
 import {
+  endpointHeader,
   extendedStart,
   type ConfigLayout,
+  type Field,
+  type FieldReference,
+  type FieldValue,
   type LocatedCapability,
+  type Register,
   type RegisterBlock,
+  type RegisterReference,
 } from "../../../regs/index.ts";
+import { headerStart, offsetOf, type ConfigOffset, type Located } from "../../pci/config-offset.ts";
 
 /** How a byte is read. */
 export const Source = {
@@ -24,6 +31,8 @@ export interface ConfigTables {
   readonly size: number;
   /** What the guest reads where `source` says so. */
   readonly shadow: Uint8Array;
+  /** The shadow, for register maps. */
+  readonly view: DataView;
   /** Bits that the model owns: the device's are never shown, and never written by the guest. */
   readonly emulated: Uint8Array;
   /** Bits that a guest write stores: in the shadow if emulated, else on the device. */
@@ -40,9 +49,11 @@ export interface ConfigTables {
 export function configTables(config: Uint8Array, layout: ConfigLayout): ConfigTables {
   const size = config.length;
   const table = (): Uint8Array => new Uint8Array(size);
+  const shadow = Uint8Array.from(config);
   const tables: ConfigTables = {
     size,
-    shadow: Uint8Array.from(config),
+    shadow,
+    view: new DataView(shadow.buffer, shadow.byteOffset, size),
     emulated: table(),
     write: table(),
     clear: table(),
@@ -51,7 +62,7 @@ export function configTables(config: Uint8Array, layout: ConfigLayout): ConfigTa
   };
   const covered = table();
   if (layout.header) place(tables, covered, layout.header, 0);
-  covered.fill(1, 0, 64);
+  covered.fill(1, 0, endpointHeader.size);
   for (const capability of layout.capabilities) {
     place(tables, covered, capability.map, capability.offset);
     if (!capability.type) coverUnknown(tables, covered, capability);
@@ -115,7 +126,7 @@ function fillGaps(tables: ConfigTables, covered: Uint8Array, edges: ReadonlySet<
 /** Makes the model own bytes: what the guest reads is `bytes`, what it can write is `writable`. */
 export function emulate(
   tables: ConfigTables,
-  offset: number,
+  offset: ConfigOffset,
   bytes: Uint8Array,
   writable?: Uint8Array,
 ): void {
@@ -127,4 +138,40 @@ export function emulate(
   tables.source.fill(Source.shadow, offset, offset + size);
   if (writable) tables.write.set(writable, offset);
   else tables.write.fill(0, offset, offset + size);
+}
+
+const wholeByte = 0xff;
+
+/** A register of up to 32 bits, as the tables take it. */
+export type NumberRegister = RegisterReference<Register<8 | 16 | 32>>;
+
+/** Makes the model own a register: the guest reads `value`, and can write the bits of `writable`. */
+export function emulateRegister(
+  tables: ConfigTables,
+  register: NumberRegister,
+  { value, writable = 0 }: { readonly value: number; readonly writable?: number | undefined },
+  capability: Located = headerStart,
+): void {
+  const offset = offsetOf(register, capability);
+  emulate(tables, offset, new Uint8Array(register.size));
+  register.write(tables.view, value, capability.offset);
+  for (let i = 0; i < register.size; i++) tables.write[offset + i] = writable >>> (8 * i);
+}
+
+/** Makes the model own a field, which the guest cannot write; the other bits of its register stay as they are. */
+export function emulateField<F extends Field, R extends Register<8 | 16 | 32>>(
+  tables: ConfigTables,
+  field: FieldReference<F, R>,
+  value: FieldValue<F>,
+  capability: Located = headerStart,
+): void {
+  const offset = offsetOf(field.register, capability);
+  for (let i = 0; i < field.register.size; i++) {
+    const bits = (field.mask >>> (8 * i)) & 0xff;
+    tables.emulated[offset + i]! |= bits;
+    tables.write[offset + i]! &= ~bits;
+    tables.clear[offset + i]! &= ~bits;
+    if (tables.emulated[offset + i] === wholeByte) tables.source[offset + i] = Source.shadow;
+  }
+  field.write(tables.view, value, capability.offset);
 }

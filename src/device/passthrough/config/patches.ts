@@ -1,23 +1,40 @@
 // What the guest is shown of config space that differs from the device: hidden capabilities, the GPUDirect
 // clique, the multi-function bit. Each is rows in the tables, so it holds for reads and writes alike.
-import type { LocatedCapability } from "../../../regs/index.ts";
+import {
+  extendedCapabilityId as id,
+  extendedStart,
+  gpuDirectCliqueCapability,
+  nvidiaVendorId,
+  standardEnd,
+  standardStart,
+  unknownExtended,
+  unknownStandard,
+  type LocatedCapability,
+} from "../../../regs/index.ts";
+import { startOf } from "../../pci/config-offset.ts";
+import { capabilitiesPointer, capabilityList, identity, multiFunction } from "../../pci/header-registers.ts";
 import type { ConfigImage } from "../../pci/config-image.ts";
-import { emulate, Source, type ConfigTables } from "./config-tables.ts";
+import { emulate, emulateField, emulateRegister, type ConfigTables } from "./config-tables.ts";
 
 /** Capabilities that the model can hide, by the name of their register map. */
 export const hiddenByDefault = [
   // They describe the function's place on the host's bus or hand out host resources.
-  { id: 0x0e, name: "ARI" },
-  { id: 0x10, name: "SR-IOV" },
-  { id: 0x11, name: "MR-IOV" },
+  { id: id.ari, name: "ARI" },
+  { id: id.srIov, name: "SR-IOV" },
+  { id: id.mrIov, name: "MR-IOV" },
   // A resize changes the BAR on the host under the mapping.
-  { id: 0x15, name: "Resizable BAR" },
-  { id: 0x24, name: "VF Resizable BAR" },
+  { id: id.resizableBar, name: "Resizable BAR" },
+  { id: id.vfResizableBar, name: "VF Resizable BAR" },
   // Of use only with a guest IOMMU that translates for the device.
-  { id: 0x0f, name: "ATS" },
-  { id: 0x13, name: "PRI" },
-  { id: 0x1b, name: "PASID" },
+  { id: id.ats, name: "ATS" },
+  { id: id.pri, name: "PRI" },
+  { id: id.pasid, name: "PASID" },
 ] as const;
+
+// The heads of all capabilities are alike.
+const standardNext = unknownStandard.register("next");
+const standardId = unknownStandard.register("id");
+const extendedNext = unknownExtended.field("header.next");
 
 /** What of config space the guest is shown otherwise than the device has it. */
 export interface PatchOptions {
@@ -41,12 +58,12 @@ export interface Patch {
 }
 
 /** The header type's multi-function bit is the guest bus's, not the host's. */
-export function patchMultiFunction(tables: ConfigTables, multiFunction: boolean): Patch[] {
-  const before = tables.shadow[0x0e]!;
-  tables.emulated[0x0e]! |= 0x80;
-  tables.shadow[0x0e] = multiFunction ? before | 0x80 : before & 0x7f;
-  if (tables.shadow[0x0e] === before) return [];
-  return [{ kind: "bit", offset: 0x0e, size: 1, name: `multi-function ${multiFunction ? "set" : "clear"}` }];
+export function patchMultiFunction(tables: ConfigTables, shown: boolean): Patch[] {
+  const before = multiFunction.read(tables.view);
+  emulateField(tables, multiFunction, shown);
+  if (shown === before) return [];
+  const { at: offset, size } = multiFunction.register;
+  return [{ kind: "bit", offset, size, name: `multi-function ${shown ? "set" : "clear"}` }];
 }
 
 /** Whether the model hides an extended capability. */
@@ -56,7 +73,7 @@ export const isHidden = (id: number, options: PatchOptions): boolean =>
 
 /**
  * Takes capabilities out of the guest's lists: neighbours are linked past them, their bytes read zero and ignore writes.
- * One at 0x100 has no neighbour before it: its header stays as an empty one (ID 0, version 0) that links on.
+ * The first extended one has no neighbour before it: its header stays as an empty one (ID 0, version 0) that links on.
  */
 export function hideCapabilities(
   tables: ConfigTables,
@@ -66,12 +83,12 @@ export function hideCapabilities(
   const gone = new Set(hidden.map(({ offset }) => offset));
   const links = relink(tables, image.layout.capabilities, gone);
   const patches: Patch[] = [];
-  for (const { offset, limit, map, type, extended, id, name } of hidden) {
-    const size = Math.min(limit, type ? Math.max(map.size, extended ? 4 : 2) : limit);
-    const bytes = new Uint8Array(size);
-    if (offset === 0x100) bytes.set(tables.shadow.subarray(offset + 2, offset + 4), 2);
-    if (offset === 0x100) bytes[2]! &= 0xf0;
-    emulate(tables, offset, bytes);
+  for (const capability of hidden) {
+    const { offset, limit, map, type, id, name } = capability;
+    const size = type ? Math.min(limit, map.size) : limit;
+    const next = offset === extendedStart ? extendedNext.read(tables.view, offset) : undefined;
+    emulate(tables, startOf(capability), new Uint8Array(size));
+    if (next !== undefined) emulateField(tables, extendedNext, next, capability);
     patches.push({
       kind: "hidden",
       offset,
@@ -88,25 +105,16 @@ function relink(
   capabilities: readonly LocatedCapability[],
   gone: ReadonlySet<number>,
 ): Patch[] {
-  const { shadow } = tables;
+  const { shadow, view } = tables;
   const before = shadow.slice();
   const standard = capabilities.filter(({ extended }) => !extended);
   const extended = capabilities.filter((capability) => capability.extended);
   /** Offset of the first one left in a list from `index` on; 0 at its end. */
   const left = (list: readonly LocatedCapability[], index: number): number =>
     list.slice(index).find(({ offset }) => !gone.has(offset))?.offset ?? 0;
-  if (shadow[0x06]! & 0x10) {
-    setByte(tables, 0x34, left(standard, 0));
-    // Without a capability the guest must not look for one (STATUS bit 4).
-    tables.emulated[0x06]! |= 0x10;
-    if (shadow[0x34] === 0) shadow[0x06]! &= ~0x10;
-  }
-  standard.forEach(({ offset }, i) => setByte(tables, offset + 1, left(standard, i + 1)));
-  extended.forEach(({ offset }, i) => {
-    const next = left(extended, i + 1);
-    setByte(tables, offset + 2, (shadow[offset + 2]! & 0x0f) | ((next & 0x0f) << 4));
-    setByte(tables, offset + 3, next >>> 4);
-  });
+  if (capabilityList.read(view)) setFirst(tables, left(standard, 0));
+  standard.forEach((one, i) => emulateRegister(tables, standardNext, { value: left(standard, i + 1) }, one));
+  extended.forEach((one, i) => emulateField(tables, extendedNext, left(extended, i + 1), one));
   const links: Patch[] = [];
   for (let offset = 0; offset < shadow.length; offset++)
     if (shadow[offset] !== before[offset])
@@ -114,48 +122,48 @@ function relink(
   return links;
 }
 
-function setByte(tables: ConfigTables, at: number, value: number): void {
-  tables.shadow[at] = value;
-  tables.emulated[at] = 0xff;
-  tables.write[at] = 0;
-  tables.source[at] = Source.shadow;
+/** Starts the list of standard capabilities. Without one the guest must not look for it. */
+function setFirst(tables: ConfigTables, offset: number): void {
+  emulateRegister(tables, capabilitiesPointer, { value: offset });
+  emulateField(tables, capabilityList, offset !== 0);
 }
 
-const nvidia = 0x10de;
-const cliqueSize = 8;
 /** Where NVIDIA's guest driver was first told to look; it takes the capability anywhere. */
 const cliqueOffset = 0xd4;
+const clique = gpuDirectCliqueCapability;
+const cliqueNumber = clique.field("approval.clique");
+const maxClique = 2 ** (cliqueNumber.hi - cliqueNumber.lo + 1) - 1;
 
 /**
  * Adds NVIDIA's peer-to-peer approval capability: a vendor-specific one of 8 bytes with signature "P2P" and the clique.
  * @throws RangeError for a clique outside of 0 to 15, a device of another vendor, or no free 8 bytes below 0x100
  */
-export function addClique(tables: ConfigTables, image: ConfigImage, clique: number): Patch {
-  if (!Number.isInteger(clique) || clique < 0 || clique > 15)
-    throw new RangeError(`"gpuDirectClique" expects an integer from 0 to 15, got ${clique}`);
-  const vendor = image.bytes[0]! | (image.bytes[1]! << 8);
-  if (vendor !== nvidia)
+export function addClique(tables: ConfigTables, { bytes, layout }: ConfigImage, number: number): Patch {
+  if (!Number.isInteger(number) || number < 0 || number > maxClique)
+    throw new RangeError(`"gpuDirectClique" expects an integer from 0 to ${maxClique}, got ${number}`);
+  const vendor = identity.vendorId.read(new DataView(bytes.buffer, bytes.byteOffset, bytes.length));
+  if (vendor !== nvidiaVendorId)
     throw new RangeError(
       `"gpuDirectClique" is for NVIDIA devices (10de), this one is of 0x${vendor.toString(16)}`,
     );
+  const standard = layout.capabilities.filter(({ extended }) => !extended);
   // Neither in a capability, reserved parts included, nor where the device may have registers of its own.
   const free = (at: number): boolean =>
-    at + cliqueSize <= 0x100 &&
-    tables.gap.subarray(at, at + cliqueSize).every((byte) => byte === 1) &&
-    !image.layout.capabilities.some(({ offset, map }) => offset < at + cliqueSize && at < offset + map.size);
+    at + clique.size <= standardEnd &&
+    tables.gap.subarray(at, at + clique.size).every((byte) => byte === 1) &&
+    !standard.some(({ offset, map }) => offset < at + clique.size && at < offset + map.size);
   let at = cliqueOffset;
-  if (!free(at)) for (at = 0x100 - cliqueSize; at >= 0x40 && !free(at);) at -= 4;
-  if (at < 0x40) throw new RangeError(`"gpuDirectClique": no 8 free bytes below 0x100 for the capability`);
-  const standard = image.layout.capabilities.filter(({ extended }) => !extended);
+  if (!free(at)) for (at = standardEnd - clique.size; at >= standardStart && !free(at);) at -= 4;
+  if (at < standardStart)
+    throw new RangeError(`"gpuDirectClique": no 8 free bytes below 0x100 for the capability`);
+  const { view } = tables;
   const last = standard
-    .filter(({ offset }) => tables.shadow[offset + 1] === 0 && tables.shadow[offset] !== 0)
+    .filter(({ offset }) => standardNext.read(view, offset) === 0 && standardId.read(view, offset) !== 0)
     .at(-1);
-  emulate(tables, at, Uint8Array.of(0x09, 0x00, cliqueSize, 0x50, 0x32, 0x50, (clique << 3) & 0xff, 0x00));
-  if (last) setByte(tables, last.offset + 1, at);
-  else {
-    setByte(tables, 0x34, at);
-    tables.emulated[0x06]! |= 0x10;
-    tables.shadow[0x06]! |= 0x10;
-  }
-  return { kind: "added", offset: at, size: cliqueSize, name: `GPUDirect clique ${clique}` };
+  const place = { offset: at };
+  emulate(tables, startOf(place), clique.masks.reset);
+  cliqueNumber.write(view, number, at);
+  if (last) emulateRegister(tables, standardNext, { value: at }, last);
+  else setFirst(tables, at);
+  return { kind: "added", offset: at, size: clique.size, name: `GPUDirect clique ${number}` };
 }

@@ -2,7 +2,8 @@ import { msixCapability } from "../../../regs/maps/msix.ts";
 import type { ConfigSpace } from "../config/config-space.ts";
 import type { ReportEvent } from "../../seam/events.ts";
 import type { Intx } from "./intx.ts";
-import { maskOffset, pendingOffset, type MsiState } from "./msi-state.ts";
+import type { MsiState } from "./msi-state.ts";
+import type { Located } from "../../pci/config-offset.ts";
 import { entrySize, type MsixGeometry } from "../../pci/msix-geometry.ts";
 import type { MsixState } from "./msix-state.ts";
 import type { VectorChange } from "../../seam/platform.ts";
@@ -15,8 +16,7 @@ export interface MsiParts {
 export interface MsixParts {
   readonly state: MsixState;
   readonly wiring: VectorWiring;
-  /** Byte offset of the capability. */
-  readonly offset: number;
+  readonly capability: Located;
   readonly physical: MsixGeometry;
   /** Where the guest sees table and PBA. */
   readonly guest: MsixGeometry;
@@ -71,7 +71,7 @@ export class InterruptControl {
   msixControlWritten(): void {
     const { msix } = this;
     if (!msix) return;
-    const registers = msixCapability.view(this.#config.view, msix.offset);
+    const registers = msixCapability.view(this.#config.view, msix.capability.offset);
     msix.state.masked = registers.controlFunctionMask;
     const enable = registers.controlEnable;
     if (enable === msix.state.enabled) return this.#apply(msix);
@@ -85,7 +85,7 @@ export class InterruptControl {
     state.enabled = false;
     const { msix } = this;
     if (msix && state === msix.state)
-      msixCapability.view(this.#config.view, msix.offset).controlEnable = false;
+      msixCapability.view(this.#config.view, msix.capability.offset).controlEnable = false;
   }
 
   /** After the guest's write of MSI registers is in the shadow. */
@@ -185,7 +185,7 @@ export class InterruptControl {
     let bits = 0;
     for (let vector = 0; vector < state.layout.vectors; vector++)
       if (!state.isRouted(vector) && wiring.pending(vector)) bits += 2 ** vector;
-    this.#config.view.setUint32(pendingOffset(state.layout), bits, true);
+    state.pending = bits;
   }
 
   /** As after a function reset: MSI and MSI-X off and masked, INTx on. */
@@ -196,7 +196,7 @@ export class InterruptControl {
     intx?.disable();
     if (msix) {
       msix.state.reset();
-      const registers = msixCapability.view(this.#config.view, msix.offset);
+      const registers = msixCapability.view(this.#config.view, msix.capability.offset);
       registers.controlEnable = false;
       registers.controlFunctionMask = false;
       this.#turnOff(msix);
@@ -233,9 +233,3 @@ export class InterruptControl {
     }
   }
 }
-
-/** Whether an offset lies in the MSI pending register, which is worked out at each read. */
-export const msiPendingArea = (
-  state: MsiState,
-): { readonly offset: number; readonly size: number } | undefined =>
-  state.layout.maskable ? { offset: maskOffset(state.layout) + 4, size: 4 } : undefined;

@@ -1,30 +1,76 @@
 // The MSI state machine, over the registers in the shadow: says what must change. It makes no system call.
+import { msi32, msi32Masked, msi64, msi64Masked } from "../../../regs/maps/msi.ts";
+import { offsetOf, type Located } from "../../pci/config-offset.ts";
+import { emulateRegister, Source, type ConfigTables, type NumberRegister } from "../config/config-tables.ts";
 import type { MsiMessage, VectorChange } from "../../seam/platform.ts";
 
+/** A message's address is a multiple of so many bytes (PCI Express Base Specification 7.7.1.3, 7.7.2.5). */
+export const messageAlignment = 4;
+
+// Every layout begins with these.
+const control = msi32.register("control");
+const enable = msi32.field("control.enable");
+const capable = msi32.field("control.multipleMessageCapable");
+const enabledCount = msi32.field("control.multipleMessageEnable");
+const address64Bit = msi32.field("control.address64Bit");
+const perVectorMasking = msi32.field("control.perVectorMasking");
+const address = msi32.register("address");
+
+/** What one of the four layouts has besides. */
+const registersOf = (wide: boolean, maskable: boolean) => {
+  const masked = wide ? msi64Masked : msi32Masked;
+  return {
+    upperAddress: wide ? msi64.register("upperAddress") : undefined,
+    data: wide ? msi64.register("data") : msi32.register("data"),
+    extendedData: maskable ? masked.register("extendedData") : undefined,
+    mask: maskable ? masked.register("mask") : undefined,
+    pending: maskable ? masked.register("pending") : undefined,
+  };
+};
+type MsiRegisters = ReturnType<typeof registersOf>;
+
+/** 32 vectors: what the counts say above that is reserved. */
+const maxExponent = 5;
+/** Of the control register. */
+const guestBits = enable.mask | enabledCount.mask;
+
 /** How the registers of one MSI capability lie (PCI Express Base Specification 7.7.1). */
-export interface MsiLayout {
-  /** Byte offset of the capability. */
-  readonly offset: number;
-  readonly wide: boolean;
-  readonly maskable: boolean;
+export interface MsiLayout extends MsiRegisters, Located {
   /** Vectors that the guest may enable: 1 to 32. */
   readonly vectors: number;
+  /** Bytes that the capability takes: 10, 14, 20 or 24. */
+  readonly length: number;
 }
 
-export function msiLayout(config: Uint8Array, offset: number, available: number): MsiLayout {
-  const control = config[offset + 2]! | (config[offset + 3]! << 8);
-  const capable = 2 ** Math.min((control >>> 1) & 7, 5);
-  // The host may have fewer vectors than the device can send.
-  const vectors = Math.min(capable, 2 ** Math.floor(Math.log2(Math.max(1, available))));
-  return { offset, wide: (control & 0x80) !== 0, maskable: (control & 0x100) !== 0, vectors };
+/** @param available vectors that the host has, which may be fewer than the device can send */
+export function msiLayout(config: DataView, { offset }: Located, available: number): MsiLayout {
+  const flags = control.read(config, offset);
+  const wanted = 2 ** Math.min(capable.bits(flags), maxExponent);
+  const vectors = Math.min(wanted, 2 ** Math.floor(Math.log2(Math.max(1, available))));
+  const registers = registersOf(address64Bit.of(flags), perVectorMasking.of(flags));
+  const last = registers.pending ?? registers.data;
+  return { ...registers, offset, vectors, length: last.at + last.size };
 }
 
-export const dataOffset = (layout: MsiLayout): number => layout.offset + (layout.wide ? 0x0c : 0x08);
-export const maskOffset = (layout: MsiLayout): number => layout.offset + (layout.wide ? 0x10 : 0x0c);
-export const pendingOffset = (layout: MsiLayout): number => maskOffset(layout) + 4;
-/** Bytes that the capability takes: 10, 14, 20 or 24. */
-export const msiLength = (layout: MsiLayout): number =>
-  10 + (layout.wide ? 4 : 0) + (layout.maskable ? 10 : 0);
+/** Makes all of a capability the model's own: the host programs the device's registers (VFIO_DEVICE_SET_IRQS). */
+export function emulateMsi(tables: ConfigTables, layout: MsiLayout): void {
+  const { upperAddress, data, extendedData, mask, pending, vectors } = layout;
+  const own = (register: NumberRegister | undefined, writable: number, value = 0): void => {
+    if (register) emulateRegister(tables, register, { value, writable }, layout);
+  };
+  const flags = control.read(tables.view, layout.offset) & ~(guestBits | capable.mask);
+  own(control, guestBits, flags | (Math.log2(vectors) << capable.lo));
+  own(address, address.writeMask & ~(messageAlignment - 1));
+  own(upperAddress, address.writeMask);
+  own(data, data.writeMask);
+  own(extendedData, data.writeMask);
+  own(mask, vectors === 32 ? address.writeMask : 2 ** vectors - 1);
+  own(pending, 0);
+  if (pending) {
+    const at = offsetOf(pending, layout);
+    tables.source.fill(Source.computed, at, at + pending.size);
+  }
+}
 
 export class MsiState {
   readonly layout: MsiLayout;
@@ -41,34 +87,33 @@ export class MsiState {
   }
 
   get #control(): number {
-    return this.#shadow.getUint16(this.layout.offset + 2, true);
+    return control.read(this.#shadow, this.layout.offset);
   }
   get enabled(): boolean {
-    return (this.#control & 1) !== 0;
+    return enable.of(this.#control);
   }
   set enabled(value: boolean) {
-    this.#shadow.setUint16(this.layout.offset + 2, (this.#control & ~1) | (value ? 1 : 0), true);
+    enable.write(this.#shadow, value, this.layout.offset);
   }
   /** Vectors that the guest enabled: Multiple Message Enable, held to what there is. */
   get enabledVectors(): number {
-    return Math.min(2 ** ((this.#control >>> 4) & 7), this.layout.vectors);
+    return Math.min(2 ** enabledCount.bits(this.#control), this.layout.vectors);
   }
 
   /** As after a function reset. */
   reset(): void {
-    const { layout } = this;
-    const view = this.#shadow;
-    view.setUint16(layout.offset + 2, this.#control & ~0x71, true);
-    view.setUint32(layout.offset + 4, 0, true);
-    if (layout.wide) view.setUint32(layout.offset + 8, 0, true);
-    view.setUint16(dataOffset(layout), 0, true);
-    if (layout.maskable) view.setUint32(maskOffset(layout), 0, true);
+    const { offset, upperAddress, data, mask } = this.layout;
+    control.write(this.#shadow, this.#control & ~guestBits, offset);
+    for (const register of [address, upperAddress, data, mask]) register?.write(this.#shadow, 0, offset);
   }
 
   isMasked(vector: number): boolean {
-    return (
-      this.layout.maskable && ((this.#shadow.getUint32(maskOffset(this.layout), true) >>> vector) & 1) === 1
-    );
+    const { mask, offset } = this.layout;
+    return mask !== undefined && ((mask.read(this.#shadow, offset) >>> vector) & 1) === 1;
+  }
+  /** Stores the pending bits, for the guest to read. */
+  set pending(bits: number) {
+    this.layout.pending?.write(this.#shadow, bits, this.layout.offset);
   }
   wanted(vector: number): boolean {
     return this.enabled && vector < this.enabledVectors && !this.isMasked(vector);
@@ -86,12 +131,11 @@ export class MsiState {
 
   /** The function replaces the low bits of the data by the vector's number (7.7.1.4). */
   message(vector: number): MsiMessage {
-    const { layout } = this;
-    const data = this.#shadow.getUint16(dataOffset(layout), true);
+    const { offset, upperAddress, data } = this.layout;
     return {
-      addressLow: (this.#shadow.getUint32(layout.offset + 4, true) & ~3) >>> 0,
-      addressHigh: layout.wide ? this.#shadow.getUint32(layout.offset + 8, true) : 0,
-      data: (data & ~(this.enabledVectors - 1)) | vector,
+      addressLow: address.read(this.#shadow, offset),
+      addressHigh: upperAddress?.read(this.#shadow, offset) ?? 0,
+      data: (data.read(this.#shadow, offset) & ~(this.enabledVectors - 1)) | vector,
       deviceId: this.#deviceId,
     };
   }

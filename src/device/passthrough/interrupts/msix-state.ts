@@ -1,10 +1,35 @@
 // The MSI-X state machine: takes the guest's writes, says what must change. It makes no system call.
-import { entrySize } from "../../pci/msix-geometry.ts";
+import { msixCapability, msixTableEntry } from "../../../regs/maps/msix.ts";
+import type { Located } from "../../pci/config-offset.ts";
+import { entrySize, showGeometry, type MsixGeometry } from "../../pci/msix-geometry.ts";
+import { emulateRegister, type ConfigTables } from "../config/config-tables.ts";
+import { messageAlignment } from "./msi-state.ts";
 import type { MsiMessage, VectorChange } from "../../seam/platform.ts";
 
-const maskBit = 1;
-/** Message address bits 1:0 are read-only zero; of the vector control only the mask bit is kept (7.7.2.2). */
-const writable = Uint8Array.of(0xfc, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, maskBit, 0, 0, 0);
+const addressLow = msixTableEntry.register("addressLow");
+const addressHigh = msixTableEntry.register("addressHigh");
+const messageData = msixTableEntry.register("data");
+const masked = msixTableEntry.field("vectorControl.masked");
+const { at: maskByte, mask: maskBit } = masked.byte;
+
+/** Message addresses are multiples of 4; of the vector control only the mask bit is kept (7.7.2.2). */
+const writable = new Uint8Array(entrySize);
+for (const register of [addressLow, addressHigh, messageData])
+  writable.fill(0xff, register.at, register.at + register.size);
+writable[addressLow.at]! &= ~(messageAlignment - 1);
+writable[maskByte] = maskBit;
+
+const guestBits =
+  msixCapability.field("control.functionMask").mask | msixCapability.field("control.enable").mask;
+
+/** Makes the capability the model's own: off, unmasked, and pointing at where the guest finds table and PBA. */
+export function emulateMsix(tables: ConfigTables, guest: MsixGeometry, capability: Located): void {
+  for (const name of ["control", "table", "pba"] as const) {
+    const writable = name === "control" ? guestBits : 0;
+    emulateRegister(tables, msixCapability.register(name), { value: 0, writable }, capability);
+  }
+  showGeometry(guest, tables.view, capability);
+}
 
 export class MsixState {
   readonly vectors: number;
@@ -33,13 +58,12 @@ export class MsixState {
     this.enabled = false;
     this.masked = false;
     this.table.fill(0);
-    for (let vector = 0; vector < this.vectors; vector++)
-      this.#words.setUint32(vector * entrySize + 12, maskBit, true);
+    for (let vector = 0; vector < this.vectors; vector++) masked.write(this.#words, true, vector * entrySize);
   }
 
   /** Whether events of the vector go to the guest now. */
   wanted(vector: number): boolean {
-    return this.enabled && !this.masked && !(this.table[vector * entrySize + 12]! & maskBit);
+    return this.enabled && !this.masked && !(this.table[vector * entrySize + maskByte]! & maskBit);
   }
 
   /** Vectors whose events go to the guest now. */
@@ -56,9 +80,9 @@ export class MsixState {
   message(vector: number): MsiMessage {
     const at = vector * entrySize;
     return {
-      addressLow: this.#words.getUint32(at, true),
-      addressHigh: this.#words.getUint32(at + 4, true),
-      data: this.#words.getUint32(at + 8, true),
+      addressLow: addressLow.read(this.#words, at),
+      addressHigh: addressHigh.read(this.#words, at),
+      data: messageData.read(this.#words, at),
       deviceId: this.#deviceId,
     };
   }
@@ -71,7 +95,7 @@ export class MsixState {
     let changed = false;
     for (let i = 0; i < count; i++) {
       const at = offset + i;
-      const mask = writable[at & 15]!;
+      const mask = writable[at % entrySize]!;
       const old = this.table[at]!;
       const value = (old & ~mask) | (data[from + i]! & mask);
       if (value !== old) {
@@ -112,9 +136,9 @@ export class MsixState {
     const at = vector * entrySize;
     const known = vector * 3;
     return (
-      this.#words.getUint32(at, true) === this.#messages[known] &&
-      this.#words.getUint32(at + 4, true) === this.#messages[known + 1] &&
-      this.#words.getUint32(at + 8, true) === this.#messages[known + 2]
+      addressLow.read(this.#words, at) === this.#messages[known] &&
+      addressHigh.read(this.#words, at) === this.#messages[known + 1] &&
+      messageData.read(this.#words, at) === this.#messages[known + 2]
     );
   }
 }

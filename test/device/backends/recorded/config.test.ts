@@ -1,6 +1,7 @@
 // What reaches the device below vfio-pci, and in which pieces: facts of vfio_pci_config.c of Linux 6.12.
 import { describe, expect, test } from "bun:test";
 import { IrqIndex } from "../../../../src/regs/vfio/irqs.ts";
+import type { ConfigOffset } from "../../../../src/device/pci/config-offset.ts";
 import { RecordedConfig } from "../../../../src/device/backends/recorded/config.ts";
 import { RecordedHardware } from "../../../../src/device/backends/recorded/hardware.ts";
 import { at, syntheticImage, type SyntheticDevice } from "../../../support/synthetic-image.ts";
@@ -8,7 +9,7 @@ import { at, syntheticImage, type SyntheticDevice } from "../../../support/synth
 /** A device that notes what is written to it. */
 class Watched extends RecordedHardware {
   readonly writes: string[] = [];
-  override write(offset: number, data: Uint8Array): void {
+  override write(offset: ConfigOffset, data: Uint8Array): void {
     this.writes.push(`${offset.toString(16)}: ${data.toHex()}`);
     super.write(offset, data);
   }

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test";
+import { startOf } from "../../../../src/device/pci/config-offset.ts";
 import { RecordedHardware } from "../../../../src/device/backends/recorded/hardware.ts";
 import type { DeviceImage } from "../../../../src/image/index.ts";
 import { at, syntheticImage, type SyntheticDevice } from "../../../support/synthetic-image.ts";
@@ -8,7 +9,7 @@ const make = (device: SyntheticDevice, more: Partial<DeviceImage> = {}): Recorde
 const bytes = (hardware: RecordedHardware, offset: number, size: number): string =>
   hardware.config.subarray(offset, offset + size).toHex();
 const put = (hardware: RecordedHardware, offset: number, hex: string): void =>
-  hardware.write(offset, Uint8Array.fromHex(hex));
+  hardware.write(startOf({ offset }), Uint8Array.fromHex(hex));
 
 describe("right after vfio-pci has opened it", () => {
   test("decodes what its BARs need, and what the firmware set besides; no bus mastering, no interrupt disable", () => {

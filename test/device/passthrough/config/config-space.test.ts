@@ -1,8 +1,9 @@
 import { describe, expect, test } from "bun:test";
 import { plan } from "../../../../src/device/passthrough/attach-plan.ts";
+import { configImageOf } from "../../../../src/device/pci/config-image.ts";
 import type { ConfigTables } from "../../../../src/device/passthrough/config/config-tables.ts";
 import { RecordedDevice } from "../../../../src/device/backends/recorded/recorded-device.ts";
-import { layoutOf, walkCapabilities, walkExtendedCapabilities } from "../../../../src/regs/index.ts";
+import { walkCapabilities, walkExtendedCapabilities } from "../../../../src/regs/index.ts";
 import { attach, memory, type Attached } from "../../../support/attached.ts";
 import { at, syntheticImage, type SyntheticDevice } from "../../../support/synthetic-image.ts";
 
@@ -228,10 +229,9 @@ describe("lists as a device has them", () => {
     const image = syntheticImage(device);
     using backend = new RecordedDevice(image);
     const reports: string[] = [];
-    const layout = layoutOf(image.config);
     const { tables } = plan(
       backend,
-      { bytes: image.config, layout },
+      configImageOf(image.config),
       4096,
       {},
       (_, message) => void reports.push(message),
