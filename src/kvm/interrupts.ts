@@ -49,7 +49,7 @@ export class KvmInterrupts implements Disposable {
   /** A line at a GSI, which the machine's firmware tables say; undefined without an IOAPIC in the kernel. @throws VfioError where no descriptor is left */
   createLine(gsi: number): IntxLine | undefined {
     if (!this.#intx) return undefined;
-    const line: KvmIntxLine = new KvmIntxLine(this.#calls, gsi, this.#intx.resamples, () =>
+    const line: KvmIntxLine = new KvmIntxLine(this.#calls, this.#table, gsi, this.#intx.resamples, () =>
       this.#open.delete(line),
     );
     this.#open.add(line);
@@ -67,8 +67,18 @@ export class KvmInterrupts implements Disposable {
     this.#table.apply([{ gsi, message }]);
   }
 
-  /** Closes every group and line that is still open. */
+  /**
+   * Closes every group and line that is still open, and all of their eventfds. Safe to call twice.
+   * @throws VfioError the first irqfd that KVM keeps, after all was done: it goes with the machine
+   */
   [Symbol.dispose](): void {
-    for (const each of [...this.#open]) each[Symbol.dispose]();
+    const failures: unknown[] = [];
+    for (const each of [...this.#open, this.#table])
+      try {
+        each[Symbol.dispose]();
+      } catch (error) {
+        failures.push(error);
+      }
+    if (failures.length > 0) throw failures[0];
   }
 }

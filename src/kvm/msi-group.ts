@@ -18,6 +18,14 @@ interface Plan {
   readonly fresh: number[];
 }
 
+/** What was done of an update. */
+interface Done {
+  /** Vectors whose irqfds were put on. */
+  readonly on: number[];
+  /** What takes the routes back. */
+  before: readonly RouteChange[] | undefined;
+}
+
 /** The vectors of one MSI or MSI-X capability on KVM: eventfd, irqfd and route of each. Only routed vectors hold a GSI. */
 export class KvmMsiGroup implements MsiGroup {
   readonly #calls: IrqCalls;
@@ -52,59 +60,98 @@ export class KvmMsiGroup implements MsiGroup {
     return this.#eventfd(vector).fd;
   }
 
-  /** @throws VfioError, RangeError; then nothing has changed */
+  /**
+   * @throws VfioError, RangeError; then nothing has changed, but for a vector that KVM lets neither go on nor back. Its state is
+   * what KVM has, and the next update goes on from there.
+   */
   update(changes: readonly VectorChange[]): void {
     const messages = new Map<number, MsiMessage | undefined>();
     for (const { vector, message } of changes) {
       this.#vector(vector);
       messages.set(vector, message);
     }
-    // What undoes the steps done so far, the last one first.
-    const undo: (() => void)[] = [];
+    const plan = this.#plan(messages);
+    const done: Done = { on: [], before: undefined };
     try {
-      const { routes, withdrawn, fresh } = this.#plan(messages, undo);
-      for (const index of withdrawn) {
-        this.#disconnect(this.#vector(index));
-        undo.push(() => this.#connect(index));
-      }
-      const before = this.#table.apply(routes);
-      undo.push(() => this.#table.apply(before));
+      for (const index of plan.withdrawn) this.#disconnect(this.#vector(index));
+      done.before = this.#table.apply(plan.routes);
       // Routes before irqfds: an event of an irqfd without a route is lost.
-      for (const index of fresh) {
+      for (const index of plan.fresh) {
         this.#connect(index);
-        undo.push(() => this.#disconnect(this.#vector(index)));
+        done.on.push(index);
       }
     } catch (error) {
-      throw rollBack(undo, error);
+      throw this.#takeBack(plan, done, error);
     }
   }
 
   /**
    * What an update comes to, and the GSIs that it needs, before anything is asked of KVM. Vectors that are routed may get the
-   * GSIs of those that are withdrawn with them.
+   * GSIs of those that are withdrawn with them. @throws VfioError (`ENOSPC`); then no GSI has changed hands
    */
-  #plan(messages: ReadonlyMap<number, MsiMessage | undefined>, undo: (() => void)[]): Plan {
+  #plan(messages: ReadonlyMap<number, MsiMessage | undefined>): Plan {
     const plan: Plan = { routes: [], withdrawn: [], fresh: [] };
     for (const [index, message] of messages) {
       const { gsi, routed } = this.#vector(index);
       if (message || !routed) continue;
       this.#table.release(gsi!);
-      undo.push(() => this.#table.claim(gsi));
       plan.withdrawn.push(index);
       plan.routes.push({ gsi: gsi!, message });
     }
-    for (const [index, message] of messages) {
-      if (!message) continue;
-      const vector = this.#vector(index);
-      if (!vector.routed) {
-        const gsi = this.#table.claim(vector.gsi);
-        undo.push(() => this.#table.release(gsi));
-        vector.gsi = gsi;
-        plan.fresh.push(index);
+    try {
+      for (const [index, message] of messages) {
+        if (!message) continue;
+        const vector = this.#vector(index);
+        if (!vector.routed) {
+          vector.gsi = this.#table.claim(vector.gsi);
+          plan.fresh.push(index);
+        }
+        plan.routes.push({ gsi: vector.gsi!, message });
       }
-      plan.routes.push({ gsi: vector.gsi!, message });
+    } catch (error) {
+      for (const index of plan.fresh) this.#table.release(this.#vector(index).gsi!);
+      for (const index of plan.withdrawn) this.#table.claim(this.#vector(index).gsi);
+      throw error;
     }
     return plan;
+  }
+
+  /** Takes back what was done of an update. @returns the error to throw: that of the update, with those of the undoing */
+  #takeBack({ withdrawn, fresh }: Plan, { on, before }: Done, error: unknown): unknown {
+    const failures: unknown[] = [];
+    const tried = (step: () => unknown): boolean => {
+      try {
+        step();
+        return true;
+      } catch (failure) {
+        failures.push(failure);
+        return false;
+      }
+    };
+    // One that KVM keeps on is routed from now on, by its new message.
+    const stuck = new Set(on.filter((index) => !tried(() => this.#disconnect(this.#vector(index)))));
+    const gsis = new Set([...stuck].map((index) => this.#vector(index).gsi!));
+    const routes = before?.filter(({ gsi }) => !gsis.has(gsi)) ?? [];
+    const restored = tried(() => this.#table.apply(routes));
+    for (const index of fresh)
+      if (stuck.has(index)) continue;
+      else if (restored) this.#table.release(this.#vector(index).gsi!);
+      else this.#forget(index);
+    for (const index of withdrawn) {
+      const { gsi, routed } = this.#vector(index);
+      // Without its route of before, or its GSI, an irqfd would send what is another's, or nothing.
+      const back = routed || (restored && !gsis.has(gsi!) && tried(() => this.#connect(index)));
+      if (back) this.#table.claim(gsi);
+      else if (!gsis.has(gsi!)) this.#forget(index);
+    }
+    return failures.length === 0 ? error : withUndoing(error, failures);
+  }
+
+  /** A vector without an irqfd has no GSI, and no route. */
+  #forget(index: number): void {
+    const gsi = this.#vector(index).gsi!;
+    this.#table.apply([{ gsi, message: undefined }]);
+    this.#table.release(gsi);
   }
 
   #connect(index: number): void {
@@ -131,37 +178,43 @@ export class KvmMsiGroup implements MsiGroup {
     this.#eventfd(vector).signal();
   }
 
-  /** Takes all irqfds off, then closes the eventfds. Safe to call twice. @throws the first failure, after all is done that could be */
+  /**
+   * Takes all irqfds off, then closes the eventfds. Safe to call twice.
+   * @throws VfioError the first irqfd that KVM keeps, after all is done that could be: its machine tries again
+   */
   [Symbol.dispose](): void {
     if (this.#closed) return;
+    this.#table.settle();
     const failures: unknown[] = [];
-    for (const vector of this.#vectors) {
+    this.#vectors.forEach((vector, index) => {
+      const { eventfd, gsi, routed } = vector;
       try {
-        if (vector.routed) this.#disconnect(vector);
-        else continue;
-        this.#table.apply([{ gsi: vector.gsi!, message: undefined }]);
-        this.#table.release(vector.gsi!);
+        if (routed) {
+          this.#disconnect(vector);
+          this.#forget(index);
+        }
+        eventfd?.[Symbol.dispose]();
       } catch (error) {
         failures.push(error);
+        this.#table.keep({ gsi: gsi!, eventfd: eventfd! });
       }
-    }
+    });
     this.#closed = true;
-    for (const { eventfd } of this.#vectors) eventfd?.[Symbol.dispose]();
     this.#onClose();
     if (failures.length > 0) throw failures[0];
   }
 }
 
-/** @returns the error to throw: the first, or with those of the undoing */
-function rollBack(undo: readonly (() => void)[], error: unknown): unknown {
-  const failures: unknown[] = [];
-  for (const step of undo.toReversed())
-    try {
-      step();
-    } catch (failure) {
-      failures.push(failure);
-    }
-  return failures.length === 0
-    ? error
-    : new AggregateError([error, ...failures], "an interrupt update failed, and so did taking it back");
+/** The error of an update that could not be taken back either: what it says is what came first. */
+function withUndoing(error: unknown, failures: readonly unknown[]): Error {
+  const all = new AggregateError(
+    [error, ...failures],
+    "an interrupt update failed, and so did taking it back",
+  );
+  if (!(error instanceof VfioError)) return all;
+  const { message, code, errno, syscall, request, device, hint } = error;
+  const details = { code, errno, syscall, request, device, hint, cause: all };
+  return new VfioError(`${message}; taking the update back fails too: ${messageOf(failures[0])}`, details);
 }
+
+const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));

@@ -1,5 +1,7 @@
 import { VfioError } from "../ffi/errors.ts";
 import type { MsiMessage } from "../device/seam/platform.ts";
+import type { Eventfd } from "../ffi/eventfd.ts";
+import { Unreleased } from "../ffi/unreleased.ts";
 import type { ChipRoute } from "../ffi/kvm-interrupts.ts";
 import type { IrqCalls } from "./irq-calls.ts";
 
@@ -10,6 +12,14 @@ export interface RoutingOptions {
   readonly first: number;
   /** Entries, and GSIs, that KVM has at most (KVM_CAP_IRQ_ROUTING). */
   readonly limit: number;
+}
+
+/** An irqfd that KVM has not taken off. It can only be named by its eventfd, which so stays open. */
+export interface KeptIrqfd {
+  readonly gsi: number;
+  readonly eventfd: Eventfd;
+  /** What goes with it: the line's other eventfd. */
+  readonly resample?: Eventfd | undefined;
 }
 
 /** A route that is to be there, or (undefined) is no longer needed. */
@@ -30,7 +40,7 @@ const same = (a: MsiMessage | undefined, b: MsiMessage): boolean =>
  * the longer the more is in it, so it is set only where a route is wanted that the kernel does not have: a route that is
  * not needed any more harms nobody (no irqfd names its GSI) and goes with the next table.
  */
-export class RoutingTable {
+export class RoutingTable implements Disposable {
   readonly #calls: IrqCalls;
   readonly #chips: readonly ChipRoute[];
   readonly #limit: number;
@@ -41,6 +51,13 @@ export class RoutingTable {
   /** What the kernel's table holds. */
   #kernel: ReadonlyMap<number, MsiMessage> = new Map();
   #next = 0;
+  #closed = false;
+  /** Irqfds whose owner is closed: each has its GSI, which nobody else may get, until KVM lets go of it. */
+  readonly #kept = new Unreleased<KeptIrqfd>((irqfd) => {
+    this.#calls.disconnect(irqfd.eventfd.fd, irqfd.gsi);
+    closeEventfds(irqfd);
+    this.#drop(irqfd.gsi);
+  });
 
   constructor(calls: IrqCalls, { chips, first, limit }: RoutingOptions) {
     this.#calls = calls;
@@ -55,23 +72,50 @@ export class RoutingTable {
     return this.#wanted.size;
   }
 
+  /** Takes over an irqfd that KVM has not taken off: tried again when another is closed, when GSIs run out, and at the end. */
+  keep(irqfd: KeptIrqfd): void {
+    this.#kept.add(irqfd);
+  }
+
+  /** Tries again to take off what KVM has kept. */
+  settle(): void {
+    this.#kept.settle();
+  }
+
   /** A GSI that no vector has. @param before the one that the caller had last: its route may still be in the kernel's table @throws VfioError (ENOSPC) */
   claim(before?: number): number {
     if (before !== undefined && this.#taken[before - this.#first] === 0)
       return this.#take(before - this.#first);
+    let free = this.#free();
+    if (free === undefined && this.#kept.size > 0) {
+      this.settle();
+      free = this.#free();
+    }
+    if (free !== undefined) return this.#take(free);
+    throw new VfioError(`all ${this.#taken.length} GSIs for messages are in use`, { code: "ENOSPC" });
+  }
+
+  #free(): number | undefined {
     const count = this.#taken.length;
     for (let i = 0; i < count; i++) {
       const index = (this.#next + i) % count;
       if (this.#taken[index] !== 0) continue;
       this.#next = index + 1;
-      return this.#take(index);
+      return index;
     }
-    throw new VfioError(`all ${count} GSIs for messages are in use`, { code: "ENOSPC" });
+    return undefined;
   }
 
   #take(index: number): number {
     this.#taken[index] = 1;
     return this.#first + index;
+  }
+
+  /** Forgets the route of a GSI, if it is a message's, and gives it back. */
+  #drop(gsi: number): void {
+    if (gsi < this.#first) return;
+    this.#set([{ gsi, message: undefined }]);
+    this.release(gsi);
   }
 
   /** Gives a GSI back; no irqfd may name it. */
@@ -108,4 +152,22 @@ export class RoutingTable {
       if (message) this.#wanted.set(gsi, message);
       else this.#wanted.delete(gsi);
   }
+
+  /**
+   * With the machine: takes off what KVM has kept, and closes its eventfds in any case. KVM lets go of an irqfd whose eventfd is
+   * closed, if not before. Safe to call twice.
+   * @throws VfioError the first refusal, after all was done
+   */
+  [Symbol.dispose](): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    const [failure] = this.#kept.settle();
+    for (const irqfd of this.#kept) closeEventfds(irqfd);
+    if (failure !== undefined) throw failure;
+  }
+}
+
+function closeEventfds({ eventfd, resample }: KeptIrqfd): void {
+  eventfd[Symbol.dispose]();
+  resample?.[Symbol.dispose]();
 }

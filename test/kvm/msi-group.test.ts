@@ -132,6 +132,156 @@ test("a closed group and a vector that is not there are refused", () => {
   expect(() => interrupts.createMsiGroup(2049)).toThrow(RangeError);
 });
 
+/** The code of what is thrown. */
+function codeOf(call: () => unknown): string | undefined {
+  try {
+    call();
+    return undefined;
+  } catch (error) {
+    return (error as VfioError).code;
+  }
+}
+
+describe("an irqfd that KVM does not take off", () => {
+  test("keeps its GSI until another group is closed, and no other vector open", () => {
+    const before = openDescriptors();
+    const { calls, interrupts } = made(26);
+    const [first, second] = [interrupts.createMsiGroup(2), interrupts.createMsiGroup(2)];
+    first.update([on(0), on(1)]);
+    calls.restart(1);
+    expect(codeOf(() => first[Symbol.dispose]())).toBe("EIO");
+    expect([calls.irqfds.size, interrupts.routes]).toEqual([1, 1]);
+    first[Symbol.dispose]();
+    expect(calls.irqfds.size).toBe(1);
+    calls.restart();
+    second[Symbol.dispose]();
+    expect([calls.irqfds.size, interrupts.routes]).toEqual([0, 0]);
+    interrupts[Symbol.dispose]();
+    expect(openDescriptors()).toEqual(before);
+  });
+
+  test("gives its GSI to who needs one, once KVM lets go", () => {
+    const { calls, interrupts } = made(28);
+    using _ = interrupts;
+    for (let i = 0; i < 4; i++) {
+      const group = interrupts.createMsiGroup(1);
+      group.update([on(0)]);
+      calls.restart(1, Infinity);
+      expect(codeOf(() => group[Symbol.dispose]())).toBe("EIO");
+      calls.restart();
+      if (i === 0) expect(calls.irqfds.size).toBe(1);
+    }
+    const group = interrupts.createMsiGroup(4);
+    group.update([0, 1, 2, 3].map((vector) => on(vector)));
+    expect([calls.irqfds.size, interrupts.routes]).toEqual([4, 4]);
+  });
+
+  test("of a line is tried again too", () => {
+    const before = openDescriptors();
+    const { calls, interrupts } = made();
+    const line = interrupts.createLine(5)!;
+    line.connect();
+    calls.restart(1);
+    expect(codeOf(() => line[Symbol.dispose]())).toBe("EIO");
+    line[Symbol.dispose]();
+    expect([...calls.irqfds.values()]).toEqual([5]);
+    interrupts.createMsiGroup(1)[Symbol.dispose]();
+    expect(calls.irqfds.size).toBe(0);
+    interrupts[Symbol.dispose]();
+    expect(openDescriptors()).toEqual(before);
+  });
+
+  test("keeps no group, line or descriptor open at the end", () => {
+    const before = openDescriptors();
+    const { calls, interrupts } = made();
+    for (let i = 0; i < 2; i++) interrupts.createMsiGroup(1).update([on(0)]);
+    interrupts.createLine(5)!.connect();
+    calls.restart(1, Infinity);
+    expect(codeOf(() => interrupts[Symbol.dispose]())).toBe("EIO");
+    expect(openDescriptors()).toEqual(before);
+    interrupts[Symbol.dispose]();
+  });
+});
+
+test("an update that cannot be taken back says what came first, by its code, and what came then", () => {
+  const { calls, interrupts } = made();
+  using _ = interrupts;
+  const group = interrupts.createMsiGroup(3);
+  calls.restart(3, 2);
+  let failure: unknown;
+  try {
+    group.update([on(0), on(1), on(2)]);
+  } catch (error) {
+    failure = error;
+  }
+  calls.restart();
+  expect(failure).toMatchObject({
+    code: "EIO",
+    message: "on 25 was made to fail; taking the update back fails too: off 24 was made to fail",
+    cause: { errors: [{ code: "EIO" }, { code: "EIO" }] },
+  });
+  // It is what KVM has, and can be turned off.
+  expect([calls.irqfds.size, interrupts.routes]).toEqual([1, 1]);
+  group.update([off(0)]);
+  expect([calls.irqfds.size, interrupts.routes]).toEqual([0, 0]);
+});
+
+test("whatever fails, and however often: no GSI is lost, and the next update that succeeds is what it says", () => {
+  const change = fc.record({ vector: fc.nat(5), data: fc.option(fc.nat(2), { nil: undefined }) });
+  const step = fc.record({
+    changes: fc.array(change, { maxLength: 6 }),
+    failAt: fc.nat(8),
+    times: fc.integer({ min: 1, max: 6 }),
+    close: fc.nat(9),
+  });
+  const before = openDescriptors();
+  let failed = 0;
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 12 }), (sequence) => {
+      const { calls, interrupts } = made(28);
+      let group = interrupts.createMsiGroup(6);
+      for (const { changes, failAt, times, close } of sequence) {
+        calls.restart(failAt === 0 ? undefined : failAt, times);
+        try {
+          if (close === 0) {
+            const old = group;
+            group = interrupts.createMsiGroup(6);
+            old[Symbol.dispose]();
+          } else
+            group.update(
+              changes.map(({ vector, data }) => (data === undefined ? off(vector) : on(vector, data))),
+            );
+        } catch (error) {
+          if (!(error instanceof VfioError)) throw error;
+          failed++;
+        }
+        calls.restart();
+        expect(interrupts.routes).toBe(calls.irqfds.size);
+        expect(new Set(calls.irqfds.values()).size).toBe(calls.irqfds.size);
+      }
+      group.update([0, 1, 2, 3, 4, 5].map((vector) => off(vector)));
+      for (const routed of [
+        [0, 1, 2, 3],
+        [2, 3, 4, 5],
+      ]) {
+        group.update(
+          [0, 1, 2, 3, 4, 5].map((vector) => (routed.includes(vector) ? on(vector) : off(vector))),
+        );
+        for (const vector of routed) {
+          group.discard(vector);
+          group.signal(vector);
+          expect(calls.inject()).toEqual([message(vector)]);
+        }
+      }
+      interrupts[Symbol.dispose]();
+      expect([calls.irqfds.size, interrupts.routes]).toEqual([0, 0]);
+    }),
+    { numRuns: 500 },
+  );
+  expect(failed).toBeGreaterThan(500);
+  expect(openDescriptors()).toEqual(before);
+});
+
 test("wherever an update fails, nothing has changed, and no event is lost", () => {
   const change = fc.record({ vector: fc.nat(5), data: fc.option(fc.nat(2), { nil: undefined }) });
   const steps = fc.array(fc.record({ changes: fc.array(change, { maxLength: 6 }), failAt: fc.nat(8) }), {

@@ -10,20 +10,24 @@ export class RecordedIrqCalls implements IrqCalls {
   routes: ReadonlyMap<number, MsiMessage> = new Map();
   /** GSI by eventfd. */
   readonly irqfds = new Map<number, number>();
-  /** The request with this number, counted from 1, fails; and every one after it where `forever`. */
+  /** The request with this number, counted from 1, fails, and so many after it. */
   failAt: number | undefined;
+  #times = 1;
   #count = 0;
 
   #step(what: string): void {
     this.#count++;
-    if (this.#count === this.failAt) throw new VfioError(`${what} was made to fail`, { code: "EIO" });
+    const { failAt } = this;
+    if (failAt !== undefined && this.#count >= failAt && this.#count < failAt + this.#times)
+      throw new VfioError(`${what} was made to fail`, { code: "EIO" });
     this.calls.push(what);
   }
 
   /** Counts requests anew. */
-  restart(failAt?: number): void {
+  restart(failAt?: number, times = 1): void {
     this.calls.length = 0;
     this.#count = 0;
+    this.#times = times;
     this.failAt = failAt;
   }
 
