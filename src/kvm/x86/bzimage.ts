@@ -5,6 +5,8 @@ import { VfioError } from "../../ffi/errors.ts";
 /** Offsets in the file, and at the same place in the boot parameters. */
 const header = {
   begin: 0x1f1,
+  /** How long the kernel itself is, in units of 16 bytes. */
+  kernelSize: 0x1f4,
   bootFlag: 0x1fe,
   /** The byte before says how long the header is, from here. */
   magic: 0x202,
@@ -25,6 +27,7 @@ const oldestVersion = 0x20c;
 const loadFlag = { high: 1 << 0 } as const;
 const xloadFlag = { kernel64: 1 << 0 } as const;
 const sector = 512;
+const paragraph = 16;
 
 /** A kernel as `parseBzImage` finds it. */
 export interface BzImage {
@@ -45,11 +48,12 @@ export interface BzImage {
 /** Offset of the 64-bit entry from where the kernel is. */
 export const entry64 = 0x200;
 
-/** @param name for messages @throws VfioError (`ENOEXEC`) where this is no kernel that can be entered in 64-bit mode */
+/** @param name for messages @throws VfioError (`ENOEXEC`) where this is no kernel that can be entered in 64-bit mode, or not all of one */
 export function parseBzImage(data: Uint8Array, name: string): BzImage {
   const refuse = (why: string, hint?: string): VfioError =>
     new VfioError(`${name}: ${why}`, { code: "ENOEXEC", hint });
   const noKernel = "A kernel is a file such as /boot/vmlinuz-*; an ELF file vmlinux is none.";
+  const noWhole = "Copy the file again: it was cut off.";
   if (data.length < header.end) throw refuse("this is no bzImage: it is too short", noKernel);
   const view = new DataView(data.buffer, data.byteOffset, data.byteLength);
   if (view.getUint16(header.bootFlag, true) !== bootFlag || view.getUint32(header.magic, true) !== magic)
@@ -64,9 +68,15 @@ export function parseBzImage(data: Uint8Array, name: string): BzImage {
   // 0 means 4, for the sake of kernels that are older than the field.
   const sectors = data[header.begin] || 4;
   const kernel = data.subarray((sectors + 1) * sector);
-  if (kernel.length === 0) throw refuse("the file ends before the kernel");
+  if (kernel.length === 0) throw refuse("the file ends before the kernel", noWhole);
+  const wanted = paragraph * view.getUint32(header.kernelSize, true);
+  if (kernel.length < wanted)
+    throw refuse(`the file ends early: it has ${kernel.length} of the kernel's ${wanted} bytes`, noWhole);
+  const headerEnd = header.magic + data[header.magic - 1]!;
+  if (headerEnd < header.end)
+    throw refuse(`this is no bzImage: its setup header ends at 0x${headerEnd.toString(16)}`, noKernel);
   return {
-    setupHeader: data.subarray(header.begin, header.magic + data[header.magic - 1]!),
+    setupHeader: data.subarray(header.begin, headerEnd),
     kernel,
     address: Number(view.getBigUint64(header.preferred, true)),
     size: Math.max(view.getUint32(header.initSize, true), kernel.length),

@@ -38,6 +38,7 @@ export interface MemoryArea {
 /** What Linux is loaded with. Places are guest physical addresses below 4 GiB. */
 export interface LinuxOptions {
   readonly kernel: BzImage;
+  /** Without a byte it is none. */
   readonly initrd?: Uint8Array | undefined;
   readonly commandLine: string;
   /** All that the guest may know of, ascending; at most 128. */
@@ -87,7 +88,7 @@ export function loadLinux(memory: GuestMemory, options: LinuxOptions): number {
   const initrdSize = initrd?.length ?? 0;
   const initrdAddress = placeInitrd(options, initrdSize);
   memory.write(kernel.address, kernel.kernel);
-  if (initrd) memory.write(initrdAddress, initrd);
+  if (initrd && initrdSize > 0) memory.write(initrdAddress, initrd);
   memory.write(commandLineAt, words);
 
   const bytes = new Uint8Array(parametersSize);
