@@ -12,7 +12,7 @@ export class Ioeventfds {
   /**
    * From now on such a write signals the eventfd.
    * @param eventfd stays the caller's, who keeps it open until this is disposed of
-   * @returns disposing of it lets the write leave to the VMM again
+   * @returns disposing of it lets the write leave to the VMM again; where KVM refuses that, it throws, and can be tried again
    * @throws VfioError EEXIST where another has the same write, ENOSPC where KVM has no room
    */
   add(write: IoeventfdWrite, eventfd: number): Disposable {
@@ -21,8 +21,8 @@ export class Ioeventfds {
     return {
       [Symbol.dispose]: () => {
         if (!on || this.#vm.closed) return;
-        on = false;
         setKvmIoeventfd(this.#vm.fd, write, eventfd, false);
+        on = false;
       },
     };
   }
