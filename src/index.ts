@@ -49,6 +49,9 @@ export { recordDevice, type RecordOptions } from "./device/backends/recorded/rec
 export { RecordedDevice, type RecordedAccesses } from "./device/backends/recorded/recorded-device.ts";
 export { RegionRegisters } from "./device/seam/region-registers.ts";
 export * from "./device/replay/replay.ts";
+export { FlightRecorder, type FlightRecorderOptions } from "./device/replay/flight-recorder.ts";
+export { readFlight, type FlightEntry, type FlightRecording } from "./device/replay/flight-format.ts";
+export { replayFlight, type FlightDifference, type FlightReport } from "./device/replay/flight-replay.ts";
 export { TraceFile, type TraceFileOptions } from "./device/replay/trace-file.ts";
 export type { DeviceSnapshot } from "./device/passthrough/snapshot.ts";
 export * from "./device/host/binding.ts";

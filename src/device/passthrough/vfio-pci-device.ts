@@ -10,6 +10,7 @@ import { VfioError } from "../../ffi/errors.ts";
 import { eventReporter } from "../seam/events.ts";
 import { TracedBackend } from "../seam/traced-backend.ts";
 import { tracedPlatform } from "../seam/traced-platform.ts";
+import { tracedDevice } from "./traced-device.ts";
 import { TraceKind, type Tracer } from "../seam/trace.ts";
 import { RegionIndex } from "../../regs/vfio/regions.ts";
 import { checkDeviceId, type AttachOptions } from "./options.ts";
@@ -88,6 +89,7 @@ export class VfioPciDevice implements Disposable {
     const seen = trace === undefined ? platform : tracedPlatform(platform, trace);
     const report = eventReporter(backend.name, options.onEvent, trace);
     this.#parts = assemble(this.#backend, seen, options, report);
+    trace?.attached?.(tracedDevice(backend, this.#parts.image.bytes, platform, options));
     failed.move();
     this.#decode = new DecodeControl(this.#parts);
     this.#bus = new BusAccess(this.#parts.placement, this.#parts.access, this.#parts.answers, trace);
@@ -137,12 +139,12 @@ export class VfioPciDevice implements Disposable {
    */
   configWrite(offset: number, width: number, value: number): void {
     const { config, effects, interrupts } = this.#parts;
+    if (this.#trace !== undefined) this.#trace.record(TraceKind.configWrite, offset, width, value, 0, 0);
     if (!config.accepts(offset, width) || this.#closed) {
       this.#unansweredConfig("write", offset, width);
       return;
     }
     if (typeof value !== "number" || value >>> 0 !== value) throw badValue(value);
-    if (this.#trace !== undefined) this.#trace.record(TraceKind.configWrite, offset, width, value, 0, 0);
     const effect = effects.at(offset);
     if (effect === WriteEffect.command) return this.#decode.writeCommand(offset, width, value);
     if (effect === WriteEffect.power) return this.#decode.writePower(offset, width, value);
@@ -178,7 +180,9 @@ export class VfioPciDevice implements Disposable {
 
   /** The guest's interrupt controller saw the end of an INTx interrupt; for platforms without a resample eventfd. */
   endOfInterrupt(): void {
-    this.#open().interrupts.intx?.endOfInterrupt();
+    const { interrupts } = this.#open();
+    this.#trace?.record(TraceKind.endOfInterrupt, 0, 0, 0, 0, 0);
+    interrupts.intx?.endOfInterrupt();
   }
 
   /**
@@ -189,6 +193,7 @@ export class VfioPciDevice implements Disposable {
    */
   reset(): void {
     this.#open();
+    this.#trace?.record(TraceKind.reset, 0, 0, 0, 0, 0);
     this.#decode.reset(() => this.#backend.reset());
   }
 
@@ -227,7 +232,9 @@ export class VfioPciDevice implements Disposable {
    * cannot tell which vectors are pending
    */
   snapshot(): DeviceSnapshot {
-    return takeSnapshot(this.#backend, this.#open(), this.#options, this.#decode.command, this.#decode.power);
+    const parts = this.#open();
+    this.#trace?.record(TraceKind.snapshot, 0, 0, 0, 0, 0);
+    return takeSnapshot(this.#backend, parts, this.#options, this.#decode.command, this.#decode.power);
   }
 
   /**
@@ -239,6 +246,7 @@ export class VfioPciDevice implements Disposable {
     const { config, interrupts, placement, report } = this.#parts;
     if (!this.#closed) {
       this.#closed = true;
+      this.#trace?.record(TraceKind.detach, 0, 0, 0, 0, 0);
       // No DMA and no interrupt may arrive while things are taken away: bus mastering off first.
       config.writeRegister(command, 0);
       this.#end(interrupts);

@@ -28,7 +28,7 @@ export interface Unanswered {
 const reasonIds = new Map<UnansweredReason, number>(unansweredReasons.map((reason, id) => [reason, id]));
 
 /** Region of an entry about an address that no BAR decodes; above every region index. */
-const noRegion = 0xffff;
+export const noRegion = 0xffff;
 
 /** The answers of one device. */
 export class GuestAnswers {

@@ -5,10 +5,12 @@ import { hex } from "../address/range.ts";
 import { eventKinds } from "./events.ts";
 import {
   irqActions,
+  lineKinds,
   traceFields,
   TraceKind,
   unansweredAccesses,
   unansweredReasons,
+  windowNames,
   type TraceKindName,
   type Tracer,
 } from "./trace.ts";
@@ -28,6 +30,8 @@ const kindNames = Object.keys(TraceKind) as TraceKindName[];
 const words: Readonly<Record<string, (value: number) => string | number>> = {
   reason: (value) => unansweredReasons[value] ?? value,
   access: (value) => unansweredAccesses[value] ?? value,
+  window: (value) => windowNames[value] ?? value,
+  unmasking: (value) => lineKinds[value] ?? value,
   action: (value) => irqActions[value] ?? value,
   event: (value) => eventKinds[value] ?? value,
   call: (value) => kindNames[value] ?? value,
@@ -72,9 +76,9 @@ const texts: Readonly<Record<TraceKindName, (entry: TraceEntry) => string>> = {
     `  ${e["access"] === "read" ? "all ones" : "dropped"}: ${Number(e["region"]) === 0xffff ? "address" : region(e)} ${at(e["offset"])} ${e["width"]}: ${e["reason"]}`,
   event: (e) => `  event ${e["event"]}: ${e.text ?? ""}`,
   deviceRead: (e) =>
-    `  device read  ${region(e)} ${at(e["offset"])} ${e["size"]} = ${value(e, Math.min(4, Number(e["size"])))}`,
+    `  device read  ${region(e)} ${at(e["offset"])} ${e["size"]} = ${value(e, Number(e["size"]))}`,
   deviceWrite: (e) =>
-    `  device write ${region(e)} ${at(e["offset"])} ${e["size"]} = ${value(e, Math.min(4, Number(e["size"])))}`,
+    `  device write ${region(e)} ${at(e["offset"])} ${e["size"]} = ${value(e, Number(e["size"]))}`,
   deviceMap: (e) => `  device map ${region(e)} ${at(e["offset"])} ${hex(Number(e["size"]))}`,
   deviceIrqs: (e) =>
     `  device irqs ${irqName(Number(e["index"]))} ${e["action"]} start ${e["start"]} count ${e["count"]}, ${e["eventfds"]} eventfds`,
@@ -90,6 +94,17 @@ const texts: Readonly<Record<TraceKindName, (entry: TraceEntry) => string>> = {
     `  vector ${e["vector"]} routed to ${hex(Number(e["addressHigh"]) * 2 ** 32 + Number(e["addressLow"]))} data ${hex(Number(e["data"]))}`,
   withdraw: (e) => `  vector ${e["vector"]} not routed`,
   intx: (e) => `  INTx line ${e["connected"] ? "connected" : "disconnected"}`,
+  msiGroup: (e) => `  ${e["vectors"]} vectors on the platform`,
+  pending: (e) => `  vector ${e["vector"]} ${e["waits"] ? "has an event that waits" : "has no event"}`,
+  intxLine: (e) =>
+    `  INTx line of pin ${e["pin"]}: ${e["unmasking"] === "none" ? "none" : `unmasked by ${e["unmasking"]}`}`,
+  allocate: (e) => `  ${e["window"]} gives ${e["found"] ? range(e) : `no ${hex(Number(e["size"]))} bytes`}`,
+  reserve: (e) => `  ${e["window"]} ${e["taken"] ? "keeps" : "does not have"} ${range(e)}`,
+  release: (e) => `  ${e["window"]} gets back ${range(e)}`,
+  endOfInterrupt: () => "end of interrupt",
+  reset: () => "reset by the VMM",
+  snapshot: () => "snapshot by the VMM",
+  detach: () => "detached by the VMM",
   failed: (e) => `  failed ${e["call"]}: ${e.text ?? ""}`,
 };
 

@@ -1,6 +1,9 @@
 // The one interface through which the model tells what happens: guest accesses and their answers, decisions with their
 // reasons, calls of the backend, actions of the platform. Numbers alone, so that a recorder needs no object an entry.
 
+import type { IrqInfo } from "../../regs/vfio/irqs.ts";
+import type { RegionInfo } from "../../regs/vfio/regions.ts";
+
 /** What an entry is about. The order is part of recorded traces: new kinds are added at the end. */
 export const TraceKind = {
   configRead: 0,
@@ -24,6 +27,16 @@ export const TraceKind = {
   withdraw: 18,
   intx: 19,
   failed: 20,
+  msiGroup: 21,
+  pending: 22,
+  intxLine: 23,
+  allocate: 24,
+  reserve: 25,
+  release: 26,
+  endOfInterrupt: 27,
+  reset: 28,
+  snapshot: 29,
+  detach: 30,
 } as const;
 export type TraceKindName = keyof typeof TraceKind;
 
@@ -41,10 +54,10 @@ export const traceFields = {
   unanswered: ["reason", "access", "region", "offset", "width"],
   /** The model did less than was asked: the event's text. `event` indexes `DeviceEventKind`s in the order of `eventKinds`. */
   event: ["event"],
-  /** A read of the backend: `value` is the first four bytes. */
-  deviceRead: ["region", "offset", "size", "value"],
-  /** A write to the backend: `value` is the first four bytes. */
-  deviceWrite: ["region", "offset", "size", "value"],
+  /** A read of the backend: `value` and `high` are its first eight bytes. */
+  deviceRead: ["region", "offset", "size", "value", "high"],
+  /** A write to the backend, likewise. */
+  deviceWrite: ["region", "offset", "size", "value", "high"],
   /** The backend maps an area into this process. */
   deviceMap: ["region", "offset", "size"],
   /** A SET_IRQS request: `index` of `IrqIndex`, `action` indexes `irqActions`, `eventfds` of them are not -1. */
@@ -68,6 +81,26 @@ export const traceFields = {
   intx: ["connected"],
   /** A call of the backend or the platform failed, with the text why; `call` is its kind, of `TraceKind`. */
   failed: ["call"],
+  /** The platform makes the messages of MSI or MSI-X, for so many vectors. */
+  msiGroup: ["vectors"],
+  /** The model asks whether an event waits for a vector that is not routed. */
+  pending: ["vector", "waits"],
+  /** The platform's line of an interrupt pin: `unmasking` indexes `lineKinds`. */
+  intxLine: ["pin", "unmasking"],
+  /** A window's highest free range: `window` indexes `windowNames`; `found` 0: there is none. */
+  allocate: ["window", "size", "alignment", "found", "base"],
+  /** A range of a window is to be taken; `taken` 0: it is another's. */
+  reserve: ["window", "base", "size", "taken"],
+  /** A range of a window is given back. */
+  release: ["window", "base", "size"],
+  /** The VMM says that the guest has handled an INTx interrupt. */
+  endOfInterrupt: [],
+  /** The VMM resets the device. */
+  reset: [],
+  /** The VMM takes a snapshot. */
+  snapshot: [],
+  /** The VMM detaches the device. */
+  detach: [],
 } as const satisfies Readonly<Record<TraceKindName, readonly string[]>>;
 
 /** Why nothing answers a guest's access. The order is part of recorded traces. */
@@ -91,6 +124,30 @@ export const unansweredAccesses = ["read", "write"] as const;
 /** Actions of a SET_IRQS request, as an entry numbers them. */
 export const irqActions = ["trigger", "mask", "unmask"] as const;
 
+/** Windows of guest addresses, as an entry numbers them. */
+export const windowNames = ["mmio32", "mmio64", "io"] as const;
+
+/** How a platform's INTx line is unmasked, as an entry numbers them; `none`: the platform has no such line. */
+export const lineKinds = ["none", "resample", "notified", "access"] as const;
+
+/** What was attached, for a recording that is to be replayed. */
+export interface TracedDevice {
+  readonly name: string;
+  readonly regions: readonly RegionInfo[];
+  readonly irqs: readonly IrqInfo[];
+  readonly resettable: boolean;
+  /** Config space as read at attach. */
+  readonly config: Uint8Array;
+  /** Of the platform, in bytes. */
+  readonly pageSize: number;
+  /** The platform's windows, in the order of `windowNames`; undefined: it has no such window. In bytes. */
+  readonly windows: readonly ({ readonly base: number; readonly size: number } | undefined)[];
+  /** Whether the platform lets peers reach BARs. */
+  readonly peers: boolean;
+  /** How it was attached: options that JSON can hold. */
+  readonly options: Readonly<Record<string, unknown>>;
+}
+
 /**
  * What hears a trace. It is called in the middle of what it hears of, so it must not call the device, and must not throw.
  * One call is one entry.
@@ -102,6 +159,8 @@ export interface Tracer {
    * @param text of an event or a failure; undefined otherwise
    */
   record(kind: number, a: number, b: number, c: number, d: number, e: number, text?: string): void;
+  /** Hears what the entries so far, and all that follow, are about. */
+  attached?(device: TracedDevice): void;
 }
 
 /** Up to four bytes from `start`, little-endian, as an unsigned number: what an entry has of data. Missing ones count as 0. */

@@ -31,10 +31,24 @@ export class TracedBackend implements DeviceBackend {
 
   read(region: number, offset: number, data: Uint8Array): void {
     traced(this.#trace, TraceKind.deviceRead, () => this.#inner.read(region, offset, data));
-    this.#trace.record(TraceKind.deviceRead, region, offset, data.length, littleEndian(data), 0);
+    this.#trace.record(
+      TraceKind.deviceRead,
+      region,
+      offset,
+      data.length,
+      littleEndian(data),
+      littleEndian(data, 4),
+    );
   }
   write(region: number, offset: number, data: Uint8Array): void {
-    this.#trace.record(TraceKind.deviceWrite, region, offset, data.length, littleEndian(data), 0);
+    this.#trace.record(
+      TraceKind.deviceWrite,
+      region,
+      offset,
+      data.length,
+      littleEndian(data),
+      littleEndian(data, 4),
+    );
     traced(this.#trace, TraceKind.deviceWrite, () => this.#inner.write(region, offset, data));
   }
   map(region: number, area: RegionArea): RegionMapping {

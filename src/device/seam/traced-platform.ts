@@ -1,5 +1,7 @@
 // A platform around another that tells a tracer of each action that changes something.
 import type {
+  AddressAllocator,
+  AddressSpaces,
   Dma,
   GuestBus,
   Interrupts,
@@ -10,7 +12,7 @@ import type {
   TrappedRange,
 } from "./platform.ts";
 import { traced } from "./traced-backend.ts";
-import { TraceKind, type Tracer } from "./trace.ts";
+import { lineKinds, TraceKind, type Tracer } from "./trace.ts";
 
 const memoryOf = (inner: MemorySlots, trace: Tracer): MemorySlots => ({
   add(request) {
@@ -59,7 +61,11 @@ const groupOf = (inner: MsiGroup, trace: Tracer): MsiGroup => ({
         trace.record(TraceKind.route, vector, message.addressLow, message.addressHigh, message.data, 0);
       else trace.record(TraceKind.withdraw, vector, 0, 0, 0, 0);
   },
-  pending: (vector) => inner.pending(vector),
+  pending(vector) {
+    const waits = traced(trace, TraceKind.pending, () => inner.pending(vector));
+    trace.record(TraceKind.pending, vector, Number(waits), 0, 0, 0);
+    return waits;
+  },
   discard: (vector) => inner.discard(vector),
   signal: (vector) => inner.signal(vector),
   [Symbol.dispose]: () => inner[Symbol.dispose](),
@@ -80,10 +86,46 @@ const lineOf = (inner: IntxLine, trace: Tracer): IntxLine => ({
   [Symbol.dispose]: () => inner[Symbol.dispose](),
 });
 
+function lineKind(line: IntxLine | undefined): (typeof lineKinds)[number] {
+  if (line === undefined) return "none";
+  if (line.resample !== undefined) return "resample";
+  return line.notifiesEndOfInterrupt ? "notified" : "access";
+}
+
+const windowOf = (inner: AddressAllocator, window: number, trace: Tracer): AddressAllocator => ({
+  base: inner.base,
+  size: inner.size,
+  allocate(size, alignment) {
+    const base = traced(trace, TraceKind.allocate, () => inner.allocate(size, alignment));
+    trace.record(TraceKind.allocate, window, size, alignment, Number(base !== undefined), base ?? 0);
+    return base;
+  },
+  reserve(base, size) {
+    const taken = traced(trace, TraceKind.reserve, () => inner.reserve(base, size));
+    trace.record(TraceKind.reserve, window, base, size, Number(taken), 0);
+    return taken;
+  },
+  free(base, size) {
+    traced(trace, TraceKind.release, () => inner.free(base, size));
+    trace.record(TraceKind.release, window, base, size, 0, 0);
+  },
+});
+
+const addressesOf = ({ mmio32, mmio64, io }: AddressSpaces, trace: Tracer): AddressSpaces => ({
+  mmio32: windowOf(mmio32, 0, trace),
+  mmio64: windowOf(mmio64, 1, trace),
+  io: io && windowOf(io, 2, trace),
+});
+
 const interruptsOf = (inner: Interrupts, trace: Tracer): Interrupts => ({
-  createMsiGroup: (vectors) => groupOf(inner.createMsiGroup(vectors), trace),
+  createMsiGroup(vectors) {
+    const group = traced(trace, TraceKind.msiGroup, () => inner.createMsiGroup(vectors));
+    trace.record(TraceKind.msiGroup, vectors, 0, 0, 0, 0);
+    return groupOf(group, trace);
+  },
   createIntx(pin) {
-    const line = inner.createIntx(pin);
+    const line = traced(trace, TraceKind.intxLine, () => inner.createIntx(pin));
+    trace.record(TraceKind.intxLine, pin, lineKinds.indexOf(lineKind(line)), 0, 0, 0);
     return line && lineOf(line, trace);
   },
 });
@@ -93,7 +135,7 @@ export const tracedPlatform = (inner: Platform, trace: Tracer): Platform => ({
   pageSize: inner.pageSize,
   memory: memoryOf(inner.memory, trace),
   interrupts: interruptsOf(inner.interrupts, trace),
-  addresses: inner.addresses,
+  addresses: addressesOf(inner.addresses, trace),
   bus: busOf(inner.bus, trace),
   dma: inner.dma && dmaOf(inner.dma, trace),
 });

@@ -1,0 +1,126 @@
+// A backend and a platform that answer from a recording: what they gave then they give again, and what they refused they refuse.
+import type { DeviceBackend, RegionMapping } from "../seam/backend.ts";
+import type {
+  AddressAllocator,
+  AddressSpaces,
+  Dma,
+  Interrupts,
+  IntxLine,
+  MsiGroup,
+  Platform,
+} from "../seam/platform.ts";
+import { lineKinds, TraceKind, type TracedDevice } from "../seam/trace.ts";
+import type { FlightEntry } from "./flight-format.ts";
+
+/** The entry of the recording that comes next; undefined at its end, and once the replay has left it. */
+export type NextEntry = () => FlightEntry | undefined;
+
+/** Throws as the recorded call did, where it failed. */
+function refuse(next: NextEntry, kind: number): void {
+  const entry = next();
+  if (entry?.kind === TraceKind.failed && entry.numbers[0] === kind) throw new Error(entry.text);
+}
+
+/** The numbers of the entry that comes next, if it is of this kind. */
+function answer(next: NextEntry, kind: number): readonly number[] | undefined {
+  refuse(next, kind);
+  const entry = next();
+  return entry?.kind === kind ? entry.numbers : undefined;
+}
+
+/** The first eight bytes of a read were recorded; at attach, the rest is the config space that came of it. */
+export function recordedBackend(device: TracedDevice, next: NextEntry): DeviceBackend {
+  const { name, regions, irqs, resettable, config } = device;
+  return {
+    ...{ name, regions, irqs, resettable },
+    read(_region, offset, data) {
+      const [, , , value, high] = answer(next, TraceKind.deviceRead) ?? [];
+      if (data.length > 8) data.set(config.subarray(offset, offset + data.length));
+      for (let i = 0; i < Math.min(8, data.length); i++)
+        data[i] = Math.floor((i < 4 ? (value ?? 0) : (high ?? 0)) / 2 ** (8 * (i % 4))) % 256;
+    },
+    write: () => refuse(next, TraceKind.deviceWrite),
+    map(_region, { size }): RegionMapping {
+      refuse(next, TraceKind.deviceMap);
+      return { hva: device.pageSize, size, [Symbol.dispose]: () => {} };
+    },
+    setIrqs: () => refuse(next, TraceKind.deviceIrqs),
+    reset: () => refuse(next, TraceKind.deviceReset),
+    probeFeature: () => undefined,
+    [Symbol.dispose]: () => {},
+  };
+}
+
+const groupFrom = (next: NextEntry): MsiGroup => ({
+  eventfd: (vector) => vector,
+  update: () => refuse(next, TraceKind.route),
+  pending: () => answer(next, TraceKind.pending)?.[1] === 1,
+  discard: () => {},
+  signal: () => {},
+  [Symbol.dispose]: () => {},
+});
+
+function lineFrom(next: NextEntry, kind: (typeof lineKinds)[number]): IntxLine {
+  const act = (): void => refuse(next, TraceKind.intx);
+  return {
+    eventfd: 0,
+    resample: kind === "resample" ? 1 : undefined,
+    notifiesEndOfInterrupt: kind === "notified",
+    connect: act,
+    disconnect: act,
+    [Symbol.dispose]: () => {},
+  };
+}
+
+const interruptsFrom = (next: NextEntry): Interrupts => ({
+  createMsiGroup() {
+    refuse(next, TraceKind.msiGroup);
+    return groupFrom(next);
+  },
+  createIntx() {
+    const kind = lineKinds[answer(next, TraceKind.intxLine)?.[1] ?? 0] ?? "none";
+    return kind === "none" ? undefined : lineFrom(next, kind);
+  },
+});
+
+const windowFrom = (
+  window: { readonly base: number; readonly size: number } | undefined,
+  next: NextEntry,
+): AddressAllocator => ({
+  base: window?.base ?? 0,
+  size: window?.size ?? 0,
+  allocate() {
+    const [, , , found, base] = answer(next, TraceKind.allocate) ?? [];
+    return found === 1 ? base : undefined;
+  },
+  reserve: () => answer(next, TraceKind.reserve)?.[3] === 1,
+  free: () => refuse(next, TraceKind.release),
+});
+
+function addressesFrom({ windows: [mmio32, mmio64, io] }: TracedDevice, next: NextEntry): AddressSpaces {
+  return {
+    mmio32: windowFrom(mmio32, next),
+    mmio64: windowFrom(mmio64, next),
+    io: io && windowFrom(io, next),
+  };
+}
+
+const dmaFrom = (next: NextEntry): Dma => ({
+  map: () => refuse(next, TraceKind.dmaMap),
+  unmap: () => refuse(next, TraceKind.dmaUnmap),
+});
+
+export const recordedPlatform = (device: TracedDevice, next: NextEntry): Platform => ({
+  pageSize: device.pageSize,
+  memory: {
+    add: () => answer(next, TraceKind.slotAdd)?.[0] ?? 0,
+    remove: () => refuse(next, TraceKind.slotRemove),
+  },
+  interrupts: interruptsFrom(next),
+  addresses: addressesFrom(device, next),
+  bus: {
+    insert: () => refuse(next, TraceKind.busInsert),
+    remove: () => refuse(next, TraceKind.busRemove),
+  },
+  dma: device.peers ? dmaFrom(next) : undefined,
+});

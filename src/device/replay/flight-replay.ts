@@ -1,0 +1,180 @@
+// Runs a flight recorder's file again: the guest's accesses on the model of today, over a backend and a platform that answer as
+// they did, entry by entry beside the recording.
+import { VfioError } from "../../ffi/errors.ts";
+import type { AttachOptions } from "../passthrough/options.ts";
+import { VfioPciDevice } from "../passthrough/vfio-pci-device.ts";
+import { noRegion } from "../seam/guest-answers.ts";
+import { traceEntry, type TraceEntry } from "../seam/trace-text.ts";
+import { TraceKind, type Tracer } from "../seam/trace.ts";
+import { recordedBackend, recordedPlatform } from "./flight-answers.ts";
+import type { FlightEntry, FlightRecording } from "./flight-format.ts";
+
+/** Where a replay left its recording. */
+export interface FlightDifference {
+  /** Of the entry; the number of entries where the replay has more than the recording. */
+  readonly index: number;
+  /** Undefined: the recording has no more. */
+  readonly recorded: TraceEntry | undefined;
+  /** Undefined: the model of today does nothing there. */
+  readonly seen: TraceEntry | undefined;
+}
+
+/** What a replay came to. */
+export interface FlightReport {
+  /** Guest accesses and calls of the VMM that were run again. */
+  readonly accesses: number;
+  /** Entries that were the same. */
+  readonly entries: number;
+  /** The first one; undefined: there is none. */
+  readonly difference: FlightDifference | undefined;
+}
+
+const asEntry = ({ kind, numbers, text }: FlightEntry): TraceEntry => traceEntry(kind, numbers, text);
+
+/** Entries that begin something: by the guest or by the VMM. Everything between them is what these set off. */
+const causes: ReadonlySet<number> = new Set([
+  ...[TraceKind.configRead, TraceKind.configWrite, TraceKind.barRead, TraceKind.barWrite],
+  ...[TraceKind.endOfInterrupt, TraceKind.reset, TraceKind.snapshot, TraceKind.detach],
+]);
+/** Those that stand after what they set off. */
+const comesLast: ReadonlySet<number> = new Set([TraceKind.configRead, TraceKind.barRead]);
+
+class Comparison implements Tracer {
+  readonly #recording: FlightRecording;
+  /** The entry of the recording that is to come. */
+  at = 0;
+  difference: FlightDifference | undefined;
+
+  constructor(recording: FlightRecording) {
+    this.#recording = recording;
+  }
+
+  get next(): FlightEntry | undefined {
+    if (this.difference || this.at >= this.#recording.count) return undefined;
+    return this.#recording.entry(this.at);
+  }
+
+  record(kind: number, a: number, b: number, c: number, d: number, e: number, text?: string): void {
+    if (this.difference) return;
+    const entry = this.next;
+    const numbers = [a, b, c, d, e];
+    const same =
+      entry?.kind === kind &&
+      entry.text === (text === undefined || text === "" ? undefined : text) &&
+      numbers.every((number, i) => Object.is(number, entry.numbers[i]));
+    if (same) this.at++;
+    else this.differ(traceEntry(kind, numbers, text));
+  }
+
+  differ(seen: TraceEntry | undefined): void {
+    const entry = this.next;
+    this.difference ??= { index: this.at, recorded: entry && asEntry(entry), seen };
+  }
+}
+
+/** Little-endian bytes of an entry's value. */
+function bytesOf(width: number, value: number, high: number): Uint8Array {
+  const data = new Uint8Array(new ArrayBuffer(width));
+  for (let i = 0; i < Math.min(8, width); i++)
+    data[i] = Math.floor((i < 4 ? value : high) / 2 ** (8 * (i % 4))) % 256;
+  return data;
+}
+
+/** Does again what an entry says that the guest or the VMM did. @returns whether it can be done */
+function act(device: VfioPciDevice, { kind, numbers }: FlightEntry): boolean {
+  const [a, b, c, d, e] = numbers as [number, number, number, number, number];
+  switch (kind) {
+    case TraceKind.configRead:
+      device.configRead(a, b);
+      return true;
+    case TraceKind.configWrite:
+      device.configWrite(a, b, c);
+      return true;
+    case TraceKind.endOfInterrupt:
+      device.endOfInterrupt();
+      return true;
+    case TraceKind.reset:
+      device.reset();
+      return true;
+    case TraceKind.snapshot:
+      device.snapshot();
+      return true;
+    case TraceKind.detach:
+      device[Symbol.dispose]();
+      return true;
+  }
+  const bar = device.describe().bars.find(({ region }) => region === a);
+  if (bar?.base === undefined) return false;
+  const data = bytesOf(c, d, e);
+  const ports = bar.kind === "io";
+  const address = bar.base + b;
+  if (kind === TraceKind.barRead)
+    return ports ? device.ioRead(address, data) : device.mmioRead(address, data);
+  return ports ? device.ioWrite(address, data) : device.mmioWrite(address, data);
+}
+
+/**
+ * Replays a recording.
+ * @param name for messages
+ * @throws VfioError (`EBADFLIGHT`) where the recording does not begin with an attach that worked
+ */
+export function replayFlight(recording: FlightRecording, name: string): FlightReport {
+  const { device: traced, lost, count } = recording;
+  if (traced === undefined || lost > 0)
+    throw new VfioError(
+      traced === undefined
+        ? `${name}: no device was attached in it, so that there is nothing to replay`
+        : `${name}: its first ${lost} entries are overwritten, so that it cannot be replayed`,
+      { code: "EBADFLIGHT", hint: "bun-vfio trace shows what it holds." },
+    );
+  const comparison = new Comparison(recording);
+  const next = (): FlightEntry | undefined => comparison.next;
+  let accesses = 0;
+  const options = { ...traced.options, trace: comparison } as AttachOptions;
+  using device = VfioPciDevice.attach(recordedBackend(traced, next), recordedPlatform(traced, next), options);
+  while (!comparison.difference && comparison.at < count) {
+    const cause = nextCause(recording, comparison.at);
+    if (cause === undefined) break;
+    const { index, kind, numbers } = cause;
+    // What stands before it, though nothing set it off, the model of today does not do.
+    if (index > comparison.at && !comesLast.has(kind) && !isMiss(cause)) comparison.differ(undefined);
+    else {
+      accesses++;
+      if (isMiss(cause)) missAgain(device, numbers);
+      else if (!tryAct(device, cause)) comparison.differ(undefined);
+    }
+    if (comparison.at <= index) comparison.differ(undefined);
+  }
+  const { difference, at } = comparison;
+  // Closing the device at the end is no part of the recording.
+  return { accesses, entries: difference ? difference.index : at, difference };
+}
+
+/** An access at an address that no BAR decodes: its only entry is that nothing answers. */
+const isMiss = ({ kind, numbers }: FlightEntry): boolean =>
+  kind === TraceKind.unanswered && numbers[2] === noRegion;
+
+function nextCause(recording: FlightRecording, from: number): FlightEntry | undefined {
+  for (let index = from; index < recording.count; index++) {
+    const entry = recording.entry(index);
+    if (causes.has(entry.kind) || isMiss(entry)) return entry;
+  }
+  return undefined;
+}
+
+/** What the VMM asks for may throw, as it did then: the entries tell whether it is the same. */
+function tryAct(device: VfioPciDevice, cause: FlightEntry): boolean {
+  try {
+    return act(device, cause);
+  } catch (error) {
+    if (error instanceof TypeError || error instanceof RangeError) throw error;
+    return true;
+  }
+}
+
+function missAgain(device: VfioPciDevice, numbers: readonly number[]): void {
+  const [, access, , address, width] = numbers as [number, number, number, number, number];
+  const data = new Uint8Array(new ArrayBuffer(Math.min(width, 4096)));
+  if (access === 0) device.mmioRead(address, data);
+  else device.mmioWrite(address, data);
+}
