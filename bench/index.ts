@@ -1,13 +1,17 @@
 // `bun bench`: ratios count, taken in one run; absolute times are this machine's. `--smoke` runs everything once, to see
-// that it works, and measures nothing.
+// that it works, and measures nothing. `--compare REV` sets this tree beside another revision instead.
 import { do_not_optimize, measure, run } from "mitata";
 import { accessorBenches, type Ways } from "./accessors.ts";
+import { compareRevisions } from "./compare/index.ts";
 import { accessesPerIteration, configRead, deviceBenches, tableWrite } from "./device.ts";
 import { eventfdLatencies, printLatencies } from "./eventfd-latency.ts";
 import { ffiCosts, noCompiler, printFfiCosts } from "./ffi.ts";
 
 const rounds = 5;
 const smoke = process.argv.includes("--smoke");
+
+const compared = process.argv.indexOf("--compare");
+if (compared >= 0) process.exit(compareRevisions(process.argv.slice(compared + 1)));
 
 const comparisons = accessorBenches();
 const accesses = deviceBenches();
