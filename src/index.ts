@@ -61,6 +61,7 @@ export * from "./device/host/host-info.ts";
 export * from "./device/host/host-files.ts";
 export * from "./device/host/host-use.ts";
 export * from "./device/host/iommu-group.ts";
+export * from "./device/host/kernel-names.ts";
 export * from "./device/host/node-holders.ts";
 export { isHostPart, readPciDevice, readPciDevices, type PciDevice } from "./device/host/pci-device.ts";
 export type { PciResource } from "./device/host/resources.ts";

@@ -1,9 +1,9 @@
 import type { GroupMember, IommuGroup } from "../device/host/iommu-group.ts";
 import { readPciNames, type PciNames } from "../device/host/pci-names.ts";
 import { groupReason } from "../device/host/verdict.ts";
+import { deviceName } from "./device-title.ts";
 import { CliError, exitCode, oneLine } from "./failure.ts";
 import { classText, findDevice, idsText, viewHost, type HostView } from "./host.ts";
-import { deviceName } from "./ls.ts";
 import { print } from "./output.ts";
 import { styleOf, type Style } from "./style.ts";
 

@@ -3,7 +3,7 @@ import { openDevice } from "../device/backends/kernel/open-device.ts";
 import { bindCommand, unbindCommand, undoCommand, type BindOptions } from "./bind.ts";
 import { doctorCommand, type DoctorOptions } from "./doctor.ts";
 import { groupsCommand, type GroupsOptions } from "./groups.ts";
-import { listCommand } from "./ls.ts";
+import { listCommand, type ListOptions } from "./ls.ts";
 import { recordCommand, type RecordOptions } from "./record.ts";
 
 const bdf = "a BDF, as 0000:01:00.0, or 01:00.0 of domain 0";
@@ -19,8 +19,16 @@ export function addHostCommands(program: Command, color: boolean, done: (code: n
   program
     .command("ls")
     .description("list the PCI devices of this host, and whether each can be passed through")
+    .argument(
+      "[what...]",
+      "these alone: a BDF, vendor:device (or 8086:), a class (0108), a driver, a name as eth0, or a part of what it is called",
+    )
+    .option("--verdict <state>", "these alone: ready, bindable, in-use, blocked, bridge, no-iommu")
+    .option("--tree", "as a tree of ports and what is behind them")
     .option(...json)
-    .action((options: { json?: boolean }) => done(listCommand({ ...options, color })));
+    .action((words: string[], options: Omit<ListOptions, "color">) =>
+      done(listCommand(words, { ...options, color })),
+    );
 
   program
     .command("groups")

@@ -2,6 +2,7 @@ import { HostFiles } from "../device/host/host-files.ts";
 import { readHost, type Host } from "../device/host/host-info.ts";
 import { readHostUse, type HostUse } from "../device/host/host-use.ts";
 import { readGroups, type IommuGroup } from "../device/host/iommu-group.ts";
+import { functionsNamed, readKernelNames, type KernelNames } from "../device/host/kernel-names.ts";
 import { readPciDevice, readPciDevices, type PciDevice } from "../device/host/pci-device.ts";
 import { formatBdf, parseBdf } from "../regs/bdf.ts";
 import { CliError } from "./failure.ts";
@@ -16,6 +17,7 @@ export interface HostView {
   readonly devices: readonly PciDevice[];
   readonly groups: readonly IommuGroup[];
   readonly uses: ReadonlyMap<string, readonly HostUse[]>;
+  readonly names: ReadonlyMap<string, KernelNames>;
 }
 
 export function viewHost(files: HostFiles = hostFiles()): HostView {
@@ -26,19 +28,51 @@ export function viewHost(files: HostFiles = hostFiles()): HostView {
     devices,
     groups: readGroups(files, devices),
     uses: readHostUse(files),
+    names: readKernelNames(files),
   };
 }
 
-/** A function that the user named, by a BDF in full or of domain 0. @throws CliError where it is none, or not there */
-export function findDevice(files: HostFiles, text: string): PciDevice {
-  let bdf: string;
-  try {
-    bdf = formatBdf(parseBdf(text));
-  } catch (error) {
-    throw new CliError((error as Error).message);
+/** What is written as a BDF is, right or wrong. */
+export const looksLikeBdf = (text: string): boolean =>
+  /^[0-9a-f]{1,8}(?::[0-9a-f]+){1,2}\.[0-9a-f]+$/i.test(text);
+
+/**
+ * The functions that a word of the user's stands for: a BDF in full or of domain 0, `vendor:device`, or what the kernel
+ * calls its interface, disk or controller. None where there is none.
+ * @throws CliError for a BDF that is none
+ */
+export function devicesOf(files: HostFiles, text: string): PciDevice[] {
+  if (looksLikeBdf(text)) {
+    try {
+      return [readPciDevice(files, formatBdf(parseBdf(text))) ?? []].flat();
+    } catch (error) {
+      throw new CliError((error as Error).message);
+    }
   }
-  const device = readPciDevice(files, bdf);
-  if (!device) throw new CliError(`${bdf}: this host has no such device; bun-vfio ls lists those it has`);
+  if (/^[0-9a-f]{4}:[0-9a-f]{4}$/i.test(text))
+    return readPciDevices(files).filter((device) => idsText(device) === text.toLowerCase());
+  return functionsNamed(files, text).flatMap((bdf) => readPciDevice(files, bdf) ?? []);
+}
+
+/** Whether a word is written as a BDF is, or stands for a function of the host. */
+export const namesDevice = (files: HostFiles, text: string): boolean =>
+  looksLikeBdf(text) || devicesOf(files, text).length > 0;
+
+/** The one function that a word of the user's stands for. @throws CliError where it is none, not there, or several */
+export function findDevice(files: HostFiles, text: string): PciDevice {
+  const [device, ...others] = devicesOf(files, text);
+  if (!device) {
+    const lists = "bun-vfio ls lists those it has";
+    if (looksLikeBdf(text))
+      throw new CliError(`${formatBdf(parseBdf(text))}: this host has no such device; ${lists}`);
+    throw new CliError(
+      `${JSON.stringify(text.slice(0, 80))}: this host has no such device: expected a BDF, vendor:device, or the name of an interface or disk; ${lists}`,
+    );
+  }
+  if (others.length > 0)
+    throw new CliError(
+      `${text}: several devices: ${[device, ...others].map(({ bdf }) => bdf).join(", ")}; give the BDF of one`,
+    );
   return device;
 }
 

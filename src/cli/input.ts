@@ -7,7 +7,7 @@ import { looksLikeLspci, readLspci } from "../image/lspci-text.ts";
 import { readImage } from "../image/read.ts";
 import { formatBdf, parseBdf } from "../regs/bdf.ts";
 import { CliError, firstProblem } from "./failure.ts";
-import { findDevice, hostFiles } from "./host.ts";
+import { findDevice, hostFiles, namesDevice } from "./host.ts";
 
 export interface Input {
   readonly path: string;
@@ -74,9 +74,9 @@ export function bdfArgument(text: string): string {
   }
 }
 
-/** What is no file, and written as a BDF is. */
-const looksLikeBdf = (path: string): boolean =>
-  /^(?:[0-9a-f]{1,8}:)?[0-9a-f]{1,4}:[0-9a-f]{1,4}\.[0-9a-f]+$/i.test(path) && !existsSync(path);
+/** What is no file, but a device of this host, or written as one is: a BDF, `vendor:device`, `eth0`, `/dev/nvme0n1`. */
+const isLive = (path: string): boolean =>
+  (path.startsWith("/dev/") || !existsSync(path)) && namesDevice(hostFiles(), path);
 
 /**
  * Reads a file and finds out what it is, or the device of this host that is named instead of one.
@@ -85,7 +85,7 @@ const looksLikeBdf = (path: string): boolean =>
  */
 export function readInput(path: string, device?: string): Input {
   const wanted = device === undefined ? undefined : bdfArgument(device);
-  if (looksLikeBdf(path)) return readLive(path, wanted);
+  if (isLive(path)) return readLive(path, wanted);
   const bytes = readBytes(path);
   if (bytes.length === 0) throw new CliError(`${path}: the file is empty; expected ${kinds}`);
   const text = textOf(bytes);

@@ -1,26 +1,59 @@
 import type { PciDevice } from "../device/host/pci-device.ts";
 import { readPciNames, type PciNames } from "../device/host/pci-names.ts";
 import { deviceVerdict, type DeviceVerdict } from "../device/host/verdict.ts";
-import { exitCode, oneLine } from "./failure.ts";
+import { chosenDevices } from "./device-filter.ts";
+import { className, ownName, titleOf, type Row } from "./device-title.ts";
+import { CliError, exitCode, oneLine } from "./failure.ts";
 import { classText, idsText, viewHost, type HostView } from "./host.ts";
+import { treeLines } from "./ls-tree.ts";
 import { print } from "./output.ts";
 import { styleOf, type Style } from "./style.ts";
+import { outputWidth, tableLines } from "./table.ts";
+import { markOf, verdictWords } from "./verdict-text.ts";
 
 export interface ListOptions {
   readonly json?: boolean | undefined;
+  readonly tree?: boolean | undefined;
+  /** A state of verdicts: those alone. */
+  readonly verdict?: string | undefined;
   readonly color: boolean;
 }
 
-/** Prints every PCI function of the host and whether it can be passed through. */
-export function listCommand(options: ListOptions): number {
+/** Prints the PCI functions of the host and whether each can be passed through. @param words those of them alone */
+export function listCommand(words: readonly string[], options: ListOptions): number {
   const view = viewHost();
   const names = readPciNames(view.files);
-  const rows = view.devices.map((device) => ({ device, verdict: verdictOf(view, device) }));
+  const wanted = options.verdict === undefined ? undefined : stateOf(options.verdict);
+  const rows = chosenDevices(view, words, names)
+    .map((device): Row => ({ device, verdict: verdictOf(view, device), kernel: view.names.get(device.bdf) }))
+    .filter(({ verdict }) => wanted === undefined || verdict.state === wanted);
   if (options.json) {
-    const devices = rows.map(({ device, verdict }) => ({ ...deviceJson(device, names), verdict }));
+    const devices = rows.map(({ device, verdict, kernel }) => ({
+      ...deviceJson(device, names),
+      names: kernel?.names ?? [],
+      models: kernel?.models ?? [],
+      verdict,
+    }));
     print(`${JSON.stringify({ formatVersion: 1, devices }, undefined, 2)}\n`);
-  } else print(table(rows, names, styleOf(options.color)));
+    return exitCode.ok;
+  }
+  const style = styleOf(options.color);
+  const shown = options.tree ? treeLines(view, rows, names, style) : table(rows, names, style);
+  const problems = rows.flatMap(({ device }) =>
+    device.problems.map((problem) => style.bad(oneLine(`${device.bdf}: sysfs makes no sense: ${problem}`))),
+  );
+  print([...shown, ...problems].map((line) => `${line}\n`).join(""));
   return exitCode.ok;
+}
+
+function stateOf(text: string): DeviceVerdict["state"] {
+  const states = Object.keys(verdictWords) as DeviceVerdict["state"][];
+  const state = states.find((one) => one === text.toLowerCase().replaceAll(" ", "-"));
+  if (state === undefined)
+    throw new CliError(
+      `--verdict: ${JSON.stringify(text.slice(0, 40))} is none; give one of ${states.join(", ")}`,
+    );
+  return state;
 }
 
 const verdictOf = ({ groups, uses, host }: HostView, device: PciDevice): DeviceVerdict =>
@@ -30,14 +63,6 @@ const verdictOf = ({ groups, uses, host }: HostView, device: PciDevice): DeviceV
     uses,
     host,
   );
-
-/** What a function is called, or at least its vendor; undefined where no database knows it. */
-export const deviceName = (device: PciDevice, names: PciNames): string | undefined =>
-  ownName(device, names) ?? names.vendor.get(device.vendorId ?? 0);
-const ownName = ({ vendorId = 0, deviceId = 0 }: PciDevice, names: PciNames): string | undefined =>
-  names.device.get(vendorId * 0x10000 + deviceId);
-const className = ({ classCode = 0 }: PciDevice, names: PciNames): string | undefined =>
-  names.class.get(classCode >>> 8);
 
 /** A function for `--json`: docs/host-commands.md. */
 function deviceJson(device: PciDevice, names: PciNames): Record<string, unknown> {
@@ -52,66 +77,34 @@ function deviceJson(device: PciDevice, names: PciNames): Record<string, unknown>
   );
 }
 
-const titles = ["BDF", "CLASS", "ID", "DRIVER", "GROUP", "NUMA", "CDEV", "VERDICT"];
-/** Columns that a name may take. */
-const nameWidth = 36;
-
-function table(
-  rows: readonly { readonly device: PciDevice; readonly verdict: DeviceVerdict }[],
-  names: PciNames,
-  style: Style,
-): string {
-  const cells = rows.map(({ device, verdict }) => [
-    device.bdf,
-    named(classText(device), className(device, names)),
-    named(idsText(device), deviceName(device, names)),
-    device.driver ?? "-",
-    String(device.iommuGroup ?? "-"),
-    String(device.numaNode ?? "-"),
-    device.cdev ?? "-",
-    verdictText(verdict),
-  ]);
-  const shown = [titles, ...cells].map((row) => row.map(oneLine));
-  const widths = titles.map((_, column) => Math.max(...shown.map((row) => row[column]!.length)));
-  const lines = shown.map((row, index) => {
-    const padded = row.map((cell, column) =>
-      column === row.length - 1 ? cell : cell.padEnd(widths[column]!),
-    );
-    if (index === 0) return style.bold(padded.join("  "));
-    const verdict = padded.pop()!;
-    return [...padded, mark(rows[index - 1]!.verdict, style)(verdict)].join("  ");
-  });
-  const problems = rows.flatMap(({ device }) =>
-    device.problems.map((problem) => style.bad(oneLine(`${device.bdf}: sysfs makes no sense: ${problem}`))),
+function table(rows: readonly Row[], names: PciNames, style: Style): string[] {
+  const column = (cell: (row: Row) => string | number | undefined): string[] =>
+    rows.map((row) => String(cell(row) ?? "-"));
+  const named = (number: string, name: string | undefined): string =>
+    name === undefined ? number : `${number} ${name}`;
+  return tableLines(
+    [
+      { title: "BDF", cells: column(({ device }) => device.bdf) },
+      {
+        title: "VERDICT",
+        cells: column(({ verdict }) => verdictWords[verdict.state]),
+        mark: (row) => markOf(rows[row]!.verdict, style),
+      },
+      { title: "GROUP", cells: column(({ device }) => device.iommuGroup) },
+      { title: "NUMA", cells: column(({ device }) => device.numaNode), optional: true, drop: "first" },
+      { title: "DRIVER", cells: column(({ device }) => device.driver) },
+      { title: "NAME", cells: column(({ kernel }) => kernel?.names.join(",")), optional: true, min: 8 },
+      { title: "CDEV", cells: column(({ device }) => device.cdev), optional: true, drop: "first" },
+      {
+        title: "CLASS",
+        cells: column(({ device }) => named(classText(device), className(device, names))),
+        min: 4,
+        drop: "last",
+      },
+      { title: "DEVICE", cells: column((row) => named(idsText(row.device), titleOf(row, names))), min: 9 },
+      { title: "WHY", cells: rows.map(({ verdict }) => verdict.reason), optional: true, below: true },
+    ],
+    outputWidth(process.stdout),
+    style,
   );
-  return [...lines, ...problems].map((line) => `${line}\n`).join("");
 }
-
-const named = (number: string, name: string | undefined): string =>
-  name === undefined
-    ? number
-    : `${number} ${name.length > nameWidth ? `${name.slice(0, nameWidth - 3)}...` : name}`;
-
-const stateText: Readonly<Record<DeviceVerdict["state"], string>> = {
-  ready: "ready",
-  bindable: "bindable",
-  "in-use": "in use",
-  blocked: "blocked",
-  bridge: "bridge",
-  "no-iommu": "no IOMMU",
-};
-
-/** `in use: nvme0n1 is mounted at /`. */
-export const verdictText = ({ state, reason }: DeviceVerdict): string =>
-  reason === "" ? stateText[state] : `${stateText[state]}${state === "in-use" ? ":" : ""} ${reason}`;
-
-/** Without an IOMMU nothing is good. */
-const mark = ({ state, reason }: DeviceVerdict, style: Style): ((text: string) => string) =>
-  state === "ready" && reason === ""
-    ? style.good
-    : state === "blocked"
-      ? style.bad
-      : state === "bridge"
-        ? style.dim
-        : same;
-const same = (text: string): string => text;

@@ -19,14 +19,96 @@ describe("ls", () => {
     const { code, out, err } = run(machine, "ls");
     expect({ code, err }).toEqual({ code: 0, err: "" });
     const lines = out.split("\n");
-    expect(lines[0]).toMatch(/^BDF {11}CLASS +ID +DRIVER +GROUP +NUMA +CDEV +VERDICT$/);
-    const at = lines[0]!.indexOf("VERDICT");
+    expect(lines[0]).toMatch(/^BDF {11}VERDICT +GROUP +DRIVER +NAME +CLASS +DEVICE +WHY$/);
+    const at = lines[0]!.indexOf("DEVICE");
     expect(lines.slice(1, -1).map((line) => line[at - 1])).toEqual(Array<string>(16).fill(" "));
     expect(lines.find((line) => line.startsWith(nvme))).toMatch(
-      /^0000:02:00\.0 {2}0108 Non-Volatile memory controller {2}1b36:0010 QEMU NVM Express Controller {2}nvme +12 +- +- +in use: nvme0n1 is mounted at \/$/,
+      /^0000:02:00\.0 {2}in use {4}12 +nvme +nvme0n1 {2}0108 Non-Volatile memory controller {2}1b36:0010 QEMU NVM Express Controller {2}nvme0n1 is mounted at \/$/,
     );
-    expect(lines.find((line) => line.startsWith("0000:01:00.0"))).toEndWith(" ready");
+    expect(lines.find((line) => line.startsWith("0000:01:00.0"))).toMatch(
+      /^0000:01:00\.0 {2}ready +11 +vfio-pci /,
+    );
     expect(out).not.toContain("\u001b");
+  });
+
+  test("the verdict stands before what is long, and nothing is wider than the terminal", () => {
+    using machine = new Machine();
+    busy(machine);
+    machine.put(`${machine.folder(nvme)}/nvme/nvme0/nvme0n1/device/model`, "Samsung SSD 980 1TB");
+    machine.put(`${machine.folder(nvme)}/numa_node`, "1");
+    for (const columns of [60, 80, 100]) {
+      const { out } = bunVfio(["ls"], { env: { BUN_VFIO_ROOT: machine.root, COLUMNS: String(columns) } });
+      const lines = out.trimEnd().split("\n");
+      expect(lines.filter((line) => line.length > columns)).toEqual([]);
+      expect(lines[0]).toMatch(/^BDF +VERDICT +GROUP +DRIVER +NAME /);
+      const row = lines.findIndex((line) => line.startsWith(nvme));
+      expect(lines[row]).toMatch(/^0000:02:00\.0 {2}in use +12 +nvme +nvme0n1 /);
+      expect(lines[row + 1]).toBe("  nvme0n1 is mounted at /");
+      if (columns >= 80) expect(lines[row]).toContain("  1b36:0010 Samsung SSD");
+    }
+  });
+
+  test("some devices: by what they are, what drives them, what the kernel calls them", () => {
+    using machine = new Machine();
+    busy(machine);
+    machine.put(`${machine.folder(nvme)}/nvme/nvme0/nvme0n1/device/model`, "Samsung SSD 980 1TB");
+    const [eth0, igb, vfs] = ["0000:03:00.0", "0000:04:00.0", ["0000:04:10.0", "0000:04:10.2"]] as const;
+    const listed = (...words: string[]): unknown =>
+      (json(machine, "ls", ...words)["devices"] as { bdf: string }[]).map(({ bdf }) => bdf);
+    for (const [words, bdfs] of [
+      [["2:0.0"], [nvme]],
+      [["1b36:0010"], [nvme]],
+      [["8086:10ca"], vfs],
+      [["1234:"], ["0000:01:00.0"]],
+      [[":10c9"], [igb]],
+      [["0108"], [nvme]],
+      [["02"], [eth0, igb, ...vfs]],
+      [["igbvf"], vfs],
+      [["eth0"], [eth0]],
+      [
+        ["nvme0n1", "eth0"],
+        [nvme, eth0],
+      ],
+      [["samsung"], [nvme]],
+      [["Non-Volatile"], [nvme]],
+      [
+        ["02", "--verdict", "in-use"],
+        [eth0, igb],
+      ],
+      [
+        ["--verdict", "in use"],
+        [nvme, eth0, igb],
+      ],
+    ] as const)
+      expect([words, listed(...words)]).toEqual([words, [...bdfs]]);
+    expect(run(machine, "ls", "eth7").err).toBe(
+      'bun-vfio: "eth7": no device of this host; bun-vfio ls lists all\n',
+    );
+    expect(run(machine, "ls", "--verdict", "viable").err).toBe(
+      'bun-vfio: --verdict: "viable" is none; give one of ready, bindable, in-use, blocked, bridge, no-iommu\n',
+    );
+  });
+
+  test("--tree has each device below its port", () => {
+    using machine = new Machine();
+    busy(machine);
+    expect(run(machine, "ls", "--tree", "eth0", "nvme0n1", "00:1f.3").out).toBe(`pci0000:00
+├─ 0000:00:02.1 Red Hat, Inc. [pcieport] group 2
+│  └─ 0000:02:00.0 nvme0n1 QEMU NVM Express Controller [nvme] group 12: in use: nvme0n1 is mounted at /
+├─ 0000:00:02.2 Red Hat, Inc. [pcieport] group 3
+│  └─ 0000:03:00.0 eth0 Intel Corporation [e1000e] group 13: in use: eth0 carries the default route
+└─ 0000:00:1f.3 Intel Corporation group 10: bindable together with 0000:00:1f.2 (ahci)
+`);
+    expect(run(machine, "ls", "--tree").out.split("\n")).toHaveLength(18);
+  });
+
+  test("what is in use is shown without an IOMMU too", () => {
+    using machine = new Machine();
+    busy(machine);
+    machine.unlink(`${machine.folder(nvme)}/iommu_group`);
+    expect(run(machine, "ls", nvme).out).toMatch(
+      / {2}no IOMMU {2}- .* {2}in use: nvme0n1 is mounted at \/\n$/,
+    );
   });
 
   test("--json has every key, null where the host does not say", () => {
@@ -64,6 +146,8 @@ describe("ls", () => {
       cdev: null,
       modalias: "pci:v00001b36",
       problems: [],
+      names: [],
+      models: [],
       verdict: { state: "bindable", reason: "", culprits: [] },
     });
   });
@@ -155,6 +239,21 @@ describe("a BDF in place of a file", () => {
   });
 });
 
+test("a name or vendor:device in place of a BDF", () => {
+  using machine = new Machine();
+  busy(machine);
+  machine.block(nvme, "nvme/nvme0/nvme0n1/nvme0n1p2", "259:2");
+  machine.put(`${machine.folder(nvme)}/nvme/nvme0/nvme0n1/nvme0n1p2/partition`, "2");
+  machine.put("/dev/nvme0n1p2", "");
+  machine.link("/dev/disk/by-label/root", "/dev/nvme0n1p2");
+  for (const word of ["nvme0n1", "nvme0n1p2", "/dev/disk/by-label/root", "1b36:0010"]) {
+    expect([word, json(machine, "doctor", word)["device"]]).toEqual([word, nvme]);
+    expect(run(machine, "bind", word).err).toStartWith(`bun-vfio: refused: ${nvme}: `);
+    expect(run(machine, "show", word).out).toStartWith(nvme);
+  }
+  expect(run(machine, "groups", "eth0").out).toStartWith("Group 13 ");
+});
+
 test("a BDF that is none, or not there: one line, exit code 2", () => {
   using machine = new Machine();
   using folder = temporary();
@@ -171,7 +270,12 @@ test("a BDF that is none, or not there: one line, exit code 2", () => {
       err: "bun-vfio: 0000:77:00.0: this host has no such device; bun-vfio ls lists those it has\n",
     });
   }
-  expect(run(machine, "doctor", "nvme0").err).toStartWith('bun-vfio: "nvme0" is no BDF: ');
+  expect(run(machine, "doctor", "nvme7").err).toBe(
+    'bun-vfio: "nvme7": this host has no such device: expected a BDF, vendor:device, or the name of an interface or disk; bun-vfio ls lists those it has\n',
+  );
+  expect(run(machine, "doctor", "8086:10ca").err).toBe(
+    "bun-vfio: 8086:10ca: several devices: 0000:04:10.0, 0000:04:10.2; give the BDF of one\n",
+  );
   expect(folder.list()).toEqual([]);
 });
 

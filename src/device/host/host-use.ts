@@ -1,5 +1,5 @@
 import type { HostFiles } from "./host-files.ts";
-import { isBdfName } from "./pci-device.ts";
+import { blockPaths, functionsOn } from "./function-of.ts";
 
 /** Why the host would miss a device: each a clause such as `nvme0n1p2 is mounted at /`. */
 export interface HostUse {
@@ -21,26 +21,14 @@ export function readHostUse(files: HostFiles): Map<string, HostUse[]> {
     for (const bdf of owners) uses.set(bdf, [...(uses.get(bdf) ?? []), ...found]);
   };
   const storage = new Storage(files);
-  for (const name of files.list(blocks)) add(blockOwners(files, name), storage.usesOf(name));
+  for (const name of files.list(blocks))
+    add(new Set(blockPaths(files, name).flatMap(functionsOn)), storage.usesOf(name));
   const network = readNetwork(files);
   for (const name of files.list(interfaces)) {
-    const owners = functionsIn(files.resolve(`${interfaces}/${name}`));
+    const owners = functionsOn(files.resolve(`${interfaces}/${name}`));
     if (owners.length > 0) add(owners, interfaceUses(files, name, network));
   }
   return uses;
-}
-
-/** PCI functions on the way to a device of sysfs. */
-const functionsIn = (path: string | undefined): string[] => (path ?? "").split("/").filter(isBdfName);
-
-function blockOwners(files: HostFiles, name: string): Set<string> {
-  const path = files.resolve(`${blocks}/${name}`) ?? "";
-  // A namespace that several NVMe controllers may reach hangs below their subsystem, not below one of them.
-  const subsystem = /\/nvme-subsys\d+(?=\/)/.exec(path)?.[0];
-  if (subsystem === undefined) return new Set(functionsIn(path));
-  const folder = `/sys/class/nvme-subsystem${subsystem}`;
-  const controllers = files.list(folder).filter((one) => /^nvme\d+$/.test(one));
-  return new Set(controllers.flatMap((one) => functionsIn(files.resolve(`${folder}/${one}`))));
 }
 
 const unescape = (text: string): string =>

@@ -7,7 +7,7 @@ import { isHostPart, type PciDevice } from "./pci-device.ts";
  * Whether a function can be passed through.
  * - `ready`: it can be opened now
  * - `bindable`: once it, and what its group has besides, is bound to vfio-pci
- * - `in-use`: the host would miss it or a member of its group
+ * - `in-use`: the host would miss it or a member of its group: what `bind` refuses
  * - `blocked`: it is bound, but others of its group belong to the host
  * - `bridge`: a bridge of any kind, which stays with the host
  * - `no-iommu`: no IOMMU stands before it
@@ -32,7 +32,12 @@ export function deviceVerdict(
   { noiommu }: Pick<Host, "noiommu">,
 ): DeviceVerdict {
   if (isHostPart(device) && !device.vfio) return { state: "bridge", reason: "", culprits: [] };
-  if (!group && !noiommu && !device.noiommu) return { state: "no-iommu", reason: "", culprits: [] };
+  const inUse = (bdfs: readonly string[]): string =>
+    [...new Set(bdfs.flatMap((bdf) => uses.get(bdf) ?? []).map(({ text }) => text))].join("; ");
+  if (!group && !noiommu && !device.noiommu) {
+    const use = inUse([device.bdf]);
+    return { state: "no-iommu", reason: use === "" ? "" : `in use: ${use}`, culprits: [] };
+  }
   const blocking = (group?.members ?? []).filter(
     ({ name, state }) => name !== device.bdf && state === "blocks",
   );
@@ -43,11 +48,16 @@ export function deviceVerdict(
     return blocking.length > 0
       ? { state: "blocked", reason: `by ${named}`, culprits }
       : { state: "ready", reason: without, culprits };
-  const missed = [device.bdf, ...culprits].flatMap((bdf) => uses.get(bdf) ?? []);
-  if (missed.length > 0)
-    return { state: "in-use", reason: [...new Set(missed.map(({ text }) => text))].join("; "), culprits };
+  const missed = [inUse([device.bdf, ...culprits]), ...ownUses(device)].filter((text) => text !== "");
+  if (missed.length > 0) return { state: "in-use", reason: missed.join("; "), culprits };
   return { state: "bindable", reason: blocking.length > 0 ? `together with ${named}` : without, culprits };
 }
+
+/** Why the host would miss a function that has neither a disk nor an interface in use. */
+const ownUses = ({ bootVga, virtualFunctions }: PciDevice): string[] => [
+  ...(bootVga ? ["the firmware's console is on it"] : []),
+  ...(virtualFunctions.length > 0 ? [`virtual functions of it are on (${virtualFunctions.length})`] : []),
+];
 
 /** What a group's verdict rests on, in a sentence for people. */
 export function groupReason({ members, viable, noiommu }: IommuGroup): string {

@@ -115,6 +115,15 @@ describe("the verdict", () => {
     expect(verdict(machine, "00:1f.3")).toBe("in-use sda is mounted at /srv");
   });
 
+  test("of a console, and of a physical function: in use, as bind says", () => {
+    using machine = new Machine();
+    machine.put(`${machine.folder("0000:01:00.0")}/boot_vga`, "1");
+    expect(verdict(machine, "01:00.0")).toBe("in-use the firmware's console is on it");
+    expect(verdict(machine, "04:00.0")).toBe("in-use virtual functions of it are on (2)");
+    machine.bind("0000:04:00.0", "vfio-pci");
+    expect(verdict(machine, "04:00.0")).toBe("ready");
+  });
+
   test("without an IOMMU", () => {
     using machine = new Machine();
     machine.unlink(`${machine.folder("0000:02:00.0")}/iommu_group`);
