@@ -35,7 +35,7 @@ test("less room: what may go goes, classes are cut to their code, reasons move b
   expect(tableLines(columns, 40, style)).toEqual([
     "A    LONG  NAME",
     "one  0108  1b36:0010 a name",
-    "two  0200  8086:10c9 another name that is…",
+    "two  0200  8086:10c9 another name that…",
     "  because of this",
   ]);
   expect(tableLines(columns, 24, style)[2]).toBe("two  8086:10c9 another…");

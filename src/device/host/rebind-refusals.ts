@@ -31,9 +31,10 @@ const remedies: Readonly<Record<HostUse["kind"], string>> = {
   network: "take the interface down first",
 };
 
-/** Whether what is wanted is a driver that keeps the host from the function. */
-const keepsFromHost = ({ driver, driverOverride }: WantedBinding): boolean =>
-  typeof driver === "string" && (driver === driverOverride || isVfioDriver(driver));
+const goesToVfio = ({ driver }: WantedBinding): boolean => typeof driver === "string" && isVfioDriver(driver);
+/** Whether what is wanted is a driver that keeps the host from the function: VFIO's, pci-stub, pci-pf-stub. */
+const keepsFromHost = (wanted: WantedBinding): boolean =>
+  goesToVfio(wanted) || /(?:^|[-_])stub$/.test(wanted.driver ?? "");
 
 /**
  * Why functions should not get other drivers, or lose those that they have; empty where nothing speaks against it. A
@@ -56,7 +57,7 @@ export function rebindRefusals(files: HostFiles, rebindings: readonly Rebinding[
 
     if (device.bridge) {
       const reason = "it is a bridge, and stays with the host";
-      if (kept) refuse("bridge", reason, "bind the devices behind it");
+      if (goesToVfio(wanted)) refuse("bridge", reason, "bind the devices behind it");
       else if (taken && !blocksVfio(files, device, rebindings)) refuse("in-use", reason);
       return found;
     }
@@ -71,7 +72,7 @@ export function rebindRefusals(files: HostFiles, rebindings: readonly Rebinding[
         `virtual functions of it are on (${device.virtualFunctions.length}), and would go`,
         "write 0 to its sriov_numvfs first",
       );
-    if (kept && device.iommuGroup === undefined && !noiommu)
+    if (goesToVfio(wanted) && device.iommuGroup === undefined && !noiommu)
       refuse(
         "no-iommu",
         "no IOMMU stands before it, and vfio-pci would not take it",
@@ -93,7 +94,7 @@ function blocksVfio(
   rebindings: readonly Rebinding[],
 ): boolean {
   const members = (iommuGroup === undefined ? undefined : readGroup(files, iommuGroup)?.members) ?? [];
-  const going = new Set(rebindings.filter(({ wanted }) => keepsFromHost(wanted)).map(({ now }) => now.bdf));
+  const going = new Set(rebindings.filter(({ wanted }) => goesToVfio(wanted)).map(({ now }) => now.bdf));
   return (
     members.some(({ name, state }) => name === bdf && state === "blocks") &&
     members.some(({ name, state }) => state === "vfio" || going.has(name))

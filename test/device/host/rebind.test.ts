@@ -169,6 +169,10 @@ describe("what speaks against it", () => {
     machine.bind(nvme, "vfio-pci");
     expect(rebindRefusals(machine.files, [now()])).toEqual([]);
     expect(reasons(machine, port, toDriver("vfio-pci"))[0]).toStartWith("bridge: ");
+    // Its driver comes back, by an override or not.
+    machine.bind(port, undefined);
+    for (const driverOverride of [undefined, "shpchp", "pci-pf-stub"])
+      expect(reasons(machine, port, { driver: driverOverride ?? "shpchp", driverOverride })).toEqual([]);
   });
 
   test("a process that has it open, whichever driver follows", () => {
@@ -184,7 +188,8 @@ describe("what speaks against it", () => {
     using machine = new Machine();
     machine.unlink(`${machine.folder(edu)}/iommu_group`);
     expect(reasons(machine, edu, toDriver("vfio-pci"))[0]).toStartWith("no-iommu: ");
-    expect(reasons(machine, edu, toHost)).toEqual([]);
+    for (const wanted of [toHost, toDriver("ahci"), toDriver("pci-stub")])
+      expect(reasons(machine, edu, wanted)).toEqual([]);
     machine.put("/sys/module/vfio/parameters/enable_unsafe_noiommu_mode", "Y");
     expect(reasons(machine, edu, toDriver("vfio-pci"))).toEqual([]);
   });
