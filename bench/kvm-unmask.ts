@@ -20,7 +20,10 @@ export interface UnmaskCost {
 /** What unmasking costs on a machine of its own. @param way `"batch"` in one update, `"each"` one update a vector */
 export function unmask(kvm: Kvm, vectors: number, way: "batch" | "each"): UnmaskCost {
   const changes = Array.from({ length: vectors }, (_, vector): VectorChange => {
-    return { vector, message: { addressLow: 0xfee0_0000, addressHigh: 0, data: vector & 0xff, deviceId: 8 } };
+    return {
+      vector,
+      message: { addressLow: 0xfee0_0000, addressHigh: 0, data: vector & 0xff, requesterId: 8 },
+    };
   });
   const act = (group: MsiGroup): void => {
     if (way === "batch") group.update(changes);

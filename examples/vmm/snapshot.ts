@@ -26,7 +26,8 @@ export async function savePc(pc: Pc, cpus: VcpuThreads, file: string): Promise<v
   using going = new DisposableStack();
   const states = [...devices.list].map(([slot, { bdf, device }]) => {
     const before = going.use(quiet(device));
-    return { slot, bdf, state: { ...device.snapshot(), command: before.command } };
+    const state = device.snapshot();
+    return { slot, bdf, state: { ...state, decoding: { ...state.decoding, command: before.command } } };
   });
   const saved: Omit<SavedPc, "image"> = {
     // What the devices have sent until now is in the CPUs' states.

@@ -24,7 +24,7 @@ export interface RoutedMessage {
   readonly addressHigh: number;
   readonly data: number;
   /** Requester ID of the sender, for interrupt controllers that route by it. */
-  readonly deviceId: number;
+  readonly requesterId: number;
 }
 
 /** A pin of an interrupt chip in the kernel, reached by a GSI. */
@@ -77,7 +77,7 @@ export function encodeRouting(
       refuse([gsi, range.gsi], [chip, range.chip], [pin, range.pin]);
     at += entryWords;
   }
-  for (const [gsi, { addressLow, addressHigh, data, deviceId }] of messages) {
+  for (const [gsi, { addressLow, addressHigh, data, requesterId }] of messages) {
     words[at] = gsi;
     words[at + 1] = kvmIrqRoutingType.MSI;
     words[at + 4] = addressLow;
@@ -92,8 +92,8 @@ export function encodeRouting(
       refuse([gsi, range.gsi], [addressLow, range.low], [addressHigh, range.high], [data, range.data]);
     if (withDevid) {
       words[at + 2] = kvmMsiFlag.VALID_DEVID;
-      words[at + 7] = deviceId;
-      if (words[at + 7] !== deviceId) refuse([deviceId, range.devid]);
+      words[at + 7] = requesterId;
+      if (words[at + 7] !== requesterId) refuse([requesterId, range.devid]);
     }
     at += entryWords;
   }
@@ -162,7 +162,7 @@ export function signalMsi(
   argument.data = message.data;
   if (withDevid) {
     argument.flags = kvmMsiFlag.VALID_DEVID;
-    argument.devid = message.deviceId;
+    argument.devid = message.requesterId;
   }
   const result = ioctl(vm, kvmVmRequest.SIGNAL_MSI, bytesOf(argument), {
     ...context,

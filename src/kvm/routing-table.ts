@@ -33,7 +33,7 @@ const same = (a: MsiMessage | undefined, b: MsiMessage): boolean =>
   a.data === b.data &&
   a.addressLow === b.addressLow &&
   a.addressHigh === b.addressHigh &&
-  a.deviceId === b.deviceId;
+  a.requesterId === b.requesterId;
 
 /**
  * The GSI routing table of a virtual machine, shared by all its devices. KVM replaces the table as a whole, which takes

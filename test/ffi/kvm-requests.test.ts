@@ -114,7 +114,7 @@ describe("a virtual machine", () => {
 
   test("the routing table: MSI entries carry the device ID only where KVM takes it", () => {
     const chips = [{ gsi: 3, chip: 2, pin: 3 }];
-    const messages = new Map([[24, { addressLow: 1, addressHigh: 2, data: 3, deviceId: 4 }]]);
+    const messages = new Map([[24, { addressLow: 1, addressHigh: 2, data: 3, requesterId: 4 }]]);
     const words = (withDevid: boolean) => [...interrupts.encodeRouting(chips, messages, withDevid)];
     const chip = [3, 1, 0, 0, 2, 3, 0, 0, 0, 0, 0, 0];
     expect(words(false)).toEqual([2, 0, ...chip, 24, 2, 0, 0, 1, 2, 3, 0, 0, 0, 0, 0]);
@@ -136,7 +136,7 @@ describe("a virtual machine", () => {
   });
 
   test("messages and lines", () => {
-    const message = { addressLow: 0xfee0_1000, addressHigh: 1, data: 0x4055, deviceId: 0x108 };
+    const message = { addressLow: 0xfee0_1000, addressHigh: 1, data: 0x4055, requesterId: 0x108 };
     const sent = (withDevid: boolean) =>
       view(uapi.KvmMsi, asks(() => interrupts.signalMsi(6, message, withDevid)).bytes!);
     expect(sent(false)).toMatchObject({

@@ -10,7 +10,7 @@ const message = (data: number): MsiMessage => ({
   addressLow: 0xfee0_0000,
   addressHigh: 0,
   data,
-  deviceId: 0x100,
+  requesterId: 0x100,
 });
 const on = (vector: number, data = vector): VectorChange => ({ vector, message: message(data) });
 const off = (vector: number): VectorChange => ({ vector, message: undefined });

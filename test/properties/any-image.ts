@@ -162,7 +162,7 @@ export const anyOptions: fc.Arbitrary<AttachOptions> = fc.record(
     msixRelocation: fc.constantFrom("auto", "auto", "always", "never"),
     excludeFromMapping: fc.oneof(fc.constant([]), fc.subarray([0, 1, 2, 6])),
     peerToPeer: fc.boolean(),
-    deviceId: fc.nat(0xffff),
+    requesterId: fc.nat(0xffff),
   },
   { requiredKeys: ["gpuDirectClique"], noNullPrototype: true },
 );

@@ -232,7 +232,7 @@ function wantedVectors(it: Attached): number[] | undefined {
     capabilities.find((one) => !one.extended && !one.hidden && one.id === id)!.offset;
   if (msix) {
     const control = device.configRead(find(0x11) + 2, 2);
-    const table = Uint8Array.fromHex(device.snapshot().msix!.table);
+    const table = Uint8Array.fromHex(device.snapshot().interrupts.msix!.table);
     if (control & 0x8000)
       return control & 0x4000
         ? []

@@ -86,7 +86,7 @@ export class PassedDevices implements Disposable {
       intx: (pin) => gsiOf(slot, pin),
     });
     const options = {
-      deviceId: slot << 3,
+      requesterId: slot << 3,
       trace: trace?.of(bdf),
       onEvent: ({ kind, message }: { kind: string; message: string }) => say(`${bdf}: ${kind}: ${message}`),
     };

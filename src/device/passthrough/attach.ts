@@ -93,7 +93,7 @@ function build(
   const config = new ConfigSpace(backend, made.tables, answers);
   using undo = new DisposableStack();
   const interrupts = undo.use(
-    buildInterrupts(backend, platform, config, made, options.deviceId ?? 0, report),
+    buildInterrupts(backend, platform, config, made, options.requesterId ?? 0, report),
   );
   const placement = undo.use(buildPlacement(backend, platform, made, options, report));
   const firstAddresses = placement.allocate(backend.name);
@@ -116,13 +116,14 @@ function buildInterrupts(
   platform: Platform,
   config: ConfigSpace,
   { msi, msix }: Plan,
-  deviceId: number,
+  requesterId: number,
   report: ReportEvent,
 ): InterruptControl {
   using made = new DisposableStack();
-  const msiParts = msi === undefined ? undefined : buildMsi(backend, platform, config, msi, deviceId, report);
+  const msiParts =
+    msi === undefined ? undefined : buildMsi(backend, platform, config, msi, requesterId, report);
   if (msiParts) made.use(msiParts.wiring);
-  const msixParts = msix && buildMsix(backend, platform, config, msix, deviceId, report);
+  const msixParts = msix && buildMsix(backend, platform, config, msix, requesterId, report);
   if (msixParts) made.use(msixParts.wiring);
   const pin = interruptPin.read(config.view);
   const hasIntx = (backend.irqs[IrqIndex.intx]?.count ?? 0) > 0 && pin >= 1 && pin <= 4;
@@ -137,14 +138,14 @@ function buildMsi(
   platform: Platform,
   config: ConfigSpace,
   capability: LocatedCapability,
-  deviceId: number,
+  requesterId: number,
   report: ReportEvent,
 ): MsiParts {
   const { tables, view } = config;
   const layout = msiLayout(view, capability, backend.irqs[IrqIndex.msi]!.count);
   emulateMsi(tables, layout);
   const group = platform.interrupts.createMsiGroup(layout.vectors);
-  const state = new MsiState(layout, view, deviceId);
+  const state = new MsiState(layout, view, requesterId);
   return { state, wiring: new VectorWiring(backend, "MSI", group, layout.vectors, report) };
 }
 
@@ -153,13 +154,13 @@ function buildMsix(
   platform: Platform,
   config: ConfigSpace,
   { capability, physical, guest }: MsixPlan,
-  deviceId: number,
+  requesterId: number,
   report: ReportEvent,
 ): MsixParts {
   emulateMsix(config.tables, guest, capability);
   const group = platform.interrupts.createMsiGroup(guest.vectors);
   const wiring = new VectorWiring(backend, "MSI-X", group, guest.vectors, report);
-  return { state: new MsixState(guest.vectors, deviceId), wiring, capability, physical, guest };
+  return { state: new MsixState(guest.vectors, requesterId), wiring, capability, physical, guest };
 }
 
 /** Prepares each BAR's mapping. Nothing is mapped before the guest turns decoding on. */

@@ -1,4 +1,6 @@
 import type { Parts } from "./attach.ts";
+import type { DecodingState } from "./decoding-schema.ts";
+import type { Stateful } from "../seam/stateful.ts";
 import type { BarWish } from "./bars/bar-placement.ts";
 import { allOnes } from "../seam/guest-answers.ts";
 import { barAddress, isRomEnabled, setBarAddress, type Bar } from "../pci/bars.ts";
@@ -10,10 +12,12 @@ import { powerState } from "./write-effects.ts";
  * What decides whether a device's BARs answer: COMMAND, the power state, resets. It keeps the one order that is safe:
  * mappings are withdrawn before the device hears that it stops decoding, and come back after it hears that it starts.
  */
-export class DecodeControl {
+export class DecodeControl implements Stateful<DecodingState> {
   readonly #parts: Parts;
   #command = 0;
   #power = 0;
+  /** COMMAND when the device last left D0. */
+  #sleepCommand = 0;
   #resetting = false;
 
   constructor(parts: Parts) {
@@ -27,6 +31,25 @@ export class DecodeControl {
   /** D0 to D3hot, as the device said after a reset, or after the guest last asked for one. */
   get power(): number {
     return this.#power;
+  }
+
+  save(): DecodingState {
+    const sleepCommand = this.#power === 0 ? this.#command : this.#sleepCommand;
+    return { command: this.#command, power: this.#power, sleepCommand };
+  }
+
+  /** As the guest did it: COMMAND, sleep, and what it wrote to COMMAND since. To be called with the BARs' places paused. */
+  restore({ command: saved, power, sleepCommand }: DecodingState): void {
+    const { config, effects } = this.#parts;
+    const { powerManagement } = effects;
+    const sleeps = powerManagement !== undefined && power !== 0;
+    this.writeCommand(offsetOf(command), command.size, sleeps ? sleepCommand : saved);
+    if (!sleeps) return;
+    const { register } = powerState;
+    // PME_Status is cleared by a 1.
+    const kept = config.readRegister(register, powerManagement) & ~(register.clearMask | powerState.mask);
+    this.writePower(offsetOf(register, powerManagement), register.size, kept | (power << powerState.lo));
+    if (saved !== sleepCommand) this.writeCommand(offsetOf(command), command.size, saved);
   }
 
   /** A guest's write to the dword of COMMAND and STATUS. */
@@ -56,6 +79,7 @@ export class DecodeControl {
     config.store(offset, width, value);
     const arrived = config.forward(offset, width, value);
     this.#power = before;
+    if (before === 0) this.#sleepCommand = this.#command;
     if (next !== before) {
       // Leaving D3hot may reset the function (PCI Express Base Specification 7.5.2.2, No_Soft_Reset).
       config.invalidate();

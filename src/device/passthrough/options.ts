@@ -8,7 +8,7 @@ export interface AttachOptions extends PatchOptions {
    * Requester ID of the device in the guest (bus << 8 | device << 3 | function), for interrupt routes; 0 without it. A
    * snapshot keeps it, and a restore takes it from there unless it is given.
    */
-  readonly deviceId?: number | undefined;
+  readonly requesterId?: number | undefined;
   /**
    * Whether the MSI-X table and PBA move into a half added to the table's BAR, so that the pages that they are in can be
    * mapped. `auto` (default): where such a page may hold other registers and the host can map it, and the larger BAR gets an
@@ -32,10 +32,10 @@ export interface AttachOptions extends PatchOptions {
 }
 
 /** @throws TypeError, RangeError where the requester ID is none; others are checked where they are used */
-export function checkDeviceId({ deviceId }: AttachOptions): void {
-  if (deviceId === undefined) return;
-  if (typeof deviceId !== "number")
-    throw new TypeError(`"deviceId" expects a number, got ${typeof deviceId}`);
-  if (!Number.isInteger(deviceId) || deviceId < 0 || deviceId > 0xffff)
-    throw new RangeError(`"deviceId" expects an integer from 0 to 0xffff, got ${deviceId}`);
+export function checkRequesterId({ requesterId }: AttachOptions): void {
+  if (requesterId === undefined) return;
+  if (typeof requesterId !== "number")
+    throw new TypeError(`"requesterId" expects a number, got ${typeof requesterId}`);
+  if (!Number.isInteger(requesterId) || requesterId < 0 || requesterId > 0xffff)
+    throw new RangeError(`"requesterId" expects an integer from 0 to 0xffff, got ${requesterId}`);
 }

@@ -13,15 +13,16 @@ import { tracedPlatform } from "../seam/traced-platform.ts";
 import { tracedDevice } from "./traced-device.ts";
 import { TraceKind, type Tracer } from "../seam/trace.ts";
 import { RegionIndex } from "../../regs/vfio/regions.ts";
-import { checkDeviceId, type AttachOptions } from "./options.ts";
+import { checkRequesterId, type AttachOptions } from "./options.ts";
 import type { Platform } from "../seam/platform.ts";
 import { contains } from "../address/range.ts";
 import {
   applySnapshot,
-  attachForRestore,
+  restoring,
   parseSnapshot,
   snapshotOptions,
   takeSnapshot,
+  type Attached,
   type DeviceSnapshot,
 } from "./snapshot.ts";
 
@@ -50,7 +51,7 @@ export class VfioPciDevice implements Disposable {
   /**
    * Attaches a device and gives it the state of a snapshot. The device must be of the same kind.
    * @param options as for `attach`; what the guest has seen (patches, relocation) is as the snapshot says, whatever they are.
-   * `deviceId` is the snapshot's where it is not given
+   * `requesterId` is the snapshot's where it is not given
    * @throws VfioError `EBADSNAPSHOT` if the snapshot is malformed, of another version, or of another device; others where the
    * device refuses a part of it, TypeError, RangeError as `attach`. The backend is closed then
    */
@@ -62,18 +63,14 @@ export class VfioPciDevice implements Disposable {
   ): VfioPciDevice {
     using failed = new DisposableStack();
     failed.use(backend);
-    checkDeviceId(options);
+    checkRequesterId(options);
     const state = parseSnapshot(snapshot, backend.name);
     failed.move();
     using device = new DisposableStack();
     const restored = device.use(
-      attachForRestore(
-        backend.name,
-        () => new VfioPciDevice(backend, platform, snapshotOptions(state, options)),
-      ),
+      restoring(backend.name, () => new VfioPciDevice(backend, platform, snapshotOptions(state, options))),
     );
-    const parts = restored.#parts;
-    parts.config.strictly(() => applySnapshot(restored, restored.#backend, parts, state));
+    applySnapshot(restored.#attached, state);
     device.move();
     return restored;
   }
@@ -84,7 +81,7 @@ export class VfioPciDevice implements Disposable {
     this.#trace = trace;
     using failed = new DisposableStack();
     failed.use(backend);
-    checkDeviceId(options);
+    checkRequesterId(options);
     this.#backend = trace === undefined ? backend : new TracedBackend(backend, trace);
     const seen = trace === undefined ? platform : tracedPlatform(platform, trace);
     const report = eventReporter(backend.name, options.onEvent, trace);
@@ -232,9 +229,9 @@ export class VfioPciDevice implements Disposable {
    * cannot tell which vectors are pending
    */
   snapshot(): DeviceSnapshot {
-    const parts = this.#open();
+    this.#open();
     this.#trace?.record(TraceKind.snapshot, 0, 0, 0, 0, 0);
-    return takeSnapshot(this.#backend, parts, this.#options, this.#decode.command, this.#decode.power);
+    return takeSnapshot(this.#attached, this.#options);
   }
 
   /**
@@ -267,6 +264,10 @@ export class VfioPciDevice implements Disposable {
     } catch (cause) {
       this.#parts.report("teardown", "a part of the device cannot be closed", cause);
     }
+  }
+
+  get #attached(): Attached {
+    return { backend: this.#backend, parts: this.#parts, decoding: this.#decode };
   }
 
   #open(): Parts {

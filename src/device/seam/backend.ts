@@ -49,6 +49,11 @@ export interface DeviceBackend extends Disposable {
   setIrqs(request: IrqRequest): void;
   /** Resets the function; config space comes back as the host had it. @throws VfioError where it cannot */
   reset(): void;
+  /**
+   * State that the device keeps inside of itself, of devices that can give it; a snapshot of the device carries it.
+   * It is made for JSON, and `restore` trusts nothing of it. @throws RangeError from `restore` for what does not fit
+   */
+  readonly ownState?: { save(): unknown; restore(state: unknown): void } | undefined;
   /** Asks for a VFIO_DEVICE_FEATURE by number, without using it. */
   probeFeature(feature: number): FeatureSupport | undefined;
 }

@@ -43,6 +43,9 @@ export class CountedBackend implements DeviceBackend {
   get irqs(): DeviceBackend["irqs"] {
     return this.#inner.irqs;
   }
+  get ownState(): DeviceBackend["ownState"] {
+    return this.#inner.ownState;
+  }
   read(region: number, offset: number, data: Uint8Array): void {
     if (region === RegionIndex.config) this.counts.configReads++;
     else this.counts.regionReads++;

@@ -30,7 +30,7 @@ export interface MsiMessage {
   readonly addressHigh: number;
   readonly data: number;
   /** Requester ID of the device, for interrupt controllers that route by it. */
-  readonly deviceId: number;
+  readonly requesterId: number;
 }
 
 /** What becomes of one vector: routed to the guest with this message, or not at all. */

@@ -21,12 +21,14 @@ export class TracedBackend implements DeviceBackend {
   readonly resettable: boolean;
   readonly regions: DeviceBackend["regions"];
   readonly irqs: DeviceBackend["irqs"];
+  readonly ownState: DeviceBackend["ownState"];
 
   /** Tells `trace` of what goes to `inner`, which is closed with it. */
   constructor(inner: DeviceBackend, trace: Tracer) {
     this.#inner = inner;
     this.#trace = trace;
     ({ name: this.name, resettable: this.resettable, regions: this.regions, irqs: this.irqs } = inner);
+    this.ownState = inner.ownState;
   }
 
   read(region: number, offset: number, data: Uint8Array): void {

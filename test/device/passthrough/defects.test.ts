@@ -69,8 +69,8 @@ describe("interrupts", () => {
       msi: { log2: 0 },
       msix: { vectors: 1, table: [0, 0], pba: [0, 0x800] } as const,
     };
-    using it = attach(device, { attach: { deviceId: 0x0123 } });
-    const requesters = (): number[] => it.platform.state().routes.map(({ message }) => message.deviceId);
+    using it = attach(device, { attach: { requesterId: 0x0123 } });
+    const requesters = (): number[] => it.platform.state().routes.map(({ message }) => message.requesterId);
     it.device.configWrite(at.msi + 4, 4, 0xfee00000);
     it.device.configWrite(at.msi + 2, 2, 1);
     expect(requesters()).toEqual([0x0123]);

@@ -160,11 +160,11 @@ describe("snapshots", () => {
   });
 
   test("defects 9, 17, 18 and 63: a restored device is in no way different to the guest", () => {
-    using it = attach(full, { attach: { deviceId: 0x20, hide: [0x01] } });
+    using it = attach(full, { attach: { requesterId: 0x20, hide: [0x01] } });
     busy(it);
     it.recorded.raise(2, 2);
     const snapshot: unknown = JSON.parse(JSON.stringify(it.device.snapshot()));
-    using back = attach(full, { snapshot, attach: { deviceId: 0x20 } });
+    using back = attach(full, { snapshot, attach: { requesterId: 0x20 } });
     expect(view(back)).toEqual(view(it));
     expect(back.device.snapshot()).toEqual(it.device.snapshot());
     // The event of the masked vector waited through it.
@@ -192,6 +192,37 @@ describe("snapshots", () => {
     expect(back.platform.state().slots.length).toBeGreaterThan(0);
   });
 
+  test("of two BARs at one address the same one decodes after a restore, where the device slept too", () => {
+    const two: SyntheticDevice = { bars: { 1: { size: 0x1000 } }, romSize: 0x1000, pm: true };
+    const place = 0xd0000000;
+    using it = attach(two);
+    it.device.configWrite(0x30, 4, place); // off: it has the address first
+    it.device.configWrite(0x14, 4, place);
+    it.device.configWrite(at.pm + 4, 2, 3);
+    it.device.configWrite(0x04, 2, memory);
+    using back = attach(two, { snapshot: it.device.snapshot() });
+    expect(back.device.snapshot()).toEqual(it.device.snapshot());
+    const wake = ({ device }: Attached): unknown => {
+      device.configWrite(0x30, 4, place + 1);
+      device.configWrite(at.pm + 4, 2, 0);
+      return [device.describe().bars.map(({ name, base }) => [name, base]), device.configRead(0x04, 2)];
+    };
+    expect(wake(back)).toEqual(wake(it));
+  });
+
+  test("a device's own state goes with the snapshot, and comes before everything else", () => {
+    const own = (backend: WatchedBackend, state: { value: unknown }): void =>
+      void Object.defineProperty(backend, "ownState", {
+        value: { save: () => state.value, restore: (saved: unknown) => void (state.value = saved) },
+      });
+    const before = { value: { queues: [1, 2] } as unknown };
+    using it = attach(full, { prepare: (backend) => own(backend, before) });
+    const snapshot: unknown = JSON.parse(JSON.stringify(it.device.snapshot()));
+    const after = { value: undefined as unknown };
+    using _ = attach(full, { snapshot, prepare: (backend) => own(backend, after) });
+    expect(after.value).toEqual({ queues: [1, 2] });
+  });
+
   test("a snapshot of a device that does not decode asks nothing of it that it cannot answer", () => {
     using it = attach(full);
     it.device.snapshot();
@@ -214,15 +245,32 @@ describe("snapshots", () => {
   test("defect 12: a snapshot that is malformed, newer or of another device is refused with the place, and nothing leaks", () => {
     using it = attach(full);
     const good = it.device.snapshot();
+    const { msix } = good.interrupts;
+    const withRegister = (offset: number, value: number) => ({
+      ...good,
+      config: { registers: [{ offset, value }] },
+    });
     const cases: [unknown, string][] = [
       [null, "the snapshot"],
       ["x", "the snapshot"],
-      [{ ...good, version: 2 }, "version 2"],
-      [{ ...good, command: -1 }, "command"],
-      [{ ...good, registers: [{ offset: 0x10, value: 1.5 }] }, "registers.0.value"],
-      [{ ...good, registers: [{ offset: 0x11, value: 1 }] }, "no register at 17"],
-      [{ ...good, msix: { table: "00", pending: [] } }, "msix.table"],
-      [{ ...good, msix: { table: "00".repeat(16), pending: [] } }, "MSI-X table has another size"],
+      [{ ...good, version: 3 }, "version 3"],
+      [{ ...good, version: 1 }, "version 1; this library reads version 2"],
+      [{ ...good, decoding: { ...good.decoding, command: -1 } }, "decoding.command"],
+      [withRegister(0x10, 1.5), "config.registers.0.value"],
+      [withRegister(0x11, 1), "no register at 17"],
+      [
+        { ...good, interrupts: { ...good.interrupts, msix: { ...msix, table: "00" } } },
+        "interrupts.msix.table",
+      ],
+      [
+        { ...good, interrupts: { ...good.interrupts, msix: { ...msix, table: "00".repeat(16) } } },
+        "MSI-X table has another size",
+      ],
+      [
+        { ...good, interrupts: { ...good.interrupts, msi: { registers: [], pending: [] } } },
+        "MSI capability has another size",
+      ],
+      [{ ...good, own: {} }, "a state of the device's own, which this device cannot take"],
       [{ ...good, extra: 1 }, "extra"],
       [{ ...good, device: { ...good.device, deviceId: 1 } }, "deviceId"],
     ];

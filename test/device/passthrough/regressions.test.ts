@@ -12,12 +12,12 @@ test("a power state that the device does not have leaves its BARs decoding, as t
   expect(it.device.configRead(at.pm + 4, 2) & 3).toBe(0);
   expect(it.device.describe().bars[0]!.base).toBeDefined();
   expect(it.platform.state().slots.length).toBe(1);
-  expect(it.device.snapshot().power).toBe(0);
+  expect(it.device.snapshot().decoding.power).toBe(0);
   // From D3hot the way leads to D0 alone.
   it.device.configWrite(at.pm + 4, 2, 3);
   it.device.configWrite(at.pm + 4, 2, 1);
   expect(it.device.configRead(at.pm + 4, 2) & 3).toBe(3);
-  expect(it.device.snapshot().power).toBe(3);
+  expect(it.device.snapshot().decoding.power).toBe(3);
   expect(it.platform.state().trapped).toEqual([]);
 });
 
@@ -47,7 +47,7 @@ test("BARs whose decoding was turned off while the device slept answer where COM
   const data = new Uint8Array(4);
   expect(device.mmioRead(device.describe().bars[0]!.base! + 0x1000, data)).toBe(true);
   expect([...data]).toEqual([0, 0, 0, 0]);
-  expect(device.snapshot().command & memory).toBe(memory);
+  expect(device.snapshot().decoding.command & memory).toBe(memory);
   expect(it.events).toEqual([]);
 });
 

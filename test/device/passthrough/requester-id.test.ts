@@ -9,35 +9,35 @@ const device: SyntheticDevice = {
 };
 
 describe("the requester ID", () => {
-  const deviceIdOf = (how: AttachTest): number => {
+  const requesterIdOf = (how: AttachTest): number => {
     using it = attach(device, how);
     it.device.configWrite(0x10, 4, 0xd0000000);
     it.device.configWrite(0x04, 2, memory);
     it.device.mmioWrite(0xd0002000, bytesOf(0xfee00000, 4));
     it.device.mmioWrite(0xd000200c, bytesOf(0, 4));
     it.device.configWrite(at.msix + 2, 2, 0x8000);
-    return it.platform.state().routes[0]!.message.deviceId;
+    return it.platform.state().routes[0]!.message.requesterId;
   };
 
   test("comes back with a restore; one that is given counts more; a snapshot without one restores", () => {
-    using it = attach(device, { attach: { deviceId: 0x1a } });
+    using it = attach(device, { attach: { requesterId: 0x1a } });
     const snapshot = it.device.snapshot();
-    expect(snapshot.options.deviceId).toBe(0x1a);
-    expect(deviceIdOf({ snapshot })).toBe(0x1a);
-    expect(deviceIdOf({ snapshot, attach: { deviceId: 0x20 } })).toBe(0x20);
-    const { deviceId: _, ...options } = snapshot.options;
-    expect(deviceIdOf({ snapshot: { ...snapshot, options } })).toBe(0);
-    expect(deviceIdOf({ snapshot: { ...snapshot, options }, attach: { deviceId: 3 } })).toBe(3);
+    expect(snapshot.options.requesterId).toBe(0x1a);
+    expect(requesterIdOf({ snapshot })).toBe(0x1a);
+    expect(requesterIdOf({ snapshot, attach: { requesterId: 0x20 } })).toBe(0x20);
+    const { requesterId: _, ...options } = snapshot.options;
+    expect(requesterIdOf({ snapshot: { ...snapshot, options } })).toBe(0);
+    expect(requesterIdOf({ snapshot: { ...snapshot, options }, attach: { requesterId: 3 } })).toBe(3);
   });
 
   test("that is none is refused as an option, at attach and at restore", () => {
     using it = attach(device);
     for (const how of [{}, { snapshot: it.device.snapshot() }]) {
-      const refused = (deviceId: unknown, type: typeof RangeError): void => {
-        const options = { ...how, attach: { deviceId: deviceId as number } };
+      const refused = (requesterId: unknown, type: typeof RangeError): void => {
+        const options = { ...how, attach: { requesterId: requesterId as number } };
         expect(tryAttach(device, options, (error) => expect(error).toBeInstanceOf(type))).toBeUndefined();
       };
-      for (const deviceId of [-1, 0x10000, 1.5, NaN]) refused(deviceId, RangeError);
+      for (const requesterId of [-1, 0x10000, 1.5, NaN]) refused(requesterId, RangeError);
       refused("1", TypeError);
     }
   });

@@ -67,10 +67,10 @@ describe("a guest's function-level reset", () => {
     functionReset(it);
     it.device.configWrite(0x04, 2, memory);
     expect(it.platform.state()).toMatchObject({ slots: [], trapped: [], dma: [] });
-    expect([powerOf(it), it.device.snapshot().power]).toEqual([3, 3]);
+    expect([powerOf(it), it.device.snapshot().decoding.power]).toEqual([3, 3]);
     it.backend.fails = () => false;
     functionReset(it);
-    expect([powerOf(it), it.device.snapshot().power]).toEqual([0, 0]);
+    expect([powerOf(it), it.device.snapshot().decoding.power]).toEqual([0, 0]);
   });
 });
 
@@ -82,11 +82,11 @@ describe("the VMM's reset", () => {
     expect(() => it.device.reset()).toThrow("reset fails as told");
     it.device.configWrite(0x04, 2, memory);
     expect(it.platform.state()).toMatchObject({ slots: [], trapped: [], dma: [] });
-    expect([powerOf(it), it.device.snapshot().power]).toEqual([3, 3]);
+    expect([powerOf(it), it.device.snapshot().decoding.power]).toEqual([3, 3]);
     it.backend.fails = () => false;
     it.device.reset();
     it.device.configWrite(0x04, 2, memory);
-    expect(it.device.snapshot().power).toBe(0);
+    expect(it.device.snapshot().decoding.power).toBe(0);
     expect(it.platform.state().slots.length).toBeGreaterThan(0);
   });
 

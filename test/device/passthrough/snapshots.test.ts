@@ -33,7 +33,7 @@ describe("a snapshot of a device that does not answer", () => {
     expect(it.device.configRead(at.pcie + 8, 2)).toBe(0xffff);
     expect(it.eventsOf("access-failed")).toHaveLength(1);
     it.backend.fails = () => false;
-    expect(it.device.snapshot().registers).toContainEqual({ offset: at.pcie + 8, value: 0x2000 });
+    expect(it.device.snapshot().config.registers).toContainEqual({ offset: at.pcie + 8, value: 0x2000 });
   });
 
   test("is refused: pending bits of a failed read are not none", () => {
@@ -49,7 +49,7 @@ describe("a snapshot of a device that does not answer", () => {
     it.backend.read = (_region, _offset, data) => void data.fill(0xff);
     expect(refusal(() => it.device.snapshot()).code).toBe("ENODEV");
     it.backend.read = read;
-    expect(it.device.snapshot().version).toBe(1);
+    expect(it.device.snapshot().version).toBe(2);
   });
 });
 
@@ -79,7 +79,7 @@ test("a snapshot is refused where the platform cannot tell what is pending: that
   it.device.configWrite(at.msix + 2, 2, 0x8000);
   writeVector(it.device, bar + 0x2000, 1, 0x41, true);
   it.recorded.raise(IrqIndex.msix, 1);
-  expect(it.device.snapshot().msix!.pending).toEqual([1]);
+  expect(it.device.snapshot().interrupts.msix!.pending).toEqual([1]);
   broken = true;
   expect(() => it.device.snapshot()).toThrow("no answer");
   // A guest that reads its pending bits is answered as ever.
@@ -91,7 +91,7 @@ test("a snapshot is refused where the platform cannot tell what is pending: that
   it.device.configWrite(at.msi + 16, 4, 1);
   expect(() => it.device.snapshot()).toThrow("no answer");
   broken = false;
-  expect(it.device.snapshot().msi!.pending).toEqual([]);
+  expect(it.device.snapshot().interrupts.msi!.pending).toEqual([]);
 });
 
 describe("a restore", () => {

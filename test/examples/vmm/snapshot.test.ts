@@ -85,7 +85,7 @@ test("the devices are quiet before the CPUs are saved for good; state and memory
   expect(readSaved(file)).toMatchObject({ memory: 64 * mib, configAddress: 7, devices: [{ slot: 1 }] });
   expect(memoryOf(file)).toBe(1);
   // As the guest had it.
-  expect(readSaved(file).devices[0]!.state.command).toBe(0x0006);
+  expect(readSaved(file).devices[0]!.state.decoding.command).toBe(0x0006);
 });
 
 test("a second save goes to the other name, and takes the first away at its end; a third goes back", async () => {

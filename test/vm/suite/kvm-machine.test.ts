@@ -252,7 +252,7 @@ describe("split interrupt chips", () => {
   const eoiExit = 26;
   const program = [...enableLocalApic, 0xe6, 0x11, ...code.sti, ...code.idle];
   const handlers = { [vector]: code32.handler([0xe6, 0x10]) };
-  const message = { addressLow: 0xfee0_0000, addressHigh: 0, data: vector, deviceId: 0 };
+  const message = { addressLow: 0xfee0_0000, addressHigh: 0, data: vector, requesterId: 0 };
   const started = (): Guest => {
     const guest = new Guest(kvm, "protected", program, { irqchip: "split", handlers });
     expect(guest.runToPort()).toBe(0x11);

@@ -1,3 +1,5 @@
+import type { Stateful } from "../../seam/stateful.ts";
+import type { BarsState } from "./bars-schema.ts";
 import { VfioError } from "../../../ffi/errors.ts";
 import { barName, type Bar } from "../../pci/bars.ts";
 import type { BarMapping } from "./bar-mapping.ts";
@@ -36,7 +38,7 @@ const mostLeft = 8;
  * What the platform does not take back is kept and tried again at each `sync`: slots first, then the trapped range around
  * them, then the address, so that nobody else comes to be where a slot still is.
  */
-export class BarPlacement {
+export class BarPlacement implements Stateful<BarsState> {
   readonly #platform: Platform;
   readonly #report: ReportEvent;
   readonly #placements: readonly Placement[];
@@ -199,17 +201,21 @@ export class BarPlacement {
     return this.#placements.filter(({ obstacle }) => !obstacle).map(({ bar }) => bar.region);
   }
 
-  /**
-   * For a restore: nothing moves while `act` writes the registers. The next `sync` places all of them.
-   * @param held what `held` was: these BARs come first
-   */
-  restore(held: readonly number[], act: () => void): void {
+  save(): BarsState {
+    return { held: [...this.held] };
+  }
+  /** In the next `sync` the BARs that had their addresses come first. */
+  restore({ held }: BarsState): void {
+    this.#first = new Set(held);
+  }
+
+  /** Nothing moves while `act` writes registers, which mean something only all together. */
+  paused(act: () => void): void {
     this.#paused = true;
     try {
       act();
     } finally {
       this.#paused = false;
-      this.#first = new Set(held);
     }
   }
 

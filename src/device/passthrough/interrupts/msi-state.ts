@@ -75,14 +75,14 @@ export function emulateMsi(tables: ConfigTables, layout: MsiLayout): void {
 export class MsiState {
   readonly layout: MsiLayout;
   readonly #shadow: DataView;
-  readonly #deviceId: number;
+  readonly #requesterId: number;
   readonly #routed: (MsiMessage | undefined)[];
 
   /** @param shadow the guest's view of config space, in which the capability's registers live */
-  constructor(layout: MsiLayout, shadow: DataView, deviceId: number) {
+  constructor(layout: MsiLayout, shadow: DataView, requesterId: number) {
     this.layout = layout;
     this.#shadow = shadow;
-    this.#deviceId = deviceId;
+    this.#requesterId = requesterId;
     this.#routed = Array.from({ length: layout.vectors }, () => undefined);
   }
 
@@ -136,7 +136,7 @@ export class MsiState {
       addressLow: address.read(this.#shadow, offset),
       addressHigh: upperAddress?.read(this.#shadow, offset) ?? 0,
       data: (data.read(this.#shadow, offset) & ~(this.enabledVectors - 1)) | vector,
-      deviceId: this.#deviceId,
+      requesterId: this.#requesterId,
     };
   }
 

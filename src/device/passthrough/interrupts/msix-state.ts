@@ -36,16 +36,16 @@ export class MsixState {
   /** The table as the guest sees it. */
   readonly table: Uint8Array;
   readonly #words: DataView;
-  readonly #deviceId: number;
+  readonly #requesterId: number;
   /** What the platform was last told: 1 where a vector is routed, and with which message. */
   readonly #routed: Uint8Array;
   readonly #messages: Uint32Array;
   enabled = false;
   masked = false;
 
-  constructor(vectors: number, deviceId: number) {
+  constructor(vectors: number, requesterId: number) {
     this.vectors = vectors;
-    this.#deviceId = deviceId;
+    this.#requesterId = requesterId;
     this.table = new Uint8Array(new ArrayBuffer(vectors * entrySize));
     this.#words = new DataView(this.table.buffer);
     this.#routed = new Uint8Array(vectors);
@@ -83,7 +83,7 @@ export class MsixState {
       addressLow: addressLow.read(this.#words, at),
       addressHigh: addressHigh.read(this.#words, at),
       data: messageData.read(this.#words, at),
-      deviceId: this.#deviceId,
+      requesterId: this.#requesterId,
     };
   }
 

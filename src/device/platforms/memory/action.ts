@@ -58,7 +58,7 @@ export type PlatformActionKind = PlatformAction["kind"];
 /** An MSI or MSI-X interrupt that reached the guest: what KVM would have injected. */
 export interface DeliveredInterrupt {
   /** Requester ID of the message's device. */
-  readonly deviceId: number;
+  readonly requesterId: number;
   readonly group: number;
   readonly vector: number;
   readonly message: MsiMessage;

@@ -16,10 +16,10 @@ const sameMessage = (a: MsiMessage, b: MsiMessage): boolean =>
   a.addressLow === b.addressLow &&
   a.addressHigh === b.addressHigh &&
   a.data === b.data &&
-  a.deviceId === b.deviceId;
+  a.requesterId === b.requesterId;
 
 function checkMessage(vector: number, message: MsiMessage): void {
-  for (const name of ["addressLow", "addressHigh", "data", "deviceId"] as const) {
+  for (const name of ["addressLow", "addressHigh", "data", "requesterId"] as const) {
     const value = message[name];
     if (typeof value !== "number") throw new TypeError(`${name} of vector ${vector} must be a number`);
     if (!Number.isInteger(value) || value < 0 || value > 0xffff_ffff)
@@ -151,15 +151,15 @@ export class Vectors implements MsiGroup {
     // However often it was signalled: an irqfd injects once for what it finds.
     eventfd.drain();
     const { message } = route;
-    this.#inject({ deviceId: message.deviceId, group: this.group, vector, message });
+    this.#inject({ requesterId: message.requesterId, group: this.group, vector, message });
   }
 
   #gsi(vector: number): number {
     return this.#firstGsi + vector;
   }
 
-  #route(vector: number, { addressLow, addressHigh, data, deviceId }: MsiMessage): Route {
-    return { group: this.group, vector, message: { addressLow, addressHigh, data, deviceId } };
+  #route(vector: number, { addressLow, addressHigh, data, requesterId }: MsiMessage): Route {
+    return { group: this.group, vector, message: { addressLow, addressHigh, data, requesterId } };
   }
 
   #eventfd(vector: number): Eventfd {

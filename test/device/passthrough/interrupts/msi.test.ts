@@ -25,7 +25,7 @@ describe("MSI", () => {
   });
 
   test("defects 38 and 39: 4 of 8 vectors, each with its own data", () => {
-    using it = attach(device({ log2: 3, wide: true, maskable: true }), { attach: { deviceId: 0x10 } });
+    using it = attach(device({ log2: 3, wide: true, maskable: true }), { attach: { requesterId: 0x10 } });
     it.device.configWrite(at.msi + 4, 4, 0xfee00000);
     it.device.configWrite(at.msi + 8, 4, 0x1);
     it.device.configWrite(at.msi + 12, 2, 0x40);
@@ -36,7 +36,7 @@ describe("MSI", () => {
       [2, 0x42],
       [3, 0x43],
     ]);
-    expect(it.platform.state().routes[0]?.message).toMatchObject({ addressHigh: 1, deviceId: 0x10 });
+    expect(it.platform.state().routes[0]?.message).toMatchObject({ addressHigh: 1, requesterId: 0x10 });
     const request = it.backend.irqRequests.at(-1)!;
     expect(request.data.kind === "eventfd" && request.data.fds.length).toBe(4);
     for (const vector of [3, 1]) it.recorded.raise(1, vector);

@@ -35,7 +35,7 @@ const routingUpdates = ({ platform }: Attached): number => platform.actionsOf("s
 
 describe("MSI-X", () => {
   test("an interrupt of the device arrives with the guest's message and requester ID", () => {
-    using it = ready(device(4), { attach: { deviceId: 0x0108 } });
+    using it = ready(device(4), { attach: { requesterId: 0x0108 } });
     writeVector(it.device, it.table, 2, 0x4021);
     it.device.configWrite(control, 2, enable);
     it.recorded.raise(2, 2);
@@ -43,8 +43,8 @@ describe("MSI-X", () => {
       {
         group: expect.any(Number),
         vector: 2,
-        deviceId: 0x0108,
-        message: { addressLow: 0xfee00000, addressHigh: 0, data: 0x4021, deviceId: 0x0108 },
+        requesterId: 0x0108,
+        message: { addressLow: 0xfee00000, addressHigh: 0, data: 0x4021, requesterId: 0x0108 },
       },
     ]);
   });

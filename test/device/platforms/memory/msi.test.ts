@@ -95,7 +95,7 @@ describe("MSI groups", () => {
     group.update([{ vector: 1, message: message(0x41) }]);
     signal(group.eventfd(1), 3n);
     signal(group.eventfd(1));
-    const expected = { deviceId: 0x0100, group: 0, vector: 1, message: message(0x41) };
+    const expected = { requesterId: 0x0100, group: 0, vector: 1, message: message(0x41) };
     expect(platform.deliver()).toEqual([expected]);
     expect(platform.deliver()).toEqual([]);
     expect(platform.delivered).toEqual([expected]);

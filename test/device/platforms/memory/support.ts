@@ -7,7 +7,7 @@ export const message = (data: number, addressLow = 0xfee0_0000): MsiMessage => (
   addressLow,
   addressHigh: 0,
   data,
-  deviceId: 0x0100,
+  requesterId: 0x0100,
 });
 export const slot = { gpa: 0xc000_0000, size: 0x1000, hva: 0x7f00_0000_0000, readOnly: false };
 /** What a kernel device does, which knows the number and nothing else. */

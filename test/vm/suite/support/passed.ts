@@ -52,7 +52,7 @@ export class PassedDevice implements Disposable {
     owned.use(machine.vfio.add(this.kernel.fd));
     this.device = owned.use(
       VfioPciDevice.attach(this.counted, platform, {
-        deviceId: slot << 3,
+        requesterId: slot << 3,
         onEvent: (event) => void this.events.push(event),
       }),
     );

@@ -1,0 +1,58 @@
+// The snapshot of a device: the object of its parts' states, each described beside its part.
+import * as z from "zod";
+import { barsSchema } from "./bars/bars-schema.ts";
+import { configSchema } from "./config/config-schema.ts";
+import { decodingSchema } from "./decoding-schema.ts";
+import { interruptsSchema } from "./interrupts/interrupts-schema.ts";
+
+/** The format that this version writes, and the only one that it reads. */
+export const snapshotVersion = 2;
+/** Characters of a device's name that a snapshot keeps. */
+export const longestName = 256;
+
+const id = () => z.int().min(0).max(0xffff);
+const ids = () => z.array(id()).max(0x10000);
+
+/** The kind of device that a state fits: identifiers that never change, and the size of config space. */
+const identitySchema = () =>
+  z.strictObject({
+    name: z.string().max(longestName),
+    vendorId: id(),
+    deviceId: id(),
+    subsystemVendorId: id(),
+    subsystemId: id(),
+    configSize: z.union([z.literal(256), z.literal(4096)]),
+  });
+export type DeviceIdentity = z.infer<ReturnType<typeof identitySchema>>;
+
+/** What the guest was shown: the same patches come back. */
+const optionsSchema = () =>
+  z.strictObject({
+    hide: ids(),
+    expose: ids(),
+    multiFunction: z.boolean(),
+    gpuDirectClique: z.int().min(0).max(15).optional(),
+    /** The VMM may give another to the restored device. */
+    requesterId: id().optional(),
+    msixRelocation: z.enum(["always", "never"]),
+  });
+
+const schema = () =>
+  z.strictObject({
+    version: z.literal(snapshotVersion),
+    device: identitySchema(),
+    options: optionsSchema(),
+    config: configSchema(),
+    interrupts: interruptsSchema(),
+    bars: barsSchema(),
+    decoding: decodingSchema(),
+    /** The device's own state, of those that give it: `DeviceBackend.ownState`. */
+    own: z.json().optional(),
+  });
+
+/** State of a device; see `VfioPciDevice.snapshot`. Made for JSON. @useDeclaredType */
+export type DeviceSnapshot = z.infer<ReturnType<typeof schema>>;
+
+let made: ReturnType<typeof schema> | undefined;
+/** Made when first used: a VMM that restores nothing does not pay for it. */
+export const snapshotSchema = (): ReturnType<typeof schema> => (made ??= schema());
