@@ -1,17 +1,13 @@
-import { toArrayBuffer, type Pointer } from "bun:ffi";
 import { mapAligned } from "./address-space.ts";
 import { mapFlag, protection } from "./constants.ts";
 import { VfioError } from "./errors.ts";
 import { systemCalls } from "./system-calls.ts";
 import { systemError, type FailureContext } from "./system-error.ts";
+import { maxViewSize, MemoryWindows } from "./memory-windows.ts";
 import { pageSize } from "./page-size.ts";
 
-/** Windows begin at multiples of this. One ArrayBuffer holds at most 4 GiB, so large memory is seen through several. */
-const windowStep = 2 ** 30;
-/** In bytes; they overlap, so that each view of up to `maxViewSize` bytes lies in one. */
-const windowSize = 3 * windowStep;
-/** The longest view, in bytes. */
-export const maxViewSize = windowSize - windowStep;
+export { maxViewSize } from "./memory-windows.ts";
+
 /** Of a huge page as x86-64 and aarch64 have them: no larger alignment is of use. In bytes. */
 export const maxAlignment = 2 ** 30;
 
@@ -46,7 +42,7 @@ export class Mapping implements Disposable {
   readonly name: string;
   readonly #address: number;
   readonly #device: string | undefined;
-  readonly #windows = new Map<number, ArrayBuffer>();
+  readonly #windows: MemoryWindows;
   #closed = false;
 
   /** @throws VfioError, as ENOMEM where there is no room; TypeError or RangeError for options that make no sense */
@@ -67,6 +63,7 @@ export class Mapping implements Disposable {
     const address = mapAligned(request, alignment, pageSize());
     if (address < 0) throw systemError("mmap", -address, `${size} bytes of ${name}`, options);
     this.#address = address;
+    this.#windows = new MemoryWindows(address, size);
     this.#device = options.device;
     this.size = size;
     this.name = name;
@@ -94,8 +91,7 @@ export class Mapping implements Disposable {
     this.#checkRange(offset, size);
     if (size > maxViewSize)
       throw new RangeError(`${size} bytes are more than one view of ${this.name} can hold`);
-    const index = Math.floor(offset / windowStep);
-    return new Uint8Array(this.#window(index), offset - index * windowStep, size);
+    return this.#windows.view(offset, size);
   }
 
   /** Copies bytes out, of any length. @throws RangeError for what lies outside, VfioError (`ECLOSED`) after `dispose` */
@@ -131,25 +127,12 @@ export class Mapping implements Disposable {
     throw new RangeError(`${size} bytes at ${offset} do not lie in the ${this.size} of ${this.name}`);
   }
 
-  #window(index: number): ArrayBuffer {
-    let window = this.#windows.get(index);
-    if (!window) {
-      const start = index * windowStep;
-      const length = Math.min(windowSize, this.size - start);
-      // Without a length, or with 0, bun:ffi would look for a NUL.
-      window = length > 0 ? toArrayBuffer((this.#address + start) as Pointer, 0, length) : new ArrayBuffer(0);
-      this.#windows.set(index, window);
-    }
-    return window;
-  }
-
   /** Unmaps the memory. Safe to call twice. */
   [Symbol.dispose](): void {
     if (this.#closed) return;
     this.#closed = true;
     // Views go first: one that is still alive would be a way into memory that is no longer there.
-    for (const window of this.#windows.values()) if (!window.detached) window.transfer(0);
-    this.#windows.clear();
+    this.#windows.detach();
     systemCalls().munmap(this.#address, this.size);
   }
 }

@@ -14,12 +14,13 @@ export const socketRegister = {
   length: 0x10,
   /** Bits 0 to 7: 1 memory to the buffer, 2 the buffer to memory, 3 only an interrupt; from 8 on: the vector. */
   command: 0x14,
-  /** 0 after success, else the errno. */
+  /** 0 after success, else the errno; `socketBusy` before. */
   status: 0x18,
   /** How often the device was written to. */
   writes: 0x1c,
   buffer: 0x800,
 } as const;
+export const socketBusy = 0xffffffff;
 export const socketDeviceId = 0xbeef0001;
 const bufferSize = 0x800;
 const vectors = 4;
@@ -94,16 +95,17 @@ export class SocketDevice implements DeviceBackend {
     if (index === 7) return this.config.set(data, offset);
     if (index === 1) return this.#bar1.write(offset, data);
     if (index !== 0) throw new VfioError("no such region", { code: "EINVAL" });
+    if (offset === socketRegister.id) throw new VfioError("the ID is read-only", { code: "EPERM", errno: 1 });
     this.bar0.setUint32(socketRegister.writes, this.bar0.getUint32(socketRegister.writes, true) + 1, true);
     new Uint8Array(this.bar0.buffer).set(data, offset);
     const value = data.length === 4 ? new DataView(data.buffer, data.byteOffset).getUint32(0, true) : 0;
     if (offset === socketRegister.complement) this.bar0.setUint32(offset, ~value, true);
-    if (offset === socketRegister.id) throw new VfioError("the ID is read-only", { code: "EPERM", errno: 1 });
     if (offset === socketRegister.command) this.#command(value);
   }
 
   #command(command: number): void {
     let status = 0;
+    this.bar0.setUint32(socketRegister.status, socketBusy, true);
     try {
       this.#transfer(command & 0xff);
     } catch (error) {

@@ -3,6 +3,11 @@
  * that speaks the protocol; a client is a backend like any other.
  * @module bun-vfio/vfio-user
  */
+export { connectDevice } from "./client/connect-device.ts";
+export type { ClientEvent, ConnectOptions } from "./client/options.ts";
+export type { SharedRegion } from "./client/shared-region.ts";
+export { VfioUserClient } from "./client/vfio-user-client.ts";
+export type { Capabilities } from "./messages/version.ts";
 export { defaultLimits, type ServerLimits } from "./server/context.ts";
 export type {
   DeviceModule,

@@ -11,6 +11,7 @@ export const refusal = {
   notSupported: minus("EOPNOTSUPP"),
   noSuchFeature: minus("ENOTTY"),
   noSpace: minus("ENOSPC"),
+  tooBig: minus("E2BIG"),
   fault: minus("EFAULT"),
   io: minus("EIO"),
 } as const;
