@@ -44,6 +44,7 @@ export const mapFlag = Object.freeze({
   ANONYMOUS: 0x20,
   NORESERVE: 0x4000,
   POPULATE: 0x8000,
+  FIXED: 0x10,
   FIXED_NOREPLACE: 0x100000,
 });
 

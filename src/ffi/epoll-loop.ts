@@ -16,7 +16,7 @@ interface Entry {
 
 /**
  * One thread that waits with epoll(7) for many descriptors and tells this one. The thread lives while there is something to
- * wait for. A descriptor is reported once and then watched again, so nothing piles up while this thread is busy.
+ * wait for, and a moment longer. A descriptor is reported once and then watched again, so nothing piles up while this thread is busy.
  */
 class EpollLoop {
   readonly #entries = new Map<number, Entry>();
@@ -99,6 +99,10 @@ class EpollLoop {
 }
 
 let loop: EpollLoop | undefined;
+/** Until the thread of a loop that waits for nothing ends. */
+let idle: ReturnType<typeof setTimeout> | undefined;
+/** A thread takes tens of milliseconds to begin and to end: who listens again soon gets the one that is there. */
+const lingering = 100;
 
 /**
  * Waits for a descriptor on the shared thread.
@@ -107,6 +111,7 @@ let loop: EpollLoop | undefined;
  * @throws VfioError
  */
 export function watchReadable(entry: Entry): Disposable {
+  clearTimeout(idle);
   const mine = (loop ??= new EpollLoop((error) => {
     loop = undefined;
     throw error;
@@ -116,8 +121,13 @@ export function watchReadable(entry: Entry): Disposable {
     [Symbol.dispose]: () => {
       mine.remove(value);
       if (!mine.isEmpty || mine !== loop) return;
-      loop = undefined;
-      mine.end();
+      clearTimeout(idle);
+      idle = setTimeout(() => {
+        if (!mine.isEmpty || mine !== loop) return;
+        loop = undefined;
+        mine.end();
+      }, lingering);
+      idle.unref();
     },
   };
 }

@@ -1,11 +1,14 @@
 import { readlinkSync } from "node:fs";
 import { eventfdFlag, fcntlCommand, pollFlag } from "./constants.ts";
+import { checked, int32, uint32, type IntegerRange } from "../regs/ioctl/integer.ts";
 import { VfioError } from "./errors.ts";
 import { FileDescriptor } from "./file-descriptor.ts";
 import { systemCalls, systemError } from "./system-calls.ts";
 
 const interrupted = 4;
 const again = 11;
+const descriptor = int32("a file descriptor");
+const events: IntegerRange = { ...uint32("a count of events"), min: 1, max: Number.MAX_SAFE_INTEGER };
 
 /** Whether a descriptor can be read without waiting; takes nothing from it. */
 export function isReadable(fd: number): boolean {
@@ -20,7 +23,7 @@ export function isReadable(fd: number): boolean {
 export function waitReadable(fd: number, milliseconds: number): boolean {
   // struct pollfd: an int fd, a short events, a short revents; little-endian on every machine that this runs on.
   const request = new Int32Array(new ArrayBuffer(8));
-  request[0] = fd;
+  request[0] = checked(fd, descriptor);
   request[1] = pollFlag.IN;
   const ready = systemCalls().ppoll(request, 1, timeOf(milliseconds), null, 0);
   if (ready < 0 && ready !== -interrupted) throw systemError("ppoll", -ready, `descriptor ${fd}`);
@@ -37,18 +40,21 @@ function timeOf(milliseconds: number): Int32Array {
   return time;
 }
 
-/** Adds to the counter of the eventfd behind a descriptor. A counter that is full keeps its events: that is no error. */
+/**
+ * Adds to the counter of the eventfd behind a descriptor. A counter that is full keeps its events: that is no error.
+ * @param count of events, 1 to 2^53 - 1 @throws TypeError, RangeError for another
+ */
 export function signalEventfd(fd: number, count = 1): void {
   const value = new BigUint64Array(new ArrayBuffer(8));
-  value[0] = BigInt(count);
-  const result = systemCalls().write(fd, value, 8);
+  value[0] = BigInt(checked(count, events));
+  const result = systemCalls().write(checked(fd, descriptor), value, 8);
   if (result < 0 && result !== -again) throw systemError("write", -result, `eventfd ${fd}`);
 }
 
 /** Takes the counter of the eventfd behind a descriptor: the events since the last time, 0 if there was none. */
 export function drainEventfd(fd: number): number {
   const value = new BigUint64Array(new ArrayBuffer(8));
-  const result = systemCalls().read(fd, value, 8);
+  const result = systemCalls().read(checked(fd, descriptor), value, 8);
   if (result < 0 && result !== -again) throw systemError("read", -result, `eventfd ${fd}`);
   return Number(value[0]);
 }

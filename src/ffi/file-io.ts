@@ -1,14 +1,17 @@
 // pread(2) and pwrite(2). One system call where the kernel takes the whole transfer, as VFIO does for each access.
+import { checked, int32 } from "../regs/ioctl/integer.ts";
 import { VfioError } from "./errors.ts";
 import { systemCalls } from "./system-calls.ts";
 import { systemError, type FailureContext } from "./system-error.ts";
 
 const interrupted = 4;
+const descriptor = int32("a file descriptor");
 
 /**
  * Fills `data` from byte `offset` of a file on.
  * @param offset in bytes, 0 or more, below 2^53
  * @param name of the file, for messages
+ * @throws TypeError, RangeError for a descriptor, an offset or bytes that are none
  * @throws VfioError; `ESHORT` where the file ends before. Then `data` holds nothing useful
  */
 export function readAt(
@@ -18,7 +21,7 @@ export function readAt(
   name: string,
   context?: FailureContext,
 ): void {
-  checkOffset(offset, name);
+  check(fd, offset, data, name);
   const count = systemCalls().pread(fd, data, data.length, offset);
   if (count !== data.length) finish("pread", count, fd, offset, data, name, context);
 }
@@ -36,7 +39,7 @@ export function writeAt(
   name: string,
   context?: FailureContext,
 ): void {
-  checkOffset(offset, name);
+  check(fd, offset, data, name);
   const count = systemCalls().pwrite(fd, data, data.length, offset);
   if (count !== data.length) finish("pwrite", count, fd, offset, data, name, context);
 }
@@ -67,7 +70,10 @@ function finish(
   }
 }
 
-function checkOffset(offset: number, name: string): void {
+function check(fd: number, offset: number, data: Uint8Array, name: string): void {
+  checked(fd, descriptor);
+  // Of any other view `length` is not in bytes.
+  if (!(data instanceof Uint8Array)) throw new TypeError(`${name}: bytes must be a Uint8Array`);
   if (Number.isSafeInteger(offset) && offset >= 0) return;
   if (typeof offset !== "number") throw new TypeError(`${name}: an offset is a number, not ${typeof offset}`);
   throw new RangeError(`${name}: ${offset} is no offset`);

@@ -35,12 +35,16 @@ export class MappedRegisters implements RegisterIo {
   readonly #start: number;
   readonly #parts: Part[] = [];
 
-  /** @param area of the mapping, in bytes; all of it without @throws RangeError for what lies outside */
+  /**
+   * @param area of the mapping, in bytes; all of it without
+   * @throws RangeError for what lies outside, TypeError for memory without access; a store throws one where it is read only
+   */
   constructor(
     mapping: Mapping,
     area: { readonly offset: number; readonly size: number } = { offset: 0, size: mapping.size },
   ) {
     const { offset, size } = area;
+    mapping.requireAccess("read");
     if (
       !Number.isSafeInteger(offset) ||
       !Number.isSafeInteger(size) ||
@@ -171,9 +175,10 @@ export class MappedRegisters implements RegisterIo {
 
   /** The place in the mapping. A fraction or NaN fails one of the comparisons. */
   #at(offset: number, width: number): number {
+    // The type first: text would be put together with the start, and an object may have another value each time.
+    if (typeof offset !== "number") throw new TypeError(`an offset must be a number, not ${typeof offset}`);
     const at = this.#start + offset;
     if (offset >= 0 && offset + width <= this.size && at % width === 0) return at;
-    if (typeof offset !== "number") throw new TypeError(`an offset is a number, not ${typeof offset}`);
     throw new RangeError(
       `${width} bytes at ${offset} are not aligned, or do not lie in the ${this.size} of ${this.#mapping.name}`,
     );
@@ -183,7 +188,9 @@ export class MappedRegisters implements RegisterIo {
     // Refuses use after `dispose`: what is kept here has no bytes left then, and a store would be dropped in silence.
     void this.#mapping.address;
     const index = Math.floor(at / partSize);
-    return (this.#parts[index] ??= this.#makePart(index));
+    const part = this.#parts[index];
+    // No bytes are left where somebody transferred the buffer: a store would be dropped in silence.
+    return part && part.u8.length > 0 ? part : (this.#parts[index] = this.#makePart(index));
   }
 
   #makePart(index: number): Part {

@@ -32,8 +32,9 @@ export interface MappingOptions extends FailureContext {
 }
 
 /**
- * Memory mapped into this process (mmap(2)), seen through views. Owned: `dispose` detaches every view, then unmaps. A
- * view must not be sent elsewhere by `postMessage`: there, nobody could detach it.
+ * Memory mapped into this process (mmap(2)), seen through views. Owned: `dispose` detaches every view, then unmaps. Where
+ * somebody has transferred the buffer of a view (`transfer`, `postMessage`), nobody can detach it any more: `dispose` puts
+ * ordinary memory in the place of what was mapped, so that the addresses stay readable and nothing else.
  */
 export class Mapping implements Disposable {
   /** In bytes, as asked for. */
@@ -41,6 +42,7 @@ export class Mapping implements Disposable {
   /** For messages. */
   readonly name: string;
   readonly #address: number;
+  readonly #access: "none" | "r" | "rw";
   readonly #device: string | undefined;
   readonly #windows: MemoryWindows;
   #closed = false;
@@ -64,6 +66,7 @@ export class Mapping implements Disposable {
     if (address < 0) throw systemError("mmap", -address, `${size} bytes of ${name}`, options);
     this.#address = address;
     this.#windows = new MemoryWindows(address, size);
+    this.#access = access;
     this.#device = options.device;
     this.size = size;
     this.name = name;
@@ -72,6 +75,17 @@ export class Mapping implements Disposable {
   /** Whether it was disposed of. */
   get closed(): boolean {
     return this.#closed;
+  }
+
+  /**
+   * An access that the memory does not allow would end the process.
+   * @throws TypeError if it is mapped without that
+   */
+  requireAccess(wanted: "read" | "write"): void {
+    if (this.#access === "rw" || (this.#access === "r" && wanted === "read")) return;
+    throw new TypeError(
+      `${this.name} is mapped ${this.#access === "r" ? "to be read only" : "without access"}`,
+    );
   }
 
   /** Host virtual address. @throws VfioError (`ECLOSED`) after `dispose` */
@@ -86,8 +100,14 @@ export class Mapping implements Disposable {
    * registers: `MappedRegisters` does those.
    * @param size in bytes, at most 2 GiB
    * @throws RangeError for what lies outside, VfioError (`ECLOSED`) after `dispose`
+   * @throws TypeError for memory that is not mapped to be written: bytes that are only read come from `read`
    */
   view(offset: number, size: number): Uint8Array<ArrayBuffer> {
+    this.requireAccess("write");
+    return this.#view(offset, size);
+  }
+
+  #view(offset: number, size: number): Uint8Array<ArrayBuffer> {
     this.#checkRange(offset, size);
     if (size > maxViewSize)
       throw new RangeError(`${size} bytes are more than one view of ${this.name} can hold`);
@@ -96,19 +116,21 @@ export class Mapping implements Disposable {
 
   /** Copies bytes out, of any length. @throws RangeError for what lies outside, VfioError (`ECLOSED`) after `dispose` */
   read(offset: number, into: Uint8Array): void {
+    this.requireAccess("read");
     this.#checkRange(offset, into.length);
     for (let done = 0; done < into.length; done += maxViewSize) {
       const count = Math.min(into.length - done, maxViewSize);
-      into.set(this.view(offset + done, count), done);
+      into.set(this.#view(offset + done, count), done);
     }
   }
 
   /** Copies bytes in, of any length. @throws RangeError for what lies outside, VfioError (`ECLOSED`) after `dispose` */
   write(offset: number, data: Uint8Array): void {
+    this.requireAccess("write");
     this.#checkRange(offset, data.length);
     for (let done = 0; done < data.length; done += maxViewSize) {
       const part = data.subarray(done, done + maxViewSize);
-      this.view(offset + done, part.length).set(part);
+      this.#view(offset + done, part.length).set(part);
     }
   }
 
@@ -123,7 +145,11 @@ export class Mapping implements Disposable {
 
   #checkRange(offset: number, size: number): void {
     void this.address;
-    if (Number.isSafeInteger(offset) && offset >= 0 && size >= 0 && offset + size <= this.size) return;
+    const whole = Number.isSafeInteger(offset) && Number.isSafeInteger(size);
+    if (whole && offset >= 0 && size >= 0 && offset + size <= this.size) return;
+    for (const value of [offset, size])
+      if (typeof value !== "number")
+        throw new TypeError(`an offset and a size of ${this.name} must be numbers, not ${typeof value}`);
     throw new RangeError(`${size} bytes at ${offset} do not lie in the ${this.size} of ${this.name}`);
   }
 
@@ -132,8 +158,14 @@ export class Mapping implements Disposable {
     if (this.#closed) return;
     this.#closed = true;
     // Views go first: one that is still alive would be a way into memory that is no longer there.
-    this.#windows.detach();
-    systemCalls().munmap(this.#address, this.size);
+    if (this.#windows.detach()) systemCalls().munmap(this.#address, this.size);
+    else this.#cover();
+  }
+
+  /** Zeros where the memory was: a view that lives on elsewhere reaches nobody's memory, and ends no process. */
+  #cover(): void {
+    const flags = mapFlag.PRIVATE | mapFlag.ANONYMOUS | mapFlag.NORESERVE | mapFlag.FIXED;
+    systemCalls().mmap(this.#address, this.size, protection.READ | protection.WRITE, flags, -1, 0);
   }
 }
 

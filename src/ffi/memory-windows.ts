@@ -13,6 +13,8 @@ export class MemoryWindows {
   readonly #address: number;
   readonly #size: number;
   readonly #windows = new Map<number, ArrayBuffer>();
+  /** A window's buffer was transferred: its memory can be reached from where nobody knows. */
+  #escaped = false;
 
   /** @param address host virtual address @param size in bytes */
   constructor(address: number, size: number) {
@@ -28,6 +30,10 @@ export class MemoryWindows {
 
   #window(index: number): ArrayBuffer {
     let window = this.#windows.get(index);
+    if (window?.detached) {
+      this.#escaped = true;
+      window = undefined;
+    }
     if (!window) {
       const start = index * windowStep;
       const length = Math.min(windowSize, this.#size - start);
@@ -38,9 +44,15 @@ export class MemoryWindows {
     return window;
   }
 
-  /** Leaves every view without bytes, so that none is a way into memory that is no longer there. */
-  detach(): void {
-    for (const window of this.#windows.values()) if (!window.detached) window.transfer(0);
+  /**
+   * Leaves every view without bytes, so that none is a way into memory that is no longer there.
+   * @returns false where that cannot be: somebody has transferred the buffer of a view, and reaches the memory by another
+   */
+  detach(): boolean {
+    for (const window of this.#windows.values())
+      if (window.detached) this.#escaped = true;
+      else window.transfer(0);
     this.#windows.clear();
+    return !this.#escaped;
   }
 }

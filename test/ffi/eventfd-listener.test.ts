@@ -144,6 +144,19 @@ describe.each(["stream", "worker"] as const)("events on the event loop, by way o
   });
 });
 
+test("a hundred listeners by way of the worker, one after the other, have one thread, and none in the end", async () => {
+  const threads = (): number => readdirSync("/proc/self/task").length;
+  const eventfd = made(new Eventfd());
+  const listen = (): EventfdListener => new EventfdListener(eventfd.fd, () => {}, { via: "worker" });
+  listen()[Symbol.dispose]();
+  const before = { threads: threads(), descriptors: descriptors().length };
+  for (let i = 0; i < 100; i++) listen()[Symbol.dispose]();
+  // The engine may begin a helper thread of its own meanwhile.
+  expect(threads()).toBeLessThan(before.threads + 10);
+  expect(descriptors().length).toBe(before.descriptors);
+  await until(() => descriptors().length < before.descriptors);
+});
+
 describe("a listener", () => {
   test("of what is closed, or blocks, is refused and keeps nothing", () => {
     const before = descriptors().length;
@@ -188,9 +201,10 @@ describe("a listener", () => {
   test("that does not keep the process alive lets it end", () => {
     const program = `
       const eventfd = new Eventfd();
-      const { via } = new EventfdListener(eventfd.fd, (count) => console.log(count), { keepAlive: false });
+      let came = false;
+      const { via } = new EventfdListener(eventfd.fd, (count) => (came = true, console.log(count)), { keepAlive: false });
       eventfd.signal(2);
-      setTimeout(() => console.log(via), 100);
+      const timer = setInterval(() => came && (clearInterval(timer), console.log(via)), 1);
     `;
     expect(run(program)).toEqual({ code: 0, output: "2\nworker\n" });
   });

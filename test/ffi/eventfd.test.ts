@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { closeSync, openSync, readdirSync } from "node:fs";
 import { errnoName } from "../../src/ffi/errno.ts";
-import { Eventfd, isReadable, signalEventfd } from "../../src/ffi/eventfd.ts";
+import { Eventfd, drainEventfd, isReadable, signalEventfd } from "../../src/ffi/eventfd.ts";
 import { VfioError } from "../../src/ffi/errors.ts";
 
 const open = (): number => readdirSync("/proc/self/fd").length;
@@ -22,6 +22,18 @@ describe("eventfds", () => {
     for (let i = 0; i < 10_000; i++) eventfd.signal(2 ** 52);
     expect(eventfd.isReady()).toBe(true);
     expect(eventfd.drain()).toBeGreaterThan(2 ** 62);
+  });
+
+  test("take counts from 1 to 2^53 - 1, and no other descriptor for one above 32 bits", () => {
+    using eventfd = new Eventfd();
+    for (const count of [0, -1, 0.5, NaN, 2 ** 53, 2 ** 64 + 4096])
+      expect(() => eventfd.signal(count)).toThrow(RangeError);
+    for (const count of ["1", 1n, null] as never[]) expect(() => eventfd.signal(count)).toThrow(TypeError);
+    for (const fd of [2 ** 32 + eventfd.fd, eventfd.fd + 0.5, NaN])
+      for (const use of [signalEventfd, drainEventfd, isReadable]) expect(() => use(fd)).toThrow(RangeError);
+    expect(eventfd.isReady()).toBe(false);
+    eventfd.signal(Number.MAX_SAFE_INTEGER);
+    expect(eventfd.drain()).toBe(Number.MAX_SAFE_INTEGER);
   });
 
   test("are closed once, and refuse use afterwards", () => {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { readdirSync } from "node:fs";
-import { FileDescriptor } from "../../src/ffi/index.ts";
+import { FileDescriptor, readAt, writeAt } from "../../src/ffi/index.ts";
 import { traceSyscalls } from "../../src/ffi/trace.ts";
 import { Sandbox } from "../support/sandbox.ts";
 import { refusal } from "../support/refusal.ts";
@@ -71,6 +71,14 @@ describe("a file descriptor", () => {
     for (const offset of [-1, 0.5, 2 ** 53, NaN])
       expect(() => file.readAt(offset, new Uint8Array(1))).toThrow(RangeError);
     expect(() => file.writeAt(1n as unknown as number, new Uint8Array(1))).toThrow(TypeError);
+    for (const data of [new Uint32Array(2), new DataView(new ArrayBuffer(4)), [1], "1", null] as never[]) {
+      expect(() => file.readAt(0, data)).toThrow(new TypeError("/dev/zero: bytes must be a Uint8Array"));
+      expect(() => file.writeAt(0, data)).toThrow(TypeError);
+    }
+    for (const fd of [2 ** 32 + file.fd, file.fd + 0.5, NaN]) {
+      expect(() => readAt(fd, 0, new Uint8Array(1), "file")).toThrow(RangeError);
+      expect(() => writeAt(fd, 0, new Uint8Array(1), "file")).toThrow(RangeError);
+    }
     expect(() => FileDescriptor.open("/dev/\0null")).toThrow(RangeError);
     expect(refusal(() => FileDescriptor.duplicate(999_999, "file")).code).toBe("EBADF");
   });

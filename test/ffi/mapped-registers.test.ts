@@ -140,7 +140,19 @@ describe("mapped registers", () => {
     for (const value of [-1n, 1n << 64n]) expect(() => registers.write64(0, value)).toThrow(RangeError);
     expect(() => registers.write64(0, 1 as unknown as bigint)).toThrow(TypeError);
     expect(() => registers.write32(0, "1" as unknown as number)).toThrow(TypeError);
-    expect(() => registers.read32("0" as unknown as number)).toThrow(TypeError);
+    const part = new MappedRegisters(all.memory, { offset: 16, size: 16 });
+    let asked = 0;
+    const changing = { valueOf: () => (asked++ < 3 ? 0 : 2 ** 40) };
+    for (const offset of ["0", "8", ["8"], changing, true, null, undefined, 4n] as never[]) {
+      for (const area of [registers, part]) {
+        expect(() => area.read32(offset)).toThrow(
+          new TypeError(`an offset must be a number, not ${typeof offset}`),
+        );
+        expect(() => area.read64(offset, "whole")).toThrow(TypeError);
+        expect(() => area.write32(offset, 0xffff_ffff)).toThrow(TypeError);
+        expect(() => area.write64(offset, 1n)).toThrow(TypeError);
+      }
+    }
     expect(bytesOf(all.file, 0, 64)).toBe("00".repeat(64));
   });
 

@@ -2,6 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import {
   FileDescriptor,
+  MappedRegisters,
   Mapping,
   MemoryFile,
   VfioError,
@@ -174,6 +175,73 @@ describe("a mapping used after close", () => {
     const before = areas().filter((line) => line.includes("memfd")).length;
     for (let i = 0; i < 1000; i++) round();
     expect(areas().filter((line) => line.includes("memfd")).length).toBe(before);
+  });
+});
+
+describe("memory that may not be written, or not be touched,", () => {
+  test("is refused to whoever would: no access ends the process", () => {
+    using file = new MemoryFile({ size: page, name: "file" });
+    file.writeAt(0, Uint8Array.of(7));
+    using readOnly = file.map({ access: "r" });
+    using reserved = new Mapping({ size: page, access: "none", name: "reserved" });
+    const data = new Uint8Array(1);
+    readOnly.read(0, data);
+    expect([data[0], new MappedRegisters(readOnly).read8(0)]).toEqual([7, 7]);
+    for (const use of [
+      () => readOnly.write(0, data),
+      () => readOnly.view(0, 1),
+      () => new MappedRegisters(readOnly).write8(0, 1),
+      () => new MappedRegisters(readOnly).write64(0, 1n, "whole"),
+    ])
+      expect(use).toThrow(new TypeError("file is mapped to be read only"));
+    for (const use of [
+      () => reserved.write(0, data),
+      () => reserved.view(0, 1),
+      () => reserved.read(0, data),
+      () => new MappedRegisters(reserved),
+    ])
+      expect(use).toThrow(new TypeError("reserved is mapped without access"));
+  });
+
+  test("offsets and sizes of a wrong type are refused, fractions too", () => {
+    using memory = new Mapping({ size: 4 * page, name: "memory" });
+    for (const value of ["1", null, undefined, true, 1n, [1], {}] as never[]) {
+      expect(() => memory.view(value, 1)).toThrow(TypeError);
+      expect(() => memory.view(0, value)).toThrow(TypeError);
+      expect(() => memory.read(value, new Uint8Array(1))).toThrow(TypeError);
+      expect(() => memory.write(value, new Uint8Array(1))).toThrow(TypeError);
+    }
+    expect(() => memory.view(0, 10.7)).toThrow(RangeError);
+  });
+});
+
+describe("a view whose buffer was transferred", () => {
+  const transfers = {
+    transfer: (buffer: ArrayBuffer) => buffer.transfer(),
+    structuredClone: (buffer: ArrayBuffer) => structuredClone(buffer, { transfer: [buffer] }),
+  };
+  for (const [name, transfer] of Object.entries(transfers))
+    test(`${name}: reaches zeros of its own after dispose, and nobody's memory`, () => {
+      using file = new MemoryFile({ size: page, name: "file" });
+      const memory = file.map();
+      const elsewhere = new Uint8Array(transfer(memory.view(0, page).buffer));
+      elsewhere[0] = 7;
+      const data = new Uint8Array(1);
+      memory.read(0, data);
+      expect([data[0], memory.view(0, 1)[0]]).toEqual([7, 7]);
+      memory[Symbol.dispose]();
+      elsewhere[1] = 9;
+      file.readAt(1, data);
+      expect([elsewhere.length, elsewhere[0], elsewhere[1], data[0]]).toEqual([page, 0, 9, 0]);
+    });
+
+  test("does not take the registers with it: stores go on", () => {
+    using memory = new Mapping({ size: page, name: "memory" });
+    const registers = new MappedRegisters(memory);
+    registers.write32(0, 1);
+    memory.view(0, page).buffer.transfer();
+    registers.write32(0, 2);
+    expect(registers.read32(0)).toBe(2);
   });
 });
 

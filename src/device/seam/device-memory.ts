@@ -16,7 +16,7 @@ export interface DeviceMemory {
    * @throws VfioError as `read` or `write`
    */
   address(iova: number, size: number, access: "read" | "write"): number | undefined;
-  /** As `address`, as bytes. Read-only memory must not be stored into: that ends the process. */
+  /** As `address`, as bytes; undefined for memory that may only be read too: a view can be written. */
   view(iova: number, size: number, access: "read" | "write"): Uint8Array | undefined;
   /**
    * Calls `listener` before memory goes: when it returns, nothing touches that range any more.

@@ -177,7 +177,8 @@ export class PeerMemory implements DeviceMemory {
 
   view(iova: number, size: number, access: "read" | "write"): Uint8Array | undefined {
     const window = this.#find(iova, access, size);
-    if (!window.part || !contains(window, iova, size)) return undefined;
+    // A view can be written: of memory that may only be read there is none.
+    if (!window.part || !window.writable || !contains(window, iova, size)) return undefined;
     return window.part.mapping.view(window.part.offset + (iova - window.base), size);
   }
 }
