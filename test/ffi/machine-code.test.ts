@@ -48,7 +48,11 @@ compilerTest("the numbers are those of the kernel's headers, of both architectur
     const lines = names.map((name) => `printf("%d\\n", __NR_${kernelNames[name] ?? name});`);
     // The generic numbers leave some to be named by the architecture's word size.
     const source = ["#define __BITS_PER_LONG 64", "#define __ARCH_WANT_SYNC_FILE_RANGE2"]
-      .concat(architecture === "arm64" ? ["#define __ARCH_WANT_SET_GET_RLIMIT"] : [])
+      .concat(
+        architecture === "arm64"
+          ? ["#define __ARCH_WANT_SET_GET_RLIMIT", "#define __ARCH_WANT_NEW_STAT"]
+          : [],
+      )
       .concat([`#include "${header}"`, "int printf(const char *, ...);", "int main(void) {", ...lines, "}"]);
     const program = compile(sandbox, sandbox.write(`${architecture}.c`, source.join("\n")));
     const numbers = Bun.spawnSync([program]).stdout.toString().trim().split("\n").map(Number);
