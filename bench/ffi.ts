@@ -1,35 +1,19 @@
 // What bun:ffi costs: system calls and accesses to shared memory by this library, and by the same loops in C, in one process
 // and on the same memory.
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { dlopen, type Pointer } from "bun:ffi";
+import type { Pointer } from "bun:ffi";
+import { compilePeer, compiler } from "./compile.ts";
 import { ioctl } from "../src/ffi/ioctl.ts";
 import { MappedRegisters, MemoryFile } from "../src/ffi/index.ts";
 
-/** The C loops, or why there are none. */
-type Peer = ReturnType<typeof compilePeer>;
-
-function compilePeer(compiler: string) {
-  const folder = mkdtempSync(join(tmpdir(), "bun-vfio-bench-"));
-  try {
-    const library = join(folder, "peer.so");
-    const source = new URL("peer.c", import.meta.url).pathname;
-    const options = ["-O2", "-Wall", "-Werror", "-shared", "-fPIC", "-o", library, source];
-    const { exitCode, stderr } = Bun.spawnSync([compiler, ...options], { stderr: "pipe" });
-    if (exitCode !== 0) throw new Error(`the C compiler says:\n${stderr.toString()}`);
-    return dlopen(library, {
-      peer_ioctl: { args: ["i32", "u32", "ptr", "u32"], returns: "f64" },
-      peer_pread: { args: ["i32", "ptr", "u32", "u32", "u32"], returns: "f64" },
-      peer_pwrite: { args: ["i32", "ptr", "u32", "u32", "u32"], returns: "f64" },
-      peer_read32: { args: ["ptr", "u32"], returns: "f64" },
-      peer_write32: { args: ["ptr", "u32"], returns: "f64" },
-    } as const).symbols;
-  } finally {
-    // What is loaded stays in memory.
-    rmSync(folder, { recursive: true, force: true });
-  }
-}
+/** The C loops. */
+const loadPeer = (by: string) =>
+  compilePeer(by, "peer.c", {
+    peer_ioctl: { args: ["i32", "u32", "ptr", "u32"], returns: "f64" },
+    peer_pread: { args: ["i32", "ptr", "u32", "u32", "u32"], returns: "f64" },
+    peer_pwrite: { args: ["i32", "ptr", "u32", "u32", "u32"], returns: "f64" },
+    peer_read32: { args: ["ptr", "u32"], returns: "f64" },
+    peer_write32: { args: ["ptr", "u32"], returns: "f64" },
+  } as const);
 
 interface Loop {
   readonly name: string;
@@ -58,8 +42,8 @@ export interface Cost {
  * @param scale 1 takes some seconds
  */
 export function ffiCosts(scale: number): Cost[] {
-  const compiler = Bun.which("cc") ?? Bun.which("gcc");
-  const peer: Peer | undefined = compiler === null ? undefined : compilePeer(compiler);
+  const by = compiler();
+  const peer = by === null ? undefined : loadPeer(by);
   using file = new MemoryFile({ size: 0x1000, name: "a file" });
   using mapping = file.map();
   const registers = new MappedRegisters(mapping);

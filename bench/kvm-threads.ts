@@ -1,21 +1,27 @@
 // `bun bench/kvm-threads.ts`, where /dev/kvm is: what it costs a guest where its exits are handled, and how soon a vCPU that
 // runs in a thread of its own hears a kick. Ratios count, taken in one run; absolute times are this machine's.
 import { getRegs, getSregs, setRegs, setSregs } from "../src/ffi/kvm-vcpu.ts";
+import { AccessMailbox } from "../src/kvm/access-mailbox.ts";
 import { GuestMemory } from "../src/kvm/guest-memory.ts";
 import { Kvm } from "../src/kvm/kvm.ts";
 import { VirtualMachine } from "../src/kvm/machine.ts";
 import { runLoop, type AccessHandlers } from "../src/kvm/run-loop.ts";
+import { TrapBus } from "../src/kvm/trap-bus.ts";
 import { Vcpu } from "../src/kvm/vcpu.ts";
 import { VcpuControl } from "../src/kvm/vcpu-control.ts";
 
-/** Who answers the guest's writes to a port: the vCPU's own thread; or the thread of the devices, woken in one of three ways. */
-export type Way = "own" | "wait" | "waitAsync" | "postMessage";
+/**
+ * Who answers the guest's writes to a port: the vCPU's own thread; or the thread of the devices, by `AccessMailbox`, or woken in one
+ * of three other ways.
+ */
+export type Way = "own" | "mailbox" | "wait" | "waitAsync" | "postMessage";
 interface Orders {
   readonly vm: number;
   readonly runSize: number;
   readonly way: Way;
   readonly control: SharedArrayBuffer;
   readonly words: SharedArrayBuffer;
+  readonly mailbox: SharedArrayBuffer;
 }
 /** What the threads share, by index: the guest's question, its answer, exits, kicks seen, whether the vCPU is there. */
 const word = { asked: 0, answered: 1, exits: 2, kicks: 3, there: 4 } as const;
@@ -37,7 +43,7 @@ function makeVcpu(vm: number, runSize: number, control?: VcpuControl): Vcpu {
 declare const self: Worker;
 
 /** In the Worker. */
-function runVcpu({ vm, runSize, way, control, words: shared }: Orders): void {
+function runVcpu({ vm, runSize, way, control, words: shared, mailbox }: Orders): void {
   const words = new Int32Array(shared);
   using vcpu = makeVcpu(vm, runSize, new VcpuControl(control));
   Atomics.store(words, word.there, 1);
@@ -50,11 +56,13 @@ function runVcpu({ vm, runSize, way, control, words: shared }: Orders): void {
     for (let answer: number; (answer = Atomics.load(words, word.answered)) !== question;)
       Atomics.wait(words, word.answered, answer);
   };
+  const asks = new AccessMailbox(mailbox).ofVcpu(0);
   const handlers: AccessHandlers = {
     ...{ ioRead: nothing, mmioRead: nothing, mmioWrite: nothing },
-    ioWrite: () => {
+    ioWrite: (port, data) => {
       Atomics.add(words, word.exits, 1);
-      if (way !== "own") ask();
+      if (way === "mailbox") asks.ioWrite(port, data);
+      else if (way !== "own") ask();
     },
   };
   runLoop(vcpu, {
@@ -68,6 +76,7 @@ function runVcpu({ vm, runSize, way, control, words: shared }: Orders): void {
 class Threaded {
   readonly control = new VcpuControl();
   readonly words = new Int32Array(new SharedArrayBuffer(64));
+  readonly #mailbox = new AccessMailbox(1);
   readonly #machine: VirtualMachine;
   readonly #memory: GuestMemory;
   readonly #worker = new Worker(new URL(import.meta.url).href);
@@ -81,9 +90,14 @@ class Threaded {
     this.#ended = new Promise((resolve) => {
       this.#worker.onmessage = ({ data }) => (data === "ended" ? resolve() : void this.#answer());
     });
-    const shared = { control: this.control.buffer, words: this.words.buffer as SharedArrayBuffer };
+    const shared = {
+      control: this.control.buffer,
+      words: this.words.buffer as SharedArrayBuffer,
+      mailbox: this.#mailbox.buffer,
+    };
     this.#worker.postMessage({ vm: this.#machine.fd, runSize: kvm.runSize, way, ...shared } satisfies Orders);
     if (way === "waitAsync") void this.#serve();
+    else if (way === "mailbox") void this.#mailbox.serve(new TrapBus(), () => this.#stopped);
   }
 
   /** @returns the question that it has answered: one that comes in the meantime is another */
@@ -118,6 +132,8 @@ class Threaded {
   async stop(): Promise<void> {
     this.#stopped = true;
     this.control.stop();
+    this.#mailbox.close();
+    this.#mailbox.ring();
     // One that waits for its answer stops after it.
     const answers = setInterval(() => this.#answer(), 1);
     await this.#ended;
@@ -190,7 +206,7 @@ export async function timerDelay(kvm: Kvm, where: "main" | "worker", time: numbe
   return worst;
 }
 
-export const ways = ["main", "own", "wait", "waitAsync", "postMessage"] as const;
+export const ways = ["main", "own", "mailbox", "wait", "waitAsync", "postMessage"] as const;
 
 /** The lines of the report. @param time of each measurement, in ms @param kicks of each */
 export async function* threadsReport(kvm: Kvm, time: number, kicks: number): AsyncGenerator<string> {

@@ -39,6 +39,8 @@ export const callTable = {
   ftruncate: { numbers: [77, 46], args: ["i32", long], returns: "i32" },
   rt_sigtimedwait: { numbers: [128, 137], args: ["ptr", "ptr", "ptr", "u64"], returns: "i32" },
   fchmod: { numbers: [91, 52], args: ["i32", "u32"], returns: "i32" },
+  /** Of a 32-bit word that threads share; the timeout is two u64, or null. */
+  futex: { numbers: [202, 98], args: ["ptr", "i32", "u32", "ptr"], returns: "i32" },
   gettid: { numbers: [186, 178], args: [], returns: "i32" },
   /** An AIO context is the address of its ring. */
   io_setup: { numbers: [206, 0], args: ["u32", "ptr"], returns: "i32" },

@@ -1,17 +1,32 @@
 import { fillOnes } from "../device/seam/guest-answers.ts";
+import { futexTimeout, futexWait, futexWake } from "../ffi/futex.ts";
+import { PostedWrites, ringWords, type PostedRange } from "./posted-writes.ts";
 import type { AccessHandlers } from "./run-loop.ts";
 
 const kinds = ["ioRead", "ioWrite", "mmioRead", "mmioWrite"] as const;
 type Kind = (typeof kinds)[number];
 
-/** 32-bit words of a box. The first box is the bell's: a line of the cache of its own, for all. */
-const word = { state: 0, kind: 1, width: 2, low: 3, high: 4, data: 5 } as const;
-const boxWords = 16;
+/** 32-bit words of the first box: it is the bell's, a line of the cache of its own, for all. */
 const bell = 0;
 const closed = 1;
+const sleeping = 2;
+/** 32-bit words of a vCPU's box. */
+const word = { state: 0, kind: 1, width: 2, low: 3, high: 4, data: 5 } as const;
+const boxWords = 16;
 const state = { answered: 0, asked: 1 } as const;
-/** Answers after which the event loop gets its turn, though more is asked. */
-const mostInTurn = 256;
+/** How the thread of the devices waits for the bell: not at all, with its event loop, or with nothing else. */
+const sleep = { awake: 0, eventLoop: 1, blocked: 2 } as const;
+
+/** A thread that is terminated meanwhile notices between two waits. In ns. */
+const halfSecond = futexTimeout(5e8);
+/**
+ * After an answer the next access is often close: for so long the thread of the devices waits for it by a futex, which takes half
+ * the time that waking the event loop does. In ns.
+ */
+const lingering = 50_000;
+const linger = futexTimeout(lingering);
+/** Time without the event loop, after which that gets its turn, though more is asked. In ns. */
+const longestTurn = 1_000_000;
 
 /**
  * How vCPUs in threads of their own reach devices that live in one: each leaves its access in its box, rings, and sleeps; the
@@ -20,96 +35,193 @@ const mostInTurn = 256;
 export class AccessMailbox {
   /** What all threads share. */
   readonly buffer: SharedArrayBuffer;
+  readonly #vcpus: number;
   readonly #words: Int32Array;
   readonly #bytes: Uint8Array;
+  readonly #bell: Int32Array;
+  /** The state of each box, for the kernel. */
+  readonly #states: readonly Int32Array[];
+  readonly #rings: readonly PostedWrites[];
   readonly #data = Array.from({ length: 9 }, (_, width) => new Uint8Array(width));
+  /** When the event loop had its last turn, and an access its answer. In ns. */
+  #turn = 0;
+  #answered = 0;
+  /** Accesses come one soon after the other. */
+  #busy = false;
 
   /** A new one for so many vCPUs, or the same in another thread. @param shared how many, or its `buffer` */
   constructor(shared: number | SharedArrayBuffer) {
-    this.buffer = typeof shared === "number" ? new SharedArrayBuffer(4 * boxWords * (shared + 1)) : shared;
+    this.buffer =
+      typeof shared === "number"
+        ? new SharedArrayBuffer(4 * (boxWords + (boxWords + ringWords) * shared))
+        : shared;
     this.#words = new Int32Array(this.buffer);
     this.#bytes = new Uint8Array(this.buffer);
+    this.#bell = new Int32Array(this.buffer, 4 * bell, 1);
+    this.#vcpus = (this.#words.length - boxWords) / (boxWords + ringWords);
+    const each = Array.from({ length: this.#vcpus }, (_, vcpu) => vcpu);
+    this.#states = each.map((vcpu) => new Int32Array(this.buffer, 4 * (boxOf(vcpu) + word.state), 1));
+    const rings = 4 * boxOf(this.#vcpus);
+    this.#rings = each.map((vcpu) => new PostedWrites(this.buffer, rings + 4 * ringWords * vcpu));
   }
 
   /** Has `serve` look whether it is to end. */
   ring(): void {
     Atomics.add(this.#words, bell, 1);
-    Atomics.notify(this.#words, bell);
+    if (Atomics.load(this.#words, sleeping) === sleep.blocked) futexWake(this.#bell);
+    else Atomics.notify(this.#words, bell);
   }
 
   /** Nobody answers any more: what is asked, or will be, is read as all ones, and written nowhere. */
   close(): void {
     Atomics.store(this.#words, closed, 1);
-    for (let box = boxWords; box < this.#words.length; box += boxWords)
-      if (Atomics.load(this.#words, box + word.state) === state.asked) this.#setAnswered(box);
+    for (let vcpu = 0; vcpu < this.#vcpus; vcpu++)
+      if (Atomics.load(this.#words, boxOf(vcpu) + word.state) === state.asked) this.#setAnswered(vcpu);
   }
 
-  /** In the thread of a vCPU: what its run loop gives its accesses to. @param vcpu from 0 on */
-  ofVcpu(vcpu: number): AccessHandlers {
-    const ask = (kind: Kind) => (address: number, data: Uint8Array) => this.#ask(vcpu, kind, address, data);
+  /**
+   * In the thread of a vCPU: what its run loop gives its accesses to.
+   * @param vcpu from 0 on @param posted writes there are not waited for: see `PostedRange`
+   */
+  ofVcpu(vcpu: number, posted: readonly PostedRange[] = []): AccessHandlers {
+    const ring = this.#rings[vcpu]!;
+    const ask = (kind: Kind) => {
+      const index = kinds.indexOf(kind);
+      return (address: number, data: Uint8Array) => this.#ask(vcpu, index, address, data);
+    };
+    const write = (kind: "ioWrite" | "mmioWrite", ranges: readonly PostedRange[]) => {
+      const [wait, index] = [ask(kind), kinds.indexOf(kind)];
+      if (ranges.length === 0) return wait;
+      return (address: number, data: Uint8Array): void => {
+        if (!holds(ranges, address, data.length)) return wait(address, data);
+        if (ring.put(index, address, data)) {
+          if (Atomics.load(this.#words, sleeping) !== sleep.awake) this.ring();
+        } else wait(address, data);
+      };
+    };
     return {
       ioRead: ask("ioRead"),
-      ioWrite: ask("ioWrite"),
+      ioWrite: write("ioWrite", ofKind(posted, "io")),
       mmioRead: ask("mmioRead"),
-      mmioWrite: ask("mmioWrite"),
+      mmioWrite: write("mmioWrite", ofKind(posted, "mmio")),
     };
   }
 
-  #ask(vcpu: number, kind: Kind, address: number, data: Uint8Array): void {
+  #ask(vcpu: number, kind: number, address: number, data: Uint8Array): void {
     const words = this.#words;
-    const box = boxWords * (vcpu + 1);
+    const bytes = this.#bytes;
+    const box = boxOf(vcpu);
     const begin = 4 * (box + word.data);
-    words[box + word.kind] = kinds.indexOf(kind);
+    words[box + word.kind] = kind;
     words[box + word.width] = data.length;
     words[box + word.low] = address % 2 ** 32;
     words[box + word.high] = Math.floor(address / 2 ** 32);
-    // What an access finds where nobody answers.
-    if (kind === "ioRead" || kind === "mmioRead") fillOnes(data);
-    this.#bytes.set(data, begin);
+    // What a read finds where nobody answers.
+    if ((kind & 1) === 0) fillOnes(data);
+    for (let i = 0; i < data.length; i++) bytes[begin + i] = data[i]!;
     Atomics.store(words, box + word.state, state.asked);
     this.ring();
     // After asking: either this sees that it is closed, or `close` sees that it was asked.
     while (Atomics.load(words, closed) === 0 && Atomics.load(words, box + word.state) === state.asked)
-      Atomics.wait(words, box + word.state, state.asked);
-    data.set(this.#bytes.subarray(begin, begin + data.length));
+      futexWait(this.#states[vcpu]!, state.asked, halfSecond);
+    for (let i = 0; i < data.length; i++) data[i] = bytes[begin + i]!;
   }
 
   /** In the thread of the devices: answers until `ended`, which is asked after each ring. @throws what a handler throws */
   async serve(handlers: AccessHandlers, ended: () => boolean): Promise<void> {
-    for (let answers = 0; ;) {
-      const rung = Atomics.load(this.#words, bell);
-      for (let box = boxWords; box < this.#words.length; box += boxWords)
-        if (Atomics.load(this.#words, box + word.state) === state.asked) {
-          this.#answer(box, handlers);
-          answers++;
-        }
-      if (ended()) return;
-      const next = Atomics.waitAsync(this.#words, bell, rung);
-      if (next.async) await next.value;
-      else if (answers < mostInTurn) continue;
-      else await new Promise((resolve) => setImmediate(resolve));
-      answers = 0;
+    const words = this.#words;
+    this.#turn = Bun.nanoseconds();
+    for (;;) {
+      const rung = Atomics.load(words, bell);
+      this.#answerAll(handlers);
+      if (ended()) {
+        // What was posted before the last has ended.
+        this.#takePosted(handlers);
+        return;
+      }
+      if (!this.#isSoon(rung)) await this.#eventLoop(rung);
     }
   }
 
-  #answer(box: number, handlers: AccessHandlers): void {
+  /** Waits for the next access with nothing else. @returns whether to look; false: the event loop is to have its turn */
+  #isSoon(rung: number): boolean {
+    if (!this.#busy || Bun.nanoseconds() - this.#turn > longestTurn) return false;
     const words = this.#words;
+    Atomics.store(words, sleeping, sleep.blocked);
+    this.#busy = this.#hasPosted || futexWait(this.#bell, rung, linger);
+    Atomics.store(words, sleeping, sleep.awake);
+    return this.#busy;
+  }
+
+  async #eventLoop(rung: number): Promise<void> {
+    const words = this.#words;
+    Atomics.store(words, sleeping, sleep.eventLoop);
+    const next = this.#hasPosted ? undefined : Atomics.waitAsync(words, bell, rung);
+    if (next?.async) await next.value;
+    else await new Promise((resolve) => setImmediate(resolve));
+    Atomics.store(words, sleeping, sleep.awake);
+    this.#turn = Bun.nanoseconds();
+    this.#busy = this.#turn - this.#answered < lingering;
+  }
+
+  #answerAll(handlers: AccessHandlers): void {
+    let some = this.#takePosted(handlers);
+    for (let vcpu = 0; vcpu < this.#vcpus; vcpu++)
+      if (Atomics.load(this.#words, boxOf(vcpu) + word.state) === state.asked) {
+        // What any vCPU had posted before this one asked comes before it, as on a bus.
+        this.#takePosted(handlers);
+        this.#answer(vcpu, handlers);
+        some = true;
+      }
+    if (some) this.#answered = Bun.nanoseconds();
+  }
+
+  #answer(vcpu: number, handlers: AccessHandlers): void {
+    const words = this.#words;
+    const bytes = this.#bytes;
+    const box = boxOf(vcpu);
     const kind = kinds[words[box + word.kind]!]!;
     // A copy: what a handler keeps, or gives to the kernel, is not what the vCPU's thread may change.
     const data = this.#data[words[box + word.width]!]!;
     const begin = 4 * (box + word.data);
-    data.set(this.#bytes.subarray(begin, begin + data.length));
+    for (let i = 0; i < data.length; i++) data[i] = bytes[begin + i]!;
     const address = (words[box + word.low]! >>> 0) + 2 ** 32 * (words[box + word.high]! >>> 0);
     try {
       handlers[kind](address, data);
     } finally {
-      this.#bytes.set(data, begin);
-      this.#setAnswered(box);
+      for (let i = 0; i < data.length; i++) bytes[begin + i] = data[i]!;
+      this.#setAnswered(vcpu);
     }
   }
 
-  #setAnswered(box: number): void {
-    Atomics.store(this.#words, box + word.state, state.answered);
-    Atomics.notify(this.#words, box + word.state);
+  /** @returns whether there was something */
+  #takePosted(handlers: AccessHandlers): boolean {
+    let some = false;
+    for (const ring of this.#rings)
+      while (!ring.isEmpty) {
+        const { kind, address, data } = ring.take();
+        some = true;
+        handlers[kinds[kind]!](address, data);
+      }
+    return some;
   }
+  get #hasPosted(): boolean {
+    for (const ring of this.#rings) if (!ring.isEmpty) return true;
+    return false;
+  }
+
+  #setAnswered(vcpu: number): void {
+    Atomics.store(this.#words, boxOf(vcpu) + word.state, state.answered);
+    futexWake(this.#states[vcpu]!);
+  }
+}
+
+const boxOf = (vcpu: number): number => boxWords * (vcpu + 1);
+
+const ofKind = (ranges: readonly PostedRange[], kind: PostedRange["kind"]): readonly PostedRange[] =>
+  ranges.filter((range) => range.kind === kind);
+
+function holds(ranges: readonly PostedRange[], address: number, width: number): boolean {
+  for (const { base, size } of ranges) if (address >= base && address + width <= base + size) return true;
+  return false;
 }

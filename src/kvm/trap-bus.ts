@@ -40,9 +40,20 @@ export class TrapBus implements AccessHandlers {
   /** Told of accesses that nobody answers. */
   readonly #onMissing: ((kind: AddressKind, address: number, width: number) => void) | undefined;
 
-  /** An empty bus. @param onMissing told of each access that nobody answers; `width` is in bytes */
-  constructor(onMissing?: (kind: AddressKind, address: number, width: number) => void) {
+  /** Who answers what nobody here does. */
+  readonly #otherwise: AccessHandlers | undefined;
+
+  /**
+   * An empty bus.
+   * @param onMissing told of each access that nobody answers; `width` is in bytes
+   * @param otherwise gets those accesses: a bus of fewer devices before one of all
+   */
+  constructor(
+    onMissing?: (kind: AddressKind, address: number, width: number) => void,
+    otherwise?: AccessHandlers,
+  ) {
     this.#onMissing = onMissing;
+    this.#otherwise = otherwise;
   }
 
   /**
@@ -112,17 +123,25 @@ export class TrapBus implements AccessHandlers {
   }
 
   mmioRead(address: number, data: Uint8Array): void {
+    const target = this.#find("mmio", address, data.length);
+    if (!target && this.#otherwise) return this.#otherwise.mmioRead(address, data);
     fillOnes(data);
-    this.#find("mmio", address, data.length)?.mmioRead?.(address, data);
+    target?.mmioRead?.(address, data);
   }
   mmioWrite(address: number, data: Uint8Array): void {
-    this.#find("mmio", address, data.length)?.mmioWrite?.(address, data);
+    const target = this.#find("mmio", address, data.length);
+    if (!target) return this.#otherwise?.mmioWrite(address, data);
+    target.mmioWrite?.(address, data);
   }
   ioRead(port: number, data: Uint8Array): void {
+    const target = this.#find("io", port, data.length);
+    if (!target && this.#otherwise) return this.#otherwise.ioRead(port, data);
     fillOnes(data);
-    this.#find("io", port, data.length)?.ioRead?.(port, data);
+    target?.ioRead?.(port, data);
   }
   ioWrite(port: number, data: Uint8Array): void {
-    this.#find("io", port, data.length)?.ioWrite?.(port, data);
+    const target = this.#find("io", port, data.length);
+    if (!target) return this.#otherwise?.ioWrite(port, data);
+    target.ioWrite?.(port, data);
   }
 }

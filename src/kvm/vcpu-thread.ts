@@ -3,7 +3,9 @@
 import type { CpuidEntry } from "../ffi/kvm-cpuid.ts";
 import { setCpuid, setMsrs, type Msr } from "../ffi/kvm-vcpu.ts";
 import { AccessMailbox } from "./access-mailbox.ts";
-import { runLoop, type RunEnd } from "./run-loop.ts";
+import type { LocalDevices } from "./local-devices.ts";
+import type { PostedRange } from "./posted-writes.ts";
+import { runLoop, type AccessHandlers, type RunEnd } from "./run-loop.ts";
 import { VcpuControl } from "./vcpu-control.ts";
 import { Vcpu } from "./vcpu.ts";
 import { enterLongMode, type LongModeEntry } from "./x86/long-mode.ts";
@@ -29,6 +31,8 @@ export type VcpuOrder =
       readonly mailbox: SharedArrayBuffer;
       readonly start: VcpuStart | VcpuState;
       readonly stateOptions: VcpuStateOptions;
+      readonly posted: readonly PostedRange[];
+      readonly local: LocalDevices | undefined;
     }
   | { readonly kind: "run" }
   | { readonly kind: "save" }
@@ -43,11 +47,14 @@ declare const self: Worker;
 
 let vcpu: Vcpu | undefined;
 let made: (VcpuOrder & { kind: "make" }) | undefined;
+let handlers: AccessHandlers | undefined;
 
 async function obey(order: VcpuOrder): Promise<RunEnd | VcpuState | undefined> {
   if (order.kind === "make") {
     made = order;
-    const { vm, id, runSize, start, stateOptions } = order;
+    const { vm, id, runSize, start, stateOptions, posted, local } = order;
+    handlers = new AccessMailbox(order.mailbox).ofVcpu(id, posted);
+    if (local) handlers = await (await import("./local-devices.ts")).localHandlers(local, id, handlers);
     vcpu = new Vcpu({ vm, id, runSize, control: new VcpuControl(order.control) });
     if ("parts" in start) (await import("./x86/vcpu-state.ts")).restoreVcpu(vcpu, start, stateOptions);
     else {
@@ -55,7 +62,7 @@ async function obey(order: VcpuOrder): Promise<RunEnd | VcpuState | undefined> {
       if (start.msrs) setMsrs(vcpu.fd, start.msrs);
       if (start.longMode) enterLongMode(vcpu, start.longMode);
     }
-  } else if (order.kind === "run") return runLoop(vcpu!, new AccessMailbox(made!.mailbox).ofVcpu(made!.id));
+  } else if (order.kind === "run") return runLoop(vcpu!, handlers!);
   else if (order.kind === "save") {
     // A string instruction in its middle has no state that could be saved.
     if (vcpu!.complete()) return (await import("./x86/vcpu-state.ts")).saveVcpu(vcpu!, made!.stateOptions);

@@ -3,12 +3,22 @@ import { AccessMailbox } from "./access-mailbox.ts";
 import type { Kvm } from "./kvm.ts";
 import type { VirtualMachine } from "./machine.ts";
 import type { AccessHandlers, RunEnd } from "./run-loop.ts";
+import type { LocalDevices } from "./local-devices.ts";
+import type { PostedRange } from "./posted-writes.ts";
 import { TrapBus } from "./trap-bus.ts";
 import { VcpuControl } from "./vcpu-control.ts";
 import type { VcpuAnswer, VcpuOrder, VcpuStart } from "./vcpu-thread.ts";
 import { vcpuStateOptions, type VcpuState } from "./x86/vcpu-state.ts";
 
 export type { VcpuStart } from "./vcpu-thread.ts";
+
+/** How accesses are answered; all of them in the thread of `run`, and waited for, unless something else is chosen. */
+export interface VcpuThreadsOptions {
+  /** Writes that no vCPU waits for. */
+  readonly posted?: readonly PostedRange[] | undefined;
+  /** Devices that the vCPUs' threads answer. They come before those of `run`. */
+  readonly local?: LocalDevices | undefined;
+}
 
 /** One Worker, from this side: an order at a time. */
 class Thread {
@@ -62,17 +72,19 @@ export class VcpuThreads implements AsyncDisposable {
   /**
    * Makes the vCPUs; none runs yet.
    * @param starts how each begins, or its state: vCPU 0 first
+   * @param options which accesses need not be answered by the thread that calls `run`
    * @throws VfioError with what KVM refuses: nothing is left then
    */
   static async make(
     kvm: Kvm,
     machine: VirtualMachine,
     starts: readonly (VcpuStart | VcpuState)[],
+    { posted = [], local }: VcpuThreadsOptions = {},
   ): Promise<VcpuThreads> {
     const threads = new VcpuThreads(starts.length);
     const common = {
       ...{ vm: machine.fd, runSize: machine.runSize, mailbox: threads.#mailbox.buffer },
-      stateOptions: vcpuStateOptions(kvm, machine),
+      ...{ stateOptions: vcpuStateOptions(kvm, machine), posted, local },
     };
     try {
       await threads.#askAll((id, { control }) => ({

@@ -133,3 +133,30 @@ describe("a device's part", () => {
     expect(() => part.insert({ ...range, base: -1 })).toThrow(RangeError);
   });
 });
+
+test("a bus before another answers what it has, and leaves the rest to that one", () => {
+  const missing: unknown[] = [];
+  const all = new TrapBus((...access) => missing.push(access));
+  const few = new TrapBus(undefined, all);
+  const [behind, before] = [new Named(1), new Named(3)];
+  all.insert("mmio", 0x1000, 0x1000, "behind", behind);
+  few.insert("mmio", 0x1000, 0x10, "before", before);
+  const read = (address: number): number => {
+    const data = bytes(1);
+    few.mmioRead(address, data);
+    return data[0]!;
+  };
+  expect([read(0x1000), read(0x1010), read(0x3000)]).toEqual([3, 1, 0xff]);
+  few.mmioWrite(0x1000, Uint8Array.of(1));
+  few.mmioWrite(0x1020, Uint8Array.of(2));
+  expect([before.written, behind.written]).toEqual([[[0x1000, 1]], [[0x1020, 2]]]);
+  const port = bytes(2);
+  few.ioRead(0x60, port);
+  few.ioWrite(0x60, port);
+  expect([...port]).toEqual([0xff, 0xff]);
+  expect(missing).toEqual([
+    ["mmio", 0x3000, 1],
+    ["io", 0x60, 2],
+    ["io", 0x60, 2],
+  ]);
+});

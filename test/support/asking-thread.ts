@@ -1,5 +1,6 @@
 // A thread that makes accesses as a vCPU's would, and tells what it has in its bytes after each.
 import { AccessMailbox } from "../../src/kvm/access-mailbox.ts";
+import type { PostedRange } from "../../src/kvm/posted-writes.ts";
 import type { AccessHandlers } from "../../src/kvm/run-loop.ts";
 
 export interface Access {
@@ -12,12 +13,13 @@ export interface Asking {
   readonly buffer: SharedArrayBuffer;
   readonly vcpu: number;
   readonly accesses: readonly Access[];
+  readonly posted?: readonly PostedRange[];
 }
 
 declare const self: Worker;
 
-self.onmessage = ({ data: { buffer, vcpu, accesses } }: MessageEvent<Asking>) => {
-  const asks = new AccessMailbox(buffer).ofVcpu(vcpu);
+self.onmessage = ({ data: { buffer, vcpu, accesses, posted } }: MessageEvent<Asking>) => {
+  const asks = new AccessMailbox(buffer).ofVcpu(vcpu, posted);
   postMessage(
     accesses.map(({ kind, address, data }) => {
       const bytes = Uint8Array.from(data);

@@ -6,7 +6,7 @@ import { GuestMemory } from "../../../src/kvm/guest-memory.ts";
 import { Kvm } from "../../../src/kvm/kvm.ts";
 import { VirtualMachine } from "../../../src/kvm/machine.ts";
 import { TrapBus } from "../../../src/kvm/trap-bus.ts";
-import { VcpuThreads, type VcpuStart } from "../../../src/kvm/vcpu-threads.ts";
+import { VcpuThreads, type VcpuStart, type VcpuThreadsOptions } from "../../../src/kvm/vcpu-threads.ts";
 import { cpuidOf } from "../../../src/kvm/x86/cpuid.ts";
 import { writeLongModeTables } from "../../../src/kvm/x86/long-mode.ts";
 import type { VcpuState } from "../../../src/kvm/x86/vcpu-state.ts";
@@ -38,6 +38,7 @@ class Machine implements AsyncDisposable {
     program: readonly number[],
     count: number,
     starts?: readonly VcpuState[],
+    options: VcpuThreadsOptions = {},
   ): Promise<Machine> {
     const made = new Machine();
     made.memory.write(0x1000, new Uint8Array(program));
@@ -48,7 +49,7 @@ class Machine implements AsyncDisposable {
       longMode: id === 0 ? { entry: 0x1000, argument: 0, stack: tables, tables } : undefined,
     }));
     try {
-      made.cpus = await VcpuThreads.make(kvm, made.machine, starts ?? fresh);
+      made.cpus = await VcpuThreads.make(kvm, made.machine, starts ?? fresh, options);
     } catch (error) {
       await made[Symbol.asyncDispose]();
       throw error;
@@ -110,6 +111,35 @@ test("saved, they go on in another machine", async () => {
   expect(states?.length).toBe(2);
   await using other = await Machine.make(adder, 2, JSON.parse(JSON.stringify(states)) as VcpuState[]);
   expect((await other.sums(1))[0]).toBe(count + 1);
+});
+
+test("a device in the vCPU's own thread is asked there; a write that is posted comes in order, and none is left in the end", async () => {
+  const asked = new Int32Array(new SharedArrayBuffer(4));
+  await using machine = await Machine.make(adder, 2, undefined, {
+    posted: [{ kind: "io", base: 0x31, size: 1 }],
+    local: { module: new URL("./support/local-device.ts", import.meta.url).href, data: asked.buffer },
+  });
+  const sums: number[] = [];
+  const heard: number[] = [];
+  using _in = machine.bus.insert("io", 0x30, 1, "nobody", { ioRead: (port) => void heard.push(port) });
+  using _out = machine.bus.insert("io", 0x31, 1, "the sum", {
+    ioWrite: (_port, [sum]) => {
+      sums.push(sum!);
+      if (sums.length === 1000) machine.cpus!.stop();
+    },
+  });
+  expect(await machine.cpus!.run(machine.bus)).toBe("stopped");
+  expect([sums, heard]).toEqual([sums.map((_, i) => (i + 1) % 256), []]);
+  // Each question has had its sum, but for the one that was stopped between the two.
+  expect(Atomics.load(asked, 0) - sums.length).toBeOneOf([0, 1]);
+  const state = await machine.cpus!.save();
+  expect(state?.length).toBe(2);
+});
+
+test("a module that makes no devices is said, and leaves no thread", async () => {
+  const module = new URL("./support/marks.ts", import.meta.url).href;
+  const failure = await failureOf(Machine.make(adder, 1, undefined, { local: { module } }));
+  expect(failure).toMatchObject({ message: expect.stringContaining("must be a function") });
 });
 
 test("a triple fault of one ends all", async () => {
