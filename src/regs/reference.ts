@@ -96,8 +96,13 @@ export function registerReference(map: RegisterBlock, name: string): RegisterRef
     at,
     width,
     size: width / 8,
-    writeMask: maskOf(register, "store"),
-    clearMask: maskOf(register, "clear"),
+    // Worked out when asked for: most references are made at import, and few of them for this.
+    get writeMask() {
+      return maskOf(register, "store");
+    },
+    get clearMask() {
+      return maskOf(register, "clear");
+    },
     read: (memory: DataView, base = 0) => rawValue(register, memory, base),
     write: (memory: DataView, value: number | bigint, base = 0) => rawInto(memory, base + at, width, value),
   });

@@ -9,6 +9,10 @@ import type { MsiMessage, VectorChange } from "../../seam/platform.ts";
 const addressLow = msixTableEntry.register("addressLow");
 const addressHigh = msixTableEntry.register("addressHigh");
 const messageData = msixTableEntry.register("data");
+// Numbers of their own: they are read at each trapped write of the table.
+const lowAt = addressLow.at;
+const highAt = addressHigh.at;
+const dataAt = messageData.at;
 const masked = msixTableEntry.field("vectorControl.masked");
 const { at: maskByte, mask: maskBit } = masked.byte;
 
@@ -80,9 +84,9 @@ export class MsixState {
   message(vector: number): MsiMessage {
     const at = vector * entrySize;
     return {
-      addressLow: addressLow.read(this.#words, at),
-      addressHigh: addressHigh.read(this.#words, at),
-      data: messageData.read(this.#words, at),
+      addressLow: this.#words.getUint32(at + lowAt, true),
+      addressHigh: this.#words.getUint32(at + highAt, true),
+      data: this.#words.getUint32(at + dataAt, true),
       requesterId: this.#requesterId,
     };
   }
@@ -136,9 +140,9 @@ export class MsixState {
     const at = vector * entrySize;
     const known = vector * 3;
     return (
-      addressLow.read(this.#words, at) === this.#messages[known] &&
-      addressHigh.read(this.#words, at) === this.#messages[known + 1] &&
-      messageData.read(this.#words, at) === this.#messages[known + 2]
+      this.#words.getUint32(at + lowAt, true) === this.#messages[known] &&
+      this.#words.getUint32(at + highAt, true) === this.#messages[known + 1] &&
+      this.#words.getUint32(at + dataAt, true) === this.#messages[known + 2]
     );
   }
 }
