@@ -24,6 +24,11 @@ export class Unreleased<T> implements Iterable<T> {
     if (!this.#items.has(item)) this.#items.set(item, false);
   }
 
+  /** Takes a thing out without giving it back: it is in use again. */
+  delete(item: T): void {
+    this.#items.delete(item);
+  }
+
   /**
    * Tries to give back everything that is here, the newest first: what was made later may stand on what was made before.
    * Called from within itself, by what `release` does, it does nothing.

@@ -1,12 +1,11 @@
 // What attach decides before it touches the platform: tables, BARs, patches, MSI-X. No system call.
 import { capabilityId, unknownStandard, type LocatedCapability } from "../../regs/index.ts";
 import { IrqIndex } from "../../regs/vfio/irqs.ts";
-import type { DeviceBackend } from "../seam/backend.ts";
 import { addressMask, barsOf, typeBits, writableBits, type Bar } from "../pci/bars.ts";
 import { barRegisters, romRegister } from "../pci/header-registers.ts";
 import type { ConfigImage } from "../pci/config-image.ts";
 import { configTables, emulateRegister, type ConfigTables } from "./config/config-tables.ts";
-import type { ReportEvent } from "../seam/events.ts";
+import type { PlanContext } from "./attach-context.ts";
 import {
   freesPages,
   geometryProblem,
@@ -15,7 +14,6 @@ import {
   type MsixGeometry,
   type Relocation,
 } from "../pci/msix-geometry.ts";
-import type { AttachOptions } from "./options.ts";
 import { addClique, hideCapabilities, isHidden, patchMultiFunction, type Patch } from "./config/patches.ts";
 
 /** The MSI-X capability, its two geometries, and the bytes by which its BAR grew. */
@@ -27,7 +25,7 @@ export interface MsixPlan {
 }
 
 /** What attach decides before it touches the platform. */
-export interface Plan {
+export interface AttachPlan {
   readonly tables: ConfigTables;
   readonly bars: readonly Bar[];
   readonly msi: LocatedCapability | undefined;
@@ -36,13 +34,8 @@ export interface Plan {
 }
 
 /** Works out tables, BARs and patches. Pure but for reports. @throws RangeError for options that do not fit the device */
-export function plan(
-  backend: DeviceBackend,
-  image: ConfigImage,
-  pageSize: number,
-  options: AttachOptions,
-  report: ReportEvent,
-): Plan {
+export function planAttach(context: PlanContext, image: ConfigImage): AttachPlan {
+  const { backend, options, report } = context;
   const { layout, bytes } = image;
   for (const { message } of layout.malformations) report("malformed", message);
   const found = barsOf(bytes, backend.regions);
@@ -53,7 +46,7 @@ export function plan(
       (entry) => !entry.extended && entry.id === id && entry.type && entry.map !== unknownStandard,
     );
   const msixAt = withMap(capabilityId.msix);
-  const msix = msixAt && planMsix(backend, image, msixAt, found.bars, pageSize, options, report);
+  const msix = msixAt && planMsix(context, image, msixAt, found.bars);
   const msiAt = withMap(capabilityId.msi);
   const msi = msiAt && (backend.irqs[IrqIndex.msi]?.count ?? 0) > 0 ? msiAt : undefined;
   const hidden = layout.capabilities.filter((capability) =>
@@ -78,14 +71,12 @@ export function plan(
 const grown = (bar: Bar, { guest }: MsixPlan): Bar => ({ ...bar, size: guest.table.offset * 2 });
 
 function planMsix(
-  backend: DeviceBackend,
+  context: PlanContext,
   image: ConfigImage,
   capability: LocatedCapability,
   bars: readonly Bar[],
-  pageSize: number,
-  options: AttachOptions,
-  report: ReportEvent,
 ): MsixPlan | undefined {
+  const { backend, report } = context;
   if ((backend.irqs[IrqIndex.msix]?.count ?? 0) === 0) {
     report("msix", "the host gives no MSI-X vectors: the capability is hidden");
     return undefined;
@@ -100,23 +91,22 @@ function planMsix(
     report("msix", `${problem}: the capability is hidden`);
     return undefined;
   }
-  const relocation = planRelocation(backend, physical, bars, pageSize, options);
+  const relocation = planRelocation(context, physical, bars);
   return { capability, physical, guest: relocation?.guest ?? physical, relocated: relocation !== undefined };
 }
 
 function planRelocation(
-  { regions }: DeviceBackend,
+  { backend, platform, options }: PlanContext,
   physical: MsixGeometry,
   bars: readonly Bar[],
-  pageSize: number,
-  { msixRelocation = "auto", excludeFromMapping = [] }: AttachOptions,
 ): Relocation | undefined {
+  const { msixRelocation = "auto", excludeFromMapping = [] } = options;
   if (msixRelocation === "never") return undefined;
   if (msixRelocation === "auto") {
-    const mapped = regions.map((info) =>
+    const mapped = backend.regions.map((info) =>
       excludeFromMapping.includes(info.index) ? { ...info, mappable: false } : info,
     );
-    return freesPages(physical, mapped, pageSize) ? relocate(physical, bars) : undefined;
+    return freesPages(physical, mapped, platform.pageSize) ? relocate(physical, bars) : undefined;
   }
   const relocation = relocate(physical, bars);
   if (!relocation)

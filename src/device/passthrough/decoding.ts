@@ -1,7 +1,7 @@
-import type { Parts } from "./attach.ts";
+import type { AttachedDevice } from "./attach.ts";
 import type { DecodingState } from "./decoding-schema.ts";
 import type { Stateful } from "../seam/stateful.ts";
-import type { BarWish } from "./bars/bar-placement.ts";
+import type { BarRequest } from "./bars/bar-placement.ts";
 import { allOnes } from "../seam/guest-answers.ts";
 import { barAddress, isRomEnabled, setBarAddress, type Bar } from "../pci/bars.ts";
 import { offsetOf, type ConfigOffset } from "../pci/config-offset.ts";
@@ -13,14 +13,14 @@ import { powerState } from "./write-effects.ts";
  * mappings are withdrawn before the device hears that it stops decoding, and come back after it hears that it starts.
  */
 export class DecodeControl implements Stateful<DecodingState> {
-  readonly #parts: Parts;
+  readonly #parts: AttachedDevice;
   #command = 0;
   #power = 0;
   /** COMMAND when the device last left D0. */
   #sleepCommand = 0;
   #resetting = false;
 
-  constructor(parts: Parts) {
+  constructor(parts: AttachedDevice) {
     this.#parts = parts;
   }
 
@@ -174,10 +174,10 @@ export class DecodeControl implements Stateful<DecodingState> {
   /** Makes the address space follow registers, COMMAND, power and interrupts. */
   sync(): void {
     const { placement, config } = this.#parts;
-    placement.sync((bar) => this.#wish(bar, config.view));
+    placement.sync((bar) => this.#requested(bar, config.view));
   }
 
-  #wish(bar: Bar, view: DataView): BarWish {
+  #requested(bar: Bar, view: DataView): BarRequest {
     const powered = this.#power === 0 && !this.#resetting;
     const enable = bar.kind === "io" ? ioSpace : memorySpace;
     const romOff = bar.kind === "rom" && !isRomEnabled(bar, view);

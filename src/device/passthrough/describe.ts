@@ -1,4 +1,4 @@
-import type { Parts } from "./attach.ts";
+import type { AttachedDevice } from "./attach.ts";
 import type { DeviceBackend } from "../seam/backend.ts";
 import type { MappedArea } from "./bars/bar-mapping.ts";
 import { identity } from "../pci/header-registers.ts";
@@ -57,12 +57,12 @@ export interface DeviceDescription {
   };
 }
 
-export function describe(backend: DeviceBackend, parts: Parts, command: number): DeviceDescription {
+export function describe(backend: DeviceBackend, parts: AttachedDevice, command: number): DeviceDescription {
   const { image, plan, placement, interrupts, config } = parts;
   const hidden = new Set(plan.patches.filter(({ kind }) => kind === "hidden").map(({ offset }) => offset));
   const { msi, msix } = interrupts;
-  const active = msix?.wiring.on ? msix.state : msi?.wiring.on ? msi.state : undefined;
-  const count = msix?.wiring.on ? msix.state.vectors : (msi?.state.layout.vectors ?? 0);
+  const active = msix?.routing.on ? msix.state : msi?.routing.on ? msi.state : undefined;
+  const count = msix?.routing.on ? msix.state.vectors : (msi?.state.layout.vectors ?? 0);
   return {
     name: backend.name,
     vendorId: identity.vendorId.read(image.view),

@@ -5,7 +5,7 @@ import { offsetOf } from "../pci/config-offset.ts";
 import { command as commandRegister, identity, memorySpace } from "../pci/header-registers.ts";
 import type { DeviceBackend } from "../seam/backend.ts";
 import { allOnes } from "../seam/guest-answers.ts";
-import type { Parts } from "./attach.ts";
+import type { AttachedDevice } from "./attach.ts";
 import { RegisterState } from "./config/register-state.ts";
 import type { DecodeControl } from "./decoding.ts";
 import { InterruptState } from "./interrupts/interrupt-state.ts";
@@ -19,7 +19,7 @@ export type { DeviceSnapshot } from "./snapshot-schema.ts";
 /** An attached device, as its snapshots see it. */
 export interface Attached {
   readonly backend: DeviceBackend;
-  readonly parts: Parts;
+  readonly parts: AttachedDevice;
   readonly decoding: DecodeControl;
 }
 

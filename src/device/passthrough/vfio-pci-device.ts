@@ -1,9 +1,9 @@
-import { assemble, type Parts } from "./attach.ts";
+import { attachDevice, type AttachedDevice } from "./attach.ts";
 import type { DeviceBackend } from "../seam/backend.ts";
 import { DecodeControl } from "./decoding.ts";
 import { command } from "../pci/header-registers.ts";
 import { WriteEffect } from "./write-effects.ts";
-import { allOnes } from "../seam/guest-answers.ts";
+import { allOnes, GuestAnswers } from "../seam/guest-answers.ts";
 import { BusAccess } from "./bars/bus-access.ts";
 import { describe, type DeviceDescription } from "./describe.ts";
 import { VfioError } from "../../ffi/errors.ts";
@@ -29,7 +29,7 @@ import {
 /** A PCI device passed through to a guest: everything that the guest and the VMM can ask of it. */
 export class VfioPciDevice implements Disposable {
   readonly #backend: DeviceBackend;
-  readonly #parts: Parts;
+  readonly #parts: AttachedDevice;
   readonly #options: AttachOptions;
   readonly #trace: Tracer | undefined;
   readonly #decode: DecodeControl;
@@ -85,7 +85,8 @@ export class VfioPciDevice implements Disposable {
     this.#backend = trace === undefined ? backend : new TracedBackend(backend, trace);
     const seen = trace === undefined ? platform : tracedPlatform(platform, trace);
     const report = eventReporter(backend.name, options.onEvent, trace);
-    this.#parts = assemble(this.#backend, seen, options, report);
+    const answers = new GuestAnswers(report, trace);
+    this.#parts = attachDevice({ backend: this.#backend, platform: seen, options, report, answers });
     trace?.attached?.(tracedDevice(backend, this.#parts.image.bytes, platform, options));
     failed.move();
     this.#decode = new DecodeControl(this.#parts);
@@ -270,7 +271,7 @@ export class VfioPciDevice implements Disposable {
     return { backend: this.#backend, parts: this.#parts, decoding: this.#decode };
   }
 
-  #open(): Parts {
+  #open(): AttachedDevice {
     if (this.#closed)
       throw new VfioError(`${this.#backend.name} is closed`, { code: "ECLOSED", device: this.#backend.name });
     return this.#parts;

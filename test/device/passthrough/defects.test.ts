@@ -1,7 +1,7 @@
 // Rows of docs/defects.md that no other file here proves.
 import { describe, expect, test } from "bun:test";
 import { configImageOf } from "../../../src/device/pci/config-image.ts";
-import { plan } from "../../../src/device/passthrough/attach-plan.ts";
+import { planAttach } from "../../../src/device/passthrough/attach-plan.ts";
 import { ExternalDma } from "../../../src/device/dma/external-dma.ts";
 import type { AttachOptions } from "../../../src/device/passthrough/options.ts";
 import { RecordedDevice } from "../../../src/device/backends/recorded/recorded-device.ts";
@@ -17,7 +17,8 @@ describe("config space", () => {
     const image = syntheticImage({ pcie: true, extended: [0x01, 0x0f, 0x13, 0x1b, 0x03] });
     using backend = new RecordedDevice(image);
     const shown = (options: AttachOptions): number[] => {
-      const { tables } = plan(backend, configImageOf(image.config), 4096, options, () => {});
+      const context = { backend, platform: { pageSize: 4096 }, options, report: () => {} };
+      const { tables } = planAttach(context, configImageOf(image.config));
       return walkExtendedCapabilities(tables.shadow).found.map(({ id }) => id);
     };
     expect(shown({})).toEqual([0x01, 0x03]);

@@ -21,12 +21,12 @@ export class BarAccess {
   constructor(
     backend: DeviceBackend,
     interrupts: InterruptControl,
-    bars: ReadonlyMap<number, Bar>,
+    bars: readonly Bar[],
     answers: GuestAnswers,
   ) {
     this.#backend = backend;
     this.#interrupts = interrupts;
-    this.#bars = bars;
+    this.#bars = new Map(bars.map((bar) => [bar.region, bar]));
     this.#answers = answers;
     this.#table = interrupts.msix?.guest.table;
     this.#pba = interrupts.msix?.guest.pba;

@@ -1,5 +1,6 @@
-import type { RegionArea } from "../../../regs/vfio/regions.ts";
+import type { RegionArea, RegionInfo } from "../../../regs/vfio/regions.ts";
 import type { DeviceBackend, RegionMapping } from "../../seam/backend.ts";
+import { Unreleased } from "../../../ffi/unreleased.ts";
 import { barName } from "../../pci/bars.ts";
 import type { ReportEvent } from "../../seam/events.ts";
 import type { Platform } from "../../seam/platform.ts";
@@ -14,14 +15,23 @@ export interface MappedArea extends RegionArea {
   readonly peer: boolean;
 }
 
+export interface BarMappingParts {
+  readonly backend: DeviceBackend;
+  readonly platform: Platform;
+  readonly info: RegionInfo;
+  /** To be mapped, page-aligned. */
+  readonly areas: readonly RegionArea[];
+  /** Whether peer devices are to reach them too. */
+  readonly peers: boolean;
+  readonly report: ReportEvent;
+}
+
 /** What an area that was withdrawn still has of the platform, because that could not take it back. */
 interface Leftover {
   readonly area: RegionArea;
   readonly gpa: number;
-  slot: number | undefined;
-  peer: boolean;
-  /** Said once, tried again as often as there is an occasion. */
-  reported: boolean;
+  /** A memory slot; undefined for a peer mapping. */
+  readonly slot: number | undefined;
 }
 
 /**
@@ -33,30 +43,30 @@ export class BarMapping {
   readonly #backend: DeviceBackend;
   readonly #platform: Platform;
   readonly #report: ReportEvent;
-  readonly #region: number;
+  readonly #region: RegionInfo;
   readonly #areas: readonly RegionArea[];
   readonly #peers: boolean;
   readonly #host = new Map<RegionArea, RegionMapping>();
   /** Areas that the host refuses to map: asked once, then trapped. */
   readonly #refused = new Set<RegionArea>();
   #mapped: (MappedArea & { readonly area: RegionArea })[] = [];
-  #left: Leftover[] = [];
+  readonly #left: Unreleased<Leftover>;
 
-  /** @param peers whether to map the BAR for peer devices too */
-  constructor(
-    backend: DeviceBackend,
-    platform: Platform,
-    region: number,
-    areas: readonly RegionArea[],
-    peers: boolean,
-    report: ReportEvent,
-  ) {
+  constructor({ backend, platform, info, areas, peers, report }: BarMappingParts) {
     this.#backend = backend;
     this.#platform = platform;
-    this.#region = region;
+    this.#region = info;
     this.#areas = areas;
     this.#peers = peers;
     this.#report = report;
+    this.#left = new Unreleased<Leftover>(
+      ({ area, gpa, slot }) =>
+        slot === undefined ? platform.dma!.unmap(gpa, area.size) : platform.memory.remove(slot),
+      ({ area, gpa, slot }, cause) => {
+        const what = slot === undefined ? "peer mapping" : "memory slot";
+        report("teardown", `${this.#name(area)}: its ${what} at ${hex(gpa)} cannot be taken back`, cause);
+      },
+    );
   }
 
   get mapped(): readonly MappedArea[] {
@@ -65,7 +75,7 @@ export class BarMapping {
 
   /** Whether something that was withdrawn could not be taken back, anywhere. */
   get isReached(): boolean {
-    return this.#left.length > 0;
+    return this.#left.size > 0;
   }
 
   /** Whether something that was withdrawn, and could not be taken back, is still in a range of guest memory. */
@@ -88,24 +98,26 @@ export class BarMapping {
         trapped(`would be at ${hex(gpa)}, which is not aligned to pages of ${pageSize} bytes,`);
         continue;
       }
-      const kept = this.#left.find((left) => left.area === area && left.gpa === gpa);
-      if (!kept && this.hasLeft({ base: gpa, size: area.size })) {
+      const kept = [...this.#left].filter((left) => left.area === area && left.gpa === gpa);
+      if (kept.length === 0 && this.hasLeft({ base: gpa, size: area.size })) {
         trapped(`would be over a memory slot or peer mapping that could not be taken back,`);
         continue;
       }
       const mapping = this.#hostMapping(area, trapped);
       if (!mapping) continue;
       const { hva } = mapping;
-      const readOnly = !this.#backend.regions[this.#region]!.writable;
-      let slot = kept?.slot;
+      const readOnly = !this.#region.writable;
+      let slot = kept.find((left) => left.slot !== undefined)?.slot;
       try {
         slot ??= this.#platform.memory.add({ gpa, size: area.size, hva, readOnly });
       } catch (cause) {
         trapped("gets no memory slot", cause);
         continue;
       }
-      this.#left = this.#left.filter((left) => left !== kept);
-      const peer = kept?.peer || this.#mapPeer(gpa, area.size, mapping, readOnly, what);
+      for (const left of kept) this.#left.delete(left);
+      const peer =
+        kept.some((left) => left.slot === undefined) ||
+        this.#mapPeer(gpa, area.size, mapping, readOnly, what);
       this.#mapped.push({ ...area, area, slot, gpa, hva, peer });
     }
   }
@@ -114,7 +126,7 @@ export class BarMapping {
     const known = this.#host.get(area);
     if (known || this.#refused.has(area)) return known;
     try {
-      const mapping = this.#backend.map(this.#region, area);
+      const mapping = this.#backend.map(this.#region.index, area);
       this.#host.set(area, mapping);
       return mapping;
     } catch (cause) {
@@ -141,42 +153,22 @@ export class BarMapping {
 
   /** Takes all areas away from peers, then from the guest. What cannot be taken is left for `settle`. */
   withdraw(): void {
-    for (const { area, gpa, slot, peer } of this.#mapped)
-      this.#left.push({ area, gpa, slot, peer, reported: false });
+    // The newest goes first: peers before the guest.
+    for (const { area, gpa, slot, peer } of this.#mapped) {
+      this.#left.add({ area, gpa, slot });
+      if (peer) this.#left.add({ area, gpa, slot: undefined });
+    }
     this.#mapped = [];
     this.settle();
   }
 
   /** Tries again to take back what is left. */
   settle(): void {
-    this.#left = this.#left.filter((left) => {
-      const { gpa, area, slot } = left;
-      if (left.peer && this.#takeBack(left, "peer mapping", () => this.#platform.dma!.unmap(gpa, area.size)))
-        left.peer = false;
-      if (slot !== undefined && this.#takeBack(left, "memory slot", () => this.#platform.memory.remove(slot)))
-        left.slot = undefined;
-      return left.peer || left.slot !== undefined;
-    });
-  }
-
-  #takeBack(left: Leftover, what: string, action: () => void): boolean {
-    try {
-      action();
-      return true;
-    } catch (cause) {
-      if (!left.reported)
-        this.#report(
-          "teardown",
-          `${this.#name(left.area)}: its ${what} at ${hex(left.gpa)} cannot be taken back`,
-          cause,
-        );
-      left.reported = true;
-      return false;
-    }
+    this.#left.settle();
   }
 
   #name({ offset, size }: RegionArea): string {
-    return `${barName(this.#region)} ${hex(offset)}+${hex(size)}`;
+    return `${barName(this.#region.index)} ${hex(offset)}+${hex(size)}`;
   }
 
   /**

@@ -1,5 +1,6 @@
 import type { Stateful } from "../../seam/stateful.ts";
 import type { BarsState } from "./bars-schema.ts";
+import { Unreleased } from "../../../ffi/unreleased.ts";
 import { VfioError } from "../../../ffi/errors.ts";
 import { barName, type Bar } from "../../pci/bars.ts";
 import type { BarMapping } from "./bar-mapping.ts";
@@ -16,8 +17,8 @@ export interface PlacedBar {
   readonly base: number | undefined;
 }
 
-/** What the registers say, now. */
-export interface BarWish {
+/** What the registers ask for a BAR, now. */
+export interface BarRequest {
   /** The address in the register; undefined where no guest address can be. */
   readonly address: number | undefined;
   /** Whether the BAR decodes: memory or I/O enable, power state, ROM enable. */
@@ -27,7 +28,7 @@ export interface BarWish {
 }
 
 /** Places that a BAR may leave something behind at. What a platform never takes back must not grow with each move. */
-const mostLeft = 8;
+const maxUnreleased = 8;
 
 /**
  * Keeps guest address, trapped range, memory slots and peer mappings of each BAR the same thing. A move is one
@@ -45,7 +46,7 @@ export class BarPlacement implements Stateful<BarsState> {
   /** While state is restored: registers follow one by one, and mean something only all together. */
   #paused = false;
   /** BARs, by region index, that get their addresses before the others in the next `sync`. */
-  #first: ReadonlySet<number> | undefined;
+  #priority: ReadonlySet<number> | undefined;
   /** Sorted copy of what is placed, for the trap path. */
   #table: readonly TrappedRange[] = [];
 
@@ -59,11 +60,16 @@ export class BarPlacement implements Stateful<BarsState> {
       address: undefined,
       decoded: false,
       obstacle: undefined,
-      home: undefined,
+      lastAddress: undefined,
       placed: undefined,
       mapped: false,
-      left: [],
-      complaint: undefined,
+      unreleased: new Unreleased<TrappedRange>(
+        // It keeps everybody else out while there is a slot in it.
+        (range) => !mapping.hasLeft(range) && this.#remove(range),
+        ({ region }, cause) =>
+          report("teardown", `${barName(region)}: its trapped range cannot be taken back`, cause),
+      ),
+      lastReported: undefined,
     }));
   }
 
@@ -80,37 +86,38 @@ export class BarPlacement implements Stateful<BarsState> {
         this.release();
         throw noRoom(device, placement.bar, this.#placements);
       }
-      placement.address = placement.home = base;
+      placement.address = base;
+      placement.lastAddress = base;
       addresses.set(placement.bar.region, base);
     }
     return addresses;
   }
 
   /** Makes the address space follow the registers. Called after each write that may change them. */
-  sync(wish: (bar: Bar) => BarWish): void {
+  sync(requested: (bar: Bar) => BarRequest): void {
     if (this.#paused) return;
-    const first = this.#first;
-    this.#first = undefined;
-    const wishes = this.#placements.map((placement) => {
-      const wanted = wish(placement.bar);
+    const priority = this.#priority;
+    this.#priority = undefined;
+    const requests = this.#placements.map((placement) => {
+      const wanted = requested(placement.bar);
       const { placed, obstacle, address, bar } = placement;
       const stays = placed !== undefined && wanted.decoded && wanted.address === placed.base;
-      const had = first ? first.has(bar.region) : !obstacle && address === wanted.address;
+      const had = priority ? priority.has(bar.region) : !obstacle && address === wanted.address;
       const rank = stays ? 0 : (wanted.decoded ? 1 : 3) + (had ? 0 : 1);
       const turnedOn = wanted.decoded && !placement.decoded;
       placement.decoded = wanted.decoded;
       return { placement, wanted, stays, rank, turnedOn };
     });
-    for (const { placement, wanted, stays } of wishes)
+    for (const { placement, wanted, stays } of requests)
       this.#leave(placement, stays, stays && wanted.mappable, wanted.address);
     const decided: Placement[] = [];
-    for (const { placement, wanted } of wishes.sort((a, b) => a.rank - b.rank)) {
+    for (const { placement, wanted } of requests.sort((a, b) => a.rank - b.rank)) {
       placement.obstacle = placement.placed ? undefined : obstacleOf(placement, decided, this.#placements);
       if (wanted.decoded && !placement.placed) this.#place(placement);
       if (!placement.obstacle) decided.push(placement);
     }
-    for (const { placement, turnedOn } of wishes) this.#reserve(placement, turnedOn);
-    for (const { placement, wanted } of wishes) {
+    for (const { placement, turnedOn } of requests) this.#reserve(placement, turnedOn);
+    for (const { placement, wanted } of requests) {
       if (!placement.placed || !wanted.mappable || placement.mapped) continue;
       placement.mapping.show(placement.placed.base);
       placement.mapped = true;
@@ -126,51 +133,43 @@ export class BarPlacement implements Stateful<BarsState> {
       placement.mapping.withdraw();
     } else placement.mapping.settle();
     if (placement.placed && !stays) {
-      placement.left.push({ range: placement.placed, reported: false });
+      placement.unreleased.add(placement.placed);
       placement.placed = undefined;
     }
-    placement.left = placement.left.filter((left) => !this.#remove(placement, left));
+    placement.unreleased.settle();
   }
 
-  #remove({ mapping }: Placement, left: Placement["left"][number]): boolean {
-    const { range } = left;
-    // It keeps everybody else out while there is a slot in it.
-    if (mapping.hasLeft(range)) return false;
-    try {
-      this.#platform.bus.remove(range);
-      return true;
-    } catch (cause) {
-      if (!left.reported)
-        this.#report("teardown", `${barName(range.region)}: its trapped range cannot be taken back`, cause);
-      left.reported = true;
-      return false;
-    }
+  #remove(range: TrappedRange): true {
+    this.#platform.bus.remove(range);
+    return true;
   }
 
   #place(placement: Placement): void {
-    const { bar, address, left } = placement;
+    const { bar, address, unreleased } = placement;
     placement.obstacle ??= this.#insert(placement);
     const { obstacle } = placement;
     if (!obstacle) {
-      placement.placed = left.find(({ range }) => range.base === address)?.range ?? rangeOf(bar, address!);
-      placement.left = left.filter(({ range }) => range.base !== address);
-      placement.complaint = undefined;
+      const there = [...unreleased].find(({ base }) => base === address);
+      // Back at a place that it could not be taken from, which is its own again.
+      if (there) unreleased.delete(there);
+      placement.placed = there ?? rangeOf(bar, address!);
+      placement.lastReported = undefined;
       return;
     }
     const where = address === undefined ? "an address above 2^53" : hex(address);
-    if (placement.complaint !== where)
+    if (placement.lastReported !== where)
       this.#report(
         "bar-unplaced",
         `${barName(bar.region)} cannot be at ${where}: ${obstacle.why}`,
         obstacle.cause,
       );
-    placement.complaint = where;
+    placement.lastReported = where;
   }
 
-  #insert({ bar, address, left }: Placement): Obstacle | undefined {
-    // Back where it could not be taken away from.
-    if (left.some(({ range }) => range.base === address)) return undefined;
-    if (left.length >= mostLeft) return { why: `what it had at ${left.length} others is not taken back yet` };
+  #insert({ bar, address, unreleased }: Placement): Obstacle | undefined {
+    if (unreleased.some(({ base }) => base === address)) return undefined;
+    if (unreleased.size >= maxUnreleased)
+      return { why: `what it had at ${unreleased.size} others is not taken back yet` };
     try {
       this.#platform.bus.insert(rangeOf(bar, address!));
       return undefined;
@@ -191,22 +190,22 @@ export class BarPlacement implements Stateful<BarsState> {
       reservations.reserve(address);
       // What looks like sizing may be the top of a window after all: then the guest turns decoding on there.
       if ((placed || reservations.has(address)) && (turnedOn || !isProbe(bar, address)))
-        placement.home = address;
+        placement.lastAddress = address;
     }
-    reservations.release((base) => base === placement.home || isNeeded(placement, base));
+    reservations.release((base) => base === placement.lastAddress || isNeeded(placement, base));
   }
 
   /** BARs, by region index, that have the addresses in their registers: where two want the same, the first to come has it. */
-  get held(): readonly number[] {
+  get addressOwners(): readonly number[] {
     return this.#placements.filter(({ obstacle }) => !obstacle).map(({ bar }) => bar.region);
   }
 
   save(): BarsState {
-    return { held: [...this.held] };
+    return { held: [...this.addressOwners] };
   }
   /** In the next `sync` the BARs that had their addresses come first. */
   restore({ held }: BarsState): void {
-    this.#first = new Set(held);
+    this.#priority = new Set(held);
   }
 
   /** Nothing moves while `act` writes registers, which mean something only all together. */
@@ -246,7 +245,7 @@ export class BarPlacement implements Stateful<BarsState> {
   release(): void {
     for (const placement of this.#placements) {
       this.#leave(placement, false, false, undefined);
-      placement.home = undefined;
+      placement.lastAddress = undefined;
       placement.reservations.release((base) => isNeeded(placement, base));
     }
     this.#rebuild();

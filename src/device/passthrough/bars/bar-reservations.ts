@@ -1,3 +1,4 @@
+import { Unreleased } from "../../../ffi/unreleased.ts";
 import { barName, type Bar } from "../../pci/bars.ts";
 import type { ReportEvent } from "../../seam/events.ts";
 import type { AddressAllocator, Platform } from "../../seam/platform.ts";
@@ -6,12 +7,10 @@ import { contains, hex, intersects, type Range } from "../../address/range.ts";
 interface Reservation {
   readonly allocator: AddressAllocator;
   readonly base: number;
-  /** That it cannot be given back was said. */
-  reported: boolean;
 }
 
 /** More than one BAR ever needs: where nothing can be given back, the guest must not be able to take all there is. */
-const most = 8;
+const maxReservations = 8;
 
 /**
  * The ranges of the platform's address windows that one BAR keeps from being handed to somebody else, such as a device that
@@ -21,7 +20,10 @@ export class BarReservations {
   readonly #platform: Platform;
   readonly #bar: Bar;
   readonly #report: ReportEvent;
-  #held: Reservation[] = [];
+  /** What is reserved. It is given back when nothing needs it any more. */
+  readonly #held: Unreleased<Reservation>;
+  /** Whether an address is still needed: what `release` was told last. */
+  #needs: (base: number) => boolean = () => true;
   /** Where the platform failed to reserve: said once an address. */
   #failed: number | undefined;
 
@@ -29,6 +31,18 @@ export class BarReservations {
     this.#platform = platform;
     this.#bar = bar;
     this.#report = report;
+    this.#held = new Unreleased<Reservation>(
+      ({ allocator, base }) => this.#give(allocator, base),
+      ({ base }, cause) =>
+        report("teardown", `${barName(bar.region)}: its address ${hex(base)} cannot be given back`, cause),
+    );
+  }
+
+  /** @returns false for an address that is still needed */
+  #give(allocator: AddressAllocator, base: number): boolean {
+    if (this.#needs(base)) return false;
+    allocator.free(base, this.#bar.size);
+    return true;
   }
 
   /** Windows where the BAR may be, the preferred first. */
@@ -54,7 +68,7 @@ export class BarReservations {
     for (const allocator of windows) {
       const base = allocator.allocate(size, alignment);
       if (base === undefined) continue;
-      this.#held.push({ allocator, base, reported: false });
+      this.#held.add({ allocator, base });
       return base;
     }
     return undefined;
@@ -66,10 +80,10 @@ export class BarReservations {
 
   /** Reserves an address if nobody else has it. */
   reserve(base: number): void {
-    if (this.has(base) || this.#held.length >= most) return;
+    if (this.has(base) || this.#held.size >= maxReservations) return;
     try {
       const allocator = this.#windows.find((window) => window.reserve(base, this.#bar.size));
-      if (allocator) this.#held.push({ allocator, base, reported: false });
+      if (allocator) this.#held.add({ allocator, base });
       this.#failed = undefined;
     } catch (cause) {
       if (this.#failed !== base)
@@ -84,27 +98,12 @@ export class BarReservations {
 
   /** Gives back what nobody needs any more, or tries to: what cannot be given back now may be another time. */
   release(needs: (base: number) => boolean): void {
-    this.#held = this.#held.filter((one) => needs(one.base) || !this.#free(one));
+    this.#needs = needs;
+    this.#held.settle();
   }
 
   /** Makes room for another BAR of the device. */
   yield(range: Range, needs: (base: number) => boolean): void {
     this.release((base) => needs(base) || !intersects(range, { base, size: this.#bar.size }));
-  }
-
-  #free(one: Reservation): boolean {
-    try {
-      one.allocator.free(one.base, this.#bar.size);
-      return true;
-    } catch (cause) {
-      if (!one.reported)
-        this.#report(
-          "teardown",
-          `${barName(this.#bar.region)}: its address ${hex(one.base)} cannot be given back`,
-          cause,
-        );
-      one.reported = true;
-      return false;
-    }
   }
 }

@@ -1,6 +1,7 @@
 // What is known of one BAR's place in the guest's address space, and what follows from it. Pure: no calls to the platform.
 import type { BarMapping } from "./bar-mapping.ts";
 import type { BarReservations } from "./bar-reservations.ts";
+import type { Unreleased } from "../../../ffi/unreleased.ts";
 import { barName, type Bar } from "../../pci/bars.ts";
 import type { TrappedRange } from "../../seam/platform.ts";
 import { intersects } from "../../address/range.ts";
@@ -22,13 +23,13 @@ export interface Placement {
   /** Without one the BAR has its address as far as this device goes, whether it decodes or not. */
   obstacle: Obstacle | undefined;
   /** The last address that it had; stays reserved while the register holds nothing better, as while the guest sizes it. */
-  home: number | undefined;
+  lastAddress: number | undefined;
   placed: TrappedRange | undefined;
   mapped: boolean;
   /** Ranges that it is not at any more, but that could not be taken back, or still have a memory slot in them. */
-  left: { readonly range: TrappedRange; reported: boolean }[];
-  /** Where it could not be, as it was said last. */
-  complaint: string | undefined;
+  readonly unreleased: Unreleased<TrappedRange>;
+  /** Address in the last `bar-unplaced` event, so that each is reported once. */
+  lastReported: string | undefined;
 }
 
 export const rangeOf = ({ kind, size, region }: Bar, base: number): TrappedRange => ({
@@ -41,8 +42,8 @@ export const rangeOf = ({ kind, size, region }: Bar, base: number): TrappedRange
 const overlap = (a: TrappedRange, b: TrappedRange): boolean => a.kind === b.kind && intersects(a, b);
 
 /** Whether a reservation must stay whoever else wants it. */
-export const isNeeded = ({ address, obstacle, left }: Placement, base: number): boolean =>
-  (!obstacle && base === address) || left.some(({ range }) => range.base === base);
+export const isNeeded = ({ address, obstacle, unreleased }: Placement, base: number): boolean =>
+  (!obstacle && base === address) || unreleased.some((range) => range.base === base);
 
 /** All ones in a register: the guest asks for the size, and puts the address back. */
 export const isProbe = ({ size }: Bar, address: number): boolean =>
@@ -64,7 +65,7 @@ export function obstacleOf(
   const there = decided.find((other) => overlap(range, rangeOf(other.bar, other.address!)));
   if (there) return { why: `${barName(there.bar.region)} is there` };
   for (const other of all)
-    for (const { range: left } of other.left)
+    for (const left of other.unreleased)
       // Its own is what it needs there.
       if (overlap(range, left) && !(other.bar === bar && left.base === address))
         return { why: `what ${barName(other.bar.region)} had there is not taken back yet` };

@@ -5,6 +5,12 @@ import { offsetOf, type ConfigOffset, type Located } from "../../pci/config-offs
 import { Source, type ConfigTables, type NumberRegister } from "./config-tables.ts";
 import { allOnes, type GuestAnswers } from "../../seam/guest-answers.ts";
 
+/** Who works out the bytes that are so marked in the tables. */
+export interface ComputedBytes {
+  /** Brings them up to date in the shadow, before a guest reads one. */
+  compute(): void;
+}
+
 /**
  * The guest's view of config space: `(device & ~emulated) | (shadow & emulated)`, with the device asked only for bytes
  * that may have changed: no access makes more than one read of the device.
@@ -19,12 +25,12 @@ export class ConfigSpace {
   #strict = false;
   /** Scratch buffers by width: a read allocates nothing. */
   readonly #scratch = [0, 1, 2, 3, 4].map((width) => new Uint8Array(new ArrayBuffer(width)));
-  /** Fills computed bytes of the shadow before they are read. */
-  compute: (offset: ConfigOffset, width: number) => void = () => {};
+  readonly #computed: ComputedBytes;
 
-  constructor(backend: DeviceBackend, tables: ConfigTables, answers: GuestAnswers) {
+  constructor(backend: DeviceBackend, tables: ConfigTables, answers: GuestAnswers, computed: ComputedBytes) {
     this.#backend = backend;
     this.tables = tables;
+    this.#computed = computed;
     this.#answers = answers;
     this.view = tables.view;
   }
@@ -83,7 +89,7 @@ export class ConfigSpace {
       if (source[at] === Source.computed) computed = true;
       else if (source[at] !== Source.shadow) ask = true;
     }
-    if (computed) this.compute(offset, width);
+    if (computed) this.#computed.compute();
     if (!ask) return true;
     const bytes = this.#scratch[width]!;
     try {

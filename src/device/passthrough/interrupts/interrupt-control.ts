@@ -1,5 +1,5 @@
 import { msixCapability } from "../../../regs/maps/msix.ts";
-import type { ConfigSpace } from "../config/config-space.ts";
+import type { ComputedBytes } from "../config/config-space.ts";
 import type { ReportEvent } from "../../seam/events.ts";
 import type { Intx } from "./intx.ts";
 import type { MsiState } from "./msi-state.ts";
@@ -7,15 +7,15 @@ import type { Located } from "../../pci/config-offset.ts";
 import { entrySize, type MsixGeometry } from "../../pci/msix-geometry.ts";
 import type { MsixState } from "./msix-state.ts";
 import type { VectorChange } from "../../seam/platform.ts";
-import type { VectorWiring } from "./vector-routing.ts";
+import type { VectorRouting } from "./vector-routing.ts";
 
 export interface MsiParts {
   readonly state: MsiState;
-  readonly wiring: VectorWiring;
+  readonly routing: VectorRouting;
 }
 export interface MsixParts {
   readonly state: MsixState;
-  readonly wiring: VectorWiring;
+  readonly routing: VectorRouting;
   readonly capability: Located;
   readonly physical: MsixGeometry;
   /** Where the guest sees table and PBA. */
@@ -32,15 +32,16 @@ interface Vectors {
 }
 
 /** The interrupts of one device: INTx, MSI and MSI-X, of which one at most is on at the host. */
-export class InterruptControl {
+export class InterruptControl implements ComputedBytes {
   readonly intx: Intx | undefined;
   readonly msi: MsiParts | undefined;
   readonly msix: MsixParts | undefined;
-  readonly #config: ConfigSpace;
+  /** The guest's view of config space. */
+  readonly #shadow: DataView;
   readonly #report: ReportEvent;
 
   constructor(
-    config: ConfigSpace,
+    shadow: DataView,
     parts: {
       readonly intx: Intx | undefined;
       readonly msi: MsiParts | undefined;
@@ -48,7 +49,7 @@ export class InterruptControl {
     },
     report: ReportEvent,
   ) {
-    this.#config = config;
+    this.#shadow = shadow;
     this.#report = report;
     this.intx = parts.intx;
     this.msi = parts.msi;
@@ -57,8 +58,8 @@ export class InterruptControl {
 
   /** The kind that the host delivers now. */
   get mode(): "none" | "INTx" | "MSI" | "MSI-X" {
-    if (this.msix?.wiring.on) return "MSI-X";
-    if (this.msi?.wiring.on) return "MSI";
+    if (this.msix?.routing.on) return "MSI-X";
+    if (this.msi?.routing.on) return "MSI";
     return this.intx?.enabled ? "INTx" : "none";
   }
 
@@ -71,7 +72,7 @@ export class InterruptControl {
   msixControlWritten(): void {
     const { msix } = this;
     if (!msix) return;
-    const registers = msixCapability.view(this.#config.view, msix.capability.offset);
+    const registers = msixCapability.view(this.#shadow, msix.capability.offset);
     msix.state.masked = registers.controlFunctionMask;
     const enable = registers.controlEnable;
     if (enable === msix.state.enabled) return this.#apply(msix);
@@ -85,27 +86,27 @@ export class InterruptControl {
     state.enabled = false;
     const { msix } = this;
     if (msix && state === msix.state)
-      msixCapability.view(this.#config.view, msix.capability.offset).controlEnable = false;
+      msixCapability.view(this.#shadow, msix.capability.offset).controlEnable = false;
   }
 
   /** After the guest's write of MSI registers is in the shadow. */
   msiWritten(): void {
     const { msi } = this;
     if (!msi) return;
-    const { state, wiring } = msi;
-    if (state.enabled === wiring.on) {
-      if (wiring.on) this.#apply(msi);
+    const { state, routing } = msi;
+    if (state.enabled === routing.on) {
+      if (routing.on) this.#apply(msi);
     } else if (!state.enabled) this.#turnOff(msi);
     else if (!this.#turnOn(msi, "MSI", state.enabledVectors)) this.#showOff(msi);
   }
 
-  #turnOn(parts: { state: Vectors; wiring: VectorWiring }, name: string, atLeast: number): boolean {
-    const { state, wiring } = parts;
+  #turnOn(parts: { state: Vectors; routing: VectorRouting }, name: string, atLeast: number): boolean {
+    const { state, routing } = parts;
     // Not those that change alone: a vector whose withdrawal failed before is routed still, but no longer armed.
     const vectors =
       name === "MSI" ? Array.from({ length: atLeast }, (_, vector) => vector) : state.wantedVectors();
     // INTx goes first: the host has one kind of interrupt on at a time.
-    const other = name === "MSI" ? this.msix?.wiring : this.msi?.wiring;
+    const other = name === "MSI" ? this.msix?.routing : this.msi?.routing;
     if (other?.on) {
       this.#report("interrupt-failed", `${name} is enabled while ${name === "MSI" ? "MSI-X" : "MSI"} is on`);
       return false;
@@ -113,7 +114,7 @@ export class InterruptControl {
     other?.stop();
     this.intx?.disable();
     try {
-      wiring.start(vectors, atLeast);
+      routing.start(vectors, atLeast);
     } catch (cause) {
       this.#report("interrupt-failed", `${name} cannot be enabled; the device keeps INTx`, cause);
       this.#enableIntx();
@@ -124,29 +125,29 @@ export class InterruptControl {
   }
 
   /** The guest stops hearing the vectors before the host frees them. */
-  #turnOff(parts: { state: Vectors; wiring: VectorWiring }): void {
+  #turnOff(parts: { state: Vectors; routing: VectorRouting }): void {
     this.#withdraw(parts);
-    parts.wiring.stop();
+    parts.routing.stop();
     this.#enableIntx();
   }
 
-  #withdraw({ state, wiring }: { state: Vectors; wiring: VectorWiring }): void {
-    state.applied(wiring.apply(state.pendingChanges()));
+  #withdraw({ state, routing }: { state: Vectors; routing: VectorRouting }): void {
+    state.applied(routing.apply(state.pendingChanges()));
   }
 
   /** INTx is on whenever nothing else is. What the host refused to turn off before is turned off first. */
   #enableIntx(): void {
-    const wirings = [this.msi?.wiring, this.msix?.wiring];
-    if (wirings.some((wiring) => wiring?.on)) return;
-    for (const wiring of wirings) wiring?.stop();
+    const routings = [this.msi?.routing, this.msix?.routing];
+    if (routings.some((routing) => routing?.on)) return;
+    for (const routing of routings) routing?.stop();
     this.intx?.enable();
   }
 
-  #apply(parts: { state: Vectors; wiring: VectorWiring }, changes = parts.state.pendingChanges()): void {
-    const { state, wiring } = parts;
-    state.applied(wiring.apply(changes));
+  #apply(parts: { state: Vectors; routing: VectorRouting }, changes = parts.state.pendingChanges()): void {
+    const { state, routing } = parts;
+    state.applied(routing.apply(changes));
     // The host lost all vectors while it took more: better INTx, and a guest that reads so, than silence.
-    if (state.enabled && !wiring.on) {
+    if (state.enabled && !routing.on) {
       this.#report("interrupt-failed", "the host lost all vectors: the guest has INTx again");
       this.#showOff(parts);
       this.#turnOff(parts);
@@ -169,22 +170,22 @@ export class InterruptControl {
    * @param index of the first byte @param sure throws where the platform cannot tell
    */
   addPending(data: Uint8Array, from: number, count: number, index: number, sure = false): void {
-    const { state, wiring } = this.msix!;
+    const { state, routing } = this.msix!;
     for (let i = 0; i < count; i++)
       for (let bit = 0; bit < 8; bit++) {
         const vector = (index + i) * 8 + bit;
-        if (vector < state.vectors && !state.isRouted(vector) && wiring.pending(vector, sure))
+        if (vector < state.vectors && !state.isRouted(vector) && routing.pending(vector, sure))
           data[from + i]! |= 1 << bit;
       }
   }
 
   /** Brings the MSI pending bits in the shadow up to date. */
-  computeMsiPending(): void {
+  compute(): void {
     if (!this.msi) return;
-    const { state, wiring } = this.msi;
+    const { state, routing } = this.msi;
     let bits = 0;
     for (let vector = 0; vector < state.layout.vectors; vector++)
-      if (!state.isRouted(vector) && wiring.pending(vector)) bits += 2 ** vector;
+      if (!state.isRouted(vector) && routing.pending(vector)) bits += 2 ** vector;
     state.pending = bits;
   }
 
@@ -196,16 +197,16 @@ export class InterruptControl {
     intx?.disable();
     if (msix) {
       msix.state.reset();
-      const registers = msixCapability.view(this.#config.view, msix.capability.offset);
+      const registers = msixCapability.view(this.#shadow, msix.capability.offset);
       registers.controlEnable = false;
       registers.controlFunctionMask = false;
       this.#turnOff(msix);
-      msix.wiring.forgetPending();
+      msix.routing.forgetPending();
     }
     if (msi) {
       msi.state.reset();
       this.#turnOff(msi);
-      msi.wiring.forgetPending();
+      msi.routing.forgetPending();
     }
     this.#enableIntx();
   }
@@ -216,7 +217,7 @@ export class InterruptControl {
     const { msi, msix } = this;
     return {
       msi: vectors(msi?.state.layout.vectors ?? 0).filter(
-        (vector) => !msi!.state.isRouted(vector) && msi!.wiring.pending(vector, true),
+        (vector) => !msi!.state.isRouted(vector) && msi!.routing.pending(vector, true),
       ),
       msix: vectors(msix?.state.vectors ?? 0).filter((vector) => (pba[vector >>> 3]! >>> (vector & 7)) & 1),
     };
@@ -224,7 +225,7 @@ export class InterruptControl {
 
   /** Everything off: MSI-X, then MSI, then INTx; then the platform's vectors go. */
   [Symbol.dispose](): void {
-    for (const part of [this.msix?.wiring, this.msi?.wiring, this.intx]) {
+    for (const part of [this.msix?.routing, this.msi?.routing, this.intx]) {
       try {
         part?.[Symbol.dispose]();
       } catch (cause) {

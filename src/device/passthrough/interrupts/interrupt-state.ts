@@ -59,13 +59,13 @@ export class InterruptState implements Stateful<InterruptsState> {
   }
 
   #restoreMsix(
-    { state, wiring, capability }: MsixParts,
+    { state, routing, capability }: MsixParts,
     { enable, functionMask, table, pending }: NonNullable<InterruptsState["msix"]>,
   ): void {
     const bytes = Uint8Array.fromHex(table);
     for (let at = 0; at < bytes.length; at += entrySize)
       this.#interrupts.tableWrite(at, bytes, at, entrySize);
-    for (const vector of pending) if (vector < state.vectors) wiring.restorePending(vector);
+    for (const vector of pending) if (vector < state.vectors) routing.restorePending(vector);
     const registers = msixCapability.view(this.#config.view, capability.offset);
     registers.controlFunctionMask = functionMask;
     registers.controlEnable = enable;
@@ -75,7 +75,7 @@ export class InterruptState implements Stateful<InterruptsState> {
   #restoreMsi(msi: MsiParts, { registers, pending }: NonNullable<InterruptsState["msi"]>): void {
     for (const [i, at] of dwordsOf(msi).entries()) this.#config.store(at, 4, registers[i]!);
     this.#interrupts.msiWritten();
-    for (const vector of pending) if (vector < msi.state.layout.vectors) msi.wiring.restorePending(vector);
+    for (const vector of pending) if (vector < msi.state.layout.vectors) msi.routing.restorePending(vector);
   }
 }
 

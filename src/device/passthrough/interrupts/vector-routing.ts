@@ -8,7 +8,7 @@ import type { MsiGroup, VectorChange } from "../../seam/platform.ts";
 const unarmed = -1;
 
 /** The vectors of one capability, on the device and on the platform. */
-export class VectorWiring {
+export class VectorRouting {
   readonly #backend: DeviceBackend;
   readonly #group: MsiGroup;
   readonly #report: ReportEvent;

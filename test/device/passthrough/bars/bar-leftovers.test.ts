@@ -1,5 +1,6 @@
 // What the platform does not take back is not forgotten: tried again, in nobody's way, and never without memory under it.
 import { describe, expect, test } from "bun:test";
+import { RegionIndex } from "../../../../src/regs/vfio/regions.ts";
 import { BarMapping } from "../../../../src/device/passthrough/bars/bar-mapping.ts";
 import type { DeviceEvent } from "../../../../src/device/seam/events.ts";
 import { MemoryPlatform } from "../../../../src/device/platforms/memory/memory-platform.ts";
@@ -175,14 +176,15 @@ describe("one BAR's mapping", () => {
     const backend = new WatchedBackend(new RecordedDevice(syntheticImage({ bars: { 0: { size: 0x2000 } } })));
     backend.usersOf = (hva, size) => platform.usersOf(hva, size);
     const events: DeviceEvent[] = [];
-    const map = new BarMapping(
+    const map = new BarMapping({
       backend,
       platform,
-      0,
-      [{ offset: 0, size: 0x2000 }],
-      true,
-      (kind, message, cause) => void events.push({ kind, device: backend.name, message, cause, count: 1 }),
-    );
+      info: backend.regions[RegionIndex.bar0]!,
+      areas: [{ offset: 0, size: 0x2000 }],
+      peers: true,
+      report: (kind, message, cause) =>
+        void events.push({ kind, device: backend.name, message, cause, count: 1 }),
+    });
     return { map, platform, backend, events };
   }
 

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
-import { plan } from "../../../../src/device/passthrough/attach-plan.ts";
+import type { ReportEvent } from "../../../../src/device/seam/events.ts";
+import { planAttach } from "../../../../src/device/passthrough/attach-plan.ts";
 import { configImageOf } from "../../../../src/device/pci/config-image.ts";
 import type { ConfigTables } from "../../../../src/device/passthrough/config/config-tables.ts";
 import { RecordedDevice } from "../../../../src/device/backends/recorded/recorded-device.ts";
@@ -229,13 +230,9 @@ describe("lists as a device has them", () => {
     const image = syntheticImage(device);
     using backend = new RecordedDevice(image);
     const reports: string[] = [];
-    const { tables } = plan(
-      backend,
-      configImageOf(image.config),
-      4096,
-      {},
-      (_, message) => void reports.push(message),
-    );
+    const report: ReportEvent = (_, message) => void reports.push(message);
+    const context = { backend, platform: { pageSize: 4096 }, options: {}, report };
+    const { tables } = planAttach(context, configImageOf(image.config));
     return { tables, reports };
   }
 

@@ -1,0 +1,57 @@
+// Creates a device's interrupts over the platform, as the plan says.
+import type { LocatedCapability } from "../../regs/index.ts";
+import { IrqIndex } from "../../regs/vfio/irqs.ts";
+import { interruptPin } from "../pci/header-registers.ts";
+import type { AttachContext } from "./attach-context.ts";
+import type { AttachPlan, MsixPlan } from "./attach-plan.ts";
+import { InterruptControl, type MsiParts, type MsixParts } from "./interrupts/interrupt-control.ts";
+import { Intx } from "./interrupts/intx.ts";
+import { emulateMsi, msiLayout, MsiState } from "./interrupts/msi-state.ts";
+import { emulateMsix, MsixState } from "./interrupts/msix-state.ts";
+import { VectorRouting } from "./interrupts/vector-routing.ts";
+
+/** What it creates before it throws is disposed of. @throws what the platform throws */
+export function attachInterrupts(context: AttachContext, plan: AttachPlan): InterruptControl {
+  const { backend, platform, report } = context;
+  const { tables, msi, msix } = plan;
+  using made = new DisposableStack();
+  const msiParts = msi && attachMsi(context, plan, msi);
+  if (msiParts) made.use(msiParts.routing);
+  const msixParts = msix && attachMsix(context, plan, msix);
+  if (msixParts) made.use(msixParts.routing);
+  const pin = interruptPin.read(tables.view);
+  const hasIntx = (backend.irqs[IrqIndex.intx]?.count ?? 0) > 0 && pin >= 1 && pin <= 4;
+  const line = hasIntx ? platform.interrupts.createIntx(pin) : undefined;
+  const intx = line && new Intx(backend, line, report);
+  made.move();
+  return new InterruptControl(tables.view, { intx, msi: msiParts, msix: msixParts }, report);
+}
+
+function attachMsi(
+  { backend, platform, options, report }: AttachContext,
+  { tables }: AttachPlan,
+  capability: LocatedCapability,
+): MsiParts {
+  const layout = msiLayout(tables.view, capability, backend.irqs[IrqIndex.msi]!.count);
+  emulateMsi(tables, layout);
+  const group = platform.interrupts.createMsiGroup(layout.vectors);
+  const state = new MsiState(layout, tables.view, options.requesterId ?? 0);
+  return { state, routing: new VectorRouting(backend, "MSI", group, layout.vectors, report) };
+}
+
+function attachMsix(
+  { backend, platform, options, report }: AttachContext,
+  { tables }: AttachPlan,
+  { capability, physical, guest }: MsixPlan,
+): MsixParts {
+  emulateMsix(tables, guest, capability);
+  const group = platform.interrupts.createMsiGroup(guest.vectors);
+  const routing = new VectorRouting(backend, "MSI-X", group, guest.vectors, report);
+  return {
+    state: new MsixState(guest.vectors, options.requesterId ?? 0),
+    routing,
+    capability,
+    physical,
+    guest,
+  };
+}
