@@ -3,6 +3,7 @@ import { parseArgs } from "node:util";
 import { formatBdf, parseBdf } from "bun-vfio/regs";
 import { largestMemory, lastSlot, GiB, KiB, MiB, mostCpus, pageSize, smallestMemory } from "./layout.ts";
 import type { Api } from "./devices/host-devices.ts";
+import { socketOf } from "./devices/socket-devices.ts";
 import type { PcOptions } from "./pc.ts";
 
 export const usage = `usage: bun examples/vmm/main.ts --kernel FILE [OPTION...]
@@ -12,6 +13,7 @@ export const usage = `usage: bun examples/vmm/main.ts --kernel FILE [OPTION...]
   --memory SIZE       64M to 63G; 512M unless given
   --cpus N            1 to 32; 1 unless given
   --device BDF        a device that is bound to vfio-pci, for the next slot; may be repeated
+  --device vfio-user:PATH   a device that a vfio-user server has at a socket
   --api WAY           how devices are opened: group, iommufd, or auto (default)
   --snapshot FILE     where Ctrl-A s saves the machine: FILE, and its memory in FILE.ram (or FILE.ram2, as FILE says)
   --restore FILE      goes on with a saved machine; only --api and --snapshot are looked at besides
@@ -56,10 +58,11 @@ function parseApi(text: string): Api {
 }
 
 function parseDevice(text: string): string {
+  if (socketOf(text) !== undefined) return text;
   try {
     return formatBdf(parseBdf(text));
   } catch {
-    throw refuse("--device", "the address of a PCI device such as 0000:01:00.0", text);
+    throw refuse("--device", "the address of a PCI device such as 0000:01:00.0, or vfio-user:PATH", text);
   }
 }
 

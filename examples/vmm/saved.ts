@@ -4,6 +4,7 @@ import { VfioError, type DeviceSnapshot } from "bun-vfio";
 import type { MachineState, VcpuState } from "bun-vfio/kvm";
 import { formatBdf, parseBdf } from "bun-vfio/regs";
 import { z } from "zod";
+import { socketOf } from "./devices/socket-devices.ts";
 import { mostInput, registerCount, type SerialState } from "./devices/serial.ts";
 import { largestMemory, lastSlot, mostCpus, pageSize, smallestMemory } from "./layout.ts";
 
@@ -68,7 +69,12 @@ const schema = z.strictObject({
     .array(
       z.strictObject({
         slot: z.int().min(1).max(lastSlot),
-        bdf: z.string().refine(isBdf, "expected the address of a PCI device such as 0000:01:00.0"),
+        bdf: z
+          .string()
+          .refine(
+            (name) => isBdf(name) || socketOf(name) !== undefined,
+            "expected the address of a PCI device such as 0000:01:00.0, or vfio-user:PATH",
+          ),
         state,
       }),
     )

@@ -15,8 +15,8 @@ export type Api = "auto" | "group" | "iommufd";
 
 /** A device that can be given to a guest: `KernelDevice` is one. */
 export interface HostDevice extends DeviceBackend {
-  /** What KVM is to know. */
-  readonly fd: KernelDevice["fd"];
+  /** What KVM is to know; undefined for a device that is not the kernel's. */
+  readonly fd: KernelDevice["fd"] | undefined;
   /** Where the guest's memory is mapped for it. */
   readonly dma: KernelDevice["dma"];
   on(...of: Parameters<KernelDevice["on"]>): void;
@@ -24,7 +24,7 @@ export interface HostDevice extends DeviceBackend {
 
 /** What opens devices. */
 export interface DeviceSource extends Disposable {
-  /** @param bdf of a device that is bound to vfio-pci @throws VfioError with what is wrong and the next step */
+  /** @param bdf of a device that is bound to vfio-pci, or what else names one @throws VfioError with what is wrong and the next step */
   open(bdf: string): HostDevice;
 }
 

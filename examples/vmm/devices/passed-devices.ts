@@ -3,8 +3,9 @@ import { IrqIndex, RangeAllocator, VfioPciDevice, type DeviceSnapshot, type Trac
 import { Unreleased } from "bun-vfio/ffi";
 import { KvmPlatform, type GuestMemory, type TrapBus, type VirtualMachine } from "bun-vfio/kvm";
 import { gsiOf, memory, ports, type Window } from "../layout.ts";
-import { HostDevices, type Api, type DeviceSource } from "./host-devices.ts";
+import type { Api, DeviceSource } from "./host-devices.ts";
 import type { PciBus } from "./pci-bus.ts";
+import { AnyDevices } from "./socket-devices.ts";
 
 /** The parts of the machine that a device becomes a part of. */
 export interface Surroundings {
@@ -52,7 +53,7 @@ export class PassedDevices implements Disposable {
   );
 
   /** @param api how the host's devices are opened @param source of others */
-  constructor(around: Surroundings, api: Api, source: DeviceSource = new HostDevices(api)) {
+  constructor(around: Surroundings, api: Api, source: DeviceSource = new AnyDevices(api, around.say)) {
     this.#around = around;
     this.#source = source;
   }
@@ -64,7 +65,7 @@ export class PassedDevices implements Disposable {
 
   /**
    * Puts a device into a slot.
-   * @param bdf of a device that is bound to vfio-pci
+   * @param bdf of a device that is bound to vfio-pci, or `vfio-user:PATH`
    * @param snapshot of such a device, whose state it gets
    * @throws VfioError with what is wrong and the next step
    */
@@ -77,12 +78,13 @@ export class PassedDevices implements Disposable {
     const backend = failed.use(this.#source.open(bdf));
     // After the device is open: a container maps only when one is in it. It is mapped once, and counted for the others.
     taken.add(ram.mapFor(backend.dma!));
-    taken.add(machine.vfio.add(backend.fd));
+    if (backend.fd !== undefined) taken.add(machine.vfio.add(backend.fd));
     const part = bus.forDevice(bdf);
     const platform = new KvmPlatform(machine, {
       addresses: this.#addresses,
       bus: part,
-      dma: backend.dma,
+      // Peers reach a device of the host's by its memory; one behind a socket has none here.
+      dma: backend.fd === undefined ? undefined : backend.dma,
       intx: (pin) => gsiOf(slot, pin),
     });
     const options = {

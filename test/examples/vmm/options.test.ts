@@ -17,6 +17,12 @@ test("devices are named in full, in the order of their slots", () => {
   ]);
 });
 
+test("a device may be at a socket", () => {
+  expect(parse("--kernel k --device vfio-user:/run/nvme.sock")?.devices).toEqual([
+    "vfio-user:/run/nvme.sock",
+  ]);
+});
+
 test("sizes", () => {
   expect([parseSize("64M"), parseSize("1g"), parseSize("65540KiB")]).toEqual([
     2 ** 26,
@@ -35,7 +41,12 @@ describe("refused, with the option and what it got", () => {
     ["--kernel k --cpus 33", '--cpus wants a number from 1 to 32, not "33"'],
     ["--kernel k --cpus 1.5", 'not "1.5"'],
     ["--kernel k --api vfio", '--api wants group, iommufd or auto, not "vfio"'],
-    ["--kernel k --device 1:2", '--device wants the address of a PCI device such as 0000:01:00.0, not "1:2"'],
+    [
+      "--kernel k --device 1:2",
+      '--device wants the address of a PCI device such as 0000:01:00.0, or vfio-user:PATH, not "1:2"',
+    ],
+    ["--kernel k --device vfio-user:", 'not "vfio-user:"'],
+    ["--kernel k --device vfio-user:/s --device vfio-user:/s", "--device vfio-user:/s is there twice"],
     ["--kernel k --device 01:00.0 --device 0000:01:00.0", "--device 0000:01:00.0 is there twice"],
     ["--kernel k --disk d", "--disk"],
   ] as const;
