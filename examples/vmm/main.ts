@@ -4,7 +4,8 @@ import { TraceFile, VfioError } from "bun-vfio";
 import { help, Keys, openTerminal, writeAll, type Command } from "./console.ts";
 import { parseOptions, usage, UsageError, type VmmOptions } from "./options.ts";
 import { Pc, type PcEnd, type PcHost } from "./pc.ts";
-import { readSaved, type LoadedPc } from "./saved.ts";
+import type { LoadedPc } from "./saved.ts";
+import { readSaved } from "./snapshot.ts";
 
 const status = { done: 0, failed: 1, usage: 2, reset: 3 } as const;
 

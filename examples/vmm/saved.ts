@@ -1,6 +1,5 @@
-// What a saved machine is: the shape of its file, checked when it is read.
-import { readFileSync, statSync } from "node:fs";
-import { VfioError, type DeviceSnapshot } from "bun-vfio";
+// What a saved machine is: the shape of its file.
+import type { DeviceSnapshot } from "bun-vfio";
 import type { MachineState, VcpuState } from "bun-vfio/kvm";
 import { formatBdf, parseBdf } from "bun-vfio/regs";
 import { z } from "zod";
@@ -34,8 +33,6 @@ export interface LoadedPc extends SavedPc {
   readonly ram: string;
 }
 
-/** Bytes of a file: some 100 KiB for a CPU, and for a device. */
-const largestFile = 64 * 2 ** 20;
 const byte = z.int().min(0).max(0xff);
 /** What the library's own functions check, part by part, when they take it. */
 const state = z.looseObject({ version: z.int() });
@@ -48,7 +45,8 @@ function isBdf(text: string): boolean {
   }
 }
 
-const schema = z.strictObject({
+/** What `readSaved` takes; the states in it are checked by what takes them. */
+export const savedSchema = z.strictObject({
   version: z.literal(2, "saved by another version of this program"),
   memory: z.int().min(smallestMemory).max(largestMemory).multipleOf(pageSize),
   image: z.strictObject({ end: z.enum(imageEnds), id: z.uuid() }),
@@ -82,28 +80,3 @@ const schema = z.strictObject({
     .refine((all) => new Set(all.map(({ slot }) => slot)).size === all.length, "a slot has two devices")
     .refine((all) => new Set(all.map(({ bdf }) => bdf)).size === all.length, "a device has two slots"),
 });
-
-/**
- * @param file that `savePc` wrote
- * @throws VfioError (`EBADSTATE`) with the place where it is none; the states in it are checked by what takes them
- */
-export function readSaved(file: string): LoadedPc {
-  const bad = (why: string): VfioError =>
-    new VfioError(`${file}: ${why}`, { code: "EBADSTATE", hint: "Give the file that --snapshot named." });
-  const { size } = statSync(file);
-  if (size > largestFile) throw bad(`this is no saved machine: it has ${size} bytes`);
-  const text = readFileSync(file, "utf8");
-  let content: unknown;
-  try {
-    content = JSON.parse(text);
-  } catch {
-    throw bad("this is no saved machine: it is no JSON");
-  }
-  const parsed = schema.safeParse(content);
-  if (!parsed.success) {
-    const { path, message } = parsed.error.issues[0]!;
-    throw bad(`this is no saved machine: ${path.length === 0 ? "" : `${path.join(".")}: `}${message}`);
-  }
-  const saved = parsed.data as unknown as SavedPc;
-  return { ...saved, ram: `${file}${saved.image.end}` };
-}

@@ -1,14 +1,17 @@
-// A machine becomes a file: what the CPUs, the chips and the devices are, as JSON, and beside it the guest's memory.
+// A machine as a file, and a file as a machine: what the CPUs, the chips and the devices are, as JSON, and beside it the guest's memory.
 //
 // Of a passed-through device it is what the library knows: config space, BARs, interrupts. What is inside of the device, its
 // queues or its link, no kernel interface gives without a driver for migration: the guest's driver finds a device that was
 // reset, as after a power cut, and has to set it up anew. Unplug it before, or restore what can bear that.
-import { existsSync, rmSync } from "node:fs";
+import { existsSync, readFileSync, rmSync, statSync } from "node:fs";
 import { VfioError, type VfioPciDevice } from "bun-vfio";
 import { writeDurably } from "bun-vfio/ffi";
 import { saveMachine, saveMemory, type VcpuState, type VcpuThreads } from "bun-vfio/kvm";
 import type { Pc } from "./pc.ts";
-import { imageEnds, readSaved, type SavedPc } from "./saved.ts";
+import { imageEnds, savedSchema, type LoadedPc, type SavedPc } from "./saved.ts";
+
+/** Bytes of a file: some 100 KiB for a CPU, and for a device. */
+const largestFile = 64 * 2 ** 20;
 
 /** COMMAND of config space. */
 const commandRegister = { at: 4, width: 2, busMaster: 1 << 2, noIntx: 1 << 10 } as const;
@@ -88,4 +91,29 @@ function imageOf(
     // Whatever it is, what may be its memory is left alone.
     return existsSync(file) ? { end: imageEnds[0], isKnown: false } : undefined;
   }
+}
+
+/**
+ * @param file that `savePc` wrote
+ * @throws VfioError (`EBADSTATE`) with the place where it is none; the states in it are checked by what takes them
+ */
+export function readSaved(file: string): LoadedPc {
+  const bad = (why: string): VfioError =>
+    new VfioError(`${file}: ${why}`, { code: "EBADSTATE", hint: "Give the file that --snapshot named." });
+  const { size } = statSync(file);
+  if (size > largestFile) throw bad(`this is no saved machine: it has ${size} bytes`);
+  const text = readFileSync(file, "utf8");
+  let content: unknown;
+  try {
+    content = JSON.parse(text);
+  } catch {
+    throw bad("this is no saved machine: it is no JSON");
+  }
+  const parsed = savedSchema.safeParse(content);
+  if (!parsed.success) {
+    const { path, message } = parsed.error.issues[0]!;
+    throw bad(`this is no saved machine: ${path.length === 0 ? "" : `${path.join(".")}: `}${message}`);
+  }
+  const saved = parsed.data as unknown as SavedPc;
+  return { ...saved, ram: `${file}${saved.image.end}` };
 }

@@ -2,7 +2,7 @@ import { afterAll, expect, test } from "bun:test";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { readSaved } from "../../../examples/vmm/saved.ts";
+import { readSaved } from "../../../examples/vmm/snapshot.ts";
 import { savedPc as saved } from "./support/saved-pc.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "saved-"));
