@@ -1,5 +1,5 @@
-import { RecordedHardware } from "../../src/device/backends/recorded/hardware.ts";
-import type { Permission } from "../../src/device/backends/recorded/permissions.ts";
+import { RecordedHardware } from "../../src/device/function/hardware.ts";
+import type { Permission } from "../../src/device/function/permissions.ts";
 import type { ConfigSpace } from "../../src/device/passthrough/config/config-space.ts";
 import { emulateRegister, type ConfigTables } from "../../src/device/passthrough/config/config-tables.ts";
 import { offsetOf } from "../../src/device/pci/config-offset.ts";

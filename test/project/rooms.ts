@@ -8,6 +8,7 @@ export const rows: readonly (readonly string[])[] = [
   ["address", "host"],
   ["seam"],
   ["pci", "dma", "platforms"],
+  ["function"],
   ["passthrough", "backends/kernel", "backends/recorded", "backends/modelled", "vfio-user"],
   ["replay", "migration"],
 ];

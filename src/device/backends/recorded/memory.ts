@@ -1,18 +1,18 @@
 import { VfioError } from "../../../ffi/errors.ts";
 import { AnonymousMemory } from "../../../ffi/anonymous-memory.ts";
-import type { DeviceImage } from "../../../image/image.ts";
+import { regionsByIndex, type DeviceImage } from "../../../image/image.ts";
+import { pageSize } from "../../function/hosted-function.ts";
+import type { RegionSpaces } from "../../function/region-spaces.ts";
 import type { RegionArea } from "../../../regs/vfio/regions.ts";
 import type { RegionMapping } from "../../seam/backend.ts";
-
-/** Of the recorded host, and of every mapping. In bytes. */
-export const pageSize = 4096;
 
 /**
  * What lies behind the regions: memory of this process, with the recorded contents, zeros where there are none. A region
  * gets its memory when it is first touched, and pages once they are: a BAR of many gigabytes costs what is used of it.
  */
-export class RecordedMemory implements Disposable {
+export class RecordedMemory implements RegionSpaces {
   readonly #image: DeviceImage;
+  readonly #sizes: readonly number[];
   readonly #regions = new Map<number, AnonymousMemory>();
   /** Mappings that are not disposed of yet. */
   #mapped = 0;
@@ -20,10 +20,19 @@ export class RecordedMemory implements Disposable {
 
   constructor(image: DeviceImage) {
     this.#image = image;
+    this.#sizes = regionsByIndex(image).map(({ size }) => size);
   }
 
-  /** @param size of the region, in bytes @throws VfioError: EINVAL for an absent region, ENOMEM where the address space has no room */
-  of(region: number, size: number): AnonymousMemory {
+  read(region: number, offset: number, data: Uint8Array): void {
+    this.#of(region).read(offset, data);
+  }
+  write(region: number, offset: number, data: Uint8Array): void {
+    this.#of(region).write(offset, data);
+  }
+
+  /** @throws VfioError: EINVAL for an absent region, ENOMEM where the address space has no room */
+  #of(region: number): AnonymousMemory {
+    const size = this.#sizes[region] ?? 0;
     if (size === 0) throw new VfioError(`region ${region} is absent`, { code: "EINVAL", errno: 22 });
     let memory = this.#regions.get(region);
     if (!memory) {
@@ -36,8 +45,8 @@ export class RecordedMemory implements Disposable {
   }
 
   /** Memory stays until the last mapping is disposed of, as the kernel's does. */
-  map(region: number, size: number, area: RegionArea): RegionMapping {
-    const hva = this.of(region, size).address + area.offset;
+  map(region: number, area: RegionArea): RegionMapping {
+    const hva = this.#of(region).address + area.offset;
     let isMapped = true;
     this.#mapped++;
     return {

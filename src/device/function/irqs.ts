@@ -1,8 +1,8 @@
-import type { ImageIrq } from "../../../image/image.ts";
-import { Eventfd } from "../../../ffi/eventfd.ts";
-import { VfioError } from "../../../ffi/errors.ts";
-import { IrqIndex, type IrqRequest } from "../../../regs/vfio/irqs.ts";
-import { RecordedIntx } from "./intx.ts";
+import type { ImageIrq } from "../../image/image.ts";
+import { Eventfd } from "../../ffi/eventfd.ts";
+import { VfioError } from "../../ffi/errors.ts";
+import { IrqIndex, type IrqRequest } from "../../regs/vfio/irqs.ts";
+import { FunctionIntx } from "./intx.ts";
 import type { VectorBits } from "./vector-bits.ts";
 
 /** Why a request is refused, as the kernel's errno name. */
@@ -18,14 +18,14 @@ export interface DeviceBits {
  * Interrupts as vfio-pci keeps them (drivers/vfio/pci/vfio_pci_intrs.c, Linux 6.12): one kind is on at a time, with an
  * eventfd a vector. Eventfds are held like the kernel holds them: the user may close its own.
  */
-export class RecordedIrqs implements Disposable {
+export class FunctionIrqs implements Disposable {
   readonly #irqs: readonly ImageIrq[];
   readonly #bits: DeviceBits;
   /** The kind that is on; undefined for none. */
   #active: number | undefined;
   /** Eventfds of the active kind's vectors that the host has allocated. */
   #vectors: (Eventfd | undefined)[] = [];
-  readonly #intx = new RecordedIntx();
+  readonly #intx = new FunctionIntx();
   /** Eventfds of the error and request notifications. */
   readonly #single = new Map<number, Eventfd>();
 
@@ -212,6 +212,11 @@ export class RecordedIrqs implements Disposable {
     if (!unheard && !bits.masked(vector)) return this.#signal(vector);
     bits.setPending(vector, true);
     return true;
+  }
+
+  /** The INTx line as the device drives it; it stays so until it says otherwise. */
+  setLine(asserted: boolean): void {
+    this.#intx.setLine(asserted);
   }
 
   /** Hears what was signalled without a call. */

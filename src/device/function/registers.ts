@@ -5,7 +5,7 @@ import {
   msi32,
   msixCapability,
   powerManagementCapability,
-} from "../../../regs/index.ts";
+} from "../../regs/index.ts";
 
 const pm = powerManagementCapability;
 export const powerState = pm.field("control.powerState");

@@ -1,5 +1,5 @@
-import { msi64Masked } from "../../../regs/maps/msi.ts";
-import type { AnonymousMemory } from "../../../ffi/anonymous-memory.ts";
+import { msi64Masked } from "../../regs/maps/msi.ts";
+import type { RegionSpaces } from "./region-spaces.ts";
 
 /** Mask and pending bits of the device itself, for one kind of message interrupts. */
 export interface VectorBits {
@@ -33,15 +33,15 @@ export function configBits(config: () => Uint8Array, maskAt: () => number | unde
   };
 }
 
-/** MSI-X's, in a BAR: the pending bits. Which vectors are masked there the host decides, see `RecordedIrqs`. */
+/** MSI-X's, in a BAR: the pending bits. Which vectors are masked there the host decides, see `FunctionIrqs`. */
 export function memoryBits(
-  pba: () => { readonly memory: AnonymousMemory; readonly offset: number } | undefined,
+  pba: () => { readonly spaces: RegionSpaces; readonly region: number; readonly offset: number } | undefined,
 ): VectorBits {
   const byte = new Uint8Array(new ArrayBuffer(1));
   const at = (vector: number): number => {
     const area = pba();
     if (!area) return 0;
-    area.memory.read(area.offset + (vector >>> 3), byte);
+    area.spaces.read(area.region, area.offset + (vector >>> 3), byte);
     return byte[0]!;
   };
   return {
@@ -51,7 +51,7 @@ export function memoryBits(
       const bit = 1 << (vector & 7);
       byte[0] = pending ? at(vector) | bit : at(vector) & ~bit;
       const area = pba();
-      area?.memory.write(area.offset + (vector >>> 3), byte);
+      area?.spaces.write(area.region, area.offset + (vector >>> 3), byte);
     },
   };
 }

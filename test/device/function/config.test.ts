@@ -1,13 +1,13 @@
 // What reaches the device below vfio-pci, and in which pieces: facts of vfio_pci_config.c of Linux 6.12.
 import { describe, expect, test } from "bun:test";
-import { IrqIndex } from "../../../../src/regs/vfio/irqs.ts";
-import type { ConfigOffset } from "../../../../src/device/pci/config-offset.ts";
-import { RecordedConfig } from "../../../../src/device/backends/recorded/config.ts";
-import { RecordedHardware } from "../../../../src/device/backends/recorded/hardware.ts";
-import { at, syntheticImage, type SyntheticDevice } from "../../../support/synthetic-image.ts";
+import { IrqIndex } from "../../../src/regs/vfio/irqs.ts";
+import type { ConfigOffset } from "../../../src/device/pci/config-offset.ts";
+import { FunctionConfig } from "../../../src/device/function/config.ts";
+import { FunctionHardware } from "../../../src/device/function/hardware.ts";
+import { at, syntheticImage, type SyntheticDevice } from "../../support/synthetic-image.ts";
 
 /** A device that notes what is written to it. */
-class Watched extends RecordedHardware {
+class Watched extends FunctionHardware {
   readonly writes: string[] = [];
   override write(offset: ConfigOffset, data: Uint8Array): void {
     this.writes.push(`${offset.toString(16)}: ${data.toHex()}`);
@@ -15,20 +15,20 @@ class Watched extends RecordedHardware {
   }
 }
 
-function make(device: SyntheticDevice): { config: RecordedConfig; hardware: Watched; effects: string[] } {
+function make(device: SyntheticDevice): { config: FunctionConfig; hardware: Watched; effects: string[] } {
   const effects: string[] = [];
   const image = syntheticImage(device);
   const hardware = new Watched(image);
-  const config = new RecordedConfig(image, hardware, {
+  const config = new FunctionConfig(image, hardware, {
     reset: () => void effects.push("reset"),
     interruptDisable: (disabled) => void effects.push(`disable ${disabled}`),
     msiMask: () => void effects.push("mask"),
   });
   return { config, hardware, effects };
 }
-const put = (config: RecordedConfig, offset: number, hex: string): void =>
+const put = (config: FunctionConfig, offset: number, hex: string): void =>
   config.write(offset, Uint8Array.fromHex(hex));
-const get = (config: RecordedConfig, offset: number, size: number): string => {
+const get = (config: FunctionConfig, offset: number, size: number): string => {
   const data = new Uint8Array(new ArrayBuffer(size));
   config.read(offset, data);
   return data.toHex();
@@ -87,7 +87,7 @@ describe("power", () => {
     pm: true,
     patch: (bytes) => void (bytes[at.pm + 3] = support),
   });
-  const state = (config: RecordedConfig): number => Number(`0x${get(config, at.pm + 4, 1)}`) & 3;
+  const state = (config: FunctionConfig): number => Number(`0x${get(config, at.pm + 4, 1)}`) & 3;
 
   test("changes by a write that starts at the control register", () => {
     const { config } = make(states(0x06));
@@ -114,7 +114,7 @@ describe("power", () => {
 });
 
 describe("coming up to D0", () => {
-  const written = (act: (config: RecordedConfig) => void): string[] => {
+  const written = (act: (config: FunctionConfig) => void): string[] => {
     const { config, hardware } = make({ pm: true });
     act(config);
     return hardware.writes;

@@ -1,6 +1,6 @@
-import { irqsByIndex, regionsByIndex, type DeviceImage } from "../../../image/image.ts";
-import { readsAllOnes } from "../../../regs/answers.ts";
-import { IrqIndex } from "../../../regs/vfio/irqs.ts";
+import { irqsByIndex, regionsByIndex, type DeviceImage } from "../../image/image.ts";
+import { readsAllOnes } from "../../regs/answers.ts";
+import { IrqIndex } from "../../regs/vfio/irqs.ts";
 import {
   capabilityId,
   msi32,
@@ -11,21 +11,22 @@ import {
   standardStart,
   vpdCapability,
   type RegisterReference,
-} from "../../../regs/index.ts";
-import { addressMask, barsOf, typeBits, writableBits } from "../../pci/bars.ts";
-import { offsetOf, startOf, type ConfigOffset, type Located } from "../../pci/config-offset.ts";
+} from "../../regs/index.ts";
+import { addressMask, barsOf, typeBits, writableBits } from "../pci/bars.ts";
+import { offsetOf, startOf, type ConfigOffset, type Located } from "../pci/config-offset.ts";
 import {
   barRegisters,
+  busMaster,
   command,
   interruptDisable,
   interruptPin,
   ioSpace,
   memorySpace,
   romRegister,
-} from "../../pci/header-registers.ts";
-import type { RecordedHardware } from "./hardware.ts";
+} from "../pci/header-registers.ts";
+import type { FunctionHardware } from "./hardware.ts";
 import { capabilityOf, headerOwner, permissionMap, type PermissionMap } from "./permission-map.ts";
-import { RecordedPower } from "./power.ts";
+import { FunctionPower } from "./power.ts";
 import {
   address64Bit,
   d3hot,
@@ -64,8 +65,8 @@ const vpdData = vpdCapability.register("data");
 const allBars = [...barRegisters, romRegister];
 
 /** Config space as vfio-pci shows a device: bits of its own over bits of the hardware. */
-export class RecordedConfig {
-  readonly #hardware: RecordedHardware;
+export class FunctionConfig {
+  readonly #hardware: FunctionHardware;
   readonly #effects: ConfigEffects;
   readonly #map: PermissionMap;
   readonly #values: Uint8Array;
@@ -82,9 +83,9 @@ export class RecordedConfig {
   /** The kind of interrupt that is on, and for MSI the exponent of its vectors as of the last time. */
   #mode: number | undefined;
   #msiVectors = 0;
-  readonly #power: RecordedPower;
+  readonly #power: FunctionPower;
 
-  constructor(image: DeviceImage, hardware: RecordedHardware, effects: ConfigEffects) {
+  constructor(image: DeviceImage, hardware: FunctionHardware, effects: ConfigEffects) {
     this.#hardware = hardware;
     this.#effects = effects;
     const map = (this.#map = permissionMap(hardware.config));
@@ -103,7 +104,7 @@ export class RecordedConfig {
     const data = msi32.register("data");
     this.#msi = capabilityOf(map, capabilityId.msi, data.at + data.size);
     this.#msix = capabilityOf(map, capabilityId.msix, msixCapability.size);
-    this.#power = new RecordedPower(
+    this.#power = new FunctionPower(
       hardware,
       capabilityOf(map, capabilityId.powerManagement, powerManagementCapability.size),
     );
@@ -123,6 +124,10 @@ export class RecordedConfig {
   /** The device answers at its I/O ports: nobody but the device itself looks at this bit. */
   get ioEnabled(): boolean {
     return ioSpace.read(this.#registers);
+  }
+  /** The device may do DMA and send messages. */
+  get busMasterEnabled(): boolean {
+    return busMaster.read(this.#registers);
   }
   get interruptDisabled(): boolean {
     return interruptDisable.read(this.#view);

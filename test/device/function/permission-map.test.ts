@@ -1,11 +1,7 @@
 // What vfio-pci shows and lets be written of each capability, byte for byte: facts of vfio_pci_config.c of Linux 6.12,
 // written down here once more, as masks, so that a slip in a table shows.
 import { describe, expect, test } from "bun:test";
-import {
-  extendedOwner,
-  permissionMap,
-  uncovered,
-} from "../../../../src/device/backends/recorded/permission-map.ts";
+import { extendedOwner, permissionMap, uncovered } from "../../../src/device/function/permission-map.ts";
 
 /** `00*4` stands for four times 00. */
 const hex = (text: string): string =>

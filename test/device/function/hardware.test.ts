@@ -1,14 +1,14 @@
 import { describe, expect, test } from "bun:test";
-import { startOf } from "../../../../src/device/pci/config-offset.ts";
-import { RecordedHardware } from "../../../../src/device/backends/recorded/hardware.ts";
-import type { DeviceImage } from "../../../../src/image/index.ts";
-import { at, syntheticImage, type SyntheticDevice } from "../../../support/synthetic-image.ts";
+import { startOf } from "../../../src/device/pci/config-offset.ts";
+import { FunctionHardware } from "../../../src/device/function/hardware.ts";
+import type { DeviceImage } from "../../../src/image/index.ts";
+import { at, syntheticImage, type SyntheticDevice } from "../../support/synthetic-image.ts";
 
-const make = (device: SyntheticDevice, more: Partial<DeviceImage> = {}): RecordedHardware =>
-  new RecordedHardware({ ...syntheticImage(device), ...more });
-const bytes = (hardware: RecordedHardware, offset: number, size: number): string =>
+const make = (device: SyntheticDevice, more: Partial<DeviceImage> = {}): FunctionHardware =>
+  new FunctionHardware({ ...syntheticImage(device), ...more });
+const bytes = (hardware: FunctionHardware, offset: number, size: number): string =>
   hardware.config.subarray(offset, offset + size).toHex();
-const put = (hardware: RecordedHardware, offset: number, hex: string): void =>
+const put = (hardware: FunctionHardware, offset: number, hex: string): void =>
   hardware.write(startOf({ offset }), Uint8Array.fromHex(hex));
 
 describe("right after vfio-pci has opened it", () => {

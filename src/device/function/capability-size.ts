@@ -36,8 +36,8 @@ import {
   vsecHead,
   type FieldReference,
   type RegisterReference,
-} from "../../../regs/index.ts";
-import type { Located } from "../../pci/config-offset.ts";
+} from "../../regs/index.ts";
+import type { Located } from "../pci/config-offset.ts";
 import { address64Bit, perVectorMasking } from "./registers.ts";
 
 type Size = number | ((config: DataView, capability: Located) => number);

@@ -16,9 +16,9 @@ import {
   powerBudgetingCapability,
   powerManagementCapability,
   vpdCapability,
-} from "../../../regs/index.ts";
-import type { FieldReference, RegisterReference } from "../../../regs/reference.ts";
-import type { Register } from "../../../regs/register.ts";
+} from "../../regs/index.ts";
+import type { FieldReference, RegisterReference } from "../../regs/reference.ts";
+import type { Register } from "../../regs/register.ts";
 import {
   functionReset,
   initiateReset,
@@ -33,7 +33,7 @@ import {
   command,
   interruptDisable,
   romRegister,
-} from "../../pci/header-registers.ts";
+} from "../pci/header-registers.ts";
 
 type NumberRegister = RegisterReference<Register<8 | 16 | 32>>;
 

@@ -1,17 +1,17 @@
 // Power states as vfio-pci enters them at its user's request.
-import { offsetOf, type Located } from "../../pci/config-offset.ts";
-import type { RecordedHardware } from "./hardware.ts";
+import { offsetOf, type Located } from "../pci/config-offset.ts";
+import type { FunctionHardware } from "./hardware.ts";
 import { d3hot, hasPowerState, noSoftReset, powerState } from "./registers.ts";
 
 /** The power state of a recorded function (pci_set_power_state in drivers/pci/pci.c, Linux 6.12). */
-export class RecordedPower {
-  readonly #hardware: RecordedHardware;
+export class FunctionPower {
+  readonly #hardware: FunctionHardware;
   readonly #registers: DataView;
   readonly #capability: Located | undefined;
   #state = 0;
 
   /** @param capability of power management that the kernel uses */
-  constructor(hardware: RecordedHardware, capability: Located | undefined) {
+  constructor(hardware: FunctionHardware, capability: Located | undefined) {
     this.#hardware = hardware;
     this.#registers = new DataView(hardware.config.buffer);
     this.#capability = capability;

@@ -10,10 +10,10 @@ import {
   walkCapabilities,
   walkExtendedCapabilities,
   type CapabilityId,
-} from "../../../regs/index.ts";
-import { headerStart, offsetOf, startOf, type ConfigOffset, type Located } from "../../pci/config-offset.ts";
+} from "../../regs/index.ts";
+import { headerStart, offsetOf, startOf, type ConfigOffset, type Located } from "../pci/config-offset.ts";
 import { address64Bit, perVectorMasking } from "./registers.ts";
-import { capabilitiesPointer, capabilityList } from "../../pci/header-registers.ts";
+import { capabilitiesPointer, capabilityList } from "../pci/header-registers.ts";
 import { extendedSize, standardSize } from "./capability-size.ts";
 import {
   extendedPermissions,

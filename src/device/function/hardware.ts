@@ -19,11 +19,11 @@ import {
   unknownExtended,
   type LocatedCapability,
   type RegisterReference,
-} from "../../../regs/index.ts";
-import { regionsByIndex, type ConfigBits, type DeviceImage } from "../../../image/image.ts";
-import { RegionIndex } from "../../../regs/vfio/regions.ts";
-import { barsOf } from "../../pci/bars.ts";
-import { offsetOf, type ConfigOffset, type Located } from "../../pci/config-offset.ts";
+} from "../../regs/index.ts";
+import { regionsByIndex, type ConfigBits, type DeviceImage } from "../../image/image.ts";
+import { RegionIndex } from "../../regs/vfio/regions.ts";
+import { barsOf } from "../pci/bars.ts";
+import { offsetOf, type ConfigOffset, type Located } from "../pci/config-offset.ts";
 import {
   address64Bit,
   functionMask,
@@ -36,7 +36,7 @@ import {
   perVectorMasking,
   powerState,
 } from "./registers.ts";
-import { busMaster, command, interruptDisable, ioSpace, memorySpace } from "../../pci/header-registers.ts";
+import { busMaster, command, interruptDisable, ioSpace, memorySpace } from "../pci/header-registers.ts";
 
 interface Area {
   readonly at: number;
@@ -109,7 +109,7 @@ const hasRegister = ({ map }: LocatedCapability, { at, size }: RegisterReference
  * The function below vfio-pci: its registers take what the register maps say that software can write. Bits that neither a
  * map nor the image describes keep their recorded value, since nothing tells what they would do.
  */
-export class RecordedHardware {
+export class FunctionHardware {
   /** Config space as the device has it now. */
   readonly config: Uint8Array;
   readonly #write: Uint8Array;

@@ -1,10 +1,10 @@
-import type { Eventfd } from "../../../ffi/eventfd.ts";
+import type { Eventfd } from "../../ffi/eventfd.ts";
 
 /**
  * The INTx line as vfio-pci keeps it (drivers/vfio/pci/vfio_pci_intrs.c, Linux 6.12): masked whenever it fires, by
  * request, and by the user's interrupt disable bit.
  */
-export class RecordedIntx {
+export class FunctionIntx {
   /** Whether the line is the kind of interrupt that is on. */
   #on = false;
   #trigger: Eventfd | undefined;
@@ -12,6 +12,8 @@ export class RecordedIntx {
   #masked = false;
   /** Asserted while masked. */
   #pending = false;
+  /** The device drives the line: it is heard again each time that it is unmasked. */
+  #asserted = false;
   /** The user's interrupt disable bit. */
   #disabled = false;
 
@@ -22,6 +24,7 @@ export class RecordedIntx {
     if (this.#on) return;
     this.#on = true;
     this.#masked = this.#disabled;
+    if (this.#asserted && !this.#masked) this.#fire();
   }
 
   disable(): void {
@@ -53,7 +56,7 @@ export class RecordedIntx {
   unmask(): void {
     if (!this.#on || !this.#masked || this.#disabled) return;
     this.#masked = false;
-    if (this.#pending) this.#fire();
+    if (this.#pending || this.#asserted) this.#fire();
   }
 
   /** Signals the eventfd as a test of the path, whatever is masked but for the interrupt disable bit. */
@@ -77,6 +80,14 @@ export class RecordedIntx {
     return (this.#pending = true);
   }
 
+  /** The device drives the line, or no longer does. */
+  setLine(asserted: boolean): void {
+    this.poll();
+    const rises = asserted && !this.#asserted;
+    this.#asserted = asserted;
+    if (rises && this.#on && !this.#masked) this.#fire();
+  }
+
   #fire(): boolean {
     // Level-triggered, it would fire for ever: the host masks it until somebody has looked.
     this.#masked = true;
@@ -95,5 +106,6 @@ export class RecordedIntx {
   /** The device takes back what it was about to say, as at a reset. What the host has set up stays. */
   forget(): void {
     this.#pending = false;
+    this.#asserted = false;
   }
 }
