@@ -170,6 +170,13 @@ export class KvmMsiGroup implements MsiGroup {
     return !routed && eventfd !== undefined && eventfd.isReady();
   }
 
+  release(vector: number): void {
+    const one = this.#vector(vector);
+    if (one.routed) return;
+    one.eventfd?.[Symbol.dispose]();
+    one.eventfd = undefined;
+  }
+
   discard(vector: number): void {
     this.#vector(vector).eventfd?.drain();
   }

@@ -282,6 +282,24 @@ test("whatever fails, and however often: no GSI is lost, and the next update tha
   expect(openDescriptors()).toEqual(before);
 });
 
+test("a vector that is not routed gives its eventfd back, and gets another when it wants one", () => {
+  const before = openDescriptors();
+  const { interrupts } = made(28);
+  const group = interrupts.createMsiGroup(2);
+  group.update([on(0, 1)]);
+  const routed = openDescriptors().length;
+  group.eventfd(1);
+  group.signal(1);
+  group.release!(0);
+  group.release!(1);
+  group.release!(1);
+  expect(openDescriptors().length).toBe(routed);
+  expect([group.pending(1), group.eventfd(1)]).toEqual([false, expect.any(Number)]);
+  expect(() => group.release!(2)).toThrow(RangeError);
+  interrupts[Symbol.dispose]();
+  expect(openDescriptors()).toEqual(before);
+});
+
 test("wherever an update fails, nothing has changed, and no event is lost", () => {
   const change = fc.record({ vector: fc.nat(5), data: fc.option(fc.nat(2), { nil: undefined }) });
   const steps = fc.array(fc.record({ changes: fc.array(change, { maxLength: 6 }), failAt: fc.nat(8) }), {

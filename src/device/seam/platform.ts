@@ -53,6 +53,11 @@ export interface MsiGroup extends Disposable {
   update(changes: readonly VectorChange[]): void;
   /** Whether an event waits in the eventfd of a vector that is not routed: its pending bit. */
   pending(vector: number): boolean;
+  /**
+   * Closes the eventfd of a vector that is not routed, with what waits in it: the device does not have it. The next `eventfd`
+   * makes a new one. Without this method it stays until the group is closed.
+   */
+  release?(vector: number): void;
   /** Throws away an event that waits in a vector's eventfd: what came before a reset must not arrive after it. */
   discard(vector: number): void;
   /** Puts an event into a vector's eventfd, as the device would; a restored pending bit comes back this way. */

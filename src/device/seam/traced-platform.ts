@@ -66,6 +66,7 @@ const groupOf = (inner: MsiGroup, trace: Tracer): MsiGroup => ({
     trace.record(TraceKind.pending, vector, Number(waits), 0, 0, 0);
     return waits;
   },
+  release: (vector) => inner.release?.(vector),
   discard: (vector) => inner.discard(vector),
   signal: (vector) => inner.signal(vector),
   [Symbol.dispose]: () => inner[Symbol.dispose](),

@@ -56,9 +56,11 @@ export class VectorRouting {
     this.stop();
     const usable = vectors.filter((vector) => vector < this.available);
     const count = Math.min(this.available, Math.max(atLeast, ...usable.map((vector) => vector + 1)));
-    const fds: number[] = new Array<number>(count).fill(unarmed);
-    for (const vector of usable) fds[vector] = this.#group.eventfd(vector);
-    this.#request(0, fds);
+    this.#withEventfds(usable, (eventfds) => {
+      const fds: number[] = new Array<number>(count).fill(unarmed);
+      usable.forEach((vector, i) => (fds[vector] = eventfds[i]!));
+      this.#request(0, fds);
+    });
     this.#heldByHost = true;
     this.#allocated = count;
     this.#armed.fill(0);
@@ -158,10 +160,7 @@ export class VectorRouting {
   }
 
   #armRun(run: readonly number[]): void {
-    this.#request(
-      run[0]!,
-      run.map((vector) => this.#group.eventfd(vector)),
-    );
+    this.#withEventfds(run, (eventfds) => this.#request(run[0]!, eventfds));
     for (const vector of run) this.#note(vector);
     this.#allocated = Math.max(this.#allocated, run.at(-1)! + 1);
   }
@@ -180,6 +179,16 @@ export class VectorRouting {
     } finally {
       // What the device sent while its vectors were off reached nobody. One event too many does no harm, one too few does.
       if (this.on) for (const vector of before) this.#group.signal(vector);
+    }
+  }
+
+  /** Hands the vectors' eventfds to a request. Where it fails, those made for it are closed: nobody has them. */
+  #withEventfds(vectors: readonly number[], request: (eventfds: number[]) => void): void {
+    try {
+      request(vectors.map((vector) => this.#group.eventfd(vector)));
+    } catch (cause) {
+      for (const vector of vectors) if (!this.#used[vector]) this.#group.release?.(vector);
+      throw cause;
     }
   }
 

@@ -19,6 +19,7 @@ export type PlatformAction =
   | { readonly kind: "slot-remove"; readonly slot: number }
   | { readonly kind: "msi-create"; readonly group: number; readonly vectors: number }
   | { readonly kind: "eventfd-create"; readonly group: number; readonly vector: number }
+  | { readonly kind: "eventfd-close"; readonly group: number; readonly vector: number }
   | { readonly kind: "eventfd-signal"; readonly group: number; readonly vector: number }
   | { readonly kind: "irqfd-off"; readonly group: number; readonly vector: number }
   /** The whole table is set at once; `routes` is its length, of all groups together. */

@@ -70,6 +70,15 @@ export class Vectors implements MsiGroup {
     return !this.#irqchip.hasIrqfd(this.#gsi(vector)) && (this.#eventfds.get(vector)?.isReady() ?? false);
   }
 
+  release(vector: number): void {
+    this.#check(vector);
+    const eventfd = this.#eventfds.get(vector);
+    if (!eventfd || this.#irqchip.hasIrqfd(this.#gsi(vector))) return;
+    const action: PlatformAction = { kind: "eventfd-close", group: this.group, vector };
+    this.#journal.always(action, () => eventfd[Symbol.dispose]());
+    this.#eventfds.delete(vector);
+  }
+
   discard(vector: number): void {
     this.#check(vector);
     this.#eventfds.get(vector)?.drain();

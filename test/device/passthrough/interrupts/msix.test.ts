@@ -350,6 +350,30 @@ describe("MSI-X", () => {
     expect(it.device.describe().msix).toBeUndefined();
     expect(it.eventsOf("msix")).toHaveLength(1);
   });
+
+  test("an enable that fails keeps no eventfd, and one that a vector got for nothing is closed too", () => {
+    const open = ({ platform }: Attached): number =>
+      platform.actionsOf("eventfd-create").length - platform.actionsOf("eventfd-close").length;
+    const refused = (call: Call): boolean => call.kind === "irqs" && call.request.index === 2;
+    using it = ready(device(8));
+    for (let vector = 0; vector < 7; vector++) writeVector(it.device, it.table, vector, vector);
+    it.backend.fails = refused;
+    it.device.configWrite(control, 2, enable);
+    expect([it.device.configRead(control, 2) & enable, open(it)]).toEqual([0, 0]);
+    expect(it.platform.actionsOf("eventfd-create")).toHaveLength(7);
+    it.backend.fails = () => false;
+    it.device.configWrite(control, 2, enable);
+    expect(open(it)).toBe(7);
+    it.backend.fails = refused;
+    writeVector(it.device, it.table, 7, 7);
+    expect(open(it)).toBe(7);
+    it.backend.fails = () => false;
+    writeVector(it.device, it.table, 7, 7, true);
+    writeVector(it.device, it.table, 7, 7);
+    expect(open(it)).toBe(8);
+    it.recorded.raise(2, 7);
+    expect(it.platform.deliver().map(({ vector }) => vector)).toEqual([7]);
+  });
 });
 
 describe("MSI-X relocation", () => {
