@@ -1,5 +1,5 @@
 // The machines that tests can ask for, and the devices in them. A test file names its machines in a line
-// `// machines: intel, virtio`; one that does not runs on each of them.
+// `// machines: intel (virtio) [arm]`; one that does not runs on each of them.
 
 /** A PCI device of QEMU's, alone on a root port of its own. */
 export interface Device {
@@ -11,20 +11,37 @@ export interface Device {
   readonly network?: boolean;
 }
 
+/** Which suite of Debian a kernel is of: as it is, or rebuilt in part (prepare/modules.sh), but for bookworm's. */
+export const kernelSuites = ["bookworm", "trixie", "trixie-backports"] as const;
+export const architectures = ["x86-64", "aarch64"] as const;
+
 export interface Machine {
   readonly name: string;
-  readonly iommu: "intel" | "virtio" | "none";
+  readonly iommu: "intel" | "amd" | "virtio" | "smmuv3" | "none";
+  /** x86-64 unless given. */
+  readonly arch?: (typeof architectures)[number];
+  /** trixie's unless given. What a suite has moves: what a test expects goes by feature, and each start tells its release. */
+  readonly kernel?: (typeof kernelSuites)[number];
+  /** Of the kernel, in KiB; 4 unless given. aarch64 has a kernel with 16, too. */
+  readonly pages?: 4 | 16;
+  /** The C library of Bun; glibc unless given. */
+  readonly libc?: "glibc" | "musl";
   /** By the name that they have in QEMU, in the order of their buses: the first is 0000:01:00.0. */
   readonly devices: Readonly<Record<string, Device>>;
   /** In MiB; 2048 unless given. */
   readonly memory?: number;
   /** 2 unless given. */
   readonly cpus?: number;
+  /** aarch64: the CPUs have EL2, and the guest's kernel KVM. */
+  readonly virtualization?: boolean;
   /** More words of the kernel's command line; `module.parameter=value` works for every module that is loaded at boot. */
-  readonly kernel?: readonly string[];
+  readonly words?: readonly string[];
   /** Modules of Debian's kernel to load besides those of VFIO. */
   readonly modules?: readonly string[];
-  /** Shares, with the 9p tag `system`, the programs that the machine itself is made of, QEMU among them. */
+  /**
+   * Shares more programs, with the 9p tag `system`: on x86-64 those that the machine itself is made of, QEMU among them; on aarch64
+   * a C compiler, which is then `cc` in the guest.
+   */
   readonly system?: boolean;
   /** More words of QEMU's command line. */
   readonly qemu?: readonly string[];
@@ -50,21 +67,35 @@ export const devices = {
 const oldBus = ["-device", "pcie-pci-bridge,id=old,addr=1d.0", "-device", "virtio-rng-pci,bus=old,addr=1"];
 /** What the firmware would show its messages on. */
 const display = ["-device", "VGA,addr=1b.0,romfile="];
+/** An IOMMU that remaps no interrupts: a device could send any. */
+const unsafe = ["vfio_iommu_type1.allow_unsafe_interrupts=1", "iommufd.allow_unsafe_interrupts=1"];
+/** AMD's virtualization, which QEMU emulates: machines in the machine. */
+const modules = ["kvm", "kvm_amd"];
+// Of more than one CPU, what QEMU's one has to tell the other may come between VMRUN and the first instruction of the guest: the
+// interrupt that VMRUN injects is then delivered a second time, and a guest that was not made for it hangs.
+const cpus = 1;
 
 export const machines: readonly Machine[] = [
   { name: "intel", iommu: "intel", devices, qemu: [...oldBus, ...display] },
-  {
-    name: "virtio",
-    iommu: "virtio",
-    devices,
-    // This IOMMU remaps no interrupts: a device could send any.
-    kernel: ["vfio_iommu_type1.allow_unsafe_interrupts=1", "iommufd.allow_unsafe_interrupts=1"],
-  },
+  { name: "virtio", iommu: "virtio", devices, words: unsafe },
   { name: "none", iommu: "none", devices },
-  // AMD's virtualization, which QEMU emulates: machines in the machine. Of more than one CPU, what QEMU's one has to tell the
-  // other may come between VMRUN and the first instruction of the guest: the interrupt that VMRUN injects is then delivered a
-  // second time, and a guest that was not made for it hangs.
-  { name: "kvm", iommu: "intel", devices, modules: ["kvm", "kvm_amd"], cpus: 1 },
+  { name: "kvm", iommu: "intel", devices, modules, cpus },
   // One that runs whole guests.
-  { name: "vmm", iommu: "intel", devices, modules: ["kvm", "kvm_amd"], cpus: 1, system: true },
+  { name: "vmm", iommu: "intel", devices, modules, cpus, system: true },
+  // The oldest kernel, as Debian has it: groups and type1 alone.
+  { name: "intel-old", iommu: "intel", devices, kernel: "bookworm", qemu: [...oldBus, ...display] },
+  // The newest.
+  { name: "intel-new", iommu: "intel", devices, kernel: "trixie-backports", qemu: [...oldBus, ...display] },
+  { name: "amd", iommu: "amd", devices, kernel: "trixie-backports" },
+  { name: "virtio-new", iommu: "virtio", devices, kernel: "trixie-backports", words: unsafe },
+  { name: "none-new", iommu: "none", devices, kernel: "trixie-backports" },
+  { name: "kvm-new", iommu: "intel", devices, kernel: "trixie-backports", modules, cpus },
+  { name: "arm", iommu: "smmuv3", arch: "aarch64", devices, kernel: "trixie-backports", system: true },
+  { name: "arm-16k", iommu: "smmuv3", arch: "aarch64", devices, kernel: "trixie-backports", pages: 16 },
+  { name: "arm-none", iommu: "none", arch: "aarch64", devices, kernel: "trixie-backports" },
+  {
+    ...{ name: "arm-kvm", iommu: "smmuv3", arch: "aarch64", devices, kernel: "trixie-backports" },
+    virtualization: true,
+    cpus,
+  },
 ];

@@ -6,15 +6,15 @@ import { availableParallelism, freemem } from "node:os";
 import { join, resolve } from "node:path";
 import { cacheFolder, fileText } from "./harness/cache.ts";
 import { addUp, coverageOf, lcovOf } from "./harness/coverage.ts";
-import { chosenMachines, type Chosen } from "./harness/machines-file.ts";
+import { chosenMachines } from "./harness/machines-file.ts";
 import { readOptions, usage } from "./harness/options.ts";
 import { linksOut } from "./harness/packages.ts";
-import { prepare } from "./harness/prepare.ts";
+import { Preparation } from "./harness/prepare.ts";
 import { commandOf } from "./harness/qemu.ts";
 import { mergedReport, totalsOf, type FileResult } from "./harness/report.ts";
 import { makeRunFolder } from "./harness/run-folder.ts";
 import { layOut, runSession, type Session } from "./harness/session.ts";
-import { plan } from "./harness/suites.ts";
+import { extentOf, plan } from "./harness/suites.ts";
 import type { Machine } from "./machines.ts";
 
 const options = readOptions(process.argv.slice(2));
@@ -31,7 +31,16 @@ async function main(): Promise<number> {
   const chosen = await chosenMachines(options);
   if (options.shell && chosen.machines.length !== 1) throw new Error("--shell needs one --machine");
   const cache = cacheFolder();
-  const prepared = await prepare(cache, process.execPath, (line) => say(`vm: ${line}`));
+  const preparation = new Preparation(cache, process.execPath, (line) => say(`vm: ${line}`));
+  const extent = extentOf(options);
+  const suites = options.suite ?? ["test/vm/suite/*.test.ts"];
+  const { queues, left } = plan(tree, suites, chosen.all, extent);
+  const busy = options.shell
+    ? chosen.machines
+    : chosen.machines.filter(({ name }) => queues.get(name)!.length > 0);
+  const prepared = new Map(
+    await Promise.all(busy.map(async (machine) => [machine.name, await preparation.of(machine)] as const)),
+  );
   if (options.prepare) return 0;
   const runs = makeRunFolder(cache, options.keep ?? false);
   const remove = (): void => {
@@ -46,21 +55,23 @@ async function main(): Promise<number> {
         `vm: ${link} leads out of the tree, to ${target}: the guest will not find it; install a packed one`,
       );
     const common = {
-      prepared,
       archive: await archive(join(runs, "tree.tar")),
       packages: existsSync(packages) ? packages : undefined,
       timeout: options.timeout ?? 600,
       patience: options.patience ?? 120,
       coverage: options.coverage ?? false,
     };
-    if (options.shell) return await shell(chosen, { ...common, out: join(runs, "shell") });
-    const suites = options.suite ?? ["test/vm/suite/*.test.ts"];
-    const { queues, left } = plan(tree, suites, chosen.all, options.all ?? options.suite !== undefined);
-    const results = await runAll(chosen.machines, queues, (machine, number) => ({
-      ...{ ...common, machine, out: join(runs, `${machine.name}-${number}`) },
-    }));
+    const session = (machine: Machine, folder: string): Session => ({
+      ...{ ...common, machine, prepared: prepared.get(machine.name)!, out: join(runs, folder) },
+    });
+    if (options.shell) return await shell(session(chosen.machines[0]!, "shell"));
+    for (const { name } of busy) say(`vm: ${name} has Linux ${prepared.get(name)!.release}`);
+    const results = await runAll(busy, queues, (machine, number) =>
+      session(machine, `${machine.name}-${number}`),
+    );
     const more = left.filter((name) => chosen.machines.some((machine) => machine.name === name)).length;
-    if (more > 0) say(`vm: ${more} test files more with --all, where each machine's are counted`);
+    if (more > 0)
+      say(`vm: ${more} test files more with --all and --nightly, where each machine's are counted`);
     return summary(results, runs, (performance.now() - started) / 1000);
   } finally {
     if (options.keep) say(`vm: kept ${runs}`);
@@ -144,14 +155,13 @@ function summary(results: readonly FileResult[], runs: string, seconds: number):
 }
 
 /** For people: the machine with a shell, on this terminal. */
-async function shell({ machines }: Chosen, common: Omit<Session, "machine">): Promise<number> {
-  const machine = machines[0]!;
-  const { prepared, packages, out } = common;
-  layOut({ ...common, machine });
+async function shell(session: Session): Promise<number> {
+  const { machine, prepared, packages, out } = session;
+  layOut(session);
   const child = Bun.spawn(commandOf(machine, prepared, { packages, out, shell: true }), {
     stdio: ["inherit", "inherit", "inherit"],
   });
-  return (await child.exited) >> 1;
+  return await child.exited;
 }
 
 try {

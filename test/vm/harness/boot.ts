@@ -1,6 +1,7 @@
 // Starts a machine, follows its console, and sees to its end.
-import { createWriteStream } from "node:fs";
+import { createWriteStream, existsSync } from "node:fs";
 import { join } from "node:path";
+import { fileText } from "./cache.ts";
 
 /** How a machine ended. */
 export interface End {
@@ -67,7 +68,8 @@ export async function boot(
   const seconds = (performance.now() - start) / 1000;
   const { exitCode, signalCode } = child;
   if (hung.aborted) return { status: undefined, problem: "hung", seconds };
-  const status = exitCode !== null && (exitCode & 1) === 1 ? exitCode >> 1 : undefined;
+  const left = join(out, "exit");
+  const status = existsSync(left) ? Number(fileText(left)) : undefined;
   if (status === 0) return { status, problem: undefined, seconds };
   if (status !== undefined) return { status, problem: guestProblem(status), seconds };
   // QEMU gives 0 when the guest reset itself, as it does after a panic.
@@ -78,6 +80,5 @@ export async function boot(
 function guestProblem(status: number): string {
   if (status === 101) return "could not mount the host's folders";
   if (status === 102) return "has no such module, or could not load it";
-  // QEMU's own errors are status 1, which reads as the guest's 0.
   return `ended with status ${status}`;
 }

@@ -9,8 +9,9 @@ import { cached, cacheFolder } from "./cache.ts";
 import { addUp, coverageOf, lcovOf } from "./coverage.ts";
 import { Monitor, Requests } from "./monitor.ts";
 import { commandOf } from "./qemu.ts";
+import { Preparation } from "./prepare.ts";
 import { mergedReport, readReport, readResults, totalsOf } from "./report.ts";
-import { machinesOf, plan, secondsOf } from "./suites.ts";
+import { extentOf, machinesOf, plan, secondsOf, type Extent } from "./suites.ts";
 
 let box: Sandbox;
 beforeEach(() => {
@@ -58,12 +59,19 @@ describe("the cache", () => {
 
 describe("a test file", () => {
   test("names its machines and how long it takes", () => {
-    expect(machinesOf("// machines: intel, none\nx")).toEqual({ always: ["intel", "none"], withAll: [] });
+    const none = { quick: [], all: [], nightly: [] };
+    expect(machinesOf("// machines: intel, none\nx")).toEqual({ ...none, quick: ["intel", "none"] });
     expect(machinesOf("// machines: intel (none, virtio)\nx")).toEqual({
-      always: ["intel"],
-      withAll: ["none", "virtio"],
+      ...{ ...none, quick: ["intel"], all: ["none", "virtio"] },
     });
-    expect(machinesOf("// machines: (none)\n// takes: 5 s")).toEqual({ always: [], withAll: ["none"] });
+    expect(machinesOf("// machines: (none)\n// takes: 5 s")).toEqual({ ...none, all: ["none"] });
+    expect(machinesOf("// machines: a (b) [c, d]\n")).toEqual({
+      quick: ["a"],
+      all: ["b"],
+      nightly: ["c", "d"],
+    });
+    expect(machinesOf("// machines: a [b]\n")).toEqual({ quick: ["a"], all: [], nightly: ["b"] });
+    expect(machinesOf("// machines: [b]\n")).toEqual({ ...none, nightly: ["b"] });
     expect(machinesOf("import x;\n")).toBeUndefined();
     expect(secondsOf("// machines: intel\n// takes: 60 s\n")).toBe(60);
     expect(secondsOf("")).toBe(5);
@@ -72,7 +80,7 @@ describe("a test file", () => {
   test("runs where it says, or everywhere; the long ones first", () => {
     box.write("suite/a.test.ts", "");
     box.write("suite/b.test.ts", "// machines: two\n// takes: 60 s\n");
-    const { queues, left } = plan(box.path, ["suite/*.test.ts"], ["one", "two"], false);
+    const { queues, left } = plan(box.path, ["suite/*.test.ts"], ["one", "two"], "quick");
     expect([...queues]).toEqual([
       ["one", ["suite/a.test.ts"]],
       ["two", ["suite/b.test.ts", "suite/a.test.ts"]],
@@ -82,33 +90,45 @@ describe("a test file", () => {
 
   test("may leave machines to a run of everything, and is counted there", () => {
     box.write("a.test.ts", "// machines: one (two)\n");
-    box.write("b.test.ts", "// machines: (two)\n");
-    const planned = (all: boolean) => {
-      const { queues, left } = plan(box.path, ["*.test.ts"], ["one", "two"], all);
+    box.write("b.test.ts", "// machines: (two) [one]\n");
+    const planned = (extent: Extent) => {
+      const { queues, left } = plan(box.path, ["*.test.ts"], ["one", "two"], extent);
       return { queues: [...queues], left };
     };
-    expect(planned(false)).toEqual({
+    expect(planned("quick")).toEqual({
       queues: [
         ["one", ["a.test.ts"]],
         ["two", []],
       ],
-      left: ["two", "two"],
+      left: ["two", "two", "one"],
     });
-    expect(planned(true)).toEqual({
+    expect(planned("all")).toEqual({
       queues: [
         ["one", ["a.test.ts"]],
         ["two", ["a.test.ts", "b.test.ts"]],
       ],
-      left: [],
+      left: ["one"],
     });
+    expect(planned("nightly").queues).toEqual([
+      ["one", ["a.test.ts", "b.test.ts"]],
+      ["two", ["a.test.ts", "b.test.ts"]],
+    ]);
+  });
+
+  test("that is named is run as a whole, and on a machine that is named also nightly", () => {
+    expect(extentOf({})).toBe("quick");
+    expect(extentOf({ all: true })).toBe("all");
+    expect(extentOf({ suite: ["a"] })).toBe("all");
+    expect(extentOf({ suite: ["a"], machine: ["b"] })).toBe("nightly");
+    expect(extentOf({ nightly: true })).toBe("nightly");
   });
 
   test("that is not there or names no machine is told", () => {
     box.write("a.test.ts", "// machines: three\n");
-    expect(() => plan(box.path, ["a.test.ts"], ["one"], true)).toThrow(
+    expect(() => plan(box.path, ["a.test.ts"], ["one"], "all")).toThrow(
       'a.test.ts asks for a machine "three": there are one',
     );
-    expect(() => plan(box.path, ["*.spec.ts"], ["one"], true)).toThrow("there is no test file *.spec.ts");
+    expect(() => plan(box.path, ["*.spec.ts"], ["one"], "all")).toThrow("there is no test file *.spec.ts");
   });
 
   test("of the project is refused on a host, in one line", () => {
@@ -125,7 +145,10 @@ describe("a test file", () => {
 });
 
 describe("a machine", () => {
-  const prepared = { root: "/p/root", kernel: "/p/vmlinuz", initramfs: "/p/initramfs.cpio", release: "6.12" };
+  const prepared = {
+    ...{ tools: "/p/tools", programs: "/p/programs", kernel: "/p/vmlinuz", modules: "/p/modules" },
+    ...{ initramfs: "/p/initramfs.cpio", release: "6.12" },
+  };
   const command = (machine: Machine, shell = false): string =>
     commandOf(machine, prepared, { packages: "/t/node_modules", out: "/o", shell }).join(" ");
 
@@ -149,7 +172,7 @@ describe("a machine", () => {
       iommu: "intel",
       devices: {},
       modules: ["kvm", "kvm_amd"],
-      kernel: ["x=1"],
+      words: ["x=1"],
       cpus: 4,
       memory: 512,
     });
@@ -158,11 +181,24 @@ describe("a machine", () => {
     expect(text).toContain("-smp 4 -m 512M");
   });
 
+  test("is of the architecture that it asks for, with that one's IOMMU", () => {
+    const arm: Machine = { name: "a", iommu: "smmuv3", arch: "aarch64", devices: {}, system: true };
+    expect(command(arm)).toMatch(
+      /qemu-system-aarch64 .* -M virt,gic-version=3,iommu=smmuv3 .*console=ttyAMA0 .*vm\.compiler/,
+    );
+    expect(command({ ...arm, iommu: "none", virtualization: true })).toContain(
+      "gic-version=3,virtualization=on",
+    );
+    expect(command({ name: "a", iommu: "amd", devices: {} })).toMatch(
+      /qemu-system-x86_64 .*class=0x0601,addr=14\.0 -device amd-iommu,/,
+    );
+  });
+
   test("has its own programs where it asks for them", () => {
     const machine: Machine = { name: "a", iommu: "none", devices: {} };
     expect(command(machine)).not.toContain("mount_tag=system");
     expect(command({ ...machine, system: true })).toContain(
-      "local,id=system,path=/p/root,security_model=none,readonly=on -device virtio-9p-pci,fsdev=system,mount_tag=system",
+      "local,id=system,path=/p/programs,security_model=none,readonly=on -device virtio-9p-pci,fsdev=system,mount_tag=system",
     );
   });
 
@@ -300,7 +336,37 @@ test("coverage of several runs is added up, line by line, of the sources alone",
   expect(coverageOf(sum)).toEqual({ lines: 3, run: 2 });
 });
 
-test("what it is made from is there", () => {
-  for (const name of ["packages.sh", "modules.sh", "image.sh", "guest-init.sh"])
-    expect(existsSync(join(import.meta.dir, "../prepare", name))).toBe(true);
+test("what it is made from is there, and every machine can be made of it", async () => {
+  const made = new Map<string, string[]>();
+  const preparation = new Preparation(
+    box.path,
+    process.execPath,
+    () => {},
+    async (name, ...args) => {
+      expect(existsSync(join(import.meta.dir, "../prepare", name))).toBe(true);
+      const folder = args.at(-1)!;
+      made.set(name, [...(made.get(name) ?? []), args.slice(0, -1).join(" ")]);
+      await Bun.write(join(folder, "release"), "1\n");
+      await Bun.write(join(folder, "bun"), name);
+    },
+  );
+  const prepared = await Promise.all(machines.map((machine) => preparation.of(machine)));
+  // Once for all machines that have it.
+  expect(made.get("tools.sh")).toHaveLength(1);
+  expect(
+    made
+      .get("kernel.sh")!
+      .map((args) => args.split(" ").slice(1).join(" "))
+      .sort(),
+  ).toEqual([
+    ...["bookworm amd64", "trixie amd64", "trixie-backports amd64"],
+    ...["trixie-backports arm64", "trixie-backports arm64-16k"],
+  ]);
+  // bookworm's are its own.
+  expect(made.get("modules.sh")).toHaveLength(4);
+  const [x86, arm] = ["intel", "arm"].map(
+    (name) => prepared[machines.findIndex((one) => one.name === name)]!,
+  );
+  expect(x86!.programs).toBe(x86!.tools);
+  expect(arm!.programs).not.toBe(arm!.tools);
 });

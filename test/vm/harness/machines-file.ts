@@ -1,8 +1,8 @@
 // The machines of a run: the project's own, or those of a module that it was given.
 import { resolve } from "node:path";
-import { machines as ownMachines, type Machine } from "../machines.ts";
+import { architectures, kernelSuites, machines as ownMachines, type Machine } from "../machines.ts";
 import type { Options } from "./options.ts";
-import { iommuNames } from "./qemu.ts";
+import { iommuNames } from "./iommus.ts";
 
 export interface Chosen {
   readonly machines: readonly Machine[];
@@ -23,13 +23,18 @@ export async function chosenMachines({ machines, machine }: Options): Promise<Ch
 async function readMachines(file: string): Promise<readonly Machine[]> {
   const { machines } = (await import(file)) as { readonly machines?: readonly Machine[] };
   if (!Array.isArray(machines)) throw new Error(`${file} exports no array \`machines\``);
-  for (const { name, iommu, devices } of machines as readonly Machine[]) {
+  for (const { name, iommu, devices, arch = "x86-64", kernel = "trixie" } of machines as readonly Machine[]) {
     if (typeof name !== "string" || !/^[\w.-]+$/.test(name))
       throw new Error(`${file}: the name of a machine is letters, digits and "-", not ${Bun.inspect(name)}`);
-    if (!iommuNames.includes(iommu))
-      throw new Error(
-        `${file}: ${name}: iommu is one of ${iommuNames.join(", ")}, not ${Bun.inspect(iommu)}`,
-      );
+    const oneOf = (what: string, value: string, values: readonly string[]): void => {
+      if (!values.includes(value))
+        throw new Error(
+          `${file}: ${name}: ${what} is one of ${values.join(", ")}, not ${Bun.inspect(value)}`,
+        );
+    };
+    oneOf("iommu", iommu, iommuNames);
+    oneOf("arch", arch, architectures);
+    oneOf("kernel", kernel, kernelSuites);
     if (typeof devices !== "object" || devices === null)
       throw new Error(`${file}: ${name} has no \`devices\``);
   }

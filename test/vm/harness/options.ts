@@ -3,6 +3,7 @@ import { parseArgs } from "node:util";
 
 export const usage = `usage: npm run test:vm -- [OPTION...]
   --all             also what test files leave to a run of everything; a --suite is always run as a whole
+  --nightly         also what takes longest
   --machine NAME    only on this machine; may be repeated
   --suite GLOB      test files below the tree, test/vm/suite/*.test.ts unless given; may be repeated
   --tree FOLDER     what the guest sees as /src: this project unless given
@@ -19,6 +20,7 @@ export const usage = `usage: npm run test:vm -- [OPTION...]
 
 const known = {
   all: { type: "boolean" },
+  nightly: { type: "boolean" },
   machine: { type: "string", multiple: true },
   suite: { type: "string", multiple: true },
   tree: { type: "string" },

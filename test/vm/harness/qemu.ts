@@ -1,6 +1,8 @@
 // A machine's description as a command line of QEMU.
 import { join } from "node:path";
 import type { Device, Machine } from "../machines.ts";
+import { boardOf } from "./boards.ts";
+import { argumentsOf, wordsOf } from "./iommus.ts";
 import type { Prepared } from "./prepare.ts";
 
 /** Folders and settings of one start. */
@@ -20,17 +22,16 @@ export const monitorFd = 3;
 export const diskOf = (out: string, name: string): string => join(out, `disk-${name}.img`);
 
 /** The program: Debian's QEMU with the libraries that were unpacked with it, whatever this system has. */
-function program(root: string): string[] {
-  const libraries = ["lib", "usr/lib"].map((path) => join(root, path, "x86_64-linux-gnu")).join(":");
-  const firmware = ["qemu", "seabios"].flatMap((name) => ["-L", join(root, "usr/share", name)]);
+function program(tools: string, name: string): string[] {
+  const firmware = ["qemu", "seabios"].flatMap((folder) => ["-L", join(tools, "usr/share", folder)]);
   return [
     // It does not outlive the one who started it, however that ends.
     ...["setpriv", "--pdeathsig", "KILL", "--"],
-    join(root, "lib64/ld-linux-x86-64.so.2"),
-    ...["--library-path", libraries],
-    join(root, "usr/bin/qemu-system-x86_64"),
+    join(tools, "usr/lib64/ld-linux-x86-64.so.2"),
+    ...["--library-path", join(tools, "usr/lib/x86_64-linux-gnu")],
+    join(tools, "usr/bin", name),
     ...firmware,
-    ...["-L", join(root, "usr/lib/ipxe/qemu")],
+    ...["-L", join(tools, "usr/lib/ipxe/qemu")],
   ];
 }
 
@@ -59,38 +60,32 @@ function deviceOnPort(name: string, device: Device, index: number, out: string):
   ];
 }
 
-const iommus: Readonly<
-  Record<Machine["iommu"], { readonly args: readonly string[]; readonly kernel?: string }>
-> = {
-  intel: { args: ["-device", "intel-iommu,intremap=on,caching-mode=on"], kernel: "intel_iommu=on" },
-  virtio: { args: ["-device", "virtio-iommu-pci,addr=1e.0"] },
-  none: { args: [] },
-};
+/** What every kernel is told. */
+const everywhere = [
+  // An oops is a failure, and a panic ends the machine instead of hanging it.
+  ...["quiet", "oops=panic", "panic=-1"],
+  // An emulated CPU has nothing to guard against, and spends a fifth of its time on that.
+  ...["mitigations=off", "init_on_alloc=0"],
+  // These two test themselves for a second of it.
+  "initcall_blacklist=crypto_kdf108_init,jent_mod_init",
+];
 
-export const iommuNames: readonly string[] = Object.keys(iommus);
-
-/** The whole command. The console is its standard output; it exits with twice the guest's status plus 1. */
+/** The whole command. The console is its standard output; the guest leaves its status in the file `exit` of its folder. */
 export function commandOf(machine: Machine, prepared: Prepared, { packages, out, shell }: Start): string[] {
-  const iommu = iommus[machine.iommu];
+  const board = boardOf(machine);
   const words = [
-    // An oops is a failure, and a panic ends the machine instead of hanging it.
-    ...["console=ttyS0", "quiet", "oops=panic", "panic=-1", "reboot=t", "tsc=reliable"],
-    // On a busy host the ticks that the kernel counts here come late, and it panics for want of a timer.
-    "no_timer_check",
-    // An emulated CPU has nothing to guard against, and spends a fifth of its time on that.
-    ...["mitigations=off", "init_on_alloc=0"],
-    // These two test themselves for a second of it.
-    "initcall_blacklist=crypto_kdf108_init,jent_mod_init",
-    ...(iommu.kernel ? [iommu.kernel] : []),
-    ...(machine.kernel ?? []),
+    ...board.words,
+    ...everywhere,
+    ...wordsOf(machine.iommu),
+    ...(machine.words ?? []),
     ...(machine.modules?.length ? [`vm.modules=${machine.modules.join(",")}`] : []),
+    ...(machine.system && machine.arch === "aarch64" ? ["vm.compiler"] : []),
     ...(shell ? ["vm.shell"] : []),
   ];
+  const slots = board.shareAddresses;
   return [
-    ...program(prepared.root),
-    ...["-M", "q35,kernel-irqchip=split", "-cpu", "max"],
-    // With a thread for each CPU this QEMU loses timers of the one when the other moves a BAR.
-    ...["-accel", "tcg,thread=single"],
+    ...program(prepared.tools, board.program),
+    ...board.args,
     ...["-smp", String(machine.cpus ?? 2), "-m", `${machine.memory ?? 2048}M`],
     ...["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"],
     ...["-serial", shell ? "mon:stdio" : "stdio"],
@@ -98,12 +93,11 @@ export function commandOf(machine: Machine, prepared: Prepared, { packages, out,
       ? []
       : ["-chardev", `socket,id=monitor,fd=${monitorFd}`, "-mon", "chardev=monitor,mode=control"]),
     ...["-kernel", prepared.kernel, "-initrd", prepared.initramfs, "-append", words.join(" ")],
-    ...["-device", "isa-debug-exit,iobase=0xf4,iosize=4"],
-    ...iommu.args,
-    ...share("out", out, "1f.7", false),
-    ...share("modules", join(prepared.root, "lib/modules"), "1f.6", true),
-    ...(packages === undefined ? [] : share("node_modules", packages, "1f.5", true)),
-    ...(machine.system ? share("system", prepared.root, "1f.4", true) : []),
+    ...argumentsOf(machine.iommu),
+    ...share("out", out, slots[0], false),
+    ...share("modules", prepared.modules, slots[1], true),
+    ...(packages === undefined ? [] : share("node_modules", packages, slots[2], true)),
+    ...(machine.system ? share("system", prepared.programs, slots[3], true) : []),
     ...Object.entries(machine.devices).flatMap(([name, device], index) =>
       deviceOnPort(name, device, index, out),
     ),

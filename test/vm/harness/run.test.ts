@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, setDefaultTimeout, test } from
 import { existsSync, readdirSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Sandbox } from "../../support/sandbox.ts";
-import { prepare } from "./prepare.ts";
+import { Preparation } from "./prepare.ts";
 import { makeRunFolder } from "./run-folder.ts";
 
 /** Asks for one test file, and does with it what its name says. */
@@ -23,7 +23,7 @@ echo '<testsuites tests="1" failures="0" skipped="0" time="1"></testsuites>' >"$
 echo 0 >"$out/1.status"
 : >"$out/2.ask"
 until [ -e "$out/2.file" ]; do sleep 0.02; done
-exit 1
+echo 0 >"$out/exit"
 `;
 const runner = join(import.meta.dir, "../run.ts");
 // Each starts a Bun or several, on a machine that may be busy.
@@ -37,17 +37,13 @@ beforeEach(async () => {
     "machines.ts",
     'export const machines = ["one", "two"].map((name) => ({ name, iommu: "none", devices: {} }));',
   );
-  await prepare(
-    join(box.path, "cache"),
-    process.execPath,
-    () => {},
-    async (...args) => {
-      const folder = args.at(-1)!.slice(box.path.length + 1);
-      for (const name of ["versions", "release"]) box.write(join(folder, name), "1");
-      box.write(join(folder, "root/boot/vmlinuz-1"), "");
-      box.write(join(folder, "root/lib64/ld-linux-x86-64.so.2"), guest, 0o755);
-    },
-  );
+  const make: ConstructorParameters<typeof Preparation>[3] = async (...args) => {
+    const folder = args.at(-1)!.slice(box.path.length + 1);
+    box.write(join(folder, "release"), "1");
+    box.write(join(folder, "root/usr/lib64/ld-linux-x86-64.so.2"), guest, 0o755);
+  };
+  const preparation = new Preparation(join(box.path, "cache"), process.execPath, () => {}, make);
+  await preparation.of({ name: "one", iommu: "none", devices: {} });
 });
 afterEach(() => box[Symbol.dispose]());
 
@@ -69,7 +65,9 @@ const runs = (): string[] => readdirSync(join(box.path, "cache")).filter((name) 
 describe("a machine", () => {
   test("that ends well: its results, and nothing is left", () => {
     const [code, said] = run(...one("ends"));
-    expect(said).toMatch(/^vm: one +ends\.test\.ts: 1 passed \(1\.0 s\)\nvm: 1 passed, 0 failed in \d+ s\n$/);
+    expect(said).toMatch(
+      /^vm: one has Linux 1\nvm: one +ends\.test\.ts: 1 passed \(1\.0 s\)\nvm: 1 passed, 0 failed in \d+ s\n$/,
+    );
     expect([code, runs()]).toEqual([0, []]);
   });
 
@@ -166,7 +164,18 @@ test("a shell is refused without one machine, before anything is made", () => {
 test.each([
   ["machine = 1", "exports no array `machines`"],
   ["machines = [{}]", 'the name of a machine is letters, digits and "-", not undefined'],
-  ['machines = [{ name: "a", iommu: "amd" }]', 'a: iommu is one of intel, virtio, none, not "amd"'],
+  [
+    'machines = [{ name: "a", iommu: "any" }]',
+    'a: iommu is one of intel, amd, virtio, smmuv3, none, not "any"',
+  ],
+  [
+    'machines = [{ name: "a", iommu: "none", arch: "s390x" }]',
+    'a: arch is one of x86-64, aarch64, not "s390x"',
+  ],
+  [
+    'machines = [{ name: "a", iommu: "none", kernel: "6.1" }]',
+    'a: kernel is one of bookworm, trixie, trixie-backports, not "6.1"',
+  ],
   ['machines = [{ name: "a", iommu: "none" }]', "a has no `devices`"],
 ])("a module of machines that is none is refused: %s", (text, message) => {
   const file = box.write("machines.ts", `export const ${text};`);

@@ -43,6 +43,7 @@ export function layOut({ machine, prepared, archive, packages, out, timeout, cov
     VM_COVERAGE: coverage ? "1" : "",
     VM_PACKAGES: packages === undefined ? "" : "1",
     BUN_VFIO_VM_MACHINE: machine.name,
+    BUN_VFIO_VM_IOMMU: machine.iommu,
   };
   const lines = Object.entries(settings).map(([name, value]) => `export ${name}=${quoted(value ?? "")}\n`);
   writeFileSync(join(out, "environment"), lines.join(""));
@@ -91,8 +92,7 @@ export async function runSession(
         );
       },
     );
-    // QEMU's own errors have the status that would be a good end of the guest.
-    const problem = end.problem ?? (number === 1 ? "ended before it asked for a test file" : undefined);
+    const problem = number === 1 ? "ended before it asked for a test file" : end.problem;
     return readResults(machine.name, given, out, { ...end, problem });
   } finally {
     clearInterval(timer);

@@ -1,11 +1,19 @@
 // Which test files there are, and on which machines each runs.
 import { join } from "node:path";
 import { fileText } from "./cache.ts";
+import type { Options } from "./options.ts";
 
-/** Machines of a test file: those of every run, and those of a run of everything. */
-export interface Wanted {
-  readonly always: readonly string[];
-  readonly withAll: readonly string[];
+/** How much is run: what is quick, all that is proved on each change, or what takes longest, too. */
+export const extents = ["quick", "all", "nightly"] as const;
+export type Extent = (typeof extents)[number];
+
+/** Machines of a test file, by the least extent of a run in which it runs there. */
+export type Wanted = Readonly<Record<Extent, readonly string[]>>;
+
+/** How much these options ask for: of a test file that is named, all; on a machine that is named, too, also what is nightly. */
+export function extentOf({ all, nightly, suite, machine }: Options): Extent {
+  if (nightly || (suite && machine)) return "nightly";
+  return all || suite ? "all" : "quick";
 }
 
 const names = (text = ""): string[] =>
@@ -14,10 +22,10 @@ const names = (text = ""): string[] =>
     .map((name) => name.trim())
     .filter((name) => name !== "");
 
-/** What a test file says in its line `// machines: a, b (c, d)`, where c and d are for a run of everything; undefined where it has none. */
+/** What a test file says in its line `// machines: a, b (c, d) [e]`: a run of everything has c and d, a nightly one e besides; undefined where it has none. */
 export function machinesOf(text: string): Wanted | undefined {
-  const line = /^\/\/ machines:([^(\n]*)(?:\((.*)\))?\s*$/m.exec(text);
-  return line ? { always: names(line[1]), withAll: names(line[2]) } : undefined;
+  const line = /^\/\/ machines:([^([\n]*)(?:\(([^)\n]*)\))?\s*(?:\[([^\]\n]*)\])?\s*$/m.exec(text);
+  return line ? { quick: names(line[1]), all: names(line[2]), nightly: names(line[3]) } : undefined;
 }
 
 /** Seconds that a test file says it takes, in a line `// takes: 60 s`. What takes long is begun first. */
@@ -27,20 +35,19 @@ export const secondsOf = (text: string): number => Number(/^\/\/ takes: (\d+) s$
 export interface Plan {
   /** For each machine its files, below the tree, those that take long first. */
   readonly queues: ReadonlyMap<string, string[]>;
-  /** For each file that a machine leaves to a run of everything, the machine. */
+  /** For each file that a machine leaves to a longer run, the machine. */
   readonly left: readonly string[];
 }
 
 /**
  * @param patterns globs below the tree, or paths
- * @param all also what files leave to a run of everything
  * @throws Error for a pattern that finds nothing, and a file that names an unknown machine
  */
 export function plan(
   tree: string,
   patterns: readonly string[],
   machines: readonly string[],
-  all: boolean,
+  extent: Extent,
 ): Plan {
   const queues = new Map(machines.map((name) => [name, [] as string[]]));
   const files = new Set<string>();
@@ -53,11 +60,12 @@ export function plan(
   read.sort((a, b) => secondsOf(b.text) - secondsOf(a.text));
   const left: string[] = [];
   for (const { file, text } of read) {
-    const { always, withAll } = machinesOf(text) ?? { always: machines, withAll: [] };
-    for (const name of [...always, ...withAll]) {
+    const wanted = machinesOf(text) ?? { quick: machines, all: [], nightly: [] };
+    const now = extents.slice(0, extents.indexOf(extent) + 1).flatMap((one) => wanted[one]);
+    for (const name of extents.flatMap((one) => wanted[one])) {
       const queue = queues.get(name);
       if (!queue) throw new Error(`${file} asks for a machine "${name}": there are ${machines.join(", ")}`);
-      if (all || always.includes(name)) queue.push(file);
+      if (now.includes(name)) queue.push(file);
       else left.push(name);
     }
   }

@@ -1,13 +1,14 @@
 #!/bin/sh
 # The guest's first program: mounts, loads modules, runs each test file in a Bun of its own, and ends the machine.
 #
-# The kernel's command line says `vm.modules=a,b` (what to modprobe besides), `vm.shell` (a shell in place of the tests), and
-# parameters of modules as `module.parameter=value`. The folder /out is the host's, where it gives one file after the other:
+# The kernel's command line says `vm.modules=a,b` (what to modprobe besides), `vm.shell` (a shell in place of the tests), `vm.compiler`
+# (what the 9p tag `system` shares has a C compiler), and parameters of modules as `module.parameter=value`. The folder /out is the host's, where it gives one file after the other:
 #   out/environment    settings, exported
 #   out/tree.tar       what becomes /src
 #   out/N.ask          made by the guest: it wants its Nth test file, from 1
 #   out/N.file         and what it is told: a path below /src, or nothing for the end
 #   out/N.xml, out/N.log, out/N.status, out/N.lcov    what came of it
+#   out/exit           made by the guest when it ends: 0, or what went wrong
 export PATH=/bin HOME=/root TERM=dumb NO_COLOR=1 BUN_VFIO_VM=1
 mount -t proc proc /proc
 mount -t sysfs sys /sys
@@ -20,18 +21,20 @@ export TMPDIR=$work
 mount -t tmpfs run $work
 mount -t debugfs debug /sys/kernel/debug 2>/dev/null
 
-# ends the machine: QEMU's exit status is twice this plus 1
+# finish STATUS: ends the machine
 finish() {
+  echo "$1" >/out/exit
   sync
-  printf "\\$(printf %03o "$1")" | dd of=/dev/port bs=1 seek=244 count=1 2>/dev/null
   poweroff -f
 }
 
 shell=
+compiler=
 wanted=
 for word in $(cat /proc/cmdline); do
   case $word in
   vm.shell) shell=1 ;;
+  vm.compiler) compiler=1 ;;
   vm.modules=*) wanted=$(echo "${word#*=}" | tr , ' ') ;;
   esac
 done
@@ -53,13 +56,23 @@ share() {
     usleep 100000
   done
 }
-share modules /lib/modules ro,cache=loose && share out /out rw || finish 101
+share out /out rw || poweroff -f
+share modules /lib/modules ro,cache=loose || finish 101
 . /out/environment
 # In memory, since every file over 9p takes its time, and every test file reads hundreds.
 tar -xf /out/tree.tar -C /src || finish 101
 if [ -n "$VM_PACKAGES" ]; then
   mkdir /src/node_modules
   share node_modules /src/node_modules ro,cache=loose || finish 101
+fi
+if [ -n "$compiler" ]; then
+  mkdir /compiler
+  share system /compiler ro,cache=loose || finish 101
+  printf '#!/bin/sh\nexec /compiler/usr/bin/gcc-14 --sysroot=/compiler -B/compiler/usr/bin/ "$@"\n' >/bin/cc
+  chmod +x /bin/cc
+  # Its own libraries, which the guest itself does not have.
+  export LD_LIBRARY_PATH="/lib/$(uname -m)-linux-gnu:/compiler/usr/lib/$(uname -m)-linux-gnu"
+  for name in bash getconf; do ln -sf "/compiler/usr/bin/$name" "/bin/$name"; done
 fi
 for name in $wanted; do modprobe "$name" || finish 102; done
 echo "vm: Linux $(uname -r) is up after $(cut -d' ' -f1 /proc/uptime) s"

@@ -2,56 +2,69 @@
 # Builds the guest's initramfs: busybox, Bun, lspci and strace with their libraries, the modules that it needs to start, and
 # guest-init.sh as its first program.
 #
-#   usage: image.sh PACKAGES MODULES BUN OUT      what packages.sh and modules.sh filled, the Bun to run, an empty folder
+#   usage: image.sh TOOLS PROGRAMS KERNEL MODULES BUN OUT
+#            TOOLS, KERNEL, MODULES: what those scripts filled; PROGRAMS: a root with the guest's programs; BUN: the Bun to run in it;
+#            OUT: an empty folder
 #   exit:  0 and OUT/initramfs.cpio, or 1
 set -eu
 
-packages=$1
-modules=$2
-bun=$3
-out=$4
-root=$packages/root
-shipped=$root/lib/modules/$(cat "$packages/release")/kernel
+tools=$1 root=$2 kernel=$3 modules=$4 bun=$5 out=$6
+. "$(dirname "$0")/view.sh"
+release=$(cat "$kernel/release")
+busybox=$tools/root/usr/bin/busybox
 image=$(mktemp -d "$out/image.XXXXXX")
 trap 'rm -rf "$image"' EXIT
 trap 'exit 1' HUP INT TERM
 
-mkdir -p "$image/bin" "$image/lib64" "$image/lib/x86_64-linux-gnu" "$image/lib/modules" "$image/usr/share/misc" \
-  "$image/modules" "$image/dev" "$image/proc" "$image/sys" "$image/run" "$image/tmp" "$image/root" "$image/etc" "$image/src" "$image/out"
-cp "$root/bin/busybox" "$image/bin/"
-for applet in $("$root/bin/busybox" --list); do [ "$applet" = busybox ] || ln -s busybox "$image/bin/$applet"; done
+case $release in
+*-amd64) triplet=x86_64-linux-gnu loader=lib64/ld-linux-x86-64.so.2 ;;
+*) triplet=aarch64-linux-gnu loader=lib/ld-linux-aarch64.so.1 ;;
+esac
+for folder in bin dev etc lib/modules lib64 modules out proc root run src sys tmp "lib/$triplet" usr/share/misc; do mkdir -p "$image/$folder"; done
+cp "$root/usr/bin/busybox" "$image/bin/"
+for applet in $("$busybox" --list); do [ "$applet" = busybox ] || ln -s busybox "$image/bin/$applet"; done
+cp -L "$root/usr/$loader" "$image/$loader"
 
-loader=$root/lib64/ld-linux-x86-64.so.2
-cp -L "$loader" "$image/lib64/"
-# add PROGRAM NAME: a program, and the libraries that it names
+# add_libraries PROGRAM: the libraries that it names, and those that they name
+add_libraries() {
+  run_tool "$tools" x86_64-linux-gnu-readelf -d "$1" | sed -n 's/.*(NEEDED).*\[\(.*\)\]$/\1/p' | while read -r library; do
+    [ ! -e "$image/lib/$triplet/$library" ] || continue
+    [ -e "$root/usr/lib/$triplet/$library" ] || continue
+    cp -L "$root/usr/lib/$triplet/$library" "$image/lib/$triplet/"
+    add_libraries "$root/usr/lib/$triplet/$library"
+  done
+}
+# add PROGRAM NAME
 add() {
   rm -f "$image/bin/$2"
   cp -L "$1" "$image/bin/$2"
-  "$loader" --library-path "$root/lib/x86_64-linux-gnu:$root/usr/lib/x86_64-linux-gnu" --list "$1" |
-    sed -n 's|.* => \(.*/x86_64-linux-gnu/.*\) (.*|\1|p' | while read -r library; do
-    cp -L "$library" "$image/lib/x86_64-linux-gnu/"
-  done
+  add_libraries "$1"
 }
 add "$bun" bun
-add "$root/usr/bin/lspci" lspci
-add "$root/usr/bin/setpci" setpci
-add "$root/usr/bin/strace" strace
+for program in lspci setpci strace; do add "$root/usr/bin/$program" "$program"; done
 cp "$root/usr/share/misc/pci.ids" "$image/usr/share/misc/"
 
-# In the order in which they are loaded. What else a test wants it gets by modprobe, once 9p works.
+# In the order in which they are loaded: those that were rebuilt, or the kernel's own. What it has built in, or has not, is left
+# out. What else a test wants it gets by modprobe, once 9p works.
 number=10
-for module in virtio-iommu netfs 9pnet 9pnet_virtio 9p irqbypass; do
-  "$root/bin/busybox" xz -dc "$(find "$shipped" -name "$module.ko.xz")" >"$image/modules/$number-$module.ko"
+for module in virtio-iommu netfs 9pnet 9pnet_virtio 9p irqbypass iommufd vfio vfio_virqfd vfio_iommu_type1 vfio-pci-core vfio-pci; do
+  to=$image/modules/$number-$module.ko
   number=$((number + 1))
+  if [ -e "$modules/$module.ko" ]; then
+    cp "$modules/$module.ko" "$to"
+    continue
+  fi
+  for found in $(find "$kernel/root/usr/lib/modules/$release/kernel" -name "$module.ko*"); do
+    case $found in *.xz) "$busybox" xz -dc "$found" >"$to" ;; *) cp "$found" "$to" ;; esac
+  done
 done
-for module in iommufd vfio vfio_iommu_type1 vfio-pci-core vfio-pci; do
-  cp "$modules/$module.ko" "$image/modules/$number-$module.ko"
-  number=$((number + 1))
-done
+# Samples, which a test loads itself.
+mkdir "$image/modules/samples"
+for module in mdev mtty; do [ ! -e "$modules/$module.ko" ] || cp "$modules/$module.ko" "$image/modules/samples/"; done
 
 echo 'root:x:0:0:root:/root:/bin/sh' >"$image/etc/passwd"
 # The tests that a host's configuration keeps from running there are those that run here.
 printf '[test]\ncoverageSkipTestFiles = true\n' >"$image/etc/bunfig.toml"
 cp "$(dirname "$0")/guest-init.sh" "$image/init"
 chmod +x "$image/init"
-(cd "$image" && find . | "$root/bin/busybox" cpio -o -H newc 2>/dev/null) >"$out/initramfs.cpio"
+(cd "$image" && find . | "$busybox" cpio -o -H newc 2>/dev/null) >"$out/initramfs.cpio"
