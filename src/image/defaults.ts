@@ -68,10 +68,25 @@ const memoryOf = (config: Uint8Array): DataView =>
   new DataView(config.buffer, config.byteOffset, config.byteLength);
 
 /**
- * The interrupt indexes that Linux's vfio-pci would offer: INTx by the interrupt pin, MSI by the vectors that it
- * asks for, MSI-X by its table, errors for PCI Express functions, requests always (drivers/vfio/pci/vfio_pci_core.c).
+ * Whether vfio-pci offers the error interrupt on every function: Linux 7.3 does, 6.12 on those of PCI Express alone
+ * (drivers/vfio/pci/vfio_pci_core.c, vfio_pci_get_irq_count).
+ * @param kernel as in {@link ImageHost}
  */
-export function irqsOf(config: Uint8Array, layout: ConfigLayout = layoutOf(config)): ImageIrq[] {
+function offersErrorsEverywhere(kernel = ""): boolean {
+  const [, major, minor] = /^Linux (\d+)\.(\d+)/.exec(kernel) ?? [];
+  return Number(major) > 7 || (Number(major) === 7 && Number(minor) >= 3);
+}
+
+/**
+ * The interrupt indexes that Linux's vfio-pci would offer: INTx by the interrupt pin, MSI by the vectors that it
+ * asks for, MSI-X by its table, errors by the kernel, requests always (drivers/vfio/pci/vfio_pci_core.c).
+ * @param kernel as in {@link ImageHost}: one before Linux 7.3 unless given
+ */
+export function irqsOf(
+  config: Uint8Array,
+  layout: ConfigLayout = layoutOf(config),
+  kernel?: string,
+): ImageIrq[] {
   const found = layout.capabilities.find(({ extended, id, map }) => !extended && id === 0x05 && map.size > 2);
   const asked = found ? 2 ** ((msi32.view(memoryOf(config), found.offset).control >>> 1) & 7) : 0;
   const express = layout.capabilities.some(({ extended, id }) => !extended && id === 0x10);
@@ -89,7 +104,7 @@ export function irqsOf(config: Uint8Array, layout: ConfigLayout = layoutOf(confi
     { index: 1, count: Math.min(asked, irqLimit(1)), ...edge, noResize: true },
     // Since Linux 6.5 vectors of MSI-X come and go one by one where there is MSI-X at all.
     { index: 2, count: msixOf(config, layout)?.vectors ?? 0, ...edge, noResize: !msixOf(config, layout) },
-    ...(express ? [{ index: 3, count: 1, ...edge, noResize: true }] : []),
+    ...(express || offersErrorsEverywhere(kernel) ? [{ index: 3, count: 1, ...edge, noResize: true }] : []),
     { index: 4, count: 1, ...edge, noResize: true },
   ];
 }
@@ -125,7 +140,7 @@ export function assemble(
     bdf: formatBdf(parseBdf(bdf)),
     config: config.slice(),
     regions: [...regions, configRegion(config)],
-    irqs: irqsOf(config, layout),
+    irqs: irqsOf(config, layout, host.kernel),
     resettable: !gone,
     host: { ...host, ...(notes.length > 0 && { notes }) },
   };

@@ -11,6 +11,7 @@ import {
   regionsFromResource,
   writeImage,
 } from "../../src/image/index.ts";
+import { IrqIndex } from "../../src/regs/vfio/irqs.ts";
 import { makeImages } from "../../scripts/make-images.ts";
 import { configs } from "./arbitrary.ts";
 
@@ -36,6 +37,17 @@ test("config space and the resource file give the regions and interrupts that VF
     expect(image.regions).toEqual([...regions]);
     expect(image.irqs).toEqual([...irqs]);
   }
+});
+
+test("the error interrupt is that of PCI Express functions, and of all from Linux 7.3 on", () => {
+  const offered = (name: string, kernel?: string): boolean => {
+    const { bdf, config } = recorded.get(name)!;
+    return imageFromConfig(bdf, config, { kernel }).irqs.some(({ index }) => index === IrqIndex.error);
+  };
+  for (const kernel of [undefined, "FreeBSD 15.0", "Linux 6.1.0-50-amd64", "Linux 6.12.117+deb13-amd64"])
+    expect([offered("edu", kernel), offered("nvme", kernel)]).toEqual([false, true]);
+  for (const kernel of ["Linux 7.3.4+deb13-amd64", "Linux 7.10", "Linux 8.0"])
+    expect([offered("edu", kernel), offered("nvme", kernel)]).toEqual([true, true]);
 });
 
 test("config space alone gives the regions without sizes, and says so", () => {

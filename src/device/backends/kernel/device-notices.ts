@@ -39,7 +39,7 @@ export class DeviceNotices implements Disposable {
         device: this.#device.name,
         hint:
           notice === "error"
-            ? "Only a PCI Express device with advanced error reporting does; the kernel offers no ERR interrupt here."
+            ? "Before Linux 7.3 only a PCI Express device does; the kernel offers no ERR interrupt here."
             : undefined,
       });
     const armed = this.#armed.get(notice) ?? this.#arm(notice, options);
