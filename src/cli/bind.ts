@@ -5,9 +5,7 @@ import {
   readBinding,
   shellCommand,
   toBefore,
-  toDriver,
   toHost,
-  toNoDriver,
   toOwnDriver,
   type Binding,
   type Rebinding,
@@ -16,7 +14,7 @@ import {
 import { deviceFolder } from "../device/host/device-folder.ts";
 import type { HostFiles } from "../device/host/host-files.ts";
 import { readGroup } from "../device/host/iommu-group.ts";
-import { isHostPart, type PciDevice } from "../device/host/pci-device.ts";
+import { each, plannedBindings, withGroups } from "./bind-plan.ts";
 import { refuse } from "./bind-refusals.ts";
 import { CliError, exitCode, oneLine } from "./failure.ts";
 import { findDevice, hostFiles, idsText } from "./host.ts";
@@ -38,21 +36,17 @@ export function bindCommand(bdfs: readonly string[], options: BindOptions, write
   const driver = options.driver ?? "vfio-pci";
   if (!/^[\w-]+$/.test(driver) || !files.exists(`/sys/bus/pci/drivers/${driver}`))
     throw new CliError(`the driver ${driver} is not loaded; load it: modprobe ${driver}`);
-  // A bridge that comes with its group keeps forwarding without its driver; vfio-pci takes none.
-  const asked = new Set(bdfs.map((bdf) => findDevice(files, bdf).bdf));
-  const rebindings = named(files, bdfs, options)
-    .filter((device) => device.driver !== driver || device.driverOverride !== driver)
-    .map(({ bdf, bridge }): Rebinding => {
-      const now = readBinding(files, bdf);
-      return { now, wanted: bridge && !asked.has(bdf) ? toNoDriver(now) : toDriver(driver) };
-    });
-  return change(files, rebindings, options, write);
+  const devices = bdfs.map((bdf) => findDevice(files, bdf));
+  const asked = new Set(devices.map(({ bdf }) => bdf));
+  const taken = options.group ? withGroups(files, devices) : each(devices);
+  return change(files, plannedBindings(files, taken, asked, driver), options, write);
 }
 
 /** Gives functions back to the host's drivers. One that no VFIO driver has loses its `driver_override` alone. */
 export function unbindCommand(bdfs: readonly string[], options: BindOptions, write?: WriteAttribute): number {
   const files = hostFiles();
-  const devices = named(files, bdfs, options);
+  const named = bdfs.map((bdf) => findDevice(files, bdf));
+  const devices = options.group ? withGroups(files, named) : each(named);
   const given = devices.filter(({ vfio, driverOverride }) => vfio || driverOverride !== undefined);
   const [other] = devices.filter((device) => !given.includes(device));
   if (other && !options.group) {
@@ -93,18 +87,6 @@ export function undoCommand(path: string, options: BindOptions, write?: WriteAtt
   }
   const missing = gone.map(({ bdf }) => `${bdf}: this host has no such device any more`);
   return change(files, rebindings, options, write, [...missing, ...changed]);
-}
-
-/** The functions that were named, each once, and with `--group` all of their groups but bridges that are in nobody's way. */
-function named(files: HostFiles, bdfs: readonly string[], { group }: BindOptions): PciDevice[] {
-  const devices = bdfs.map((bdf) => findDevice(files, bdf));
-  const all = devices.flatMap((device) => {
-    const members = group && device.iommuGroup !== undefined && readGroup(files, device.iommuGroup)?.members;
-    return members
-      ? members.flatMap(({ pci, state }) => (pci && (!isHostPart(pci) || state === "blocks") ? pci : []))
-      : device;
-  });
-  return [...new Map(all.map((device) => [device.bdf, device])).values()];
 }
 
 function change(

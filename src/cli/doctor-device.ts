@@ -1,33 +1,44 @@
+import { functionsOn } from "../device/host/function-of.ts";
+import type { IommuGroup } from "../device/host/iommu-group.ts";
 import { nodeHolders } from "../device/host/node-holders.ts";
+import { isHostPart, type PciDevice } from "../device/host/pci-device.ts";
+import { rebindRefusals, type RebindRefusal } from "../device/host/rebind-refusals.ts";
 import { deviceNodes } from "../device/host/vfio-nodes.ts";
-import type { PciDevice } from "../device/host/pci-device.ts";
-import { missing, note, ok, type Check } from "./doctor-host.ts";
-import { findDevice, type HostView } from "./host.ts";
+import { plannedBindings, withGroups } from "./bind-plan.ts";
+import { missing, note, ok, type Check } from "./doctor-check.ts";
 import { CliError } from "./failure.ts";
+import { findDevice, type HostView } from "./host.ts";
 
-/** What one device needs besides. */
-export function deviceChecks(view: HostView, device: PciDevice): Check[] {
+/** What one device needs besides. @param lacking names of checks of the host that are missing */
+export function deviceChecks(view: HostView, device: PciDevice, lacking: ReadonlySet<string>): Check[] {
   const { bdf, bridge } = device;
-  if (bridge)
+  if (isHostPart(device) && !device.vfio)
     return [
       missing(
         "endpoint",
-        `${bdf} is a bridge, which stays with the host`,
-        "pass through the devices behind it",
+        bridge
+          ? `${bdf} is a bridge, which stays with the host`
+          : `${bdf} is a bridge of the host, which relies on it`,
+        bridge ? "pass through the devices behind it" : "pass through another device",
       ),
     ];
+  const groups = groupChecks(view, device);
+  const blocked = groups.some(({ status }) => status === "missing");
+  const cause = ["iommu", "vfio-pci"].find((name) => lacking.has(name)) ?? (blocked ? "group" : undefined);
   return [
-    ...groupChecks(view, device),
-    driverCheck(view, device),
-    ...nodeChecks(view, device),
+    ...groups,
+    driverCheck(view, device, cause),
+    ...nodeChecks(view, device, lacking),
     cdevCheck(view, device),
     resetCheck(device),
     tokenCheck(view, device),
   ];
 }
 
-function groupChecks({ groups, host }: HostView, { bdf, iommuGroup, noiommu }: PciDevice): Check[] {
+function groupChecks(view: HostView, device: PciDevice): Check[] {
   const name = "group";
+  const { groups, host } = view;
+  const { bdf, iommuGroup, noiommu } = device;
   if (noiommu)
     return [
       note(
@@ -40,7 +51,14 @@ function groupChecks({ groups, host }: HostView, { bdf, iommuGroup, noiommu }: P
     return [
       host.noiommu
         ? note(name, `${bdf} is in no group; without an IOMMU, binding it makes one`)
-        : missing(name, `${bdf} is in no IOMMU group`, "turn on the IOMMU first, as above"),
+        : missing(
+            name,
+            `${bdf} is in no IOMMU group`,
+            groups.length === 0
+              ? "turn on the IOMMU first"
+              : "no IOMMU stands before it, though others have one: put it into another slot",
+            "iommu",
+          ),
     ];
   const culprits = group.members.filter(({ name: member, state }) => state === "blocks" && member !== bdf);
   const others = group.members.length - 1;
@@ -54,28 +72,53 @@ function groupChecks({ groups, host }: HostView, { bdf, iommuGroup, noiommu }: P
       ),
     ];
   const named = culprits.map(({ name: member, driver }) => `${member} (${driver})`).join(", ");
-  const slots = new Set(group.members.map(({ name: member }) => member.replace(/\.\d$/, "")));
-  const acs = slots.size > 1 ? "; a slot below a bridge with ACS would part them" : "";
   return [
-    missing(
-      name,
-      `group ${group.id} is not viable: ${named} ${culprits.length > 1 ? "are" : "is"} the host's`,
-      `bun-vfio bind --group ${bdf}${acs}`,
-    ),
+    missing(name, `group ${group.id} is held by the host, with ${named}`, groupFix(view, device, group)),
   ];
 }
 
-function driverCheck({ uses }: HostView, { bdf, vfio, driver }: PciDevice): Check {
+/** What frees a group: a command that does it, or what that would refuse, and what else there is. */
+function groupFix({ files }: HostView, device: PciDevice, group: IommuGroup): string {
+  const slots = new Set(group.members.map(({ name: member }) => member.replace(/\.\d$/, "")));
+  const acs = slots.size > 1 ? "; a slot below a bridge with ACS would part them" : "";
+  const bind = `bun-vfio bind --group ${device.bdf}`;
+  const found = rebindRefusals(
+    files,
+    plannedBindings(files, withGroups(files, [device]), new Set([device.bdf])),
+  );
+  const [first] = found;
+  if (!first) return `${bind}${acs}`;
+  const why = `${first.bdf}: ${first.reason}`;
+  const stays = found.find(({ remedy }) => remedy === undefined);
+  if (stays) return `${stays.bdf} stays: ${stays.reason}${acs || "; pass through another device"}`;
+  return `${why}; ${first.remedy}, then ${bind}${acs}`;
+}
+
+function driverCheck({ files }: HostView, device: PciDevice, cause: string | undefined): Check {
+  const { bdf, vfio, driver } = device;
   if (vfio) return ok("driver", `${bdf} is bound to ${driver}`);
-  const use = (uses.get(bdf) ?? []).map(({ text }) => text).join("; ");
+  const found = rebindRefusals(files, plannedBindings(files, [device], new Set([bdf]))).filter(
+    ({ kind }) => kind !== "no-iommu",
+  );
+  const use = found.map(({ reason }) => reason).join("; ");
   return missing(
     "driver",
     `${bdf} ${driver === undefined ? "has no driver" : `is bound to ${driver}`}${use === "" ? "" : `, and the host uses it: ${use}`}`,
-    use === "" ? `bun-vfio bind ${bdf}` : `free it, then bun-vfio bind ${bdf}`,
+    bindFix(bdf, found),
+    cause,
   );
 }
 
-function nodeChecks({ files }: HostView, device: PciDevice): Check[] {
+function bindFix(bdf: string, found: readonly RebindRefusal[]): string {
+  if (found.length === 0) return `bun-vfio bind ${bdf}`;
+  const remedies = [...new Set(found.flatMap(({ remedy }) => remedy ?? []))];
+  // What has no remedy, as the firmware's console, takes force.
+  return found.every(({ remedy }) => remedy !== undefined)
+    ? `${remedies.join(", ")}, then bun-vfio bind ${bdf}`
+    : `${[...remedies, "if the host can do without it"].join(", ")}, bun-vfio bind --force ${bdf}`;
+}
+
+function nodeChecks({ files }: HostView, device: PciDevice, lacking: ReadonlySet<string>): Check[] {
   const { vfio, iommuGroup } = device;
   const name = "device-permissions";
   if (!vfio) return [note(name, "its nodes in /dev/vfio come with the driver")];
@@ -86,6 +129,7 @@ function nodeChecks({ files }: HostView, device: PciDevice): Check[] {
         name,
         `there is no node in /dev/vfio for it${iommuGroup === undefined ? "" : `, neither for group ${iommuGroup} nor for itself`}`,
         "in a container, pass the nodes into it; otherwise see whether udev runs",
+        lacking.has("permissions") ? "permissions" : undefined,
       ),
     ];
   const open = nodes.filter((node) => files.mayUse(node));
@@ -127,7 +171,7 @@ function cdevCheck({ host }: HostView, { cdev, noiommu, vfio }: PciDevice): Chec
       );
 }
 
-function resetCheck({ resetMethods, resettable }: PciDevice): Check {
+function resetCheck({ path, resetMethods, resettable }: PciDevice): Check {
   const name = "reset";
   if (resettable) {
     const how = resetMethods === undefined ? "" : ` by ${resetMethods.join(", ")}`;
@@ -135,11 +179,11 @@ function resetCheck({ resetMethods, resettable }: PciDevice): Check {
       return note(name, "it can be reset by its bus alone, together with all that is on it");
     return ok(name, `it can be reset${how}`);
   }
-  return note(
-    name,
-    "it cannot be reset by itself, so one guest may leave state for the next",
-    "a hot reset of its bus does it, together with all that is on it",
-  );
+  const state = "it cannot be reset by itself, so one guest may leave state for the next";
+  // A bus is reset by the bridge above it.
+  return functionsOn(path).length < 2
+    ? note(name, `${state}; nor can its bus, which is a root bus`)
+    : note(name, state, "a hot reset of its bus does it, together with all that is on it");
 }
 
 function tokenCheck(

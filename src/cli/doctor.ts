@@ -1,6 +1,8 @@
+import type { PciDevice } from "../device/host/pci-device.ts";
 import { CliError, exitCode, oneLine } from "./failure.ts";
 import { deviceChecks } from "./doctor-device.ts";
-import { hostChecks, memlockCheck, type Check } from "./doctor-host.ts";
+import { hostChecks, memlockCheck } from "./doctor-host.ts";
+import { inOrder, rootCauses, type Check } from "./doctor-check.ts";
 import { findDevice, hostFiles, viewHost } from "./host.ts";
 import { print } from "./output.ts";
 import { styleOf, type Style } from "./style.ts";
@@ -30,28 +32,52 @@ export function doctorCommand(text: string | undefined, options: DoctorOptions):
   const bars = (device?.resources ?? [])
     .filter(({ index, kind }) => index < 6 && kind === "memory")
     .reduce((total, { size }) => total + size, 0);
-  const checks = [
-    ...hostChecks(view, device),
-    memlockCheck(view.host, memory, bars),
-    ...(device ? deviceChecks(view, device) : []),
-  ];
+  const host = [...hostChecks(view, device), memlockCheck(view.host, memory, bars)];
+  const lacking = new Set(host.filter(({ status }) => status === "missing").map(({ name }) => name));
+  const checks = inOrder([...host, ...(device ? deviceChecks(view, device, lacking) : [])]);
+  const roots = rootCauses(checks);
   if (options.json) {
-    const shown = checks.map(({ name, status, message, fix }) => ({
+    const shown = checks.map(({ name, status, message, fix, follows }) => ({
       name,
       status,
       message,
       fix: fix ?? null,
+      follows: follows ?? null,
     }));
-    print(
-      `${JSON.stringify({ formatVersion: 1, device: device?.bdf ?? null, checks: shown }, undefined, 2)}\n`,
-    );
-  } else print(checks.map((check) => `${checkLine(check, styleOf(options.color))}\n`).join(""));
-  return checks.some(({ status }) => status === "missing") ? exitCode.found : exitCode.ok;
+    const json = {
+      formatVersion: 1,
+      device: device?.bdf ?? null,
+      ready: roots.length === 0,
+      verdict: verdictLine(device, roots).replace(/^Verdict: /, ""),
+      checks: shown,
+    };
+    print(`${JSON.stringify(json, undefined, 2)}\n`);
+  } else {
+    const style = styleOf(options.color);
+    const lines = checks.map((check) => checkLine(check, !roots.includes(check), style));
+    const mark = roots.length === 0 ? style.good : style.bold;
+    print([...lines, mark(oneLine(verdictLine(device, roots)))].map((line) => `${line}\n`).join(""));
+  }
+  return roots.length > 0 ? exitCode.found : exitCode.ok;
+}
+
+/** All of it in a line. */
+function verdictLine(device: PciDevice | undefined, [first, ...others]: readonly Check[]): string {
+  if (first) {
+    const more = others.length === 0 ? "" : `; ${others.length} more to do`;
+    return `Verdict: not ready: ${first.message}${more}`;
+  }
+  if (device === undefined) return "Verdict: this host can pass devices through; bun-vfio ls tells which";
+  return `Verdict: ready${device.noiommu ? " without an IOMMU" : ""}: nothing is missing`;
 }
 
 const signs = { ok: "✓", missing: "✗", note: "–" } as const;
 
-function checkLine({ status, message, fix }: Check, style: Style): string {
+/** @param follows of what is missing: it comes with something else that is */
+function checkLine({ status, message, fix }: Check, follows: boolean, style: Style): string {
+  // Its fix is the fix of what it follows from.
+  if (status === "missing" && follows) return style.dim(`  ${signs.missing} ${oneLine(message)}`);
+  const text = oneLine(fix === undefined ? message : `${message}; fix: ${fix}`);
   const mark = status === "ok" ? style.good : status === "missing" ? style.bad : style.dim;
-  return `${mark(signs[status])} ${oneLine(fix === undefined ? message : `${message}; fix: ${fix}`)}`;
+  return `${mark(signs[status])} ${text}`;
 }

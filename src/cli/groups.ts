@@ -1,24 +1,29 @@
 import type { GroupMember, IommuGroup } from "../device/host/iommu-group.ts";
 import { readPciNames, type PciNames } from "../device/host/pci-names.ts";
-import { groupReason } from "../device/host/verdict.ts";
+import { groupReason, groupState } from "../device/host/verdict.ts";
 import { deviceName } from "./device-title.ts";
 import { CliError, exitCode, oneLine } from "./failure.ts";
 import { classText, findDevice, idsText, viewHost, type HostView } from "./host.ts";
 import { print } from "./output.ts";
 import { styleOf, type Style } from "./style.ts";
+import { markOf, verdictWords } from "./verdict-text.ts";
 
 export interface GroupsOptions {
   readonly json?: boolean | undefined;
   readonly color: boolean;
 }
 
-/** Prints the IOMMU groups, or those of some functions. @returns 1 if one that was asked for is not viable */
+/** Prints the IOMMU groups, or those of some functions. @returns 1 if a driver of the host holds one that was asked for */
 export function groupsCommand(bdfs: readonly string[], options: GroupsOptions): number {
   const view = viewHost();
   const wanted = bdfs.map((bdf) => groupOf(view, bdf));
   const groups = bdfs.length === 0 ? view.groups : view.groups.filter((group) => wanted.includes(group.id));
   if (options.json) {
-    const json = { formatVersion: 1, iommus: view.host.iommus.map(orNull), groups: groups.map(groupJson) };
+    const json = {
+      formatVersion: 1,
+      iommus: view.host.iommus.map(orNull),
+      groups: groups.map((group) => groupJson(group, view)),
+    };
     print(`${JSON.stringify(json, undefined, 2)}\n`);
   } else if (groups.length === 0)
     print("no IOMMU groups: no IOMMU is on; bun-vfio doctor tells what to do about it\n");
@@ -47,13 +52,14 @@ const orNull = (facts: object): Record<string, unknown> =>
 
 const hex = (value: bigint): string => `0x${value.toString(16)}`;
 
-function groupJson(group: IommuGroup): unknown {
+function groupJson(group: IommuGroup, { uses }: HostView): unknown {
   const { id, domain, noiommu, members, viable, reserved } = group;
   return {
     id,
     domain: domain ?? null,
     noiommu,
     viable,
+    state: groupState(group, uses),
     reason: groupReason(group),
     members: members.map(({ name, driver, state }) => ({ name, driver: driver ?? null, state })),
     reserved: reserved.map(({ start, end, kind }) => ({ start: hex(start), end: hex(end), kind })),
@@ -69,8 +75,9 @@ const stateText: Readonly<Record<GroupMember["state"], string>> = {
 };
 
 function groupLines(group: IommuGroup, { uses }: HostView, names: PciNames, style: Style): string[] {
-  const { id, domain, members, viable } = group;
-  const verdict = viable ? style.good("viable") : style.bad("not viable");
+  const { id, domain, members, noiommu } = group;
+  const state = groupState(group, uses);
+  const verdict = markOf({ state, reason: noiommu ? "without an IOMMU" : "" }, style)(verdictWords[state]);
   const lines = [
     `${style.bold(`Group ${id}`)}${domain === undefined ? "" : oneLine(` (${domain})`)}: ${verdict}, ${oneLine(groupReason(group))}`,
   ];

@@ -33,7 +33,7 @@ export function addHostCommands(program: Command, color: boolean, done: (code: n
   program
     .command("groups")
     .description(
-      "print the IOMMU groups and who blocks them; exit code 1 if one that was named is not viable",
+      "print the IOMMU groups and who blocks them; exit code 1 if the host holds one that was named",
     )
     .argument("[bdf...]", `the groups of these alone: ${bdf}`)
     .option(...json)

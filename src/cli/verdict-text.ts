@@ -21,7 +21,10 @@ export const verdictText = ({ state, reason }: DeviceVerdict): string =>
 const same = (text: string): string => text;
 
 /** How a verdict is marked up. Without an IOMMU nothing is good. */
-export const markOf = ({ state, reason }: DeviceVerdict, style: Style): ((text: string) => string) =>
+export const markOf = (
+  { state, reason }: Pick<DeviceVerdict, "state" | "reason">,
+  style: Style,
+): ((text: string) => string) =>
   state === "ready" && reason === ""
     ? style.good
     : state === "blocked"

@@ -178,12 +178,17 @@ describe("groups", () => {
     busy(machine);
     const { code, out } = run(machine, "groups");
     expect(code).toBe(0);
-    expect(out).toContain(`Group 10 (DMA-FQ): not viable, held by the host: 0000:00:1f.2 is bound to ahci
+    expect(out).toContain(`Group 10 (DMA-FQ): bindable, held by the host: 0000:00:1f.2 is bound to ahci
 ├─ 0000:00:1f.0 0601 8086:2918 Intel Corporation: fine, without a driver
 ├─ 0000:00:1f.2 0106 8086:2922 Intel Corporation [ahci]: blocks
 └─ 0000:00:1f.3 0c05 8086:2930 Intel Corporation: fine, without a driver
 `);
+    expect(out).toContain("Group 12 (DMA-FQ): in use, held by the host: 0000:02:00.0 is bound to nvme\n");
     expect(out).toContain("[nvme]: blocks\n      nvme0n1 is mounted at /\n");
+    expect(out).toContain("Group 1 (DMA-FQ): bridge, bridges alone: nothing to pass through\n");
+    expect(out).not.toContain("viable");
+    machine.bind("0000:00:1f.3", "vfio-pci");
+    expect(run(machine, "groups", "00:1f.3").out).toStartWith("Group 10 (DMA-FQ): blocked, held by the host");
   });
 
   test("of some functions; the exit code tells whether theirs are viable", () => {
@@ -193,7 +198,7 @@ describe("groups", () => {
     const one = run(machine, "groups", "2:0.0");
     expect(one.code).toBe(0);
     expect(one.out).toBe(
-      "Group 12 (DMA-FQ): viable, no driver of the host holds a member\n└─ 0000:02:00.0 0108 1b36:0010 QEMU NVM Express Controller [vfio-pci]: fine\n",
+      "Group 12 (DMA-FQ): ready, no driver of the host holds a member\n└─ 0000:02:00.0 0108 1b36:0010 QEMU NVM Express Controller [vfio-pci]: fine\n",
     );
     expect(json(machine, "groups", "2:0.0")).toEqual({
       formatVersion: 1,
@@ -209,6 +214,7 @@ describe("groups", () => {
           domain: "DMA-FQ",
           noiommu: false,
           viable: true,
+          state: "ready",
           reason: "no driver of the host holds a member",
           members: [{ name: nvme, driver: "vfio-pci", state: "vfio" }],
           reserved: [{ start: "0xfee00000", end: "0xfeefffff", kind: "msi" }],

@@ -59,13 +59,29 @@ const ownUses = ({ bootVga, virtualFunctions }: PciDevice): string[] => [
   ...(virtualFunctions.length > 0 ? [`virtual functions of it are on (${virtualFunctions.length})`] : []),
 ];
 
+/**
+ * Whether the functions of a group can be passed through, in the words of `deviceVerdict`: it is `ready` or `blocked` where
+ * a member is bound to a VFIO driver, and a `bridge` where there is nothing else in it.
+ */
+export function groupState(
+  { members, viable }: IommuGroup,
+  uses: ReadonlyMap<string, readonly HostUse[]>,
+): Exclude<DeviceVerdict["state"], "no-iommu"> {
+  const given = members.some(({ state }) => state === "vfio");
+  if (given) return viable ? "ready" : "blocked";
+  if (members.length > 0 && members.every(({ pci }) => pci && isHostPart(pci))) return "bridge";
+  const isUsed = (device: PciDevice): boolean =>
+    !isHostPart(device) && ((uses.get(device.bdf)?.length ?? 0) > 0 || ownUses(device).length > 0);
+  return members.some(({ pci }) => pci && isUsed(pci)) ? "in-use" : "bindable";
+}
+
 /** What a group's verdict rests on, in a sentence for people. */
 export function groupReason({ members, viable, noiommu }: IommuGroup): string {
   const culprits = members.filter(({ state }) => state === "blocks");
   if (!viable)
     return `held by the host: ${culprits.map(({ name, driver }) => `${name} is bound to ${driver}`).join(", ")}`;
   const some = (wanted: string): boolean => members.some(({ state }) => state === wanted);
-  if (noiommu) return "no IOMMU stands before it";
+  if (noiommu) return "without an IOMMU";
   if (some("vfio")) return "no driver of the host holds a member";
   if (members.length > 0 && members.every(({ pci }) => pci && isHostPart(pci)))
     return "bridges alone: nothing to pass through";
