@@ -46,6 +46,17 @@ export * from "./device/seam/trace.ts";
 export { formatTraceEntry, traceEntry, traceListener, type TraceEntry } from "./device/seam/trace-text.ts";
 export * from "./device/address/range.ts";
 export { recordDevice, type RecordOptions } from "./device/backends/recorded/record.ts";
+export * from "./device/seam/device-memory.ts";
+export { modelledDevice, ModelledDevice } from "./device/backends/modelled/modelled-device.ts";
+export { LocalEnvironment, LocalMemory } from "./device/backends/modelled/local-environment.ts";
+export {
+  modelCapability,
+  type FieldValues,
+  type PlacedCapability,
+} from "./device/backends/modelled/capabilities.ts";
+export type * from "./device/backends/modelled/description.ts";
+export type { ModelInterrupts } from "./device/backends/modelled/interrupts.ts";
+export type { BankPath, RegisterBank } from "./device/backends/modelled/register-bank.ts";
 export { RecordedDevice, type RecordedAccesses } from "./device/backends/recorded/recorded-device.ts";
 export { RegionRegisters } from "./device/seam/region-registers.ts";
 export * from "./device/replay/replay.ts";

@@ -190,6 +190,11 @@ export class HostedFunction implements DeviceBackend {
     return heard;
   }
 
+  /** The kind of interrupts that is on, of `IrqIndex`; undefined for none. */
+  get activeIrq(): number | undefined {
+    return this.#interrupts.mode.active;
+  }
+
   /** Asserts the INTx line, or takes it back: unlike `raise`, it is told again each time that it is unmasked. */
   setIntx(asserted: boolean): void {
     this.#open().#interrupts.setLine(asserted);
