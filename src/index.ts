@@ -29,7 +29,12 @@ export type { Group } from "./device/backends/kernel/group.ts";
 export type { HotResetDevice, HotResetReport } from "./device/backends/kernel/hot-reset.ts";
 export { Ioas, Iommufd, type IommufdOptions } from "./device/backends/kernel/ioas.ts";
 export { KernelDevice } from "./device/backends/kernel/kernel-device.ts";
-export { loopBack, type LoopBackResult } from "./device/backends/kernel/interrupt-self-test.ts";
+export {
+  interruptSelfTest,
+  loopBack,
+  type InterruptSelfTestResult,
+  type LoopBackResult,
+} from "./device/backends/kernel/interrupt-self-test.ts";
 export {
   openDevice,
   type OpenedDescriptors,

@@ -3,6 +3,7 @@ import type { DeviceBackend } from "../seam/backend.ts";
 import type { ReportEvent } from "../seam/events.ts";
 import type { GuestAnswers } from "../seam/guest-answers.ts";
 import type { Platform } from "../seam/platform.ts";
+import type { HostVectors } from "./host-vectors.ts";
 import type { AttachOptions } from "./options.ts";
 
 export interface AttachContext {
@@ -14,6 +15,7 @@ export interface AttachContext {
 }
 
 /** What planning needs of it: nothing of the platform is touched. */
-export type PlanContext = Pick<AttachContext, "backend" | "options" | "report"> & {
+export interface PlanContext extends Pick<AttachContext, "backend" | "options" | "report"> {
   readonly platform: Pick<Platform, "pageSize">;
-};
+  readonly vectors: HostVectors;
+}

@@ -1,9 +1,8 @@
 // Creates a device's interrupts over the platform, as the plan says.
-import type { LocatedCapability } from "../../regs/index.ts";
 import { IrqIndex } from "../../regs/vfio/irqs.ts";
 import { interruptPin } from "../pci/header-registers.ts";
 import type { AttachContext } from "./attach-context.ts";
-import type { AttachPlan, MsixPlan } from "./attach-plan.ts";
+import type { AttachPlan, MsiPlan, MsixPlan } from "./attach-plan.ts";
 import { InterruptControl, type MsiParts, type MsixParts } from "./interrupts/interrupt-control.ts";
 import { Intx } from "./interrupts/intx.ts";
 import { emulateMsi, msiLayout, MsiState } from "./interrupts/msi-state.ts";
@@ -30,9 +29,9 @@ export function attachInterrupts(context: AttachContext, plan: AttachPlan): Inte
 function attachMsi(
   { backend, platform, options, report }: AttachContext,
   { tables }: AttachPlan,
-  capability: LocatedCapability,
+  { capability, vectors }: MsiPlan,
 ): MsiParts {
-  const layout = msiLayout(tables.view, capability, backend.irqs[IrqIndex.msi]!.count);
+  const layout = msiLayout(tables.view, capability, vectors);
   emulateMsi(tables, layout);
   const group = platform.interrupts.createMsiGroup(layout.vectors);
   const state = new MsiState(layout, tables.view, options.requesterId ?? 0);

@@ -1,6 +1,5 @@
 // What attach decides before it touches the platform: tables, BARs, patches, MSI-X. No system call.
 import { capabilityId, unknownStandard, type LocatedCapability } from "../../regs/index.ts";
-import { IrqIndex } from "../../regs/vfio/irqs.ts";
 import { addressMask, barsOf, typeBits, writableBits, type Bar } from "../pci/bars.ts";
 import { barRegisters, romRegister } from "../pci/header-registers.ts";
 import type { ConfigImage } from "../pci/config-image.ts";
@@ -11,10 +10,17 @@ import {
   geometryProblem,
   physicalGeometry,
   relocate,
+  withVectors,
   type MsixGeometry,
   type Relocation,
 } from "../pci/msix-geometry.ts";
 import { addClique, hideCapabilities, isHidden, patchMultiFunction, type Patch } from "./config/patches.ts";
+
+/** The MSI capability, and the vectors that the host gives. */
+export interface MsiPlan {
+  readonly capability: LocatedCapability;
+  readonly vectors: number;
+}
 
 /** The MSI-X capability, its two geometries, and the bytes by which its BAR grew. */
 export interface MsixPlan {
@@ -28,7 +34,7 @@ export interface MsixPlan {
 export interface AttachPlan {
   readonly tables: ConfigTables;
   readonly bars: readonly Bar[];
-  readonly msi: LocatedCapability | undefined;
+  readonly msi: MsiPlan | undefined;
   readonly msix: MsixPlan | undefined;
   readonly patches: readonly Patch[];
 }
@@ -48,13 +54,14 @@ export function planAttach(context: PlanContext, image: ConfigImage): AttachPlan
   const msixAt = withMap(capabilityId.msix);
   const msix = msixAt && planMsix(context, image, msixAt, found.bars);
   const msiAt = withMap(capabilityId.msi);
-  const msi = msiAt && (backend.irqs[IrqIndex.msi]?.count ?? 0) > 0 ? msiAt : undefined;
+  const messages = Math.min(context.vectors.msi, options.msiVectors ?? Infinity);
+  const msi = msiAt && messages > 0 ? { capability: msiAt, vectors: messages } : undefined;
   const hidden = layout.capabilities.filter((capability) =>
     capability.extended
       ? isHidden(capability.id, options)
       : // Interrupts that the host cannot give are not shown; nor is a second capability of one kind.
         (capability.id === capabilityId.msix && capability !== msix?.capability) ||
-        (capability.id === capabilityId.msi && capability !== msi),
+        (capability.id === capabilityId.msi && capability !== msi?.capability),
   );
   const patches = [
     ...patchMultiFunction(tables, options.multiFunction ?? false),
@@ -76,8 +83,8 @@ function planMsix(
   capability: LocatedCapability,
   bars: readonly Bar[],
 ): MsixPlan | undefined {
-  const { backend, report } = context;
-  if ((backend.irqs[IrqIndex.msix]?.count ?? 0) === 0) {
+  const { backend, options, report, vectors } = context;
+  if (vectors.msix === 0) {
     report("msix", "the host gives no MSI-X vectors: the capability is hidden");
     return undefined;
   }
@@ -92,7 +99,9 @@ function planMsix(
     return undefined;
   }
   const relocation = planRelocation(context, physical, bars);
-  return { capability, physical, guest: relocation?.guest ?? physical, relocated: relocation !== undefined };
+  const most = Math.min(vectors.msix, options.msixVectors ?? Infinity);
+  const guest = withVectors(relocation?.guest ?? physical, most);
+  return { capability, physical, guest, relocated: relocation !== undefined };
 }
 
 function planRelocation(

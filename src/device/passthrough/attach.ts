@@ -14,6 +14,7 @@ import { BarAccess } from "./bars/bar-access.ts";
 import type { BarPlacement } from "./bars/bar-placement.ts";
 import { ConfigSpace } from "./config/config-space.ts";
 import type { InterruptControl } from "./interrupts/interrupt-control.ts";
+import { hostVectors } from "./host-vectors.ts";
 import { WriteEffects } from "./write-effects.ts";
 
 /** A device in one piece. */
@@ -48,7 +49,8 @@ export function attachDevice(context: AttachContext): AttachedDevice {
   }
   stop(backend);
   const image = readConfigImage(backend);
-  const plan = planAttach(context, image);
+  const vectors = hostVectors(backend);
+  const plan = planAttach({ ...context, vectors }, image);
   try {
     return build(context, image, plan);
   } catch (cause) {
@@ -56,7 +58,7 @@ export function attachDevice(context: AttachContext): AttachedDevice {
     if (!isFull || !plan.msix?.relocated || options.msixRelocation === "always") throw cause;
     const never = { ...options, msixRelocation: "never" } as const;
     // What has been said of the device is not said twice.
-    const smaller = planAttach({ ...context, options: never, report: () => {} }, image);
+    const smaller = planAttach({ ...context, vectors, options: never, report: () => {} }, image);
     const device = build(context, image, smaller);
     const { region } = plan.msix.physical.table;
     report("msix", `no guest address for a larger BAR${region}: the MSI-X table stays where it is`, cause);

@@ -15,6 +15,10 @@ export interface AttachOptions extends PatchOptions {
    * address. `always`: wherever the BAR can grow, as a restore needs it. `never`: such pages are trapped.
    */
   readonly msixRelocation?: "auto" | "always" | "never" | undefined;
+  /** Messages of MSI to offer at most, 1 to 32; the largest power of two that is no more. */
+  readonly msiVectors?: number | undefined;
+  /** Vectors of MSI-X to offer at most, 1 to 2048: for a VMM that has few interrupt routes for its guest. */
+  readonly msixVectors?: number | undefined;
   /** BARs, by region index, that stay trapped although they could be mapped. */
   readonly excludeFromMapping?: readonly number[] | undefined;
   /** Whether other devices reach the BARs by DMA (default true); a failure is an event, never fatal. */
@@ -31,11 +35,16 @@ export interface AttachOptions extends PatchOptions {
   readonly trace?: Tracer | undefined;
 }
 
-/** @throws TypeError, RangeError where the requester ID is none; others are checked where they are used */
-export function checkRequesterId({ requesterId }: AttachOptions): void {
-  if (requesterId === undefined) return;
-  if (typeof requesterId !== "number")
-    throw new TypeError(`"requesterId" expects a number, got ${typeof requesterId}`);
-  if (!Number.isInteger(requesterId) || requesterId < 0 || requesterId > 0xffff)
-    throw new RangeError(`"requesterId" expects an integer from 0 to 0xffff, got ${requesterId}`);
+const limits = { requesterId: [0, 0xffff], msiVectors: [1, 32], msixVectors: [1, 2048] } as const;
+
+/** @throws TypeError, RangeError for numbers that cannot be; other options are checked where they are used */
+export function checkOptions(options: AttachOptions): void {
+  for (const name of ["requesterId", "msiVectors", "msixVectors"] as const) {
+    const value = options[name];
+    const [least, most] = limits[name];
+    if (value === undefined) continue;
+    if (typeof value !== "number") throw new TypeError(`"${name}" must be a number, not ${typeof value}`);
+    if (!Number.isInteger(value) || value < least || value > most)
+      throw new RangeError(`"${name}" must be an integer from ${least} to ${most}, not ${value}`);
+  }
 }

@@ -35,6 +35,9 @@ const optionsSchema = () =>
     /** The VMM may give another to the restored device. */
     requesterId: id().optional(),
     msixRelocation: z.enum(["always", "never"]),
+    /** Vectors that the guest was offered; absent for a kind that it has not. */
+    msiVectors: z.int().min(1).max(32).optional(),
+    msixVectors: z.int().min(1).max(2048).optional(),
   });
 
 const schema = () =>

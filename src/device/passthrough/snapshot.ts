@@ -58,6 +58,7 @@ const identityOf = ({ backend, parts: { image, config } }: Attached): DeviceIden
 export function takeSnapshot(attached: Attached, options: AttachOptions): DeviceSnapshot {
   const { backend, parts, decoding } = attached;
   const { config } = parts;
+  const { msi, msix } = parts.interrupts;
   return config.strictly(() => {
     // Reserved bits of COMMAND and STATUS read 0: a device that is gone may answer all the same, with all ones.
     if (config.read(offsetOf(commandRegister), 4) === allOnes(4)) throw gone(backend.name);
@@ -70,6 +71,8 @@ export function takeSnapshot(attached: Attached, options: AttachOptions): Device
         expose: [...new Set(options.expose)],
         multiFunction: options.multiFunction ?? false,
         ...(options.gpuDirectClique !== undefined && { gpuDirectClique: options.gpuDirectClique }),
+        ...(msi && { msiVectors: msi.state.layout.vectors }),
+        ...(msix && { msixVectors: msix.state.vectors }),
         ...(options.requesterId !== undefined && { requesterId: options.requesterId }),
         // What came of it here: another host might choose otherwise, and the guest has seen the BAR's size.
         msixRelocation: parts.plan.msix?.relocated ? "always" : "never",

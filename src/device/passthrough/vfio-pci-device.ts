@@ -13,7 +13,7 @@ import { tracedPlatform } from "../seam/traced-platform.ts";
 import { tracedDevice } from "./traced-device.ts";
 import { TraceKind, type Tracer } from "../seam/trace.ts";
 import { RegionIndex } from "../../regs/vfio/regions.ts";
-import { checkRequesterId, type AttachOptions } from "./options.ts";
+import { checkOptions, type AttachOptions } from "./options.ts";
 import type { Platform } from "../seam/platform.ts";
 import { contains } from "../address/range.ts";
 import {
@@ -63,7 +63,7 @@ export class VfioPciDevice implements Disposable {
   ): VfioPciDevice {
     using failed = new DisposableStack();
     failed.use(backend);
-    checkRequesterId(options);
+    checkOptions(options);
     const state = parseSnapshot(snapshot, backend.name);
     failed.move();
     using device = new DisposableStack();
@@ -81,7 +81,7 @@ export class VfioPciDevice implements Disposable {
     this.#trace = trace;
     using failed = new DisposableStack();
     failed.use(backend);
-    checkRequesterId(options);
+    checkOptions(options);
     this.#backend = trace === undefined ? backend : new TracedBackend(backend, trace);
     const seen = trace === undefined ? platform : tracedPlatform(platform, trace);
     const report = eventReporter(backend.name, options.onEvent, trace);

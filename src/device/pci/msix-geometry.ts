@@ -47,9 +47,23 @@ export function physicalGeometry(config: Uint8Array, capability: Located): MsixG
   return {
     vectors,
     table: area(view.tableBir, view.tableOffset, vectors * entrySize),
-    pba: area(view.pbaBir, view.pbaOffset, Math.ceil(vectors / 64) * 8),
+    pba: area(view.pbaBir, view.pbaOffset, pendingSize(vectors)),
   };
 }
+
+/** The same places with fewer vectors, where the host does not give all. */
+export function withVectors(geometry: MsixGeometry, most: number): MsixGeometry {
+  const vectors = Math.min(geometry.vectors, most);
+  const { table, pba } = geometry;
+  return {
+    vectors,
+    table: { ...table, size: vectors * entrySize },
+    pba: { ...pba, size: pendingSize(vectors) },
+  };
+}
+
+/** Bytes of the pending bits (7.7.2.6): whole QWORDs. */
+const pendingSize = (vectors: number): number => Math.ceil(vectors / 64) * 8;
 
 /** Writes table size, and where table and PBA are, into a capability: off, and unmasked. */
 export function showGeometry(

@@ -17,7 +17,13 @@ describe("config space", () => {
     const image = syntheticImage({ pcie: true, extended: [0x01, 0x0f, 0x13, 0x1b, 0x03] });
     using backend = new RecordedDevice(image);
     const shown = (options: AttachOptions): number[] => {
-      const context = { backend, platform: { pageSize: 4096 }, options, report: () => {} };
+      const context = {
+        backend,
+        platform: { pageSize: 4096 },
+        options,
+        report: () => {},
+        vectors: { msi: 1, msix: 1 },
+      };
       const { tables } = planAttach(context, configImageOf(image.config));
       return walkExtendedCapabilities(tables.shadow).found.map(({ id }) => id);
     };

@@ -3,6 +3,7 @@ import { Eventfd } from "../../../ffi/eventfd.ts";
 import { EventfdListener, type ListenOptions } from "../../../ffi/eventfd-listener.ts";
 import { VfioError } from "../../../ffi/errors.ts";
 import { IrqIndex } from "../../../regs/vfio/irqs.ts";
+import { trigger, turnOff } from "../../seam/irq-requests.ts";
 import type { DeviceBackend } from "../../seam/backend.ts";
 
 /**
@@ -69,12 +70,8 @@ export class DeviceNotices implements Disposable {
   }
 
   #request(notice: DeviceNotice, fd: number | undefined): void {
-    this.#device.setIrqs({
-      index: indexes[notice],
-      action: "trigger",
-      start: 0,
-      data: fd === undefined ? { kind: "none", count: 0 } : { kind: "eventfd", fds: [fd] },
-    });
+    const index = indexes[notice];
+    this.#device.setIrqs(fd === undefined ? turnOff(index) : trigger(index, 0, [fd]));
   }
 
   #disarm(notice: DeviceNotice): void {

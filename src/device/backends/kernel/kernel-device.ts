@@ -24,7 +24,7 @@ import { readFeatures, type FeatureReport } from "./features.ts";
 import { nothingToMap, regionMapHint } from "./open-hints.ts";
 import { doHotReset, hotResetReport, type HotResetReport, type HotResetTarget } from "./hot-reset.ts";
 import { requestIrqs } from "./irq-request.ts";
-import { loopBack, type LoopBackResult } from "./interrupt-self-test.ts";
+import { interruptSelfTest, type InterruptSelfTestResult } from "./interrupt-self-test.ts";
 import { readRegion, writeRegion } from "./region-access.ts";
 import { KernelMapping } from "./region-mapping.ts";
 import { resetMethods, setResetMethods } from "./reset-methods.ts";
@@ -241,9 +241,9 @@ export class KernelDevice implements DeviceBackend {
   }
 
   /** Raises every vector through the kernel and looks where it arrives. Interrupts must be off, and are off afterwards. */
-  selfTest(limit?: number): LoopBackResult[] {
+  selfTest(limit?: number): InterruptSelfTestResult[] {
     try {
-      return loopBack(this, limit);
+      return interruptSelfTest(this, limit);
     } finally {
       this.#notices.rearm();
     }

@@ -2,6 +2,7 @@ import { Eventfd } from "../../../ffi/eventfd.ts";
 import { VfioError } from "../../../ffi/errors.ts";
 import { irqName } from "../../../regs/vfio/irqs.ts";
 import { IrqIndex } from "../../../regs/vfio/irqs.ts";
+import { ArmedVectors } from "../../seam/armed-vectors.ts";
 import type { DeviceBackend } from "../../seam/backend.ts";
 
 /**
@@ -14,11 +15,8 @@ export class Vectors implements Disposable {
   /** Vectors that there are. */
   readonly count: number;
   readonly #device: DeviceBackend;
-  readonly #index: number;
-  readonly #grows: boolean;
-  readonly #armed = new Map<number, Eventfd>();
-  /** Vectors that the host has allocated; 0: off. */
-  #allocated = 0;
+  readonly #eventfds = new Map<number, Eventfd>();
+  readonly #armed: ArmedVectors;
   #closed = false;
 
   /** @param index `IrqIndex.msi` or `IrqIndex.msix` @throws VfioError for a device that has none */
@@ -33,8 +31,12 @@ export class Vectors implements Disposable {
         device: device.name,
       });
     this.#device = device;
-    this.#index = index;
-    this.#grows = index === IrqIndex.msix && info?.noResize === false;
+    this.#armed = new ArmedVectors(device, index, this.count, {
+      eventfd: (vector) => this.#eventfds.get(vector)!.fd,
+      interrupted: (vectors) => {
+        for (const vector of vectors) this.#eventfds.get(vector)!.signal();
+      },
+    });
   }
 
   /**
@@ -46,7 +48,7 @@ export class Vectors implements Disposable {
     if (!Number.isInteger(vector) || vector < 0 || vector >= this.count)
       throw new RangeError(`vector must be an integer from 0 to ${this.count - 1}, not ${vector}`);
     this.#add([vector]);
-    return this.#armed.get(vector)!;
+    return this.#eventfds.get(vector)!;
   }
 
   /**
@@ -61,79 +63,30 @@ export class Vectors implements Disposable {
       throw new RangeError(`count must be an integer from 1 to ${this.count}, not ${count}`);
     const vectors = Array.from({ length: count }, (_, vector) => vector);
     this.#add(vectors);
-    return vectors.map((vector) => this.#armed.get(vector)!);
+    return vectors.map((vector) => this.#eventfds.get(vector)!);
   }
 
-  /** Arms those of some vectors that are not armed. @param vectors ascending */
+  /** Arms those of some vectors that are not armed, all or none. @param vectors ascending */
   #add(vectors: readonly number[]): void {
-    const missing = vectors.filter((vector) => !this.#armed.has(vector));
-    const last = missing.at(-1);
-    if (last === undefined) return;
+    const missing = vectors.filter((vector) => !this.#eventfds.has(vector));
+    if (missing.length === 0) return;
     using failed = new DisposableStack();
-    const added = new Map(missing.map((vector) => [vector, failed.use(new Eventfd())]));
-    if (this.#allocated === 0 || this.#grows || last < this.#allocated) {
-      // A vector that is armed would lose what comes while it is set again: those between are left alone.
-      for (const run of runsOf(missing)) {
-        this.#request(
-          run[0]!,
-          run.map((vector) => added.get(vector)!.fd),
-        );
-        failed.defer(() =>
-          this.#request(
-            run[0]!,
-            run.map(() => -1),
-          ),
-        );
-        this.#allocated = Math.max(this.#allocated, run.at(-1)! + 1);
-      }
-    } else this.#enlarge(last + 1, added);
+    for (const vector of missing) {
+      this.#eventfds.set(vector, failed.use(new Eventfd()));
+      failed.defer(() => this.#eventfds.delete(vector));
+    }
+    failed.defer(() => this.#armed.disarm(missing));
+    if (!this.#armed.on) this.#armed.start(missing);
+    this.#armed.arm(missing.filter((vector) => !this.#armed.has(vector)));
     failed.move();
-    for (const [vector, eventfd] of added) this.#armed.set(vector, eventfd);
   }
 
   /** Takes a vector's eventfd away, and closes it. Nothing happens to one that is not armed. */
   disarm(vector: number): void {
     this.#check();
-    const eventfd = this.#armed.get(vector);
-    if (!eventfd) return;
-    this.#request(vector, [-1]);
-    this.#armed.delete(vector);
-    eventfd[Symbol.dispose]();
-  }
-
-  #enlarge(length: number, added: ReadonlyMap<number, Eventfd>): void {
-    const before = this.#fds(this.#allocated);
-    const after = this.#fds(length, added);
-    this.#off();
-    try {
-      this.#request(0, after);
-      this.#allocated = length;
-    } catch (error) {
-      this.#request(0, before);
-      this.#allocated = before.length;
-      throw error;
-    } finally {
-      for (const armed of this.#armed.values()) armed.signal();
-    }
-  }
-
-  #fds(length: number, added?: ReadonlyMap<number, Eventfd>): number[] {
-    return Array.from({ length }, (_, vector) => (this.#armed.get(vector) ?? added?.get(vector))?.fd ?? -1);
-  }
-
-  #request(start: number, fds: readonly number[]): void {
-    this.#device.setIrqs({ index: this.#index, action: "trigger", start, data: { kind: "eventfd", fds } });
-  }
-
-  #off(): void {
-    if (this.#allocated === 0) return;
-    this.#device.setIrqs({
-      index: this.#index,
-      action: "trigger",
-      start: 0,
-      data: { kind: "none", count: 0 },
-    });
-    this.#allocated = 0;
+    this.#armed.disarm([vector]);
+    this.#eventfds.get(vector)?.[Symbol.dispose]();
+    this.#eventfds.delete(vector);
   }
 
   #check(): void {
@@ -149,18 +102,7 @@ export class Vectors implements Disposable {
     if (this.#closed) return;
     this.#closed = true;
     using order = new DisposableStack();
-    for (const eventfd of this.#armed.values()) order.use(eventfd);
-    order.defer(() => this.#off());
+    for (const eventfd of this.#eventfds.values()) order.use(eventfd);
+    order.defer(() => this.#armed.stop());
   }
-}
-
-/** Ascending numbers, as runs of neighbours. */
-function runsOf(numbers: readonly number[]): number[][] {
-  const runs: number[][] = [];
-  for (const number of numbers) {
-    const run = runs.at(-1);
-    if (run?.at(-1) === number - 1) run.push(number);
-    else runs.push([number]);
-  }
-  return runs;
 }

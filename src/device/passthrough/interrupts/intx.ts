@@ -1,4 +1,5 @@
 import { IrqIndex } from "../../../regs/vfio/irqs.ts";
+import { trigger, turnOff, unmask } from "../../seam/irq-requests.ts";
 import type { DeviceBackend } from "../../seam/backend.ts";
 import type { ReportEvent } from "../../seam/events.ts";
 import type { IntxLine } from "../../seam/platform.ts";
@@ -38,19 +39,13 @@ export class Intx {
   enable(): boolean {
     if (this.#enabled) return true;
     const { eventfd, resample } = this.#line;
-    const trigger = (fd: number) => ({
-      index: IrqIndex.intx,
-      action: "trigger" as const,
-      start: 0,
-      data: { kind: "eventfd" as const, fds: [fd] },
-    });
     try {
       // The guest's side first: an interrupt that comes at once finds its way.
       this.#line.connect();
-      this.#backend.setIrqs(trigger(eventfd));
+      this.#backend.setIrqs(trigger(IrqIndex.intx, 0, [eventfd]));
       this.#heldByHost = true;
       this.#enabled = true;
-      if (resample !== undefined) this.#backend.setIrqs({ ...trigger(resample), action: "unmask" });
+      if (resample !== undefined) this.#backend.setIrqs(unmask(IrqIndex.intx, resample));
       return true;
     } catch (cause) {
       this.#report("interrupt-failed", "INTx cannot be enabled", cause);
@@ -63,12 +58,7 @@ export class Intx {
     this.#enabled = false;
     if (this.#heldByHost) {
       try {
-        this.#backend.setIrqs({
-          index: IrqIndex.intx,
-          action: "trigger",
-          start: 0,
-          data: { kind: "none", count: 0 },
-        });
+        this.#backend.setIrqs(turnOff(IrqIndex.intx));
         this.#heldByHost = false;
       } catch (cause) {
         this.#report("interrupt-failed", "INTx cannot be disabled", cause);
@@ -85,12 +75,7 @@ export class Intx {
   endOfInterrupt(): void {
     if (!this.#enabled || this.mode === "resample") return;
     try {
-      this.#backend.setIrqs({
-        index: IrqIndex.intx,
-        action: "unmask",
-        start: 0,
-        data: { kind: "none", count: 1 },
-      });
+      this.#backend.setIrqs(unmask(IrqIndex.intx));
     } catch (cause) {
       this.#report("interrupt-failed", "INTx cannot be unmasked", cause);
     }

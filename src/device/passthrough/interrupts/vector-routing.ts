@@ -1,29 +1,20 @@
 // Carries out what the MSI and MSI-X state machines decide: which vectors the host signals (VFIO), and which
 // reach the guest (the platform). The order matters and is in one place.
 import { IrqIndex } from "../../../regs/vfio/irqs.ts";
+import { ArmedVectors } from "../../seam/armed-vectors.ts";
+import { runsOf } from "../../seam/irq-requests.ts";
 import type { DeviceBackend } from "../../seam/backend.ts";
 import type { ReportEvent } from "../../seam/events.ts";
 import type { MsiGroup, VectorChange } from "../../seam/platform.ts";
 
-const unarmed = -1;
-
 /** The vectors of one capability, on the device and on the platform. */
 export class VectorRouting {
-  readonly #backend: DeviceBackend;
   readonly #group: MsiGroup;
   readonly #report: ReportEvent;
-  readonly #index: number;
   readonly #name: string;
-  /** Vectors that the host can give. */
-  readonly available: number;
-  /** The host cannot add vectors while others are in use. */
-  readonly #fixed: boolean;
-  /** Vectors that the host has allocated; 0: off. */
-  #allocated = 0;
-  /** The host has this kind on, whatever the guest wants. */
-  #heldByHost = false;
-  /** 1 where the host signals the vector's eventfd. */
-  readonly #armed: Uint8Array;
+  readonly #armed: ArmedVectors;
+  /** 1 where the guest hears the vector. */
+  readonly #routed: Uint8Array;
   /** 1 where the vector has an eventfd in which an event may wait. */
   readonly #used: Uint8Array;
 
@@ -34,60 +25,50 @@ export class VectorRouting {
     vectors: number,
     report: ReportEvent,
   ) {
-    this.#backend = backend;
     this.#group = group;
     this.#report = report;
     this.#name = kind;
-    this.#index = kind === "MSI" ? IrqIndex.msi : IrqIndex.msix;
-    const info = backend.irqs[this.#index];
-    this.available = Math.min(vectors, info?.count ?? 0);
-    // MSI is allocated as one block, whatever the host says of MSI-X.
-    this.#fixed = kind === "MSI" || (info?.noResize ?? true);
-    this.#armed = new Uint8Array(vectors);
+    const index = kind === "MSI" ? IrqIndex.msi : IrqIndex.msix;
+    this.#routed = new Uint8Array(vectors);
     this.#used = new Uint8Array(vectors);
+    this.#armed = new ArmedVectors(backend, index, vectors, {
+      eventfd: (vector) => group.eventfd(vector),
+      unused: (vector) => {
+        if (!this.#used[vector]) group.release?.(vector);
+      },
+      interrupted: (interrupted) => this.#signal(interrupted),
+    });
   }
 
   get on(): boolean {
-    return this.#allocated > 0;
+    return this.#armed.on;
   }
 
-  /** Turns the interrupt kind on at the host, for these vectors; one request. @throws what the backend throws */
+  /** Turns the interrupt kind on at the host; `apply` arms those that it is not asked for at once. @throws what the backend throws */
   start(vectors: readonly number[], atLeast = 1): void {
-    this.stop();
-    const usable = vectors.filter((vector) => vector < this.available);
-    const count = Math.min(this.available, Math.max(atLeast, ...usable.map((vector) => vector + 1)));
-    this.#withEventfds(usable, (eventfds) => {
-      const fds: number[] = new Array<number>(count).fill(unarmed);
-      usable.forEach((vector, i) => (fds[vector] = eventfds[i]!));
-      this.#request(0, fds);
-    });
-    this.#heldByHost = true;
-    this.#allocated = count;
-    this.#armed.fill(0);
-    for (const vector of usable) this.#note(vector);
+    this.#armed.start(vectors, atLeast);
+    this.#note(vectors);
   }
 
-  #note(vector: number): void {
-    this.#armed[vector] = 1;
-    this.#used[vector] = 1;
+  #note(vectors: readonly number[]): void {
+    for (const vector of vectors) if (this.#armed.has(vector)) this.#used[vector] = 1;
   }
 
   /** Turns it off at the host. A failure is reported, and the next call tries again: another kind cannot go on before. */
   stop(): void {
-    this.#allocated = 0;
-    this.#armed.fill(0);
-    if (!this.#heldByHost) return;
     try {
-      this.#backend.setIrqs({
-        index: this.#index,
-        action: "trigger",
-        start: 0,
-        data: { kind: "none", count: 0 },
-      });
-      this.#heldByHost = false;
+      this.#armed.stop();
     } catch (cause) {
       this.#report("interrupt-failed", `${this.#name} cannot be disabled`, cause);
     }
+  }
+
+  /**
+   * What the device sent while its vectors were off reached nobody. One event too many does no harm to a guest that listens,
+   * one too few does; a vector that it has masked is not one of them: its pending bit says what the device sent.
+   */
+  #signal(vectors: readonly number[]): void {
+    for (const vector of vectors) if (this.#routed[vector]) this.#group.signal(vector);
   }
 
   /**
@@ -100,13 +81,16 @@ export class VectorRouting {
     let usable = changes;
     if (this.on) {
       const missing: number[] = [];
-      for (const { vector, message } of changes) if (message && !this.#armed[vector]) missing.push(vector);
+      for (const { vector, message } of changes)
+        if (message && !this.#armed.has(vector)) missing.push(vector);
       if (missing.length > 0) {
         this.#arm(missing);
-        usable = changes.filter(({ vector, message }) => !message || this.#armed[vector]);
+        usable = changes.filter(({ vector, message }) => !message || this.#armed.has(vector));
       }
     } else usable = changes.filter(({ message }) => !message);
-    return this.#update(usable);
+    const taken = this.#update(usable);
+    for (const { vector, message } of taken) this.#routed[vector] = message ? 1 : 0;
+    return taken;
   }
 
   #update(changes: readonly VectorChange[]): readonly VectorChange[] {
@@ -143,57 +127,15 @@ export class VectorRouting {
   }
 
   #arm(vectors: readonly number[]): void {
-    const usable = vectors.filter((vector) => vector < this.available);
-    if (usable.length < vectors.length)
-      this.#report(
-        "interrupt-failed",
-        `${this.#name}: the guest uses vector ${vectors.find((vector) => vector >= this.available)}, the host has ${this.available}`,
-      );
-    if (usable.length === 0) return;
-    const last = usable.at(-1)!;
-    try {
-      if (this.#fixed && last >= this.#allocated) this.#regrow(usable, last + 1);
-      else for (const run of runs(usable)) this.#armRun(run);
-    } catch (cause) {
-      this.#report("interrupt-failed", `${this.#name} vectors ${usable.join(", ")} cannot be armed`, cause);
+    // One that the host refuses is no reason to leave out the others.
+    for (const part of this.#armed.restartsFor(vectors.at(-1)!) ? [vectors] : runsOf(vectors)) {
+      try {
+        this.#armed.arm(part);
+        this.#note(part);
+      } catch (cause) {
+        this.#report("interrupt-failed", `${this.#name} vectors ${part.join(", ")} cannot be armed`, cause);
+      }
     }
-  }
-
-  #armRun(run: readonly number[]): void {
-    this.#withEventfds(run, (eventfds) => this.#request(run[0]!, eventfds));
-    for (const vector of run) this.#note(vector);
-    this.#allocated = Math.max(this.#allocated, run.at(-1)! + 1);
-  }
-
-  /** Without dynamic allocation all vectors go off and come back; in powers of two, so that it happens rarely. */
-  #regrow(vectors: readonly number[], needed: number): void {
-    const before: number[] = [];
-    for (let vector = 0; vector < this.#armed.length; vector++) if (this.#armed[vector]) before.push(vector);
-    const old = this.#allocated;
-    this.stop();
-    try {
-      this.start([...before, ...vectors], Math.min(this.available, 2 ** Math.ceil(Math.log2(needed))));
-    } catch (cause) {
-      this.start(before, old);
-      throw cause;
-    } finally {
-      // What the device sent while its vectors were off reached nobody. One event too many does no harm, one too few does.
-      if (this.on) for (const vector of before) this.#group.signal(vector);
-    }
-  }
-
-  /** Hands the vectors' eventfds to a request. Where it fails, those made for it are closed: nobody has them. */
-  #withEventfds(vectors: readonly number[], request: (eventfds: number[]) => void): void {
-    try {
-      request(vectors.map((vector) => this.#group.eventfd(vector)));
-    } catch (cause) {
-      for (const vector of vectors) if (!this.#used[vector]) this.#group.release?.(vector);
-      throw cause;
-    }
-  }
-
-  #request(start: number, fds: readonly number[]): void {
-    this.#backend.setIrqs({ index: this.#index, action: "trigger", start, data: { kind: "eventfd", fds } });
   }
 
   /**
@@ -208,7 +150,7 @@ export class VectorRouting {
       if (sure) throw cause;
       this.#report(
         "interrupt-failed",
-        `${this.#name}: whether vector ${vector} is pending cannot be told`,
+        `${this.#name}: cannot determine whether vector ${vector} is pending`,
         cause,
       );
       return false;
@@ -238,15 +180,4 @@ export class VectorRouting {
     this.stop();
     this.#group[Symbol.dispose]();
   }
-}
-
-/** Splits ascending numbers into runs without gaps. */
-function runs(numbers: readonly number[]): number[][] {
-  const result: number[][] = [];
-  for (const number of numbers) {
-    const run = result.at(-1);
-    if (run && run.at(-1) === number - 1) run.push(number);
-    else result.push([number]);
-  }
-  return result;
 }

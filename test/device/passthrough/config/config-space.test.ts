@@ -231,7 +231,13 @@ describe("lists as a device has them", () => {
     using backend = new RecordedDevice(image);
     const reports: string[] = [];
     const report: ReportEvent = (_, message) => void reports.push(message);
-    const context = { backend, platform: { pageSize: 4096 }, options: {}, report };
+    const context = {
+      backend,
+      platform: { pageSize: 4096 },
+      options: {},
+      report,
+      vectors: { msi: 1, msix: 1 },
+    };
     const { tables } = planAttach(context, configImageOf(image.config));
     return { tables, reports };
   }

@@ -7,7 +7,9 @@ import {
   writeVector,
   type Attached,
   type Call,
+  type WatchedBackend,
 } from "../../../support/attached.ts";
+import { IrqIndex } from "../../../../src/regs/vfio/irqs.ts";
 import { at, type SyntheticDevice } from "../../../support/synthetic-image.ts";
 
 const device = (
@@ -70,7 +72,7 @@ describe("MSI-X", () => {
   });
 
   test("defect 51: one request enables, for the vectors in use alone", () => {
-    using it = ready(device(64));
+    using it = ready(device(64, { noResize: true }));
     writeVector(it.device, it.table, 5, 1);
     const before = it.backend.irqRequests.length;
     it.device.configWrite(control, 2, enable);
@@ -86,6 +88,31 @@ describe("MSI-X", () => {
       true,
     ]);
     expect([routes(it), irqfds(it)]).toEqual([[5], [5]]);
+  });
+
+  test("a host that adds vectors gives those in use alone, and none below them", () => {
+    const few = (call: Call): boolean =>
+      call.kind === "irqs" && call.request.data.kind === "eventfd" && call.request.data.fds.length > 1;
+    using it = ready(device(256), { prepare: (backend: WatchedBackend) => void (backend.fails = few) });
+    writeVector(it.device, it.table, 255, 0x41);
+    it.device.configWrite(control, 2, enable);
+    expect(it.device.configRead(control, 2)).toBe(enable | 255);
+    it.recorded.raise(IrqIndex.msix, 255);
+    expect(it.platform.deliver().map(({ message }) => message.data)).toEqual([0x41]);
+    expect(it.events).toEqual([]);
+  });
+
+  test("a masked vector is not pending because others go off and on", () => {
+    using it = ready(device(8, { noResize: true }));
+    const mask = (masked: number): boolean => it.device.mmioWrite(it.table + 12, bytesOf(masked, 4));
+    it.device.configWrite(control, 2, enable);
+    writeVector(it.device, it.table, 0, 0x40);
+    mask(1);
+    writeVector(it.device, it.table, 3, 0x43);
+    expect(mmioRead(it.device, it.pba, 8)).toBe(0);
+    it.platform.deliver();
+    mask(0);
+    expect(it.platform.deliver()).toEqual([]);
   });
 
   test("enabled with every vector masked, the device has no eventfd, and INTx is off", () => {
@@ -226,12 +253,13 @@ describe("MSI-X", () => {
     expect(it.device.describe().interrupts.mode).toBe("MSI-X");
   });
 
-  test("a vector that the host does not have is reported, and the others work", () => {
+  test("a vector that the host does not have is not offered, and the others work", () => {
     using it = ready(device(8, { available: 4 }));
+    expect(it.device.configRead(control, 2)).toBe(3);
     for (const vector of [1, 6]) writeVector(it.device, it.table, vector, vector);
     it.device.configWrite(control, 2, enable);
     expect(routes(it)).toEqual([1]);
-    expect(it.eventsOf("interrupt-failed")[0]?.message).toContain("vector 6");
+    expect(it.events).toEqual([]);
   });
 
   test("defect 49: a full routing table is reported, nothing leaks, and what fits is delivered", () => {

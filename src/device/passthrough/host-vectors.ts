@@ -1,0 +1,47 @@
+// How many message vectors the host gives a device. What the capability says is not that: without interrupt remapping Linux has
+// one MSI vector a function, and a host may have given its vectors to others.
+import { VfioError } from "../../ffi/errors.ts";
+import { IrqIndex } from "../../regs/vfio/irqs.ts";
+import type { DeviceBackend } from "../seam/backend.ts";
+import { trigger, turnOff, unarmed } from "../seam/irq-requests.ts";
+
+/** Vectors to offer to the guest, by kind. */
+export interface HostVectors {
+  readonly msi: number;
+  readonly msix: number;
+}
+
+/**
+ * Asks the host once, by turning each kind on without an eventfd, and off again: a guest that is offered too many does not read
+ * back that it got none. INTx must be off.
+ * @throws VfioError where a kind does not go off again
+ */
+export const hostVectors = (backend: DeviceBackend): HostVectors => ({
+  msi: vectorsOf(backend, IrqIndex.msi),
+  msix: vectorsOf(backend, IrqIndex.msix),
+});
+
+function vectorsOf(backend: DeviceBackend, index: number): number {
+  const { count = 0, noResize = true } = backend.irqs[index] ?? {};
+  // A single one, or such as the host gives one by one: nothing is gained by asking for all.
+  const growing = index === IrqIndex.msix && !noResize;
+  if (count <= 1 || growing || gives(backend, index, count)) return count;
+  let most = 0;
+  for (let refused = count; refused - most > 1;) {
+    const asked = Math.floor((most + refused) / 2);
+    if (gives(backend, index, asked)) most = asked;
+    else refused = asked;
+  }
+  return most;
+}
+
+/** Whether the host has so many vectors. Where it fails for another reason the guest finds out, as it would later. */
+function gives(backend: DeviceBackend, index: number, count: number): boolean {
+  try {
+    backend.setIrqs(trigger(index, 0, new Array<number>(count).fill(unarmed)));
+  } catch (cause) {
+    return !(cause instanceof VfioError && cause.code === "ENOSPC");
+  }
+  backend.setIrqs(turnOff(index));
+  return true;
+}

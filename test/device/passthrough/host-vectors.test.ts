@@ -1,0 +1,100 @@
+import { describe, expect, test } from "bun:test";
+import { VfioError } from "../../../src/ffi/errors.ts";
+import { IrqIndex, type IrqRequest } from "../../../src/regs/vfio/irqs.ts";
+import { attach, memory, type Attached, type AttachTest, type Call } from "../../support/attached.ts";
+import { at, type SyntheticDevice } from "../../support/synthetic-image.ts";
+
+/** A host that has so many vectors left, as VFIO_DEVICE_SET_IRQS tells: it gives all that are asked for, or none. */
+const left =
+  (index: number, vectors: number): AttachTest["prepare"] =>
+  (backend) => {
+    const setIrqs = backend.setIrqs.bind(backend);
+    backend.setIrqs = (request) => {
+      if (request.index === index && request.data.kind === "eventfd" && request.data.fds.length > vectors)
+        throw new VfioError(`the host has ${vectors} vectors left`, { code: "ENOSPC" });
+      setIrqs(request);
+    };
+  };
+const msi: SyntheticDevice = { bars: { 0: { size: 0x1000 } }, msi: { log2: 3, wide: true } };
+const msix: SyntheticDevice = {
+  bars: { 0: { size: 0x20000 } },
+  msix: { vectors: 64, table: [0, 0x10000], pba: [0, 0x18000], noResize: true },
+};
+const askedFor = ({ backend }: Attached, index: number): IrqRequest[] =>
+  backend.irqRequests.filter((request) => request.index === index);
+const offeredMsi = ({ device }: Attached): number => 2 ** ((device.configRead(at.msi + 2, 2) >>> 1) & 7);
+const offeredMsix = ({ device }: Attached): number => (device.configRead(at.msix + 2, 2) & 0x7ff) + 1;
+
+describe("the vectors that the host gives are asked for once, at attach, and offered", () => {
+  test.each([8, 7, 4, 1])("MSI messages: the largest power of two in %d", (vectors) => {
+    using guest = attach(msi, { prepare: left(IrqIndex.msi, vectors)! });
+    expect(offeredMsi(guest)).toBe(2 ** Math.floor(Math.log2(vectors)));
+    expect(guest.events).toEqual([]);
+  });
+
+  test("a guest that enables more than it is offered has those", () => {
+    using guest = attach(msi, { prepare: left(IrqIndex.msi, 1)! });
+    guest.device.configWrite(at.msi + 4, 4, 0xfee00000);
+    guest.device.configWrite(at.msi + 12, 2, 0x40);
+    guest.device.configWrite(at.msi + 2, 2, 0x31);
+    guest.recorded.raise(IrqIndex.msi, 0);
+    expect(guest.platform.deliver().map(({ message }) => message.data)).toEqual([0x40]);
+  });
+
+  test.each([64, 63, 5, 1])("MSI-X of a host that cannot add vectors: %d", (vectors) => {
+    using guest = attach(msix, { prepare: left(IrqIndex.msix, vectors)! });
+    expect(offeredMsix(guest)).toBe(vectors);
+    expect(guest.device.describe().msix!.guest.table.size).toBe(16 * vectors);
+  });
+
+  test("a kind that the host has none of is hidden, and INTx works", () => {
+    using guest = attach(msix, { prepare: left(IrqIndex.msix, 0)! });
+    expect(guest.device.describe()).toMatchObject({ msix: undefined, interrupts: { mode: "INTx" } });
+    expect(guest.eventsOf("msix")).toHaveLength(1);
+  });
+
+  test("one that the host gives one by one, or has one of, is not asked for", () => {
+    using grows = attach({ ...msix, msix: { ...msix.msix!, noResize: false } });
+    expect(askedFor(grows, IrqIndex.msix)).toEqual([]);
+    expect(offeredMsix(grows)).toBe(64);
+    using single = attach({ ...msi, msi: { log2: 0 } });
+    expect(askedFor(single, IrqIndex.msi)).toEqual([]);
+  });
+
+  test("what was asked for is off again before INTx goes on", () => {
+    using guest = attach({ ...msix, ...msi });
+    expect(guest.recorded.raise(IrqIndex.intx, 0)).toBe(true);
+    expect(guest.device.describe().interrupts.mode).toBe("INTx");
+  });
+
+  test("a host that fails otherwise is taken at its word: the guest finds out when it enables", () => {
+    const failing = (call: Call): boolean =>
+      call.kind === "irqs" && call.request.index === IrqIndex.msi && call.request.data.kind === "eventfd";
+    using guest = attach(msi, { prepare: (backend) => void (backend.fails = failing) });
+    expect(offeredMsi(guest)).toBe(8);
+    guest.device.configWrite(at.msi + 2, 2, 0x31);
+    expect(guest.device.configRead(at.msi + 2, 2) & 1).toBe(0);
+    expect(guest.eventsOf("interrupt-failed")).toHaveLength(1);
+  });
+});
+
+describe("msixVectors", () => {
+  test("offers so many at most", () => {
+    using guest = attach(msix, { attach: { msixVectors: 5 } });
+    expect(offeredMsix(guest)).toBe(5);
+    using all = attach(msix, { attach: { msixVectors: 2048 } });
+    expect(offeredMsix(all)).toBe(64);
+  });
+
+  test("comes back with a restore, whatever the new host has", () => {
+    using guest = attach(msix, { attach: { msixVectors: 5 } });
+    guest.device.configWrite(0x04, 2, memory);
+    using restored = attach(msix, { snapshot: guest.device.snapshot() });
+    expect(offeredMsix(restored)).toBe(5);
+  });
+
+  test.each([0, 2049, 1.5, "5"])("%p is refused", (msixVectors) => {
+    const error = typeof msixVectors === "string" ? TypeError : RangeError;
+    expect(() => attach(msix, { attach: { msixVectors: msixVectors as number } })).toThrow(error);
+  });
+});
