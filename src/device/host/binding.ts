@@ -115,9 +115,3 @@ export interface Rebinding {
   readonly now: Binding;
   readonly wanted: WantedBinding;
 }
-
-/** A function and what it is to become. */
-export interface Rebinding {
-  readonly now: Binding;
-  readonly wanted: WantedBinding;
-}
