@@ -72,6 +72,7 @@ export function addHostCommands(program: Command, color: boolean, done: (code: n
     .argument("<bdf...>", bdf)
     .option("--group", "with every other device of their IOMMU groups")
     .option("--driver <name>", "a driver made of vfio-pci instead")
+    .option("--persist", "at each start, too: a rule for udev, which unbind and undo delete")
     .option("--undo-file <file>", "write what they were bound to, for bun-vfio undo")
     .option(...force)
     .option(...dryRun)

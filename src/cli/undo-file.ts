@@ -24,6 +24,7 @@ const schema = z.strictObject({
           .optional(),
         driver,
         driverOverride: driver,
+        persisted: z.boolean().optional(),
       }),
     )
     .max(4096),
@@ -33,10 +34,16 @@ const schema = z.strictObject({
 export interface SavedBinding extends Binding {
   /** Vendor and device ID, as `8086:10c9`. */
   readonly ids: string | undefined;
+  /** `bind --persist` wrote files for it. */
+  readonly persisted: boolean;
 }
 
-/** What functions were bound to before they were changed, as a file. */
-export const undoText = (files: HostFiles, bindings: readonly Binding[]): string =>
+/** What functions were bound to before they were changed, as a file. @param persisted those that files were written for */
+export const undoText = (
+  files: HostFiles,
+  bindings: readonly Binding[],
+  persisted: ReadonlySet<string> = new Set(),
+): string =>
   `${JSON.stringify(
     {
       format: "bun-vfio-undo",
@@ -46,6 +53,7 @@ export const undoText = (files: HostFiles, bindings: readonly Binding[]): string
         ids: idsText(findDevice(files, bdf)),
         driver: driver ?? null,
         driverOverride: driverOverride ?? null,
+        ...(persisted.has(bdf) && { persisted: true }),
       })),
     },
     undefined,
@@ -68,10 +76,11 @@ export function readUndo(path: string): SavedBinding[] {
     const at = place.length === 0 ? "" : `${place.join(".")}: `;
     throw new CliError(`${path}: ${at}${message}; expected ${what}`);
   }
-  return parsed.data.bindings.map(({ bdf, ids, driver, driverOverride }) => ({
+  return parsed.data.bindings.map(({ bdf, ids, driver, driverOverride, persisted = false }) => ({
     bdf,
     ids,
     driver: driver ?? undefined,
     driverOverride: driverOverride ?? undefined,
+    persisted,
   }));
 }

@@ -34,6 +34,7 @@ echo 0000:01:00.0 > /sys/bus/pci/drivers_probe
         { path: "/sys/bus/pci/devices/0000:01:00.0/driver_override", value: "vfio-pci" },
         { path: "/sys/bus/pci/drivers_probe", value: "0000:01:00.0" },
       ],
+      files: [],
     });
   });
 
@@ -112,9 +113,25 @@ echo 0000:01:00.0 > /sys/bus/pci/drivers_probe
   test("a driver that is not there, and one that leads elsewhere", () => {
     using machine = new Machine();
     expect(run(machine, "bind", "--driver", "mlx5_vfio_pci", "9:0.0").err).toBe(
-      "bun-vfio: the driver mlx5_vfio_pci is not loaded; load it: modprobe mlx5_vfio_pci\n",
+      "bun-vfio: 0000:09:00.0: the driver mlx5_vfio_pci is not loaded; load it: modprobe mlx5_vfio_pci\n",
     );
-    expect(run(machine, "bind", "--driver", "../drivers/ahci", "9:0.0").code).toBe(2);
+    expect(run(machine, "bind", "--driver", "../drivers/ahci", "9:0.0").err).toBe(
+      'bun-vfio: --driver: "../drivers/ahci" is no name of a driver\n',
+    );
+  });
+
+  test("what is wrong with the request is told before what is not loaded; a dry run needs nothing loaded", () => {
+    using machine = new Machine();
+    using _ = inProcess(machine);
+    busy(machine);
+    machine.remove("/sys/bus/pci/drivers/vfio-pci");
+    expect(() => bindCommand(["02:00.9"], {}, machine.write)).toThrow("function 9 is above 7");
+    expect(() => bindCommand(["7:0.0"], {}, machine.write)).toThrow("this host has no such device");
+    expect(() => bindCommand([nvme], {}, machine.write)).toThrow("nvme0n1 is mounted at /");
+    expect(() => bindCommand(["00:02.0"], { force: true }, machine.write)).toThrow("it is a bridge");
+    expect(() => bindCommand(["9:0.0"], {}, machine.write)).toThrow("vfio-pci is not loaded; load it");
+    expect(bindCommand(["9:0.0"], { dryRun: true }, machine.write)).toBe(0);
+    expect(machine.written).toEqual([]);
   });
 
   test("a driver that refuses: all is taken back, no undo file stays, one line tells", () => {
@@ -137,7 +154,6 @@ test("an undo file that cannot be deleted hides nothing of the failure", () => {
   using folder = temporary();
   const undoFile = folder.at("undo");
   machine.refused.add("0000:01:00.0");
-  printed.splice(0);
   const write: WriteAttribute = (one, bdf) => {
     rmSync(undoFile, { force: true });
     machine.write(one, bdf);

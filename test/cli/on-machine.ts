@@ -1,5 +1,5 @@
 // Runs of the command on a copy of a recorded machine.
-import { afterEach, spyOn } from "bun:test";
+import { spyOn } from "bun:test";
 import type { Machine } from "../support/host-machine.ts";
 import { bunVfio, type Run } from "./run.ts";
 
@@ -18,13 +18,13 @@ export function busy(machine: Machine): void {
   machine.put("/proc/net/route", "Iface Destination\neth0 00000000 0100A8C0 0003 0 0 0 00000000 0 0 0");
 }
 
-/** What the commands that ran here printed. */
+/** What the commands that ran here printed since the last `inProcess`. */
 export const printed: string[] = [];
-afterEach(() => void printed.splice(0));
 
 /** Lets the command's functions run here, on a kernel that answers. */
 export function inProcess(machine: Machine): Disposable {
   process.env["BUN_VFIO_ROOT"] = machine.root;
+  printed.splice(0);
   const spies = [process.stdout, process.stderr].map((stream) =>
     spyOn(stream, "write").mockImplementation((text: unknown) => {
       printed.push(String(text));

@@ -41,7 +41,7 @@ export function asNobody(code: string): Run {
   chmodSync("/", 0o755);
   const src = join(root, "src");
   const script = `
-    import { openDevice } from "${src}/device/kernel/open-device.ts";
+    import { openDevice } from "${src}/device/backends/kernel/open-device.ts";
     import { runCommand } from "${src}/cli/program.ts";
     process.setgroups([]);
     process.setgid(65534);

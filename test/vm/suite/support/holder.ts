@@ -21,7 +21,7 @@ export async function holder(
   const src = join(root, "src");
   const script = `
     import * as ffi from "${src}/ffi/index.ts";
-    import { openDevice } from "${src}/device/kernel/open-device.ts";
+    import { openDevice } from "${src}/device/backends/kernel/open-device.ts";
     const device = openDevice("${bdf}", { api: "${api}" });
     ${then}
     console.log("open");
