@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # Sourced by .ci/run: runs steps, and sums up what they counted.
 #
 # A step that counts leaves JUnit files in $BUN_VFIO_JUNIT; their totals are what is summed, never a step's own word.

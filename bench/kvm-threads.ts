@@ -67,7 +67,10 @@ function runVcpu({ vm, runSize, way, control, words: shared, mailbox }: Orders):
   };
   runLoop(vcpu, {
     ...handlers,
-    kicked: () => (Atomics.add(words, word.kicks, 1), Atomics.notify(words, word.kicks)),
+    kicked: () => {
+      Atomics.add(words, word.kicks, 1);
+      Atomics.notify(words, word.kicks);
+    },
   });
   postMessage("ended");
 }

@@ -5,7 +5,7 @@ import { writeSync } from "node:fs";
 export type Command =
   { readonly kind: "quit" | "snapshot" | "help" } | { readonly kind: "unplug"; readonly slot: number };
 
-const escape = 0x01;
+const escapeByte = 0x01;
 
 export const help =
   "Ctrl-A x quits, Ctrl-A d N Enter asks the guest for the device of slot N, Ctrl-A s saves and quits, Ctrl-A Ctrl-A is Ctrl-A";
@@ -27,7 +27,7 @@ export class Keys {
 
   #isGuests(byte: number): boolean {
     if (this.#escaped === undefined) {
-      if (byte !== escape) return true;
+      if (byte !== escapeByte) return true;
       this.#escaped = "";
       return false;
     }
@@ -36,7 +36,7 @@ export class Keys {
     if (/^d ?\d{0,2}$/.test(this.#escaped)) return false;
     const command = this.#escaped;
     this.#escaped = undefined;
-    if (byte === escape && command.length === 1) return true;
+    if (byte === escapeByte && command.length === 1) return true;
     const slot = /^d ?(\d{1,2})[ \r\n]$/.exec(command)?.[1];
     if (slot !== undefined) this.#command({ kind: "unplug", slot: Number(slot) });
     else this.#command({ kind: command === "x" ? "quit" : command === "s" ? "snapshot" : "help" });

@@ -17,8 +17,7 @@ const plain = (text: string): string => text.toLowerCase().replaceAll("_", "-");
 /** Class codes, as `01`, `0108` or `010802`. */
 const ofClass = ({ classCode }: PciDevice, word: string): boolean =>
   /^(?:[0-9a-f]{2}){1,3}$/i.test(word) &&
-  classCode !== undefined &&
-  classCode.toString(16).padStart(6, "0").startsWith(word.toLowerCase());
+  classCode?.toString(16).padStart(6, "0").startsWith(word.toLowerCase()) === true;
 
 const ofIds = (device: PciDevice, word: string): boolean => {
   const wanted = word.toLowerCase().split(":");

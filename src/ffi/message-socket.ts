@@ -1,6 +1,6 @@
 // Bytes and descriptors over a connected AF_UNIX stream socket: one system call each way, and no memory but an arena's.
 import type { Pointer } from "bun:ffi";
-import { Arena, type ArenaPiece } from "./arena.ts";
+import type { Arena, ArenaPiece } from "./arena.ts";
 import { ancillaryType, messageFlag, socketLevel } from "./constants.ts";
 import { VfioError } from "./errors.ts";
 import { systemCalls } from "./system-calls.ts";

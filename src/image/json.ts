@@ -77,7 +77,10 @@ function scan(text: string, target: Path | undefined): { value: unknown; found: 
       const object = Object.create(null) as Record<string, unknown>;
       at++;
       match(blank);
-      if (text[at] === "}") return (at++, object);
+      if (text[at] === "}") {
+        at++;
+        return object;
+      }
       for (;;) {
         match(blank);
         const keyAt = at;
@@ -98,7 +101,10 @@ function scan(text: string, target: Path | undefined): { value: unknown; found: 
       const array: unknown[] = [];
       at++;
       match(blank);
-      if (text[at] === "]") return (at++, array);
+      if (text[at] === "]") {
+        at++;
+        return array;
+      }
       for (;;) {
         array.push(value(depth + 1, on(array.length)));
         match(blank);

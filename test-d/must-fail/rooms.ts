@@ -1,4 +1,4 @@
-import { RecordedHardware } from "../../src/device/function/hardware.ts";
+import type { RecordedHardware } from "../../src/device/function/hardware.ts";
 import type { Permission } from "../../src/device/function/permissions.ts";
 import type { ConfigSpace } from "../../src/device/passthrough/config/config-space.ts";
 import { emulateRegister, type ConfigTables } from "../../src/device/passthrough/config/config-tables.ts";

@@ -54,9 +54,9 @@ describe("the account", () => {
       "",
       "Cost",
       expect.stringMatching(
-        /^  1283 guest reads took \d+ reads of the device: 0\.0\d\d a read, never more than 1$/,
+        /^ {2}1283 guest reads took \d+ reads of the device: 0\.0\d\d a read, never more than 1$/,
       ),
-      expect.stringMatching(/^  59 guest writes took \d+ writes of the device and \d+ interrupt requests$/),
+      expect.stringMatching(/^ {2}59 guest writes took \d+ writes of the device and \d+ interrupt requests$/),
       "",
       "Values that differ from the recorded guest's",
       "     2  BAR registers: this guest got other addresses",
@@ -69,12 +69,12 @@ describe("the account", () => {
 
   test("hidden capabilities, ports, and all rules that were needed", () => {
     const { out } = replayed("igb");
-    expect(out).toMatch(/^  0x160  SR-IOV +hidden from the guest$/m);
+    expect(out).toMatch(/^ {2}0x160 {2}SR-IOV +hidden from the guest$/m);
     expect(out).toMatch(
-      /^  BAR2  32 bytes   I\/O ports: given 0x[0-9a-f]+, decodes at 0x3000\n        32 bytes trapped$/m,
+      /^ {2}BAR2 {2}32 bytes {3}I\/O ports: given 0x[0-9a-f]+, decodes at 0x3000\n {8}32 bytes trapped$/m,
     );
-    expect(out).toMatch(/^   124  a capability is hidden, or a list is linked past one$/m);
-    expect(replayed("xhci").out).toMatch(/^     3  writable bits that the guest had not written yet: /m);
+    expect(out).toMatch(/^ {3}124 {2}a capability is hidden, or a list is linked past one$/m);
+    expect(replayed("xhci").out).toMatch(/^ {5}3 {2}writable bits that the guest had not written yet: /m);
   });
 
   test("a device that interrupts in no way, and a guest that sets nothing off", () => {

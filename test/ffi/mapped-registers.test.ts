@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { join } from "node:path";
-import { MappedRegisters, Mapping, MemoryFile, pageSize } from "../../src/ffi/index.ts";
+import { MappedRegisters, type Mapping, MemoryFile, pageSize } from "../../src/ffi/index.ts";
 import { r32, registerMap, rw } from "../../src/regs/index.ts";
 import { Sandbox } from "../support/sandbox.ts";
 import { compile, compilerTest } from "./support/compiler.ts";

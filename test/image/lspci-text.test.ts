@@ -87,7 +87,7 @@ const faults: readonly (readonly [what: string, text: string, message: string | 
   ["function 8", `01:00.8 Device\n`, /^line 1: .*function 8 is above 7$/],
   [
     "a device twice",
-    (head + ["00", "10", "20", "30"].map(row).join("") + "\n").repeat(2),
+    `${head + ["00", "10", "20", "30"].map(row).join("")}\n`.repeat(2),
     "line 7: 0000:01:00.0 is there twice, first in line 1",
   ],
   ["too long a row number", `${head}1000: 00\n`, /^line 2: .* nor a row of a dump/],

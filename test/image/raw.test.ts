@@ -122,7 +122,7 @@ const faults: readonly (readonly [what: string, text: string, message: RegExp])[
   ["nothing", "", /^line 1: a resource file has one line for each/],
   ["too few lines", absent.repeat(6), /^line 6: .*6 are here$/],
   ["too many lines", absent.repeat(70), /more than 64 lines are here$/],
-  ["prose", absent.repeat(6) + "hello\n", /^line 7: expected "START END FLAGS"/],
+  ["prose", `${absent.repeat(6)}hello\n`, /^line 7: expected "START END FLAGS"/],
   [
     "an end before its start",
     row(0x2000n, 0x1000n, 0x200n) + absent.repeat(6),

@@ -100,7 +100,7 @@ export const resizableBarRules: readonly Rule[] = [
     pattern: /^current size: (\S+)(?:, supported: (.+))?$/,
     says: (read) => {
       const index = times(6, (i) => i).find(
-        (i) => read.has(`bar${i}Control`) && read("bar" + i + "Control", "barIndex") === bar,
+        (i) => read.has(`bar${i}Control`) && read(`bar${i}Control`, "barIndex") === bar,
       );
       if (index === undefined) throw new Error(`no entry is for BAR ${bar}`);
       const lower = read.number(`bar${index}Capability`, "supportedSizes");

@@ -1,5 +1,5 @@
 // Config spaces that hold one standard capability with random contents.
-import { type Random } from "../support/random.ts";
+import type { Random } from "../support/random.ts";
 
 /** Where the capability lies. */
 export const capabilityAt = 0x40;

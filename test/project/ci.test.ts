@@ -1,5 +1,7 @@
 // The summing of .ci/run, with steps made up to pass, to fail and to lie.
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import { existsSync } from "node:fs";
+import { join } from "node:path";
 import { Sandbox } from "../support/sandbox.ts";
 
 let box: Sandbox;
@@ -151,23 +153,47 @@ describe(".ci/run", () => {
 });
 
 describe("scripts/test", () => {
-  /** A launcher in the place of Bun's whose named commands fail. */
-  function steps(failing: string, ...names: string[]): { code: number; stdout: string; stderr: string } {
+  /** A launcher in the place of Bun's whose named commands fail. The folder of programs has those that are named. */
+  function steps(
+    failing: string,
+    names: string[] = [],
+    programs: readonly string[] = ["shellcheck"],
+    env: Record<string, string> = {},
+  ): { code: number; stdout: string; stderr: string } {
     box.write("scripts/bun", `case " ${failing} " in *" $1 "*) exit 1 ;; esac\n`);
-    return box.run(["sh", "scripts/test", ...names]);
+    for (const name of programs)
+      box.write(`bin/${name}`, '#!/bin/sh\n[ "$1" = --severity=warning ]\n', 0o755);
+    const folder = `programs-${programs.join("-")}`;
+    if (!existsSync(join(box.path, folder)))
+      for (const name of ["sh", "dirname", "find"]) box.link(Bun.which(name)!, `${folder}/${name}`);
+    const PATH = join(box.path, folder);
+    for (const name of programs)
+      box.write(`${folder}/${name}`, '#!/bin/sh\n[ "$1" = --severity=warning ]\n', 0o755);
+    return box.run([join(PATH, "sh"), "scripts/test", ...names], { env: { ...env, PATH } });
   }
 
-  test("runs the four steps, and says so", () => {
+  test("runs the five steps, and says so", () => {
     const { code, stdout } = steps("");
-    expect(stdout).toBe("== fmt\n== check\n== unit\n== types\n== passed: fmt check unit types\n");
+    expect(stdout).toBe(
+      "== fmt\n== lint\n== check\n== unit\n== types\n== passed: fmt lint check unit types\n",
+    );
     expect(code).toBe(0);
   });
 
   test("goes on after a failing step, and names it at the end", () => {
     const { code, stdout, stderr } = steps("check");
-    expect(stdout).toBe("== fmt\n== check\n== unit\n== types\n");
+    expect(stdout).toBe("== fmt\n== lint\n== check\n== unit\n== types\n");
     expect(stderr).toBe("== failed: check (one step alone: sh scripts/test check)\n");
     expect(code).toBe(1);
+  });
+
+  test("without shellcheck lint says so, and fails only where everything is to be checked", () => {
+    const stderr = "scripts/test: shellcheck is not installed: the shell scripts were not checked\n";
+    expect(steps("", ["lint"], [])).toEqual({ code: 0, stdout: "== lint\n== passed: lint\n", stderr });
+    const strict = steps("", ["lint"], [], { CI: "true" });
+    expect(strict).toMatchObject({ code: 1, stdout: "== lint\n" });
+    expect(strict.stderr).toStartWith(stderr);
+    expect(steps("node_modules/@biomejs/biome/bin/biome", ["lint"]).code).toBe(1);
   });
 
   test("leaves a failure to count for each failing step that has no report of its own", () => {
@@ -181,10 +207,10 @@ describe("scripts/test", () => {
   });
 
   test("refuses a step that it does not know, before it runs any", () => {
-    expect(steps("", "fmt", "lint")).toEqual({
+    expect(steps("", ["fmt", "polish"])).toEqual({
       code: 2,
       stdout: "",
-      stderr: 'scripts/test: no step is called "lint": fmt, check, unit, types, package\n',
+      stderr: 'scripts/test: no step is called "polish": fmt, lint, check, unit, types, package\n',
     });
   });
 });

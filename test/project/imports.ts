@@ -1,6 +1,6 @@
 import { posix } from "node:path";
 import ts from "typescript";
-import { type Files, type Violation } from "../support/tree.ts";
+import type { Files, Violation } from "../support/tree.ts";
 
 /** The floors, from the ground up. A file may import from its own floor and from those before it. */
 export const floors = ["regs", "ffi", "image", "device", "kvm", "cli"] as const;

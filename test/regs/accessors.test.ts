@@ -136,7 +136,7 @@ describe("accessors over memory", () => {
     view.word = 0xffff;
     view.long = 0xffff_ffff;
     view.wide = 0xffff_ffff_ffff_ffffn;
-    expect(bytes).toEqual(Uint8Array.fromHex("ff00" + "ff".repeat(14)));
+    expect(bytes).toEqual(Uint8Array.fromHex(`ff00${"ff".repeat(14)}`));
     Object.assign(view, { byte: 0, word: 0, long: 0, wide: 0n });
     expect(bytes).toEqual(new Uint8Array(16));
   });

@@ -2,7 +2,7 @@
 // `acpi/dsdt.ts`); its driver lets go of the device, and the guest writes which slots are free.
 import type { TrapTarget } from "bun-vfio/kvm";
 import { ports } from "../layout.ts";
-import { fill, valueOf } from "./pci-bus.ts";
+import { fill, numberOf } from "./pci-bus.ts";
 
 const requested = ports.hotplug.base;
 const ejected = ports.hotplug.base + 4;
@@ -34,7 +34,7 @@ export class Hotplug implements TrapTarget {
 
   ioWrite(port: number, data: Uint8Array): void {
     if (port !== ejected || data.length !== 4) return;
-    const mask = valueOf(data);
+    const mask = numberOf(data);
     for (let slot = 1; slot < 32; slot++) if ((mask >>> slot) & 1) this.#eject(slot);
   }
 }

@@ -11,7 +11,8 @@ export interface PciFunction {
 }
 
 /** A number in the bytes of an access, and back: at most 32 bits. */
-export const valueOf = (data: Uint8Array): number => data.reduceRight((value, byte) => value * 256 + byte, 0);
+export const numberOf = (data: Uint8Array): number =>
+  data.reduceRight((value, byte) => value * 256 + byte, 0);
 export function fill(data: Uint8Array, value: number): void {
   for (let i = 0; i < data.length; i++) data[i] = Math.floor(value / 256 ** i) & 0xff;
 }
@@ -45,7 +46,7 @@ export class PciBus {
         else this.#read(this.port.target(port, data.length), data);
       },
       ioWrite: (port, data) => {
-        if (this.port.write(port, data.length, valueOf(data))) return;
+        if (this.port.write(port, data.length, numberOf(data))) return;
         if (port === resetPort) reset.ioWrite?.(port, data);
         else this.#write(this.port.target(port, data.length), data);
       },
@@ -80,6 +81,6 @@ export class PciBus {
   }
   #write(target: ConfigAddress | undefined, data: Uint8Array): void {
     const found = this.#find(target, data.length);
-    if (found && target) found.configWrite(target.offset, data.length, valueOf(data));
+    if (found && target) found.configWrite(target.offset, data.length, numberOf(data));
   }
 }

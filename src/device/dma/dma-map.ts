@@ -1,6 +1,6 @@
 // What a device may reach by DMA: one table of mappings over whatever IOMMU is below. Everything that the kernel would
 // refuse with a bare errno is checked before it is asked, so that the error says which limit, with the numbers.
-import { VfioError } from "../../ffi/errors.ts";
+import type { VfioError } from "../../ffi/errors.ts";
 import { DmaBuffer, type DmaBufferOptions } from "./dma-buffer.ts";
 import { refuseDma, type DmaProblem } from "./dma-errors.ts";
 import { toEntry, type DmaEntry, type DmaRequest } from "./dma-request.ts";

@@ -43,10 +43,10 @@ import { address64Bit, perVectorMasking } from "./registers.ts";
 type Size = number | ((config: DataView, capability: Located) => number);
 
 /** A register of a capability that may be cut off by the end of the space: what is not there reads 0. */
-const valueOf = (register: RegisterReference, config: DataView, { offset }: Located): number =>
+const registerValue = (register: RegisterReference, config: DataView, { offset }: Located): number =>
   offset + register.at + register.size <= config.byteLength ? Number(register.read(config, offset)) : 0;
 const bitsOf = (field: FieldReference, config: DataView, capability: Located): number =>
-  field.bits(valueOf(field.register, config, capability));
+  field.bits(registerValue(field.register, config, capability));
 
 /** MSI by its flags: 64-bit addresses take 4 bytes, mask and pending bits 10 with the gap before them. */
 const msi: Size = (config, at) =>
@@ -57,7 +57,7 @@ const portType = expressCapability.field("flags.portType");
 /** PCI Express by version and type: a root complex integrated endpoint has no link registers. */
 const express: Size = (config, at) => {
   const integrated =
-    portType.of(valueOf(portType.register, config, at)) === "Root Complex Integrated Endpoint";
+    portType.of(registerValue(portType.register, config, at)) === "Root Complex Integrated Endpoint";
   if (bitsOf(expressVersion, config, at) === 1) return integrated ? 12 : 20;
   return integrated ? 44 : 52;
 };
@@ -91,7 +91,7 @@ const accessControl: Size = (config, at) => {
 const tagLocation = tphCapability.field("capability.tableLocation");
 const tagCount = tphCapability.field("capability.tableSize");
 const processingHints: Size = (config, at) =>
-  tagLocation.of(valueOf(tagLocation.register, config, at)) === "capability"
+  tagLocation.of(registerValue(tagLocation.register, config, at)) === "capability"
     ? tphCapability.size + bitsOf(tagCount, config, at) * 2 + 2
     : tphCapability.size;
 
@@ -109,11 +109,11 @@ const standard: Readonly<Record<number, Size>> = {
     bitsOf(pcixVersion, config, at) ? pcixEccCapability.size : pcixEndpointCapability.size,
   [capabilityId.hypertransport]: (config, at) =>
     bitsOf(htType, config, at) ? htSecondaryCapability.size : htPrimaryCapability.size,
-  [capabilityId.vendor]: (config, at) => valueOf(vendorLength, config, at),
+  [capabilityId.vendor]: (config, at) => registerValue(vendorLength, config, at),
   [capabilityId.express]: express,
   [capabilityId.msix]: msixCapability.size,
   [capabilityId.sata]: (config, at) =>
-    sataLocation.of(valueOf(sataLocation.register, config, at)) === "InCfgSpace"
+    sataLocation.of(registerValue(sataLocation.register, config, at)) === "InCfgSpace"
       ? sataPairCapability.size
       : sataCapability.size,
   [capabilityId.advancedFeatures]: advancedFeaturesCapability.size,

@@ -31,7 +31,7 @@ export function readHostUse(files: HostFiles): Map<string, HostUse[]> {
   return uses;
 }
 
-const unescape = (text: string): string =>
+const unescaped = (text: string): string =>
   text.replace(/\\([0-7]{3})/g, (_, digits: string) => String.fromCharCode(parseInt(digits, 8)));
 
 class Storage {
@@ -51,10 +51,10 @@ class Storage {
         const source = line.split(" - ")[1]?.split(" ")[1];
         if (point === undefined) continue;
         for (const key of [device, source])
-          if (key !== undefined && !this.#mounts.has(unescape(key)))
-            this.#mounts.set(unescape(key), unescape(point));
+          if (key !== undefined && !this.#mounts.has(unescaped(key)))
+            this.#mounts.set(unescaped(key), unescaped(point));
       }
-    this.#swaps = new Set(files.lines("/proc/swaps").map((line) => unescape(line.split(/\s/)[0]!)));
+    this.#swaps = new Set(files.lines("/proc/swaps").map((line) => unescaped(line.split(/\s/)[0]!)));
     const pools = files.list("/sys/fs/btrfs");
     this.#btrfs = new Set(pools.flatMap((pool) => files.list(`/sys/fs/btrfs/${pool}/devices`)));
   }

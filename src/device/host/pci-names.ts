@@ -22,7 +22,7 @@ export function readPciNames(files: HostFiles): PciNames {
   let target: typeof devices | undefined;
   for (const line of path === undefined ? [] : files.lines(path, maxBytes)) {
     // `1b36  Red Hat, Inc.`, below it a tab and `0010  QEMU NVM Express Controller`; classes follow as `C 01  ...`.
-    const parts = /^(\t?|C )([0-9a-f]{2}|[0-9a-f]{4})  (.+)$/.exec(line);
+    const parts = /^(\t?|C )([0-9a-f]{2}|[0-9a-f]{4}) {2}(.+)$/.exec(line);
     if (!parts) {
       if (!/^[\t#]/.test(line)) target = undefined;
       continue;

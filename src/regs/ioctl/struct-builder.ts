@@ -117,7 +117,10 @@ class CheckingBuilder extends Builder<object, string> {
       };
     for (const [method, element] of Object.entries(arrays)) {
       const declare = methods[method]!;
-      methods[method] = (names, ...rest) => (describe(names, element), declare(names, ...rest));
+      methods[method] = (names, ...rest) => {
+        describe(names, element);
+        return declare(names, ...rest);
+      };
     }
     const compile = this.compile;
     methods["compile"] = () => {

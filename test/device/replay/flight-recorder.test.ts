@@ -16,7 +16,7 @@ import { replayFlight } from "../../../src/device/replay/flight-replay.ts";
 import { replay } from "../../../src/device/replay/replay.ts";
 import { traceFields, TraceKind } from "../../../src/device/seam/trace.ts";
 import { formatTraceEntry, traceEntry } from "../../../src/device/seam/trace-text.ts";
-import { VfioPciDevice } from "../../../src/device/passthrough/vfio-pci-device.ts";
+import type { VfioPciDevice } from "../../../src/device/passthrough/vfio-pci-device.ts";
 import { parseTrace } from "../../../src/image/trace.ts";
 import { readImage } from "../../../src/image/read.ts";
 import { attach, memory, mmioRead, writeVector } from "../../support/attached.ts";

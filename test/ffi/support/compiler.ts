@@ -1,5 +1,5 @@
 // What only a C compiler can tell or do: without one, the tests say so, and fail where `CI=true`.
-import { Sandbox } from "../../support/sandbox.ts";
+import type { Sandbox } from "../../support/sandbox.ts";
 import { testNeeding } from "../../support/needing.ts";
 
 const compiler = Bun.which("cc") ?? Bun.which("gcc");

@@ -98,7 +98,7 @@ describe("reads and writes", () => {
       msix: { vectors: 3, table: [0, 0x2000], pba: [0, 0x3000] },
     });
     put(device, 0, 0x1ffe, "11".repeat(0x34));
-    expect(get(device, 0, 0x1ffc, 0x38)).toBe("00001111" + "ff".repeat(0x30) + "11110000");
+    expect(get(device, 0, 0x1ffc, 0x38)).toBe(`00001111${"ff".repeat(0x30)}11110000`);
     expect(get(device, 0, 0x2004, 8)).toBe("ff".repeat(8));
     put(device, 0, 0x2010, "00000000");
     const mapping = device.map(0, { offset: 0x2000, size: 0x1000 });
@@ -228,7 +228,7 @@ describe("reset", () => {
     put(device, 7, 0x04, "0600");
     put(device, 7, 0x10, "00c0ffee");
     device.reset();
-    expect(get(device, 0, 0x20, 0x12)).toBe("01020304" + "00".repeat(14));
+    expect(get(device, 0, 0x20, 0x12)).toBe(`01020304${"00".repeat(14)}`);
     expect(peek.u32(mapping.hva as Pointer, 0x20)).toBe(0x04030201);
     expect([get(device, 7, 0x04, 2), get(device, 7, 0x10, 4)]).toEqual(["0600", "00c0ffee"]);
     expect(device.accesses.resets).toBe(1);

@@ -19,7 +19,7 @@ export const intxPin = 16;
 export const slot = 1;
 
 /** A number in the bytes of an access, and back. */
-const valueOf = (data: Uint8Array): number => data.reduceRight((value, byte) => value * 256 + byte, 0);
+const numberOf = (data: Uint8Array): number => data.reduceRight((value, byte) => value * 256 + byte, 0);
 function fill(data: Uint8Array, value: number): void {
   for (let i = 0; i < data.length; i++) data[i] = Math.floor(value / 256 ** i) & 0xff;
 }
@@ -73,10 +73,10 @@ export class PassedDevice implements Disposable {
           fill(data, this.device.configRead(target.offset, data.length));
       },
       ioWrite: (at, data) => {
-        if (port.write(at, data.length, valueOf(data))) return;
+        if (port.write(at, data.length, numberOf(data))) return;
         const target = port.target(at, data.length);
         if (target && target.bus === 0 && target.device === slot && target.function === 0)
-          this.device.configWrite(target.offset, data.length, valueOf(data));
+          this.device.configWrite(target.offset, data.length, numberOf(data));
       },
     });
   }
