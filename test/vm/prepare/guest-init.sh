@@ -71,7 +71,8 @@ if [ -n "$compiler" ]; then
   printf '#!/bin/sh\nexec /compiler/usr/bin/gcc-14 --sysroot=/compiler -B/compiler/usr/bin/ "$@"\n' >/bin/cc
   chmod +x /bin/cc
   # Its own libraries, which the guest itself does not have.
-  export LD_LIBRARY_PATH="/lib/$(uname -m)-linux-gnu:/compiler/usr/lib/$(uname -m)-linux-gnu"
+  triplet=$(uname -m)-linux-gnu
+  export LD_LIBRARY_PATH="/lib/$triplet:/compiler/usr/lib/$triplet"
   for name in bash getconf; do ln -sf "/compiler/usr/bin/$name" "/bin/$name"; done
 fi
 for name in $wanted; do modprobe "$name" || finish 102; done
