@@ -79,6 +79,11 @@ export class WatchedBackend extends CountedBackend {
     this.calls.push({ kind: "close" });
     super[Symbol.dispose]();
   }
+  /** From now on all reads give ones and all writes are lost, without an error: a device that fell off the bus. */
+  fallOff(): void {
+    this.read = (_region, _offset, data) => void data.fill(0xff);
+    this.write = () => {};
+  }
   /** The interrupt requests so far, oldest first. */
   get irqRequests(): IrqRequest[] {
     return this.calls.flatMap((call) => (call.kind === "irqs" ? [call.request] : []));

@@ -31,22 +31,27 @@ export interface AttachedDevice extends AttachContext {
 }
 
 /**
- * Attaches: reset, stop, read, plan, addresses, interrupts. The order matters: only a device that is stopped may be
+ * Attaches: stop, reset, stop, read, plan, addresses, interrupts. The order matters: only a device that is stopped may be
  * read and described, and INTx comes last, when an interrupt can be handled.
  * @throws what any step throws; everything done before is undone
  */
 export function attachDevice(context: AttachContext): AttachedDevice {
   const { backend, options, report } = context;
   configSizeOf(backend);
-  try {
-    if (backend.resettable) backend.reset();
-  } catch (cause) {
-    report(
-      "reset-failed",
-      "the device could not be reset: it keeps the state that its last user left",
-      cause,
-    );
-  }
+  // A function must be quiet before it is reset (PCI Express Base Specification 6.6.2), and the host gives COMMAND back after.
+  attempt(
+    () => stop(backend),
+    (cause) => report("access-failed", "COMMAND cannot be written before the reset", cause),
+  );
+  attempt(
+    () => backend.resettable && backend.reset(),
+    (cause) =>
+      report(
+        "reset-failed",
+        "the device could not be reset: it keeps the state that its last user left",
+        cause,
+      ),
+  );
   stop(backend);
   const image = readConfigImage(backend);
   const vectors = hostVectors(backend);
@@ -63,6 +68,14 @@ export function attachDevice(context: AttachContext): AttachedDevice {
     const { region } = plan.msix.physical.table;
     report("msix", `no guest address for a larger BAR${region}: the MSI-X table stays where it is`, cause);
     return device;
+  }
+}
+
+function attempt(act: () => void, failed: (cause: unknown) => void): void {
+  try {
+    act();
+  } catch (cause) {
+    failed(cause);
   }
 }
 

@@ -2,6 +2,7 @@ import type { AttachedDevice } from "./attach.ts";
 import type { DecodingState } from "./decoding-schema.ts";
 import type { Stateful } from "../seam/stateful.ts";
 import type { BarRequest } from "./bars/bar-placement.ts";
+import { VfioError } from "../../ffi/errors.ts";
 import { allOnes } from "../seam/guest-answers.ts";
 import { barAddress, isRomEnabled, setBarAddress, type Bar } from "../pci/bars.ts";
 import { offsetOf, type ConfigOffset } from "../pci/config-offset.ts";
@@ -19,6 +20,8 @@ export class DecodeControl implements Stateful<DecodingState> {
   /** COMMAND when the device last left D0. */
   #sleepCommand = 0;
   #resetting = false;
+  /** All ones is what the device answered last: it is dead, or not ready. Nothing of it is mapped until it answers. */
+  #silent = false;
 
   constructor(parts: AttachedDevice) {
     this.#parts = parts;
@@ -62,6 +65,7 @@ export class DecodeControl implements Stateful<DecodingState> {
     this.sync();
     config.store(offset, width, value);
     this.#command = config.forward(offset, width, value) ? next : before;
+    if (this.#silent) this.#look();
     this.sync();
   }
 
@@ -86,6 +90,7 @@ export class DecodeControl implements Stateful<DecodingState> {
       // A state that the device does not have, or cannot enter from where it is, is discarded: it says which one it is in.
       if (arrived) this.#power = this.#readPower();
       // A soft reset on the way up may have undone what the guest wrote to COMMAND while the device slept.
+      if (this.#silent) this.#look();
       const awake = this.#power === 0 ? config.readRegister(command) : allOnes(2);
       // Reserved bits of COMMAND read 0: all ones is a device that does not answer.
       if (awake !== allOnes(2)) this.#wake(awake);
@@ -108,20 +113,36 @@ export class DecodeControl implements Stateful<DecodingState> {
    * power-on, its BARs at 0; where it does not, nothing has changed.
    */
   guestReset(offset: ConfigOffset, width: number, value: number): void {
+    const { config, interrupts, report } = this.#parts;
     this.#withdrawn(() => {
-      if (this.#parts.config.forward(offset, width, value)) this.#forget(() => 0);
+      this.#stop();
+      if (config.forward(offset, width, value)) {
+        this.#forget(() => 0);
+        if (this.#silent) report("reset-failed", silentText);
+      } else {
+        config.writeRegister(command, this.#command);
+        interrupts.resume();
+      }
     });
+  }
+
+  /** A function must be quiet before it is reset: no DMA, no interrupts (PCI Express Base Specification 6.6.2). */
+  #stop(): void {
+    const { config, interrupts } = this.#parts;
+    config.writeRegister(command, 0);
+    interrupts.suspend();
   }
 
   /**
    * Resets the function by `act`, as at a reset of the virtual machine: afterwards the guest finds it as after attach, its
    * BARs at their first addresses. So it does where `act` fails: what runs in the guest next knows nothing of the device.
-   * @throws what `act` throws; VfioError where the device cannot be kept from DMA
+   * @throws what `act` throws; VfioError where the device cannot be kept from DMA, or answers no read any more
    */
   reset(act: () => void): void {
-    const { config, firstAddresses } = this.#parts;
+    const { backend, config, firstAddresses } = this.#parts;
     let stopped = false;
     this.#withdrawn(() => {
+      this.#stop();
       try {
         act();
       } finally {
@@ -130,6 +151,12 @@ export class DecodeControl implements Stateful<DecodingState> {
     });
     // What runs in the guest next has other things in the memory that the device may still write to.
     if (!stopped) config.strictly(() => config.writeRegister(command, 0));
+    if (this.#silent)
+      throw new VfioError(`${backend.name}: ${silentText}`, {
+        code: "ENODEV",
+        device: backend.name,
+        hint: "It did not come back from the reset: some devices do so only after a power cycle of the machine.",
+      });
   }
 
   /** Nothing is mapped while the device may be reset by `act`. */
@@ -150,11 +177,12 @@ export class DecodeControl implements Stateful<DecodingState> {
    */
   #forget(address: (bar: Bar) => number): boolean {
     const { config, interrupts, placement } = this.#parts;
-    interrupts.reset();
     // The host gives COMMAND back as it was; after a reset the guest expects decoding and bus mastering off.
     this.#command = 0;
     const stopped = config.writeRegister(command, 0);
+    interrupts.reset();
     config.invalidate();
+    this.#look();
     // A reset that failed may have left the device asleep.
     this.#power = this.#readPower();
     for (const { bar } of placement.bars) {
@@ -162,6 +190,11 @@ export class DecodeControl implements Stateful<DecodingState> {
       setBarAddress(bar, config.view, address(bar));
     }
     return stopped;
+  }
+
+  /** Looks whether the device answers: bits of COMMAND and STATUS are reserved and read 0. */
+  #look(): void {
+    this.#silent = this.#parts.config.read(offsetOf(command), 4) === allOnes(4);
   }
 
   /** The power state that the device says it is in; D3hot, where nothing is mapped, if it does not answer. */
@@ -178,7 +211,7 @@ export class DecodeControl implements Stateful<DecodingState> {
   }
 
   #requested(bar: Bar, view: DataView): BarRequest {
-    const powered = this.#power === 0 && !this.#resetting;
+    const powered = this.#power === 0 && !this.#resetting && !this.#silent;
     const enable = bar.kind === "io" ? ioSpace : memorySpace;
     const romOff = bar.kind === "rom" && !isRomEnabled(bar, view);
     const { intx } = this.#parts.interrupts;
@@ -190,6 +223,8 @@ export class DecodeControl implements Stateful<DecodingState> {
     };
   }
 }
+
+const silentText = "the device answers no read after its reset: config space reads all ones";
 
 /** What a register would hold after a guest's write to its dword: bytes that the write leaves alone are as `before`. */
 function written(

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
-import { attach, io, master, memory, type Attached, type Call } from "../../support/attached.ts";
+import { IrqIndex } from "../../../src/regs/vfio/irqs.ts";
+import { attach, io, master, memory, writeVector, type Attached, type Call } from "../../support/attached.ts";
 import { at, type SyntheticDevice } from "../../support/synthetic-image.ts";
 
 const device: SyntheticDevice = {
@@ -115,5 +116,90 @@ describe("the VMM's reset", () => {
     // The guest's next word on power tells.
     it.device.configWrite(at.pm + 4, 2, 0);
     expect(it.platform.state().slots.length).toBeGreaterThan(0);
+  });
+});
+
+describe("a device is stopped before it is reset", () => {
+  /** What of the stop and the reset reaches the device, in order. */
+  const orderOf = ({ backend }: Attached): string[] =>
+    backend.calls.flatMap((call) => {
+      if (call.kind === "reset" || isFunctionReset(call)) return ["reset"];
+      if (call.kind === "write" && call.offset === 0x04) return ["COMMAND"];
+      if (call.kind !== "irqs" || call.request.action !== "trigger") return [];
+      const { data } = call.request;
+      if (data.kind === "none") return ["interrupts off"];
+      return data.kind === "eventfd" && data.fds.some((fd) => fd >= 0) ? ["interrupts on"] : [];
+    });
+  const started = (): Attached => {
+    const it = attach(device);
+    it.device.configWrite(0x04, 2, memory | master);
+    it.device.configWrite(at.msix + 2, 2, 0x8000);
+    it.backend.calls.length = 0;
+    return it;
+  };
+  const quiet = ["COMMAND", "interrupts off", "reset", "COMMAND", "interrupts on"];
+
+  test("at attach", () => {
+    using it = attach({ ...device, msix: { ...device.msix!, noResize: false } });
+    expect(orderOf(it)).toEqual(["COMMAND", "reset", "COMMAND", "interrupts on"]);
+  });
+
+  test("by the VMM", () => {
+    using it = started();
+    it.device.reset();
+    expect(orderOf(it)).toEqual(quiet);
+  });
+
+  test("by the guest; one that does not arrive gives COMMAND and interrupts back", () => {
+    using it = started();
+    functionReset(it);
+    expect(orderOf(it)).toEqual(quiet);
+    using other = started();
+    writeVector(other.device, other.device.describe().bars[0]!.base!, 1, 0x41);
+    other.backend.calls.length = 0;
+    other.backend.fails = isFunctionReset;
+    functionReset(other);
+    expect(other.device.configRead(0x04, 2)).toBe(memory | master);
+    // What it sent meanwhile reached nobody.
+    expect(other.platform.deliver().map(({ message }) => message.data)).toEqual([0x41]);
+    other.recorded.raise(IrqIndex.msix, 1);
+    expect(other.platform.deliver().map(({ message }) => message.data)).toEqual([0x41]);
+  });
+});
+
+describe("a device that does not come back from a reset", () => {
+  const dying = (what: SyntheticDevice): Attached => {
+    const it = attach(what);
+    it.device.configWrite(0x04, 2, memory | master);
+    const reset = it.backend.reset.bind(it.backend);
+    it.backend.reset = () => (reset(), it.backend.fallOff());
+    return it;
+  };
+
+  test.each([true, false])(
+    "is an error for the VMM, and nothing of it is mapped (power management: %p)",
+    (pm) => {
+      using it = dying({ bars: { 0: { size: 0x4000 } }, pm, pcie: true });
+      expect(() => it.device.reset()).toThrow(expect.objectContaining({ code: "ENODEV" }));
+      it.device.configWrite(0x04, 2, memory | master);
+      expect(it.device.configRead(0x04, 2)).toBe(0xffff);
+      expect(it.platform.state()).toMatchObject({ slots: [], trapped: [], dma: [] });
+    },
+  );
+
+  test("is an event where the guest reset it, and is mapped again when it answers", () => {
+    using it = attach({ bars: { 0: { size: 0x4000 } }, pcie: true });
+    const { read, write } = it.backend;
+    it.backend.write = (region, offset, data) => {
+      write.call(it.backend, region, offset, data);
+      if (offset === at.pcie + 8) it.backend.fallOff();
+    };
+    functionReset(it);
+    expect(it.eventsOf("reset-failed")).toHaveLength(1);
+    it.backend.read = read;
+    it.backend.write = write;
+    it.device.configWrite(0x10, 4, 0xd0000000);
+    it.device.configWrite(0x04, 2, memory);
+    expect(it.platform.state().slots).toHaveLength(1);
   });
 });

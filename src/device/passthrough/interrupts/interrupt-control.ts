@@ -189,23 +189,40 @@ export class InterruptControl implements ComputedBytes {
     state.pending = bits;
   }
 
+  /** Turns everything off at the host before a reset. What the guest set up stays: `reset` or `resume` is next. */
+  suspend(): void {
+    this.intx?.disable();
+    for (const parts of [this.msix, this.msi]) parts?.routing.stop();
+  }
+
+  /** Goes on as before `suspend`: the reset did not happen. What came meanwhile is made up for by one event too many. */
+  resume(): void {
+    for (const [name, parts] of [["MSI-X", this.msix] as const, ["MSI", this.msi] as const]) {
+      if (!parts?.state.enabled) continue;
+      const atLeast = name === "MSI" ? this.msi!.state.enabledVectors : 1;
+      if (this.#turnOn(parts, name, atLeast)) return parts.routing.signalRouted();
+      this.#showOff(parts);
+    }
+    this.#enableIntx();
+  }
+
   /** As after a function reset: MSI and MSI-X off and masked, INTx on. */
   reset(): void {
-    const { intx, msi, msix } = this;
+    const { msi, msix } = this;
     // The host masks INTx from each interrupt to its end, and the guest of after the reset ends none of before: off and
     // on again lets the next one come.
-    intx?.disable();
+    this.suspend();
     if (msix) {
       msix.state.reset();
       const registers = msixCapability.view(this.#shadow, msix.capability.offset);
       registers.controlEnable = false;
       registers.controlFunctionMask = false;
-      this.#turnOff(msix);
+      this.#withdraw(msix);
       msix.routing.forgetPending();
     }
     if (msi) {
       msi.state.reset();
-      this.#turnOff(msi);
+      this.#withdraw(msi);
       msi.routing.forgetPending();
     }
     this.#enableIntx();

@@ -36,7 +36,7 @@ export class VectorRouting {
       unused: (vector) => {
         if (!this.#used[vector]) group.release?.(vector);
       },
-      interrupted: (interrupted) => this.#signal(interrupted),
+      interrupted: (interrupted) => this.signalRouted(interrupted),
     });
   }
 
@@ -44,10 +44,11 @@ export class VectorRouting {
     return this.#armed.on;
   }
 
-  /** Turns the interrupt kind on at the host; `apply` arms those that it is not asked for at once. @throws what the backend throws */
+  /** Turns the interrupt kind on at the host, for these vectors. One that is refused alone is reported. @throws what the backend throws; it is off then */
   start(vectors: readonly number[], atLeast = 1): void {
     this.#armed.start(vectors, atLeast);
     this.#note(vectors);
+    this.#arm(vectors.filter((vector) => !this.#armed.has(vector)));
   }
 
   #note(vectors: readonly number[]): void {
@@ -67,7 +68,7 @@ export class VectorRouting {
    * What the device sent while its vectors were off reached nobody. One event too many does no harm to a guest that listens,
    * one too few does; a vector that it has masked is not one of them: its pending bit says what the device sent.
    */
-  #signal(vectors: readonly number[]): void {
+  signalRouted(vectors: Iterable<number> = this.#routed.keys()): void {
     for (const vector of vectors) if (this.#routed[vector]) this.#group.signal(vector);
   }
 
@@ -127,6 +128,7 @@ export class VectorRouting {
   }
 
   #arm(vectors: readonly number[]): void {
+    if (vectors.length === 0) return;
     // One that the host refuses is no reason to leave out the others.
     for (const part of this.#armed.restartsFor(vectors.at(-1)!) ? [vectors] : runsOf(vectors)) {
       try {
