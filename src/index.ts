@@ -4,8 +4,8 @@
  */
 export * from "./device/platforms/range-allocator.ts";
 export * from "./device/seam/backend.ts";
-export { IrqIndex, type IrqInfo, type IrqRequest } from "./regs/vfio/irqs.ts";
-export { RegionIndex, type RegionArea, type RegionInfo } from "./regs/vfio/regions.ts";
+export { absentIrq, IrqIndex, type IrqInfo, type IrqRequest } from "./regs/vfio/irqs.ts";
+export { absentRegion, RegionIndex, type RegionArea, type RegionInfo } from "./regs/vfio/regions.ts";
 export { barName, type Bar, type BarKind } from "./device/pci/bars.ts";
 export type { MappedArea } from "./device/passthrough/bars/bar-mapping.ts";
 export * from "./regs/config-address.ts";

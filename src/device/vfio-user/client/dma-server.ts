@@ -19,6 +19,7 @@ export class DmaServer {
   readonly #mappings = new RangeTable<Served>();
   /** Data of one request that are served, in bytes. */
   readonly #maxTransfer: number;
+  #withoutFile = 0;
 
   /** Nothing is mapped yet. */
   constructor(maxTransfer: number) {
@@ -29,21 +30,25 @@ export class DmaServer {
   get mappings(): IommuMapping[] {
     return [...this.#mappings].map(({ mapping }) => mapping);
   }
-  /** Whether the server can reach all of it by descriptors. */
+  /** Whether the server has no descriptor of some of it. */
   get needsMessages(): boolean {
-    return [...this.#mappings].some(({ mapping }) => !mapping.file);
+    return this.#withoutFile > 0;
   }
 
   add(mapping: IommuMapping): void {
     const { iova: base, size, hva } = mapping;
     this.#mappings.insert({ base, size, mapping, memory: new MemoryWindows(hva, size) });
+    if (!mapping.file) this.#withoutFile++;
   }
 
   /** @returns bytes that are no longer there */
   remove(range: Range): number {
     const gone = this.#mappings.overlaps(range);
     this.#mappings.delete(gone);
-    for (const { memory } of gone) memory.detach();
+    for (const { memory, mapping } of gone) {
+      memory.detach();
+      if (!mapping.file) this.#withoutFile--;
+    }
     return gone.reduce((sum, { size }) => sum + size, 0);
   }
 
