@@ -42,6 +42,13 @@ test("the NVMe driver can be read in one sitting: less than 300 lines, without t
   expect(linesOf(files.map((name) => join(root, "examples/nvme", name)))).toBeLessThan(300);
 });
 
+test.each([
+  ["a serial port", ["uart.ts"], 120],
+  ["edu", ["edu.ts"], 250],
+])("%s in TypeScript is as short as it can be copied", (_, files, lines) => {
+  expect(linesOf(files.map((name) => join(root, "examples/devices", name)))).toBeLessThan(lines);
+});
+
 test("so can the VMM: less than 1,800 lines, with everything", () => {
   const folder = join(root, "examples/vmm");
   const files = [...new Bun.Glob("**/*.ts").scanSync({ cwd: folder })];

@@ -50,6 +50,8 @@ export type BarHandlers<M extends Entries> = {
 /** What a device does: all that its maps do not say. */
 export interface ModelBehaviour<B extends ModelBars> {
   readonly bars?: { readonly [K in keyof B]?: BarHandlers<MapOf<B[K]>> } | undefined;
+  /** After each access of a BAR: what follows from the registers as they are, such as the interrupt line. */
+  accessed?(): void;
   /** The function was reset; its registers have their reset values already. */
   reset?(): void;
   /** State that is in no register, made for JSON; a snapshot carries it. */

@@ -18,6 +18,7 @@ export class ModelSpaces implements RegionSpaces {
   readonly #holes: readonly MemoryHole[];
   /** By BAR: who has the bytes that no register covers. */
   rest: ReadonlyMap<number, RestHandler> = new Map();
+  onAccess: () => void = () => {};
   onRestart: () => void = () => {};
   onClose: () => void = () => {};
 
@@ -29,9 +30,11 @@ export class ModelSpaces implements RegionSpaces {
 
   read(region: number, offset: number, data: Uint8Array): void {
     this.#parts(region, offset, data, (bank, at, part) => bank.read(at, part), "read");
+    this.onAccess();
   }
   write(region: number, offset: number, data: Uint8Array): void {
     this.#parts(region, offset, data, (bank, at, part) => bank.write(at, part), "write");
+    this.onAccess();
   }
 
   /** Splits an access where registers, plain memory and the rest meet. */

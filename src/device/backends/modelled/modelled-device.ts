@@ -44,6 +44,8 @@ export class ModelledDevice extends HostedFunction {
       bank.watch(watchedRegisters(bank, of));
     }
     spaces.rest = new Map(handlers.flatMap(([index, { rest }]) => (rest ? [[Number(index), rest]] : [])));
+    const { accessed } = this.#behaviour;
+    if (accessed) spaces.onAccess = () => accessed.call(this.#behaviour);
     spaces.onRestart = () => this.#behaviour.reset?.();
     spaces.onClose = () => this.#behaviour.close?.();
   }

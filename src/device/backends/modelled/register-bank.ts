@@ -34,7 +34,9 @@ interface Reference {
 }
 
 const isWriteOnly = (register: Register): boolean =>
-  !hasFields(register) && accessWords[register.access].read === "unreadable";
+  hasFields(register)
+    ? Object.values(register.fields).every(({ access }) => accessWords[access].read === "unreadable")
+    : accessWords[register.access].read === "unreadable";
 
 /** Of the bytes of a map. */
 interface ByteKinds {
