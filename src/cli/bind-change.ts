@@ -52,7 +52,7 @@ export function change(
     if (undoFile !== undefined)
       writeFiles(
         [{ path: undoFile, text: undoText(files, bindingsOf(files, before, persisted), persisted) }],
-        false,
+        { force: false },
       );
     let back = (): void => {};
     try {

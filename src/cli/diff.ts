@@ -5,9 +5,13 @@ import { allOnesText, readsAllOnes } from "../regs/answers.ts";
 import { diffConfig, type ConfigDifference } from "../regs/diff.ts";
 import type { DecodedValue } from "../regs/decode.ts";
 import { CliError, exitCode } from "./failure.ts";
-import { readInput, type Input, type InputDevice } from "./input.ts";
+import { openInput, type Input, type InputDevice } from "./input.ts";
+import { JsonList } from "./json-list.ts";
 import { print } from "./output.ts";
-import { irqWords, regionWords } from "./show.ts";
+import { pairDevices } from "./pair-devices.ts";
+import { printable } from "./printable.ts";
+import { irqWords, regionWords } from "./region-words.ts";
+import { noteSkipped } from "./skipped-note.ts";
 import { styleOf, type Style } from "./style.ts";
 
 export interface DiffOptions {
@@ -30,64 +34,93 @@ interface DeviceDifference {
   readonly recording: readonly RecordingDifference[];
 }
 
-/** Prints what differs between two files. @returns 1 if anything does, or if a device does not answer */
+/**
+ * Prints what differs between two files, each device once it is read from both.
+ * @returns 1 if anything does, or if a device does not answer
+ */
 export function diffCommand(first: string, second: string, options: DiffOptions): number {
-  const a = readInput(first, options.device);
-  const b = readInput(second, options.device);
-  const { pairs, onlyFirst, onlySecond } = match(a, b);
-  const compared = pairs.map(([from, to]): DeviceDifference => ({
-    from,
-    to,
-    config: diffConfig(from.image.config, to.image.config),
-    recording: a.kind === "image" && b.kind === "image" ? recordingDiff(from.image, to.image) : [],
-  }));
-  const different = compared.filter(
-    (device) => device.config.length + device.recording.length > 0 || gone(device).length > 0,
-  );
-  if (options.json) {
-    const devices = compared.map(({ from, to, config, recording }) => ({
-      from: from.bdf ?? null,
-      to: to.bdf ?? null,
-      answers: { from: !readsAllOnes(from.image.config), to: !readsAllOnes(to.image.config) },
-      config,
-      recording,
-    }));
-    print(`${JSON.stringify({ formatVersion: 1, devices, onlyFirst, onlySecond }, undefined, 2)}\n`);
-  } else {
-    const style = styleOf(options.color);
-    const lines = different.flatMap((device) => deviceLines(a.path, b.path, device, style));
-    lines.push(...onlyFirst.map((bdf) => style.bad(`- ${bdf}: only in ${a.path}`)));
-    lines.push(...onlySecond.map((bdf) => style.good(`+ ${bdf}: only in ${b.path}`)));
-    print(lines.map((line) => `${line}\n`).join(""));
+  if (first === "-" && second === "-") throw new CliError("standard input can be one of the two files alone");
+  const a = openInput(first, options.device);
+  const b = openInput(second, options.device);
+  const printer = options.json ? new DiffJson() : new DiffText(a, b, styleOf(options.color));
+  let found = false;
+  for (const pair of pairDevices(a, b)) {
+    if (pair.kind !== "both") {
+      found = true;
+      printer.single(pair.kind, pair.bdf);
+      continue;
+    }
+    const { from, to } = pair;
+    const images = a.kind === "image" && b.kind === "image";
+    const device: DeviceDifference = {
+      from,
+      to,
+      config: diffConfig(from.known, to.known),
+      recording: images ? recordingDiff(from.image, to.image) : [],
+    };
+    const different = device.config.length + device.recording.length > 0 || gone(device).length > 0;
+    found ||= different;
+    printer.device(device, different);
   }
-  return different.length + onlyFirst.length + onlySecond.length > 0 ? exitCode.found : exitCode.ok;
+  printer.end();
+  noteSkipped(a);
+  noteSkipped(b);
+  return found ? exitCode.found : exitCode.ok;
 }
 
 /** Those of the two that do not answer. Two config spaces of all ones are alike, and no device is well for it. */
 const gone = ({ from, to }: DeviceDifference): InputDevice[] =>
-  [from, to].filter(({ image }) => readsAllOnes(image.config));
+  [from, to].filter(({ config }) => readsAllOnes(config));
 
-/** One device against one device whatever their places; otherwise those of the same BDF. */
-function match(a: Input, b: Input) {
-  const [first, ...moreFirst] = a.devices;
-  const [second, ...moreSecond] = b.devices;
-  if (first && second && moreFirst.length + moreSecond.length === 0)
-    return { pairs: [[first, second]] as const, onlyFirst: [], onlySecond: [] };
-  for (const { path, devices } of [a, b])
-    if (devices.some(({ bdf }) => bdf === undefined))
-      throw new CliError(
-        `${path}: which of the other file's devices is it? add --device, as --device 0000:01:00.0`,
-      );
-  const others = new Map(b.devices.map((device) => [device.bdf, device]));
-  const pairs: (readonly [InputDevice, InputDevice])[] = [];
-  const onlyFirst: string[] = [];
-  for (const device of a.devices) {
-    const other = others.get(device.bdf);
-    others.delete(device.bdf);
-    if (other) pairs.push([device, other]);
-    else onlyFirst.push(device.bdf!);
+class DiffJson {
+  readonly #list = new JsonList({ formatVersion: 1 }, "devices");
+  readonly #onlyFirst: string[] = [];
+  readonly #onlySecond: string[] = [];
+
+  device({ from, to, config, recording }: DeviceDifference): void {
+    this.#list.add({
+      from: from.bdf ?? null,
+      to: to.bdf ?? null,
+      answers: { from: !readsAllOnes(from.config), to: !readsAllOnes(to.config) },
+      config,
+      recording,
+    });
   }
-  return { pairs, onlyFirst, onlySecond: [...others.keys()].map((bdf) => bdf!) };
+
+  single(side: "first" | "second", bdf: string): void {
+    (side === "first" ? this.#onlyFirst : this.#onlySecond).push(bdf);
+  }
+
+  end(): void {
+    this.#list.end({ onlyFirst: this.#onlyFirst, onlySecond: this.#onlySecond });
+  }
+}
+
+class DiffText {
+  readonly #first: string;
+  readonly #second: string;
+  readonly #style: Style;
+
+  constructor(a: Input, b: Input, style: Style) {
+    this.#first = printable(a.path);
+    this.#second = printable(b.path);
+    this.#style = style;
+  }
+
+  device(device: DeviceDifference, different: boolean): void {
+    if (!different) return;
+    for (const line of deviceLines(this.#first, this.#second, device, this.#style)) print(`${line}\n`);
+  }
+
+  single(side: "first" | "second", bdf: string): void {
+    const line =
+      side === "first"
+        ? this.#style.bad(`- ${bdf}: only in ${this.#first}`)
+        : this.#style.good(`+ ${bdf}: only in ${this.#second}`);
+    print(`${line}\n`);
+  }
+
+  end(): void {}
 }
 
 const hex = (value: number): string => `0x${value.toString(16)}`;

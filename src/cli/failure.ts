@@ -1,4 +1,5 @@
 import { ImageError, problemText } from "../image/error.ts";
+import { printable } from "./printable.ts";
 
 /** Something that the user can put right: told in one line, with exit code 2. */
 export class CliError extends Error {
@@ -35,5 +36,4 @@ export const failureText = (error: unknown): string =>
   `internal error, please report it: ${error instanceof Error ? error.message : String(error)}`;
 
 /** Keeps text from an input on one line: control characters could also drive a terminal. */
-export const oneLine = (text: string): string =>
-  text.replace(/\s*\n\s*/g, "; ").replace(/[\u0000-\u001f\u007f-\u009f]/g, "?");
+export const oneLine = (text: string): string => printable(text.replace(/\s*\n\s*/g, "; "));

@@ -1,4 +1,4 @@
-import { mkdirSync } from "node:fs";
+// `import`: images out of dumps and raw config spaces.
 import { join } from "node:path";
 import { ImageError } from "../image/error.ts";
 import { regionName } from "../regs/vfio/regions.ts";
@@ -6,9 +6,17 @@ import type { DeviceImage } from "../image/image.ts";
 import { imageFromRaw } from "../image/raw.ts";
 import { writeImage } from "../image/write.ts";
 import { allOnesText, readsAllOnes } from "../regs/answers.ts";
-import { CliError, exitCode, firstProblem, oneLine } from "./failure.ts";
-import { readInput, readText, type InputDevice } from "./input.ts";
-import { kindOf, print, writeFiles } from "./output.ts";
+import { inputName } from "./byte-source.ts";
+import { CliError, exitCode, firstProblem } from "./failure.ts";
+import { openInput, readText } from "./input.ts";
+import { kindOf, OutputFiles, print, tell } from "./output.ts";
+import { printable } from "./printable.ts";
+import { noteSkipped } from "./skipped-note.ts";
+
+/** Devices that a warning names. */
+const namedDevices = 8;
+/** Far more than the kernel writes: 17 lines of 56 characters at most. */
+const maxResourceBytes = 65536;
 
 export interface ImportOptions {
   readonly output: string;
@@ -17,70 +25,119 @@ export interface ImportOptions {
   readonly force?: boolean | undefined;
 }
 
-/** Makes an image of each device of a file. @returns 1 if one of them does not answer */
+/** Makes an image of each device of a file, as it is read. @returns 1 if one of them does not answer */
 export function importCommand(file: string, options: ImportOptions): number {
   const { output, force = false } = options;
-  const input = readInput(file, options.device);
-  const single = input.devices.length === 1 ? input.devices[0] : undefined;
-  const resource = options.resource;
-  const images = input.devices.map(({ bdf, image }) => {
-    if (bdf === undefined)
-      throw new CliError(`${file}: which device is it? add its BDF, as --device 0000:01:00.0`);
-    return { bdf, image: resource === undefined ? image : withResource(file, resource, single, image.host) };
-  });
-  const kind = kindOf(output);
-  const directory = kind === "directory" || output.endsWith("/") || !single;
-  if (directory && kind !== undefined && kind !== "directory")
+  const input = openInput(file, options.device);
+  const devices = input.devices[Symbol.iterator]();
+  const first = devices.next();
+  const second = devices.next();
+  const one = second.done === true;
+  if (options.resource !== undefined && !one)
     throw new CliError(
-      `${output}: it is no directory, and ${file} has ${images.length} devices; give a directory, or one device with --device`,
+      `${input.path}: it has several devices, and --resource is of one; choose it with --device`,
     );
-  const files = images.map(({ bdf, image }) => ({
-    path: directory ? join(output, `${bdf}.json`) : output,
-    text: writeImage(image),
-  }));
-  if (directory && kind === undefined)
-    try {
-      mkdirSync(output, { recursive: true });
-    } catch (error) {
-      throw new CliError(`${output}: cannot create it: ${(error as Error).message}`);
-    }
-  writeFiles(files, force);
-  print(files.map(({ path }) => `${path}\n`).join(""));
-  const note = unknownSizes(images.map(({ image }) => image));
-  if (note !== undefined) process.stderr.write(`bun-vfio: ${oneLine(note)}\n`);
-  const gone = images.filter(({ image }) => readsAllOnes(image.config)).map(({ bdf }) => bdf);
-  if (gone.length === 0) return exitCode.ok;
-  const names = `${gone.slice(0, 8).join(", ")}${gone.length > 8 ? ` and ${gone.length - 8} more` : ""}`;
-  process.stderr.write(`bun-vfio: warning: ${names}: ${allOnesText}; the image is of no use\n`);
-  return exitCode.found;
+  const resource = options.resource === undefined ? undefined : readResource(options.resource);
+  const notes = new ImportNotes();
+  const known = new Map<string, number>();
+  using files = new OutputFiles({ force });
+  const place = outputPlace(output, one, input.path, files);
+  for (let next = first; !next.done; next = next === first ? second : devices.next()) {
+    const { bdf, image: described } = next.value;
+    if (bdf === undefined)
+      throw new CliError(`${input.path}: which device is it? add its BDF, as --device 0000:01:00.0`);
+    const image = resource === undefined ? described : withResource(resource, described);
+    // Of a device that is there again, the image of which more is known is the one to keep.
+    const bytes = knownBytes(image);
+    if (bytes < (known.get(bdf) ?? 0)) continue;
+    known.set(bdf, bytes);
+    notes.take(image);
+    place(bdf, writeImage(image));
+  }
+  files.commit();
+  for (const path of files.paths) print(`${printable(path)}\n`);
+  noteSkipped(input);
+  return notes.say() ? exitCode.found : exitCode.ok;
 }
 
-/** Config space alone does not tell how large a BAR is, and replay has to know; undefined where all are known. */
-function unknownSizes(images: readonly DeviceImage[]): string | undefined {
-  const unknown = images
-    .map(({ bdf, regions }) => ({ bdf, regions: regions.filter(({ size }) => size === 0) }))
-    .filter(({ regions }) => regions.length > 0);
-  const [first] = unknown;
-  if (!first) return undefined;
-  if (images.length > 1)
-    return `note: the sizes of BARs of ${unknown.length} of ${images.length} devices are not known, which replay needs; import one with --device and --resource`;
-  const names = first.regions.map(({ index }) => regionName(index)).join(", ");
-  return `note: ${first.bdf}: sizes that are not known, which replay needs: ${names}; import it again with --resource`;
+const knownBytes = ({ config, unknown }: DeviceImage): number =>
+  (unknown?.config ?? []).reduce((left, { size }) => left - size, config.length);
+
+/** Where the images of the devices go. */
+function outputPlace(
+  output: string,
+  one: boolean,
+  input: string,
+  files: OutputFiles,
+): (bdf: string, text: string) => void {
+  if (output === "-") {
+    if (!one)
+      throw new CliError(`${input}: it has several devices; give a directory, or choose one with --device`);
+    return (_, text) => print(text);
+  }
+  const kind = kindOf(output);
+  const directory = kind === "directory" || output.endsWith("/") || !one;
+  if (!directory) return (_, text) => files.add({ path: output, text });
+  if (kind !== undefined && kind !== "directory")
+    throw new CliError(
+      `${output}: it is no directory, and ${input} has several devices; give a directory, or one device with --device`,
+    );
+  if (kind === undefined) files.makeFolder(output);
+  return (bdf, text) => files.add({ path: join(output, `${bdf}.json`), text });
 }
 
-function withResource(
-  file: string,
-  path: string,
-  device: InputDevice | undefined,
-  host: InputDevice["image"]["host"],
-): InputDevice["image"] {
-  if (!device)
-    throw new CliError(`${file}: it has several devices, and --resource is of one; choose it with --device`);
-  const resource = readText(path, "the `resource` file of a device in sysfs");
-  const { bdf, config } = device.image;
+/** What is to be said of the images that were made, with a few of them by name. */
+class ImportNotes {
+  #devices = 0;
+  #unknown = 0;
+  #firstUnknown = "";
+  readonly #gone: string[] = [];
+  #goneCount = 0;
+
+  take({ bdf, config, regions }: DeviceImage): void {
+    this.#devices++;
+    if (readsAllOnes(config) && this.#goneCount++ < namedDevices) this.#gone.push(bdf);
+    const unknown = regions.filter(({ size }) => size === 0);
+    if (unknown.length === 0) return;
+    if (this.#unknown++ === 0)
+      this.#firstUnknown = `${bdf}: sizes that are not known, which replay needs: ${unknown
+        .map(({ index }) => regionName(index))
+        .join(", ")}; import it again with --resource`;
+  }
+
+  /** @returns whether a device does not answer */
+  say(): boolean {
+    // Config space alone does not tell how large a BAR is, and replay has to know.
+    if (this.#unknown > 0)
+      tell(
+        `note: ${
+          this.#devices === 1
+            ? this.#firstUnknown
+            : `the sizes of BARs of ${this.#unknown} of ${this.#devices} devices are not known, which replay needs; import one with --device and --resource`
+        }`,
+      );
+    if (this.#goneCount === 0) return false;
+    const more = this.#goneCount - this.#gone.length;
+    const names = `${this.#gone.join(", ")}${more > 0 ? ` and ${more} more` : ""}`;
+    tell(`warning: ${names}: ${allOnesText}; the image is of no use`);
+    return true;
+  }
+}
+
+interface Resource {
+  readonly path: string;
+  readonly text: string;
+}
+
+const readResource = (path: string): Resource => ({
+  path: inputName(path),
+  text: readText(path, "the `resource` file of a device in sysfs", maxResourceBytes),
+});
+
+function withResource({ path, text }: Resource, { bdf, config, host }: DeviceImage): DeviceImage {
   try {
     const notes = host.notes?.filter((note) => !note.startsWith("sizes of "));
-    return imageFromRaw({ bdf, config, resource, host: { ...host, ...(notes && { notes }) } });
+    return imageFromRaw({ bdf, config, resource: text, host: { ...host, ...(notes && { notes }) } });
   } catch (error) {
     if (error instanceof ImageError) throw new CliError(`${path}: ${firstProblem(error)}`);
     throw error;

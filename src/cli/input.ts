@@ -1,69 +1,42 @@
-import { closeSync, existsSync, openSync, readSync } from "node:fs";
+// What the commands read: an image, a dump, a raw config space, or a device of this host, device by device.
+import { existsSync } from "node:fs";
 import { recordFromSysfs } from "../device/host/sysfs-recorder.ts";
 import { imageFromConfig } from "../image/defaults.ts";
 import { ImageError } from "../image/error.ts";
-import { configSizes, maxImageBytes, type DeviceImage } from "../image/image.ts";
-import { looksLikeLspci, readLspci } from "../image/lspci-text.ts";
+import { knownConfig, maxImageBytes, type DeviceImage, type ImageUnknowns } from "../image/image.ts";
+import { decodeText } from "../image/lines.ts";
+import { LspciText, noDevice, type LspciDevice, type SkippedText } from "../image/lspci-text.ts";
 import { readImage } from "../image/read.ts";
+import { utf16Source } from "../image/utf16.ts";
 import { formatBdf, parseBdf } from "../regs/bdf.ts";
+import { FileSource, inputName } from "./byte-source.ts";
 import { CliError, firstProblem } from "./failure.ts";
+import { binaryText, fileKind, textKind } from "./file-kind.ts";
 import { findDevice, hostFiles, namesDevice } from "./host.ts";
 
 export interface Input {
+  /** As it reads in messages. */
   readonly path: string;
   /** `config`: the raw bytes of a config space, as sysfs gives them; `sysfs`: a device of this host. */
   readonly kind: "image" | "lspci" | "config" | "sysfs";
-  readonly devices: readonly InputDevice[];
+  /** Those that were asked for, at least one, as they are read: once, and never all of them in memory. */
+  readonly devices: Iterable<InputDevice>;
+  /** Of a text, what was left out; complete when the devices end. */
+  readonly skipped?: SkippedText | undefined;
 }
 export interface InputDevice {
   /** Undefined for a raw config space that nothing says the place of. */
   readonly bdf: string | undefined;
+  /** 64, 256 or 4096 bytes; what is unknown of them is 0. */
+  readonly config: Uint8Array;
+  /** The bytes of `config` up to where nothing more is known. */
+  readonly known: Uint8Array;
+  readonly unknown: ImageUnknowns | undefined;
+  /** Of a device that is not of an image, what can be told from its config space. Made when it is asked for. */
   readonly image: DeviceImage;
 }
 
 const kinds = "an image, the output of lspci -xxxx, or a raw config space";
-
-const reasons: Readonly<Record<string, string>> = {
-  ENOENT: "no such file; check the path",
-  EACCES: "permission denied; read it as a user who may, or copy it",
-  EPERM: "permission denied; read it as a user who may, or copy it",
-  EISDIR: "it is a directory; give one of its files",
-  ENOTDIR: "a part of its path is no directory; check the path",
-  ELOOP: "its symbolic links go in a circle; check the path",
-  ENAMETOOLONG: "the name is too long; check the path",
-};
-
-/** All bytes of a file of any kind, up to 64 MiB. @throws CliError */
-export function readBytes(path: string): Uint8Array {
-  let fd: number | undefined;
-  try {
-    fd = openSync(path, "r");
-    const chunks: Uint8Array[] = [];
-    let total = 0;
-    for (;;) {
-      const chunk = new Uint8Array(65536);
-      const taken = readSync(fd, chunk);
-      if (taken === 0) return Buffer.concat(chunks);
-      total += taken;
-      if (total > maxImageBytes)
-        throw new CliError(`${path}: more than ${maxImageBytes} bytes; expected ${kinds}`);
-      chunks.push(chunk.subarray(0, taken));
-    }
-  } catch (error) {
-    if (error instanceof CliError) throw error;
-    const { code, message } = error as NodeJS.ErrnoException;
-    throw new CliError(`${path}: cannot read it: ${reasons[code ?? ""] ?? message}`);
-  } finally {
-    if (fd !== undefined) closeSync(fd);
-  }
-}
-
-/** A file as text. @throws CliError if it cannot be read or is not UTF-8 text */
-export function readText(path: string, what: string): string {
-  const text = textOf(readBytes(path));
-  if (text === undefined) throw new CliError(`${path}: not text; expected ${what}`);
-  return text;
-}
 
 /** A BDF that the user gave, in full. @throws CliError */
 export function bdfArgument(text: string): string {
@@ -79,76 +52,165 @@ const isLive = (path: string): boolean =>
   (path.startsWith("/dev/") || !existsSync(path)) && namesDevice(hostFiles(), path);
 
 /**
- * Reads a file and finds out what it is, or the device of this host that is named instead of one.
+ * Opens a file and finds out what it is, or the device of this host that is named instead of one.
+ * @param path `-` is standard input
  * @param device the BDF to take of a dump; for a raw config space, the BDF that it has
- * @throws CliError that names the file, the place in it, and what to do
+ * @throws CliError that names the file, the place in it, and what to do; so does going through the devices
  */
-export function readInput(path: string, device?: string): Input {
+export function openInput(path: string, device?: string): Input {
   const wanted = device === undefined ? undefined : bdfArgument(device);
-  if (isLive(path)) return readLive(path, wanted);
-  const bytes = readBytes(path);
-  if (bytes.length === 0) throw new CliError(`${path}: the file is empty; expected ${kinds}`);
-  const text = textOf(bytes);
-  try {
-    if (text === undefined) return readConfig(path, bytes, wanted);
-    if (/^\s*[{[]/.test(text)) {
-      const image = readImage(text);
-      return select({ path, kind: "image", devices: [{ bdf: image.bdf, image }] }, wanted);
+  if (path !== "-" && isLive(path)) return readLive(path, wanted);
+  const source = new FileSource(path);
+  const name = inputName(path);
+  const { bytes, whole } = source.head();
+  if (bytes.length === 0) throw new CliError(`${name}: the file is empty; expected ${kinds}`);
+  const kind = fileKind(bytes, whole);
+  switch (kind) {
+    case "config":
+      return readConfig(name, path, bytes.slice(), wanted);
+    case "binary":
+      throw new CliError(`${name}: ${binaryText(bytes, whole)}`);
+    case "json":
+      return oneDevice(name, "image", fromImage(named(name, () => readImage(wholeFile(source)))), wanted);
+    default: {
+      const dump = new LspciText(kind === "text" ? source.read : utf16Source(source.read, kind));
+      const looks = textKind(bytes);
+      return {
+        path: name,
+        kind: "lspci",
+        devices: select(name, dumped(name, source, dump, looks), wanted),
+        skipped: dump.skipped,
+      };
     }
-    if (!looksLikeLspci(text)) throw new CliError(`${path}: no device in it; expected ${kinds}`);
-    const devices = readLspci(text).map(({ bdf, title, config }): InputDevice => {
-      const notes = ["from the output of lspci", ...(title === "" ? [] : [title.slice(0, 1000)])];
-      return { bdf, image: imageFromConfig(bdf, config, { notes }) };
-    });
-    return select({ path, kind: "lspci", devices }, wanted);
+  }
+}
+
+function wholeFile(source: FileSource): Uint8Array {
+  using file = source;
+  return file.all(maxImageBytes, "an image");
+}
+
+/** Reads a text of lines, each as it comes. @throws CliError for what is no text */
+export function openText(path: string, what: string): FileSource {
+  const source = new FileSource(path);
+  const { bytes } = source.head();
+  if (!bytes.includes(0)) return source;
+  source[Symbol.dispose]();
+  throw new CliError(`${inputName(path)}: not text; expected ${what}`);
+}
+
+/** A whole file as text. @param limit in bytes @throws CliError for what is no text, or longer */
+export function readText(path: string, what: string, limit = maxImageBytes): string {
+  using file = openText(path, what);
+  return decodeText(file.all(limit, what));
+}
+
+/** Says which file it is that cannot be used. */
+function named<Result>(name: string, read: () => Result): Result {
+  try {
+    return read();
   } catch (error) {
-    if (error instanceof ImageError) throw new CliError(`${path}: ${firstProblem(error)}`);
+    if (error instanceof ImageError) throw new CliError(`${name}: ${firstProblem(error)}`);
     throw error;
   }
+}
+
+function* dumped(
+  name: string,
+  source: FileSource,
+  dump: LspciText,
+  looks: string | undefined,
+): Generator<InputDevice> {
+  using _ = source;
+  let some = false;
+  for (const device of dump.devices()) {
+    some = true;
+    yield new DumpedDevice(device);
+  }
+  if (some) return;
+  const { lines, early, ...others } = dump.skipped;
+  if (Object.values(others).every(({ count }) => count === 0))
+    throw new CliError(
+      `${name}: no device in it${looks === undefined ? "" : `: it looks like ${looks}`}; expected ${kinds}`,
+    );
+  named(name, () => {
+    throw noDevice(dump.skipped);
+  });
+}
+
+class DumpedDevice implements InputDevice {
+  readonly bdf: string;
+  readonly config: Uint8Array;
+  readonly known: Uint8Array;
+  readonly unknown: ImageUnknowns | undefined;
+  readonly #title: string;
+  #image: DeviceImage | undefined;
+
+  constructor({ bdf, config, title, unknown }: LspciDevice) {
+    this.bdf = bdf;
+    this.config = config;
+    this.unknown = unknown;
+    this.known = knownConfig(config, unknown?.config);
+    this.#title = title;
+  }
+
+  get image(): DeviceImage {
+    const notes = ["from the output of lspci", ...(this.#title === "" ? [] : [this.#title])];
+    return (this.#image ??= imageFromConfig(this.bdf, this.config, { notes }, this.unknown?.config));
+  }
+}
+
+function fromImage(image: DeviceImage, bdf: string | undefined = image.bdf): InputDevice {
+  const { config, unknown } = image;
+  return { bdf, config, known: knownConfig(config, unknown?.config), unknown, image };
+}
+
+function oneDevice(
+  path: string,
+  kind: Input["kind"],
+  device: InputDevice,
+  wanted: string | undefined,
+): Input {
+  return { path, kind, devices: [...select(path, [device], wanted)] };
 }
 
 function readLive(path: string, wanted: string | undefined): Input {
   const files = hostFiles();
   const device = findDevice(files, path);
-  try {
-    const image = recordFromSysfs(files, device);
-    return select({ path, kind: "sysfs", devices: [{ bdf: device.bdf, image }] }, wanted);
-  } catch (error) {
-    if (error instanceof ImageError) throw new CliError(`${device.bdf}: ${firstProblem(error)}`);
-    throw error;
-  }
+  const image = named(device.bdf, () => recordFromSysfs(files, device));
+  return oneDevice(path, "sysfs", fromImage(image), wanted);
 }
 
-function readConfig(path: string, bytes: Uint8Array, wanted: string | undefined): Input {
-  if (!configSizes.includes(bytes.length))
-    throw new CliError(
-      `${path}: ${bytes.length} bytes that are no text; a raw config space has 64, 256 or 4096 bytes, so this one is cut off or something else`,
-    );
+function readConfig(name: string, path: string, bytes: Uint8Array, wanted: string | undefined): Input {
   // In sysfs the directory is named after the device, and copies mostly are.
-  const named = /[0-9a-f]{4,8}:[0-9a-f]{2}:[01][0-9a-f]\.[0-7](?!.*[0-9a-f]{4,8}:[0-9a-f]{2}:)/i.exec(
+  const told = /[0-9a-f]{4,8}:[0-9a-f]{2}:[01][0-9a-f]\.[0-7](?!.*[0-9a-f]{4,8}:[0-9a-f]{2}:)/i.exec(
     path,
   )?.[0];
-  const bdf = wanted ?? (named === undefined ? undefined : formatBdf(parseBdf(named)));
-  const image = imageFromConfig(bdf ?? "0000:00:00.0", bytes, { notes: ["from a raw config space"] });
-  return { path, kind: "config", devices: [{ bdf, image }] };
+  const bdf = wanted ?? (told === undefined ? undefined : formatBdf(parseBdf(told)));
+  const image = named(name, () =>
+    imageFromConfig(bdf ?? "0000:00:00.0", bytes, { notes: ["from a raw config space"] }),
+  );
+  return { path: name, kind: "config", devices: [{ ...fromImage(image), bdf }] };
 }
 
-function select(input: Input, wanted: string | undefined): Input {
-  if (wanted === undefined) return input;
-  const devices = input.devices.filter(({ bdf }) => bdf === wanted);
-  if (devices.length > 0) return { ...input, devices };
-  const some = input.devices.slice(0, 8).map(({ bdf }) => bdf);
-  if (some.length < input.devices.length) some.push(`${input.devices.length - some.length} more`);
-  throw new CliError(`${input.path}: no device ${wanted}; it has ${some.join(", ")}`);
-}
+/** BDFs that are named where the wanted one is not there. */
+const namedDevices = 8;
 
-/** UTF-8 without control characters but blanks; undefined for anything else. */
-function textOf(bytes: Uint8Array): string | undefined {
-  for (const byte of bytes)
-    if (byte < 0x20 && byte !== 0x09 && byte !== 0x0a && byte !== 0x0d) return undefined;
-  try {
-    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
-  } catch {
-    return undefined;
+function* select(
+  path: string,
+  devices: Iterable<InputDevice>,
+  wanted: string | undefined,
+): Generator<InputDevice> {
+  const others: (string | undefined)[] = [];
+  let count = 0;
+  let found = false;
+  for (const device of devices) {
+    if (wanted === undefined || device.bdf === wanted) {
+      found = true;
+      yield device;
+    } else if (count++ < namedDevices) others.push(device.bdf);
   }
+  if (found) return;
+  if (count > namedDevices) others.push(`${count - namedDevices} more`);
+  throw new CliError(`${path}: no device ${wanted}; it has ${others.join(", ")}`);
 }

@@ -2,9 +2,10 @@ import { Command, CommanderError } from "commander";
 import { version } from "../../package.json";
 import { diffCommand, type DiffOptions } from "./diff.ts";
 import { exportCommand, type ExportOptions } from "./export.ts";
-import { exitCode, failureText, oneLine } from "./failure.ts";
+import { exitCode, failureText } from "./failure.ts";
 import { addHostCommands } from "./host-commands.ts";
 import { importCommand, type ImportOptions } from "./import.ts";
+import { print, ReaderLeft, stdout, tell } from "./output.ts";
 import { replayCommand, type ReplayOptions } from "./replay.ts";
 import { showCommand, type ShowOptions } from "./show.ts";
 import { wantsColor } from "./style.ts";
@@ -25,7 +26,7 @@ export function runCommand(args: readonly string[]): number {
     )
     .version(version)
     .exitOverride()
-    .configureOutput({ writeErr: () => {} })
+    .configureOutput({ writeOut: print, writeErr: () => {} })
     .addHelpText("after", "\nExit codes: 0 all is well, 1 something was found, 2 bad usage or input.");
 
   addHostCommands(program, color, (done) => {
@@ -35,7 +36,7 @@ export function runCommand(args: readonly string[]): number {
   program
     .command("show")
     .description(`print the registers of each device of ${kinds}`)
-    .argument("<file>", kinds)
+    .argument("<file...>", `${kinds}; - for standard input`)
     .option(
       "-v, --verbose",
       "registers; twice for every register with its raw value",
@@ -44,8 +45,8 @@ export function runCommand(args: readonly string[]): number {
     )
     .option("--json", "as JSON (docs/show-json.md)")
     .option("--device <bdf>", "this device of a dump alone; of a raw config space, its BDF")
-    .action((file: string, options: Omit<ShowOptions, "color">) => {
-      code = showCommand(file, { ...options, color });
+    .action((files: string[], options: Omit<ShowOptions, "color">) => {
+      code = showCommand(files, { ...options, color });
     });
 
   program
@@ -63,7 +64,10 @@ export function runCommand(args: readonly string[]): number {
     .command("import")
     .description("make an image of each device of a file")
     .argument("<file>", kinds)
-    .requiredOption("-o, --output <path>", "file to write, or directory for BDF.json of each device")
+    .requiredOption(
+      "-o, --output <path>",
+      "file to write, or directory for BDF.json of each device; - for standard output",
+    )
     .option(
       "--resource <file>",
       "the `resource` file of the device in sysfs: it has the sizes of the regions",
@@ -78,7 +82,7 @@ export function runCommand(args: readonly string[]): number {
     .command("export")
     .description("write devices as text that lspci -F reads")
     .argument("<image...>", "images")
-    .option("-o, --output <file>", "file to write instead of standard output")
+    .option("-o, --output <file>", "file to write instead of standard output, which is -")
     .option("--force", "replace a file that exists")
     .action((images: string[], options: ExportOptions) => {
       code = exportCommand(images, options);
@@ -97,16 +101,37 @@ export function runCommand(args: readonly string[]): number {
       code = replayCommand(image, trace, { ...options, color });
     });
 
-  try {
+  return ended(() => {
     program.parse(args, { from: "user" });
+    return code;
+  });
+}
+
+/** Runs a command to its end, and says what went wrong; what it has printed is out by then. */
+function ended(command: () => number): number {
+  let code: number;
+  try {
+    code = attempted(command);
+    stdout.flush();
   } catch (error) {
-    const text = error instanceof CommanderError ? usageText(error) : failureText(error);
-    if (text !== undefined) {
-      process.stderr.write(`bun-vfio: ${oneLine(text)}\n`);
-      return exitCode.failed;
-    }
+    if (error instanceof ReaderLeft) return exitCode.ok;
+    tell(failureText(error));
+    return exitCode.failed;
   }
   return code;
+}
+
+function attempted(command: () => number): number {
+  try {
+    return command();
+  } catch (error) {
+    if (error instanceof ReaderLeft) throw error;
+    const text = error instanceof CommanderError ? usageText(error) : failureText(error);
+    if (text === undefined) return exitCode.ok;
+    stdout.flush();
+    tell(text);
+    return exitCode.failed;
+  }
 }
 
 /** What commander says, as one line with the next step; undefined where it has said it all. */

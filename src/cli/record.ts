@@ -8,9 +8,10 @@ import { regionName } from "../regs/vfio/regions.ts";
 import type { DeviceImage } from "../image/image.ts";
 import { writeImage } from "../image/write.ts";
 import { allOnesText, readsAllOnes } from "../regs/answers.ts";
-import { CliError, exitCode, oneLine } from "./failure.ts";
+import { CliError, exitCode } from "./failure.ts";
 import { findDevice, hostFiles } from "./host.ts";
-import { print, writeFiles } from "./output.ts";
+import { print, tell, writeFiles } from "./output.ts";
+import { printable } from "./printable.ts";
 
 export interface RecordOptions {
   readonly output: string;
@@ -48,16 +49,19 @@ export function recordCommand(
     image = recordFromSysfs(files, device, { rom });
   }
   if (!image || readsAllOnes(image.config)) {
-    process.stderr.write(`bun-vfio: ${bdf}: ${allOnesText}; nothing was recorded\n`);
+    tell(`${bdf}: ${allOnesText}; nothing was recorded`);
     return exitCode.found;
   }
-  writeFiles([{ path: output, text: writeImage(image) }], force);
+  const written = writeImage(image);
+  if (output === "-" && json) throw new CliError("--json and the image cannot both be standard output");
+  if (output === "-") print(written);
+  else writeFiles([{ path: output, text: written }], { force, secret: true });
   if (json) print(`${JSON.stringify(recordJson(output, source, image), undefined, 2)}\n`);
   else {
-    print(`${output}\n`);
+    if (output !== "-") print(`${printable(output)}\n`);
     if (image.config.length === 64)
-      process.stderr.write(
-        `bun-vfio: ${oneLine(`note: ${bdf}: only 64 bytes of config space can be read without root: capabilities and interrupts are not recorded`)}\n`,
+      tell(
+        `note: ${bdf}: only 64 bytes of config space can be read without root: capabilities and interrupts are unknown`,
       );
   }
   return exitCode.ok;

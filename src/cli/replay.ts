@@ -4,10 +4,13 @@ import { RecordedDevice } from "../device/backends/recorded/recorded-device.ts";
 import { replay, type ReplayReport } from "../device/replay/replay.ts";
 import { ImageError } from "../image/error.ts";
 import type { DeviceImage } from "../image/image.ts";
-import { parseTrace, type TraceAccess } from "../image/trace.ts";
+import { textLines } from "../image/lines.ts";
+import { parseTraceLines, type TraceAccess } from "../image/trace.ts";
 import { CliError, exitCode, firstProblem, knownText } from "./failure.ts";
-import { readInput, readText } from "./input.ts";
+import { inputName } from "./byte-source.ts";
+import { openInput, openText } from "./input.ts";
 import { print } from "./output.ts";
+import { printable } from "./printable.ts";
 import { formatTraceEntry, traceListener } from "../device/seam/trace-text.ts";
 import type { Tracer } from "../device/seam/trace.ts";
 import { replayText } from "./replay-text.ts";
@@ -28,6 +31,8 @@ const printedAtOnce = 2 ** 16;
 
 /** Replays a guest's config accesses on a recorded device. @returns 1 if a value differs that no rule explains */
 export function replayCommand(imagePath: string, tracePath: string, options: ReplayOptions): number {
+  if (imagePath === "-" && tracePath === "-")
+    throw new CliError("standard input can be one of the two files alone");
   const image = oneImage(imagePath);
   const trace = readTrace(tracePath);
   let lines = "";
@@ -44,7 +49,7 @@ export function replayCommand(imagePath: string, tracePath: string, options: Rep
     const style = styleOf(options.color);
     const { vendorId, deviceId } = report.attached;
     const id = [vendorId, deviceId].map((part) => part.toString(16).padStart(4, "0")).join(":");
-    const head = `${style.bold(`${image.bdf} ${id}`)} from ${imagePath}, driven as in ${tracePath}`;
+    const head = `${style.bold(`${image.bdf} ${id}`)} from ${printable(imagePath)}, driven as in ${printable(tracePath)}`;
     print(`${[head, ...replayText(report, style)].join("\n")}\n`);
   }
   return report.differences.some(({ rule }) => rule === undefined) ? exitCode.found : exitCode.ok;
@@ -66,23 +71,25 @@ function replayed(
   }
 }
 
-function oneImage(path: string): DeviceImage {
-  const { kind, devices } = readInput(path);
+function oneImage(file: string): DeviceImage {
+  const { path, kind, devices } = openInput(file);
   if (kind !== "image")
     throw new CliError(
       `${path}: replay needs an image, which knows the sizes of regions; make one with bun-vfio import`,
     );
-  const { image } = devices[0]!;
+  const [device] = devices;
+  const { image } = device!;
   if (image.regions.some(({ index, size }) => index <= RegionIndex.bar5 && size === 0))
     throw new CliError(`${path}: the sizes of its BARs are not known; import it again with --resource`);
   return image;
 }
 
 function readTrace(path: string): TraceAccess[] {
+  using file = openText(path, "a trace: lines of `read OFFSET VALUE` or `write OFFSET VALUE`");
   try {
-    return parseTrace(readText(path, "a trace: lines of `read OFFSET VALUE` or `write OFFSET VALUE`"));
+    return parseTraceLines(textLines(file.read));
   } catch (error) {
-    if (error instanceof ImageError) throw new CliError(`${path}: ${firstProblem(error)}`);
+    if (error instanceof ImageError) throw new CliError(`${inputName(path)}: ${firstProblem(error)}`);
     throw error;
   }
 }

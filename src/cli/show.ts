@@ -1,13 +1,16 @@
-import { irqName } from "../regs/vfio/irqs.ts";
-import { regionName } from "../regs/vfio/regions.ts";
-import type { DeviceImage, ImageIrq, ImageRegion } from "../image/image.ts";
-import { decodeConfig, type DecodedConfig } from "../regs/decode.ts";
-import { configText, type Verbosity } from "../regs/text.ts";
+// What devices hold, for people, or as JSON; each is printed as it is read.
+import { decodeConfig } from "../regs/decode.ts";
+import type { Verbosity } from "../regs/text.ts";
 import type { Malformation } from "../regs/walk.ts";
 import { exitCode } from "./failure.ts";
-import { readInput, type Input, type InputDevice } from "./input.ts";
+import { openInput, type InputDevice } from "./input.ts";
+import { JsonList } from "./json-list.ts";
 import { print } from "./output.ts";
-import { styleOf, type Style } from "./style.ts";
+import { printable } from "./printable.ts";
+import { deviceJson, skippedJson } from "./show-json.ts";
+import { deviceText } from "./show-text.ts";
+import { noteSkipped } from "./skipped-note.ts";
+import { styleOf } from "./style.ts";
 
 export interface ShowOptions {
   readonly verbose: number;
@@ -16,121 +19,60 @@ export interface ShowOptions {
   readonly color: boolean;
 }
 
-/** Prints every device of a file. @returns 1 if a capability list is malformed; one left out by a dump of the header alone is not */
-export function showCommand(file: string, options: ShowOptions): number {
-  const input = readInput(file, options.device);
-  const decoded = input.devices.map(({ image }) => decodeConfig(image.config));
-  if (options.json) print(`${JSON.stringify(showJson(input, decoded), undefined, 2)}\n`);
-  else {
-    const style = styleOf(options.color);
-    const verbosity = Math.min(options.verbose, 2) as Verbosity;
-    const texts = input.devices.map(({ bdf, image }, index) =>
-      deviceText({ bdf, image }, decoded[index]!, input.kind, verbosity, style),
-    );
-    print(texts.join(verbosity === 0 ? "" : "\n"));
+/**
+ * Prints every device of each file.
+ * @param files paths; `-` is standard input
+ * @returns 1 if a capability list is malformed, or a device does not answer; a list of which the dump has no more is neither
+ */
+export function showCommand(files: readonly string[], options: ShowOptions): number {
+  const faults = options.json ? showJson(files, options) : showText(files, options);
+  return faults ? exitCode.found : exitCode.ok;
+}
+
+/** What is wrong with a device, and no matter of where its recording ends. */
+const isFault = (found: Malformation, device: InputDevice): boolean => !isLeftOut(found, device);
+
+/** A list that goes on behind what was recorded: all that `lspci -x` prints and an unprivileged user reads are 64 bytes. */
+const isLeftOut = ({ kind }: Malformation, { known, config }: InputDevice): boolean =>
+  kind === "truncated" && (config.length === 64 || known.length < config.length);
+
+function showText(files: readonly string[], { verbose, device: wanted, color }: ShowOptions): boolean {
+  const style = styleOf(color);
+  let faults = false;
+  for (const [at, file] of files.entries()) {
+    const input = openInput(file, wanted);
+    let before = files.length > 1 ? `${at > 0 ? "\n" : ""}${style.bold(`${printable(input.path)}:`)}\n` : "";
+    for (const device of input.devices) {
+      const { malformations } = decodeConfig(device.known);
+      faults ||= malformations.some((found) => isFault(found, device));
+      const leftOut = malformations.filter((found) => isLeftOut(found, device));
+      const text = deviceText(device, leftOut, input.kind, Math.min(verbose, 2) as Verbosity, style);
+      print(`${before}${text}`);
+      before = verbose === 0 ? "" : "\n";
+    }
+    noteSkipped(input);
   }
-  const malformed = decoded.some(({ malformations }, index) =>
-    malformations.some((found) => !isLeftOut(found, input.devices[index]!.image.config)),
-  );
-  return malformed ? exitCode.found : exitCode.ok;
+  return faults;
 }
 
-/** A list that starts behind a header of 64 bytes, which is all that `lspci -x` prints and an unprivileged user reads. */
-const isLeftOut = ({ kind }: Malformation, config: Uint8Array): boolean =>
-  config.length === 64 && kind === "truncated";
-
-/** Flags of a region as words, in the file's order. */
-export const regionWords = (region: ImageRegion): string[] => [
-  ...(region.readable ? ["read"] : []),
-  ...(region.writable ? ["write"] : []),
-  ...(region.mappable ? ["mmap"] : []),
-];
-
-/** Flags of an interrupt index as words, in the file's order. */
-export const irqWords = (irq: ImageIrq): string[] => [
-  ...(irq.eventfd ? ["eventfd"] : []),
-  ...(irq.maskable ? ["maskable"] : []),
-  ...(irq.automasked ? ["automasked"] : []),
-  ...(irq.noResize ? ["noresize"] : []),
-];
-
-const hex = (value: number): string => `0x${value.toString(16)}`;
-
-/** What `--json` prints; its shape is described in docs/show-json.md and changes only with `formatVersion`. */
-function showJson({ kind, devices }: Input, decoded: readonly DecodedConfig[]): unknown {
-  return {
-    formatVersion: 1,
-    source: kind,
-    devices: devices.map(({ bdf, image }, index) => ({
-      bdf: bdf ?? null,
-      configSize: image.config.length,
-      config: decoded[index],
-      recording: kind === "image" || kind === "sysfs" ? recordingJson(image) : null,
-    })),
-  };
-}
-
-const recordingJson = ({ regions, irqs, resettable, host }: DeviceImage): unknown => ({
-  regions: regions.map((region) => ({
-    index: region.index,
-    name: regionName(region.index),
-    size: region.size,
-    flags: regionWords(region),
-    msixMappable: region.msixMappable,
-    sparse: region.sparse ?? null,
-    type: region.type ?? null,
-    recordedBytes: (region.contents ?? []).reduce((total, { bytes }) => total + bytes.length, 0),
-  })),
-  irqs: irqs.map((irq) => ({
-    index: irq.index,
-    name: irqName(irq.index),
-    count: irq.count,
-    flags: irqWords(irq),
-  })),
-  resettable,
-  host,
-});
-
-function deviceText(
-  { bdf, image }: InputDevice,
-  { malformations }: DecodedConfig,
-  kind: Input["kind"],
-  verbosity: Verbosity,
-  style: Style,
-): string {
-  const [heading, ...rest] = configText(image.config, verbosity).trimEnd().split("\n");
-  const lines = [`${bdf === undefined ? "" : `${style.bold(bdf)} `}${heading}`];
-  if (kind === "image" || kind === "sysfs")
-    lines.push(...image.regions.map((region) => regionLine(region)), ...irqLines(image));
-  const leftOut = malformations
-    .filter((found) => isLeftOut(found, image.config))
-    .map(({ message }) => `\tMalformed: ${message}`);
-  for (const line of rest) {
-    const capability = /^\tCapabilities: \[\w+(?: v\d+)?\] /.exec(line)?.[0];
-    if (leftOut.includes(line))
-      lines.push(
-        kind === "sysfs"
-          ? `\tNote: without root Linux shows ${image.config.length} bytes of config space, and no capabilities`
-          : `\tNote: capabilities are not in this dump of ${image.config.length} bytes`,
-      );
-    else if (/^\t(?:Malformed|Does not answer): /.test(line)) lines.push(style.bad(line));
-    else if (capability) lines.push(capability + style.bold(line.slice(capability.length)));
-    else lines.push(line);
+function showJson(files: readonly string[], { device: wanted }: ShowOptions): boolean {
+  const all = files.length > 1 ? new JsonList({ formatVersion: 1 }, "files") : undefined;
+  let faults = false;
+  for (const file of files) {
+    const input = openInput(file, wanted);
+    const head = { ...(all ? { path: input.path } : { formatVersion: 1 }), source: input.kind };
+    const list = new JsonList(head, "devices", all ? 2 : 0);
+    let begun = false;
+    for (const device of input.devices) {
+      if (!begun) all?.next();
+      begun = true;
+      const decoded = decodeConfig(device.known);
+      faults ||= decoded.malformations.some((found) => isFault(found, device));
+      list.add(deviceJson(input.kind, device, decoded));
+    }
+    list.end(input.skipped && { skipped: skippedJson(input.skipped) });
+    noteSkipped(input);
   }
-  return `${lines.join("\n")}\n`;
-}
-
-function regionLine(region: ImageRegion): string {
-  const { index, size, sparse, type, msixMappable } = region;
-  const words = [size === 0 ? "size unknown" : `size ${hex(size)}`, regionWords(region).join(" ")];
-  if (msixMappable) words.push("MSI-X mappable");
-  if (sparse)
-    words.push(`sparse ${sparse.map(({ offset, size }) => `${hex(offset)}+${hex(size)}`).join(" ")}`);
-  if (type) words.push(`type ${hex(type.type)}:${hex(type.subtype)}`);
-  return `\tRegion ${regionName(index)}: ${words.filter((word) => word !== "").join(", ")}`;
-}
-
-function irqLines({ irqs }: DeviceImage): string[] {
-  const counts = irqs.map(({ index, count }) => `${irqName(index)} ${count}`);
-  return counts.length === 0 ? [] : [`\tInterrupts: ${counts.join(", ")}`];
+  all?.end();
+  return faults;
 }

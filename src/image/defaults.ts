@@ -9,11 +9,18 @@ import { regionName } from "../regs/vfio/regions.ts";
 import {
   configSizes,
   imageFormat,
+  knownConfig,
+  newestFormat,
   type DeviceImage,
+  type ImageArea,
   type ImageHost,
   type ImageIrq,
   type ImageRegion,
 } from "./image.ts";
+
+const headerSize = 64;
+/** The interrupt indexes that capabilities tell of: MSI, MSI-X, errors. */
+const toldByCapabilities: readonly number[] = [1, 2, 3];
 
 /** A BAR or the ROM as config space shows it, without its size. */
 export interface BarKind {
@@ -71,6 +78,7 @@ const memoryOf = (config: Uint8Array): DataView =>
  * Whether vfio-pci offers the error interrupt on every function: Linux 7.3 does, 6.12 on those of PCI Express alone
  * (drivers/vfio/pci/vfio_pci_core.c, vfio_pci_get_irq_count).
  * @param kernel as in {@link ImageHost}
+    ...(some && { unknown }),
  */
 function offersErrorsEverywhere(kernel = ""): boolean {
   const [, major, minor] = /^Linux (\d+)\.(\d+)/.exec(kernel) ?? [];
@@ -92,7 +100,7 @@ export function irqsOf(
   const express = layout.capabilities.some(({ extended, id }) => !extended && id === 0x10);
   const pin = layout.header?.registers["interruptPin"];
   const edge = { eventfd: true, maskable: false, automasked: false };
-  return [
+  const intx: ImageIrq[] = [
     {
       index: 0,
       count: pin && config[pin.at] !== 0 ? 1 : 0,
@@ -101,11 +109,18 @@ export function irqsOf(
       automasked: true,
       noResize: false,
     },
+  ];
+  const errors = { index: 3, count: 1, ...edge, noResize: true };
+  const requests = { index: 4, count: 1, ...edge, noResize: true };
+  const everywhere = offersErrorsEverywhere(kernel);
+  if (config.length === headerSize) return [...intx, ...(everywhere ? [errors] : []), requests];
+  return [
+    ...intx,
     { index: 1, count: Math.min(asked, irqLimit(1)), ...edge, noResize: true },
     // Since Linux 6.5 vectors of MSI-X come and go one by one where there is MSI-X at all.
     { index: 2, count: msixOf(config, layout)?.vectors ?? 0, ...edge, noResize: !msixOf(config, layout) },
-    ...(express || offersErrorsEverywhere(kernel) ? [{ index: 3, count: 1, ...edge, noResize: true }] : []),
-    { index: 4, count: 1, ...edge, noResize: true },
+    ...(express || everywhere ? [errors] : []),
+    requests,
   ];
 }
 
@@ -119,6 +134,13 @@ export const configRegion = (config: Uint8Array): ImageRegion => ({
   msixMappable: false,
 });
 
+/** As `40-4f, 80-ff`. */
+export function areasText(areas: readonly ImageArea[]): string {
+  const hex = (value: number): string => value.toString(16).padStart(2, "0");
+  const shown = areas.slice(0, 16).map(({ offset, size }) => `${hex(offset)}-${hex(offset + size - 1)}`);
+  return shown.join(", ") + (areas.length > 16 ? ` and ${areas.length - 16} more` : "");
+}
+
 /**
  * Puts an image together from its parts. Whether a reset works cannot be seen in config space: it is assumed, but of a
  * device that does not answer.
@@ -129,18 +151,31 @@ export function assemble(
   regions: readonly ImageRegion[],
   host: ImageHost,
   layout: ConfigLayout,
+  unknownBytes: readonly ImageArea[] = [],
 ): DeviceImage {
   const notes = [...(host.notes ?? [])];
-  if (config.length === 64)
+  const headerOnly = config.length === headerSize;
+  if (headerOnly)
     notes.push("only the first 64 bytes of config space were recorded: capabilities are unknown");
+  if (unknownBytes.length > 0)
+    notes.push(`bytes of config space that are unknown, and 0 here: ${areasText(unknownBytes)}`);
+  const irqs = irqsOf(config, layout, host.kernel);
+  const unknown = {
+    ...(unknownBytes.length > 0 && { config: unknownBytes }),
+    ...(headerOnly && {
+      irqs: toldByCapabilities.filter((index) => irqs.every((irq) => irq.index !== index)),
+    }),
+  };
+  const some = unknownBytes.length > 0 || headerOnly;
   const gone = readsAllOnes(config);
   if (gone) notes.push("the device did not answer when it was recorded: config space read all ones");
   return {
-    version: imageFormat,
+    version: some ? newestFormat : imageFormat,
     bdf: formatBdf(parseBdf(bdf)),
     config: config.slice(),
     regions: [...regions, configRegion(config)],
-    irqs: irqsOf(config, layout, host.kernel),
+    irqs,
+    ...(some && { unknown }),
     resettable: !gone,
     host: { ...host, ...(notes.length > 0 && { notes }) },
   };
@@ -150,11 +185,17 @@ export function assemble(
  * The image of a device of which there is config space alone, as in an lspci dump. Regions that it shows have
  * size 0, and a note says so: nothing in config space tells the size of a BAR without writing to it.
  * @param config 64, 256 or 4096 bytes
+ * @param unknown bytes of them that are 0 because nobody read them; in order, apart from each other
  * @throws ImageError for another size; RangeError for a bad BDF
  */
-export function imageFromConfig(bdf: string, config: Uint8Array, host: ImageHost = {}): DeviceImage {
+export function imageFromConfig(
+  bdf: string,
+  config: Uint8Array,
+  host: ImageHost = {},
+  unknown: readonly ImageArea[] = [],
+): DeviceImage {
   checkConfigSize(config);
-  const layout = layoutOf(config);
+  const layout = layoutOf(knownConfig(config, unknown));
   const msix = msixOf(config, layout);
   const regions = barsOf(config, layout).map(({ index, io }): ImageRegion => ({
     index,
@@ -169,5 +210,5 @@ export function imageFromConfig(bdf: string, config: Uint8Array, host: ImageHost
     ...(host.notes ?? []),
     ...(names ? [`sizes of ${names} are unknown: config space alone does not tell them`] : []),
   ];
-  return assemble(bdf, config, regions, { ...host, ...(notes.length > 0 && { notes }) }, layout);
+  return assemble(bdf, config, regions, { ...host, ...(notes.length > 0 && { notes }) }, layout, unknown);
 }

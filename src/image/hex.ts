@@ -27,9 +27,6 @@ export interface HexRow {
 
 const rowHead = /^([0-9a-f]{2,3}): /i;
 
-/** Whether a line means to be a row of a hex dump. */
-export const looksLikeRow = (line: string): boolean => rowHead.test(line);
-
 /** Reads a row of exactly 16 bytes at a multiple of 16; or says in words what is wrong with it. */
 export function parseHexRow(line: string): HexRow | string {
   const head = rowHead.exec(line);

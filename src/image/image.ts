@@ -2,8 +2,10 @@
 import { absentIrq, irqCount, type IrqInfo } from "../regs/vfio/irqs.ts";
 import { absentRegion, regionCount, type RegionArea, type RegionInfo } from "../regs/vfio/regions.ts";
 
-/** The format that this version writes, and the newest that it reads. */
+/** The format of an image of which all is known. */
 export const imageFormat = 1;
+/** The format of an image that says what of it is unknown; the newest that this version reads. */
+export const newestFormat = 2;
 
 /** Bytes that an image file may have. */
 export const maxImageBytes = 64 * 2 ** 20;
@@ -50,9 +52,18 @@ export interface ImageHost {
   readonly notes?: readonly string[] | undefined;
 }
 
+/** What a recording does not tell, because nobody could read it. */
+export interface ImageUnknowns {
+  /** Bytes inside of `config`, which are 0 there. In order, apart from each other. */
+  readonly config?: readonly ImageArea[] | undefined;
+  /** Interrupt indexes that the device may have or not. In order; none of them is one of `irqs`. */
+  readonly irqs?: readonly number[] | undefined;
+}
+
 /** A recorded device. */
 export interface DeviceImage {
-  readonly version: typeof imageFormat;
+  /** 2 where there is `unknown`. */
+  readonly version: typeof imageFormat | typeof newestFormat;
   /** In full, as `0000:01:00.0`. */
   readonly bdf: string;
   /** 64, 256 or 4096 bytes, from offset 0. */
@@ -73,9 +84,19 @@ export interface DeviceImage {
   readonly writable?: readonly ImageArea[] | undefined;
   /** Bits of config space that the specification lets a reset clear, but that this device keeps. As `readOnlyBits`. */
   readonly keptByReset?: readonly ConfigBits[] | undefined;
+  readonly unknown?: ImageUnknowns | undefined;
   /** Whether the host could reset the function. */
   readonly resettable: boolean;
   readonly host: ImageHost;
+}
+
+/**
+ * Config space as far as it is known from its start on without a gap: what is behind it is no register's value. The gaps
+ * before are 0 in it.
+ */
+export function knownConfig(config: Uint8Array, unknown: readonly ImageArea[] = []): Uint8Array {
+  const last = unknown.at(-1);
+  return last && last.offset + last.size === config.length ? config.subarray(0, last.offset) : config;
 }
 
 /** The regions of an image with no gap, from index 0 to at least VGA: an absent one has size 0 and no flags. */

@@ -5,6 +5,7 @@
 export * from "./defaults.ts";
 export * from "./error.ts";
 export * from "./image.ts";
+export * from "./lines.ts";
 export * from "./lspci-export.ts";
 export * from "./lspci-text.ts";
 export * from "./raw.ts";

@@ -1,17 +1,40 @@
+import type { ImageArea } from "./image.ts";
 import { hexRow } from "./hex.ts";
+
+/** A device as a dump shows it. */
+export interface DumpedDevice {
+  readonly bdf: string;
+  readonly config: Uint8Array;
+  /** Bytes of `config` that nobody read: rows leave them out. */
+  readonly unknown?: { readonly config?: readonly ImageArea[] | undefined } | undefined;
+}
 
 /**
  * Writes devices as `lspci -xxxx` would: text that `lspci -F FILE` reads, and `readLspci`.
  * @param devices images, or anything else with a BDF and its config space
  */
-export function writeLspci(devices: Iterable<{ readonly bdf: string; readonly config: Uint8Array }>): string {
+export function writeLspci(devices: Iterable<DumpedDevice>): string {
   let text = "";
-  for (const { bdf, config } of devices) {
-    text += `${bdf} ${titleOf(config)}\n`;
-    for (let at = 0; at < config.length; at += 16) text += `${hexRow(at, config.subarray(at, at + 16))}\n`;
-    text += "\n";
-  }
+  for (const device of devices) text += lspciDevice(device);
   return text;
+}
+
+/** One device of what `writeLspci` writes. */
+export function lspciDevice({ bdf, config, unknown }: DumpedDevice): string {
+  let text = `${bdf} ${titleOf(config)}\n`;
+  let at = 0;
+  const rows = (end: number): void => {
+    for (let next = 0; at < end; at = next) {
+      next = Math.min(end, (at & ~15) + 16);
+      text += `${hexRow(at, config.subarray(at, next))}\n`;
+    }
+  };
+  for (const { offset, size } of unknown?.config ?? []) {
+    rows(offset);
+    at = offset + size;
+  }
+  rows(config.length);
+  return `${text}\n`;
 }
 
 /** As `lspci -n` has it: class, vendor and device, revision. */

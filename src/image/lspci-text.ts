@@ -1,117 +1,207 @@
+// Reads what `lspci -x`, `-xxx` or `-xxxx` printed, out of whatever text it stands in, device by device.
 import { formatBdf, parseBdf } from "../regs/bdf.ts";
 import { imageError, quote } from "./error.ts";
-import { looksLikeRow, parseHexRow } from "./hex.ts";
-import { configSizes, maxImageBytes } from "./image.ts";
+import type { ImageArea, ImageUnknowns } from "./image.ts";
+import { bytesSource, Lines, type ByteSource } from "./lines.ts";
+import { bdfFault, dumpLine } from "./lspci-line.ts";
+import { DumpRow, maxConfig } from "./lspci-row.ts";
 
 /** One device of an lspci dump. */
 export interface LspciDevice {
   /** In full, as `0000:01:00.0`. */
   readonly bdf: string;
-  /** What the first line says after the BDF. */
+  /** What the first line says after the BDF, at most 1000 characters. */
   readonly title: string;
   /** Line of the BDF, counted from 1. */
   readonly line: number;
   /** 64, 256 or 4096 bytes. */
   readonly config: Uint8Array;
+  /** What of `config` no row gives, and is 0 there; undefined where all is there. */
+  readonly unknown?: ImageUnknowns | undefined;
 }
 
-const heading = /^((?:[0-9a-f]{4,8}:)?[0-9a-f]{2}:[0-9a-f]{2}\.[0-9a-f])(?:\s+(.*))?$/i;
-/** What the tool may say of itself between the lines that matter. */
-const chatter = /^(?:lspci|pcilib): /;
-const cardbus = 2;
+/** A number of lines or devices of one kind, and the first of them. */
+export interface Counted {
+  readonly count: number;
+  /** Counted from 1; 0 where there is none. */
+  readonly line: number;
+  readonly text: string;
+}
 
-/** Whether text has a line that begins as a device of an lspci dump does. */
-export const looksLikeLspci = (text: string): boolean =>
-  /^(?:[0-9a-f]{4,8}:)?[0-9a-f]{2}:[0-9a-f]{2}\.[0-7](?:\s|$)/im.test(text);
+/** What of a text was left out. */
+export interface SkippedText {
+  /** Lines that are neither a device nor a row, and nothing that lspci prints. */
+  readonly lines: Counted;
+  /** Rows of a dump that belong to no device. */
+  readonly rows: Counted;
+  /** Rows with something behind their bytes. */
+  readonly cut: Counted;
+  /** Devices without rows. */
+  readonly withoutRows: Counted;
+  /** Devices that are none, or whose header is not there. */
+  readonly devices: Counted;
+  /** Devices that are there more than once: each time is one of the devices read. */
+  readonly repeated: Counted;
+  /** Devices that Linux dumped into its log: as the firmware left them, before any driver. */
+  readonly early: Counted;
+}
+
+/** Characters of a line that are looked at where it is no plain row. */
+const lookedAt = 1024;
+const titleLimit = 1000;
+const headerSize = 64;
+/** Devices of which it is remembered that they were there. */
+const rememberedDevices = 2 ** 20;
+
+class Counter implements Counted {
+  count = 0;
+  line = 0;
+  text = "";
+  add(line: number, text: string): void {
+    if (this.count++ > 0) return;
+    this.line = line;
+    this.text = text;
+  }
+}
 
 /**
- * Reads what `lspci -x`, `-xxx` or `-xxxx` prints, of any number of devices, with or without `-v`.
- * @throws ImageError that names the line: a line that belongs to nothing, a row that is wrong or missing,
- * a device twice or without a dump
+ * A text that is read once, as it comes, with one device of it in memory. It takes all that `lspci -F` takes and reads it
+ * alike (lib/dump.c of pciutils), and besides what stands around dumps in mails, logs and pages. Two things differ: a row
+ * behind a blank line counts where it goes on with the dump, and one that is damaged costs itself alone.
+ */
+export class LspciText {
+  readonly skipped = {
+    lines: new Counter(),
+    rows: new Counter(),
+    cut: new Counter(),
+    withoutRows: new Counter(),
+    devices: new Counter(),
+    repeated: new Counter(),
+    early: new Counter(),
+  };
+  readonly #lines: Lines;
+  readonly #row = new DumpRow();
+  readonly #config = new Uint8Array(maxConfig);
+  readonly #known = new Uint8Array(maxConfig);
+  readonly #seen = new Set<string>();
+  #top = 0;
+  #device: { readonly bdf: string; readonly title: string; readonly line: number } | undefined;
+  #afterBlank = false;
+
+  constructor(source: ByteSource) {
+    this.#lines = new Lines(source);
+  }
+
+  /** The devices in their order, once; `skipped` is complete when they end. None is no error. */
+  *devices(): Generator<LspciDevice> {
+    const lines = this.#lines;
+    while (lines.next()) {
+      if (lines.end === lines.start) this.#afterBlank = true;
+      else if (this.#row.read(lines.bytes, lines.start, lines.end)) this.#takeRow();
+      else {
+        const text = lines.text(lookedAt);
+        const line = dumpLine(text);
+        if (line.kind === "heading") {
+          const done = this.#finish();
+          this.#begin(line.bdf, line.title);
+          if (line.kernel) this.skipped.early.add(lines.number, line.bdf);
+          if (done) yield done;
+        } else if (line.kind === "row") this.#takeText(line.text);
+        else if (line.kind === "blank") this.#afterBlank = true;
+        else if (line.kind === "other") this.skipped.lines.add(lines.number, text.trim());
+      }
+    }
+    const last = this.#finish();
+    if (last) yield last;
+  }
+
+  #begin(text: string, title: string): void {
+    const fault = bdfFault(text);
+    this.#afterBlank = false;
+    if (fault !== undefined) this.skipped.devices.add(this.#lines.number, fault);
+    else
+      this.#device = {
+        bdf: formatBdf(parseBdf(text)),
+        title: title.slice(0, titleLimit),
+        line: this.#lines.number,
+      };
+  }
+
+  #takeText(text: string): void {
+    const bytes = new TextEncoder().encode(text);
+    if (this.#row.read(bytes, 0, bytes.length)) this.#takeRow();
+    else this.skipped.lines.add(this.#lines.number, text);
+  }
+
+  #takeRow(): void {
+    const { offset, length, bytes, excess } = this.#row;
+    if (!this.#device || (this.#afterBlank && offset !== this.#top))
+      return this.skipped.rows.add(this.#lines.number, this.#lines.text(lookedAt).trim());
+    if (excess) this.skipped.cut.add(this.#lines.number, this.#lines.text(lookedAt).trim());
+    this.#afterBlank = false;
+    const end = offset + length;
+    for (let at = 0; at < length; at++) this.#config[offset + at] = bytes[at]!;
+    this.#known.fill(1, offset, end);
+    if (end > this.#top) this.#top = end;
+  }
+
+  #finish(): LspciDevice | undefined {
+    const device = this.#device;
+    const top = this.#top;
+    if (!device) return undefined;
+    this.#device = undefined;
+    if (top === 0) return void this.skipped.withoutRows.add(device.line, device.bdf);
+    this.#top = 0;
+    const size = top <= headerSize ? headerSize : top <= 256 ? 256 : maxConfig;
+    const config = this.#config.slice(0, size);
+    const unknown = unknownAreas(this.#known, size);
+    this.#config.fill(0, 0, top);
+    this.#known.fill(0, 0, top);
+    // lspci, too, passes over what has not as much as a header.
+    if (top < headerSize)
+      return void this.skipped.devices.add(
+        device.line,
+        `the dump of ${device.bdf} ends after ${top} bytes of its header`,
+      );
+    if (this.#seen.has(device.bdf)) this.skipped.repeated.add(device.line, device.bdf);
+    else if (this.#seen.size < rememberedDevices) this.#seen.add(device.bdf);
+    return { ...device, config, ...(unknown.length > 0 && { unknown: { config: unknown } }) };
+  }
+}
+
+function unknownAreas(known: Uint8Array, size: number): ImageArea[] {
+  const areas: ImageArea[] = [];
+  for (let at = known.indexOf(0); at >= 0 && at < size; at = known.indexOf(0, at)) {
+    const next = known.indexOf(1, at);
+    const end = next < 0 || next > size ? size : next;
+    areas.push({ offset: at, size: end - at });
+    at = end;
+  }
+  return areas;
+}
+
+/**
+ * Reads what `lspci -x`, `-xxx` or `-xxxx` prints, of any number of devices, with or without `-v`; `LspciText` reads as it
+ * comes what is too much for memory, and says what it left out.
+ * @throws ImageError where no device with rows is in it
  */
 export function readLspci(text: string): LspciDevice[] {
-  if (text.length > maxImageBytes) throw imageError(`the text is larger than ${maxImageBytes} bytes`);
-  const devices: LspciDevice[] = [];
-  const seen = new Map<string, number>();
-  let current: { bdf: string; title: string; line: number; rows: Uint8Array[] } | undefined;
-  let line = 0;
-  // Of the text read so far, the last line that is not empty.
-  let last = 0;
-
-  const finish = (): void => {
-    if (!current) return;
-    const { bdf, title, rows } = current;
-    devices.push({ bdf, title, line: current.line, config: configOf(bdf, rows, current.line, last) });
-    current = undefined;
-  };
-
-  for (const raw of linesOf(text)) {
-    line++;
-    const content = raw.trimEnd();
-    if (content === "" || heading.test(content)) finish();
-    if (content === "") continue;
-    last = line;
-    const head = heading.exec(content);
-    if (head) {
-      const bdf = bdfAt(head[1]!, line);
-      const before = seen.get(bdf);
-      if (before !== undefined) throw imageError(`${bdf} is there twice, first in line ${before}`, { line });
-      seen.set(bdf, line);
-      current = { bdf, title: head[2] ?? "", line, rows: [] };
-      continue;
-    }
-    // Lines of -v are indented; a dump's rows never are.
-    if (/^\s/.test(content) || chatter.test(content)) continue;
-    if (!looksLikeRow(content))
-      throw imageError(
-        `${quote(content)} is neither a device ("01:00.0 ...") nor a row of a dump ("00: 86 80 ...")`,
-        { line },
-      );
-    if (!current) throw imageError("a row of a dump before any device", { line });
-    const row = parseHexRow(content);
-    if (typeof row === "string") throw imageError(row, { line });
-    const expected = current.rows.length * 16;
-    if (row.offset !== expected)
-      throw imageError(
-        `row ${row.offset.toString(16)} where row ${expected.toString(16).padStart(2, "0")} should be`,
-        { line },
-      );
-    current.rows.push(row.bytes);
-  }
-  finish();
-  if (devices.length === 0) throw imageError("no device: expected the output of lspci -xxxx");
+  const dump = new LspciText(bytesSource(new TextEncoder().encode(text)));
+  const devices = [...dump.devices()];
+  if (devices.length === 0) throw noDevice(dump.skipped);
   return devices;
 }
 
-/** Lines one at a time: an array of all of them could take many times the text's own size. */
-function* linesOf(text: string): Generator<string> {
-  let start = 0;
-  for (let end = text.indexOf("\n"); end >= 0; end = text.indexOf("\n", start)) {
-    yield text.slice(start, end);
-    start = end + 1;
-  }
-  yield text.slice(start);
-}
-
-function bdfAt(text: string, line: number): string {
-  try {
-    return formatBdf(parseBdf(text));
-  } catch (error) {
-    throw imageError((error as Error).message, { line });
-  }
-}
-
-function configOf(bdf: string, rows: readonly Uint8Array[], first: number, last: number): Uint8Array {
-  if (rows.length === 0)
-    throw imageError(`${bdf} has no dump of its config space: run lspci with -xxxx`, { line: first });
-  const config = new Uint8Array(rows.length * 16);
-  for (const [index, row] of rows.entries()) config.set(row, index * 16);
-  // Of a CardBus bridge, lspci -x prints 128 bytes; an image keeps the 64 of them that every header has.
-  if (config.length === 128 && (config[0x0e]! & 0x7f) === cardbus) return config.slice(0, 64);
-  if (!configSizes.includes(config.length))
-    throw imageError(
-      `the dump of ${bdf} ends after ${config.length} bytes; config space has 64, 256 or 4096: it is cut off`,
-      { line: last },
-    );
-  return config;
+/** Why a text has no device. */
+export function noDevice({ withoutRows, devices, rows }: SkippedText): Error {
+  if (withoutRows.count > 0)
+    return imageError(`${withoutRows.text} has no dump of its config space: run lspci with -xxxx`, {
+      line: withoutRows.line,
+    });
+  if (devices.count > 0) return imageError(devices.text, { line: devices.line });
+  if (rows.count > 0)
+    return imageError(`a row of a dump before any device ("01:00.0 ..."): ${quote(rows.text)}`, {
+      line: rows.line,
+    });
+  return imageError("no device: expected the output of lspci -xxxx");
 }

@@ -1,17 +1,19 @@
 import { ImageError, imageError, quote, type Problem } from "./error.ts";
-import { imageFormat, maxImageBytes, type DeviceImage, type ImageRegion } from "./image.ts";
+import { imageFormat, maxImageBytes, newestFormat, type DeviceImage, type ImageRegion } from "./image.ts";
 import { locate, parseJson, type Path } from "./json.ts";
 import { formatName, imageFileSchema, type ImageFile } from "./schema.ts";
 
 /**
  * Reads an image file.
- * @param text the whole file, at most 64 MiB
- * @throws ImageError with line, column and path of each problem; TypeError if `text` is no string
+ * @param file the whole file, as text or as its bytes in UTF-8, at most 64 MiB
+ * @throws ImageError with line, column and path of each problem; TypeError if `file` is neither
  */
-export function readImage(text: string): DeviceImage {
-  if (typeof text !== "string") throw new TypeError(`an image file is a string, got ${typeof text}`);
-  if (text.length > maxImageBytes)
+export function readImage(file: string | Uint8Array): DeviceImage {
+  if (typeof file !== "string" && !(file instanceof Uint8Array))
+    throw new TypeError(`an image file is a string or a Uint8Array, got ${typeof file}`);
+  if (file.length > maxImageBytes)
     throw imageError(`the file is larger than an image can be (${maxImageBytes} bytes)`);
+  const text = typeof file === "string" ? new TextEncoder().encode(file) : file;
   const value = parseJson(text);
   checkFormat(text, value);
   const parsed = imageFileSchema.safeParse(value);
@@ -27,7 +29,7 @@ export function readImage(text: string): DeviceImage {
 }
 
 /** Tells what is no image at all, or one of another format, before the schema lists every difference. */
-function checkFormat(text: string, value: unknown): void {
+function checkFormat(text: Uint8Array, value: unknown): void {
   if (typeof value !== "object" || value === null || Array.isArray(value))
     throw imageError("not an image: expected a JSON object", { line: 1, column: 1 });
   const { format, version } = value as { format?: unknown; version?: unknown };
@@ -38,9 +40,9 @@ function checkFormat(text: string, value: unknown): void {
         : `not an image: there is no "format": "${formatName}"`,
       locate(text, ["format"]),
     );
-  if (typeof version === "number" && version > imageFormat)
+  if (typeof version === "number" && version > newestFormat)
     throw imageError(
-      `written by a newer bun-vfio (format ${version}; this one reads ${imageFormat}): update bun-vfio`,
+      `written by a newer bun-vfio (format ${version}; this one reads ${newestFormat}): update bun-vfio`,
       { path: "version", ...locate(text, ["version"]) },
     );
 }
@@ -54,7 +56,7 @@ const pathText = (path: Path): string =>
 export function fromFile(file: ImageFile): DeviceImage {
   const byIndex = (a: { index: number }, b: { index: number }): number => a.index - b.index;
   return {
-    version: imageFormat,
+    version: file.unknown ? newestFormat : imageFormat,
     bdf: file.bdf,
     config: file.config,
     regions: file.regions
@@ -86,6 +88,7 @@ export function fromFile(file: ImageFile): DeviceImage {
     ...(file.readOnlyBits && { readOnlyBits: file.readOnlyBits }),
     ...(file.writable && { writable: file.writable }),
     ...(file.keptByReset && { keptByReset: file.keptByReset }),
+    ...(file.unknown && { unknown: file.unknown }),
     resettable: file.resettable,
     host: file.host,
   };

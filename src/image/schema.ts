@@ -1,11 +1,18 @@
-// The image file, format 1. The schema is the description: shapes, ranges, and what fields owe each other.
+// The image file, formats 1 and 2. The schema is the description: shapes, ranges, and what fields owe each other.
 // Arrays are bounded before their elements are looked at, so that a hostile file costs no more than its own size.
 import { z } from "zod";
 import { formatBdf, parseBdf } from "../regs/bdf.ts";
 import { parseHexBytes, parseHexRow } from "./hex.ts";
 import { irqLimit, irqName } from "../regs/vfio/irqs.ts";
 import { maxIndex, regionName } from "../regs/vfio/regions.ts";
-import { configSizes, imageFormat, maxContentBytes, type ContentBlock, type ImageArea } from "./image.ts";
+import {
+  configSizes,
+  imageFormat,
+  maxContentBytes,
+  newestFormat,
+  type ContentBlock,
+  type ImageArea,
+} from "./image.ts";
 
 /** The value of `format` in every image file. */
 export const formatName = "bun-vfio image";
@@ -177,7 +184,7 @@ function configBitsFault(bits: readonly { offset: number }[], size: number): str
 export const imageFileSchema = z
   .strictObject({
     format: z.literal(formatName),
-    version: z.literal(imageFormat),
+    version: z.literal([imageFormat, newestFormat]),
     bdf: z.string().transform((value, context) => {
       try {
         return formatBdf(parseBdf(value));
@@ -199,6 +206,12 @@ export const imageFileSchema = z
     readOnlyBits: bounded(configBits, 1024).optional(),
     writable: bounded(area, 1024).optional(),
     keptByReset: bounded(configBits, 1024).optional(),
+    unknown: z
+      .strictObject({
+        config: bounded(area, 1024).optional(),
+        irqs: bounded(index, maxIndex + 1).optional(),
+      })
+      .optional(),
   })
   .superRefine((value, context) => {
     const fail = (message: string, ...path: string[]): void =>
@@ -212,6 +225,15 @@ export const imageFileSchema = z
     }
     const writable = areasFault(value.writable ?? [], value.config.length, "this config space");
     if (writable) fail(writable, "writable");
+    const { config: bytes = [], irqs: unread = [] } = value.unknown ?? {};
+    if (value.unknown && value.version < newestFormat)
+      fail(`version ${value.version} has no "unknown"; ${newestFormat} has`, "unknown");
+    const unknown = areasFault(bytes, value.config.length, "this config space");
+    if (unknown) fail(unknown, "unknown", "config");
+    if (unread.some((index, at) => index <= (unread[at - 1] ?? -1)))
+      fail("an index is there twice or out of order", "unknown", "irqs");
+    for (const { index, name } of value.irqs)
+      if (unread.includes(index)) fail(`${name} stands under "irqs" as well`, "unknown", "irqs");
     let total = 0;
     for (const { contents = [] } of value.regions) for (const { bytes } of contents) total += bytes.length;
     if (total > maxContentBytes)

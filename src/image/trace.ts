@@ -1,4 +1,5 @@
 import { imageError, quote } from "./error.ts";
+import { bytesSource, textLines } from "./lines.ts";
 
 /** One config access of a recorded guest. */
 export interface TraceAccess {
@@ -14,32 +15,91 @@ export interface TraceAccess {
 /** Accesses that one trace may have. */
 export const maxTraceAccesses = 1_000_000;
 
-const access = /^(read|write)\s+(0x[0-9a-f]{1,8}|\d{1,10})\s+(0x[0-9a-f]{1,8}|\d{1,10})$/i;
+/** The last line that was taken apart. Its numbers are read sign by sign: of a million matches the garbage alone is large. */
+class AccessLine {
+  kind: TraceAccess["kind"] = "read";
+  offset = 0;
+  value = 0;
+  #text = "";
+  #at = 0;
+
+  /** @returns whether the text is `read OFFSET VALUE` or `write OFFSET VALUE` */
+  read(text: string): boolean {
+    this.#text = text;
+    this.#at = 0;
+    if (this.#word("read")) this.kind = "read";
+    else if (this.#word("write")) this.kind = "write";
+    else return false;
+    this.offset = this.#number();
+    this.value = this.#number();
+    return this.offset >= 0 && this.value >= 0 && this.#at === text.length;
+  }
+
+  #word(word: string): boolean {
+    for (let at = 0; at < word.length; at++)
+      if ((this.#text.charCodeAt(at) | lowerCase) !== word.charCodeAt(at)) return false;
+    this.#at = word.length;
+    return true;
+  }
+
+  /** Blanks, then a number: decimal of at most 10 digits, or hexadecimal of at most 8; -1 for anything else. */
+  #number(): number {
+    const text = this.#text;
+    const from = this.#at;
+    while (text.charCodeAt(this.#at) === blank || text.charCodeAt(this.#at) === tab) this.#at++;
+    if (this.#at === from) return -1;
+    const isHex =
+      text.charCodeAt(this.#at) === zero && (text.charCodeAt(this.#at + 1) | lowerCase) === letterX;
+    if (isHex) this.#at += 2;
+    const start = this.#at;
+    let value = 0;
+    for (; ; this.#at++) {
+      const digit = digitOf(text.charCodeAt(this.#at));
+      if (!(digit < (isHex ? 16 : 10))) break;
+      value = value * (isHex ? 16 : 10) + digit;
+    }
+    const digits = this.#at - start;
+    return digits >= 1 && digits <= (isHex ? 8 : 10) ? value : -1;
+  }
+}
+
+const lowerCase = 0x20;
+const [blank, tab, zero, letterX] = [0x20, 0x09, 0x30, 0x78];
+/** NaN for what is no digit. */
+function digitOf(code: number): number {
+  if (code >= 0x30 && code <= 0x39) return code - 0x30;
+  const letter = code | lowerCase;
+  return letter >= 0x61 && letter <= 0x66 ? letter - 0x61 + 10 : NaN;
+}
 
 /**
  * Reads a trace: one access a line, `read OFFSET VALUE` or `write OFFSET VALUE`, numbers decimal or with `0x`;
  * empty lines and those that begin with `#` are skipped.
  * @throws ImageError that names the first line that is not one
  */
-export function parseTrace(text: string): TraceAccess[] {
+export const parseTrace = (text: string): TraceAccess[] =>
+  parseTraceLines(textLines(bytesSource(new TextEncoder().encode(text))));
+
+/** Reads a trace line by line. @param lines without what ends them @throws as `parseTrace` */
+export function parseTraceLines(lines: Iterable<string>): TraceAccess[] {
   const accesses: TraceAccess[] = [];
-  const lines = text.split("\n");
-  for (const [index, raw] of lines.entries()) {
-    const line = index + 1;
+  const access = new AccessLine();
+  let line = 0;
+  for (const raw of lines) {
+    line++;
     const trimmed = raw.trim();
     if (trimmed === "" || trimmed.startsWith("#")) continue;
-    const match = access.exec(trimmed);
-    if (!match)
+    if (!access.read(trimmed))
       throw imageError(`expected "read OFFSET VALUE" or "write OFFSET VALUE", got ${quote(trimmed)}`, {
         line,
       });
-    const offset = Number(match[2]);
-    const value = Number(match[3]);
-    if (offset > 0xfff) throw imageError(`offset ${match[2]} lies past config space (0xfff)`, { line });
-    if (value > 0xffffffff) throw imageError(`value ${match[3]} does not fit 32 bits`, { line });
+    const { kind, offset, value } = access;
+    const [, offsetText, valueText] = offset > 0xfff || value > 0xffffffff ? trimmed.split(/\s+/) : [];
+    if (offset > 0xfff) throw imageError(`offset ${offsetText} lies past config space (0xfff)`, { line });
+    if (value > 0xffffffff) throw imageError(`value ${valueText} does not fit 32 bits`, { line });
     if (accesses.length >= maxTraceAccesses)
       throw imageError(`more than ${maxTraceAccesses} accesses`, { line });
-    accesses.push({ kind: match[1]!.toLowerCase() === "read" ? "read" : "write", offset, value, line });
+    accesses.push({ kind, offset, value, line });
   }
   if (accesses.length === 0) throw imageError("the trace has no access");
   return accesses;

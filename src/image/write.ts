@@ -3,7 +3,9 @@ import { hexBytes, hexRow } from "./hex.ts";
 import { irqName } from "../regs/vfio/irqs.ts";
 import { regionName } from "../regs/vfio/regions.ts";
 import {
+  imageFormat,
   maxImageBytes,
+  newestFormat,
   type ConfigBits,
   type ContentBlock,
   type DeviceImage,
@@ -43,7 +45,7 @@ function toFile(image: DeviceImage): unknown {
   const { kernel, iommu, driver, notes } = image.host;
   return {
     format: formatName,
-    version: image.version,
+    version: image.unknown ? newestFormat : imageFormat,
     bdf: image.bdf,
     host: {
       ...(kernel !== undefined && { kernel }),
@@ -72,6 +74,12 @@ function toFile(image: DeviceImage): unknown {
     ...(image.readOnlyBits && { readOnlyBits: bitsToFile(image.readOnlyBits) }),
     ...(image.writable && { writable: [...image.writable].sort(byOffset).map(areaToFile) }),
     ...(image.keptByReset && { keptByReset: bitsToFile(image.keptByReset) }),
+    ...(image.unknown && {
+      unknown: {
+        ...(image.unknown.config && { config: image.unknown.config.map(areaToFile) }),
+        ...(image.unknown.irqs && { irqs: image.unknown.irqs }),
+      },
+    }),
   };
 }
 

@@ -117,7 +117,7 @@ test("what cannot be written is said, and leaves nothing", () => {
     ],
     [
       ["import", dump, "-o", folder.at("file")],
-      `${folder.at("file")}: it is no directory, and ${dump} has 26 devices; give a directory, or one device with --device`,
+      `${folder.at("file")}: it is no directory, and ${dump} has several devices; give a directory, or one device with --device`,
     ],
     [
       ["import", dump, "-o", folder.at("out"), "--resource", resource],
@@ -125,7 +125,7 @@ test("what cannot be written is said, and leaves nothing", () => {
     ],
     [
       ["import", raw, "-o", folder.at("out"), "--resource", dump],
-      expect.stringMatching(/lspci-xxxx\.txt: line \d+: /),
+      expect.stringMatching(/lspci-xxxx\.txt: more than 65536 bytes; the `resource` file/),
     ],
     [
       ["import", raw, "-o", folder.at("out"), "--resource", raw],

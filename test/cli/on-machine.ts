@@ -1,5 +1,6 @@
 // Runs of the command on a copy of a recorded machine.
 import { spyOn } from "bun:test";
+import { stdout } from "../../src/cli/output.ts";
 import type { Machine } from "../support/host-machine.ts";
 import { bunVfio, type Run } from "./run.ts";
 
@@ -25,12 +26,10 @@ export const printed: string[] = [];
 export function inProcess(machine: Machine): Disposable {
   process.env["BUN_VFIO_ROOT"] = machine.root;
   printed.splice(0);
-  const spies = [process.stdout, process.stderr].map((stream) =>
-    spyOn(stream, "write").mockImplementation((text: unknown) => {
-      printed.push(String(text));
-      return true;
-    }),
-  );
+  const spies = [
+    spyOn(stdout, "write").mockImplementation((text) => void printed.push(text)),
+    spyOn(process.stderr, "write").mockImplementation((text: unknown) => printed.push(String(text)) > 0),
+  ];
   return {
     [Symbol.dispose]: () => {
       for (const spy of spies) spy.mockRestore();

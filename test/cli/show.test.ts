@@ -1,9 +1,10 @@
-import { expect, setDefaultTimeout, test } from "bun:test";
+import { expect, setDefaultTimeout, spyOn, test } from "bun:test";
 import { copyFileSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { readImage } from "../../src/image/index.ts";
 import { decodeConfig } from "../../src/regs/index.ts";
 import { wantsColor } from "../../src/cli/style.ts";
+import { stdout } from "../../src/cli/output.ts";
 import { showCommand } from "../../src/cli/show.ts";
 import { bunVfio, root, temporary } from "./run.ts";
 
@@ -71,6 +72,7 @@ test("--json is what docs/show-json.md says", () => {
       {
         bdf: "0000:02:00.0",
         configSize: 4096,
+        unknown: [],
         config: JSON.parse(JSON.stringify(decodeConfig(image.config))),
         recording: {
           regions: [
@@ -102,6 +104,7 @@ test("--json is what docs/show-json.md says", () => {
             { index: 3, name: "ERR", count: 1, flags: ["eventfd", "noresize"] },
             { index: 4, name: "REQ", count: 1, flags: ["eventfd", "noresize"] },
           ],
+          unknownIrqs: [],
           resettable: true,
           host: image.host,
         },
@@ -173,13 +176,12 @@ test("colour is for terminals only, and not with NO_COLOR", () => {
 });
 
 test("colour changes nothing but colour", () => {
-  const write = process.stdout.write;
   const shown: string[] = [];
-  process.stdout.write = ((text: string) => shown.push(text) > 0) as typeof write;
+  const spy = spyOn(stdout, "write").mockImplementation((text) => void shown.push(text));
   try {
-    showCommand(nvme, { verbose: 0, color: true });
+    showCommand([nvme], { verbose: 0, color: true });
   } finally {
-    process.stdout.write = write;
+    spy.mockRestore();
   }
   const text = shown.join("");
   expect(text).toContain("\u001b[1m0000:02:00.0\u001b[22m");

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { formatBdf } from "../../src/regs/bdf.ts";
 import { irqLimit } from "../../src/regs/vfio/irqs.ts";
-import { imageFormat, type ContentBlock, type DeviceImage } from "../../src/image/image.ts";
+import { imageFormat, newestFormat, type ContentBlock, type DeviceImage } from "../../src/image/image.ts";
 
 export const bdfs = fc
   .record({ segment: fc.nat(0xffffffff), bus: fc.nat(0xff), device: fc.nat(0x1f), function: fc.nat(7) })
@@ -117,10 +117,25 @@ export const images: fc.Arbitrary<DeviceImage> = fc
         configBits(image.config.length),
         fc.option(fc.array(fc.nat(4096), { maxLength: 6 }), { nil: undefined }),
         configBits(image.config.length),
+        fc.option(
+          fc.record(
+            { config: fc.array(fc.nat(4096), { maxLength: 6 }), irqs: fc.subarray([5, 6, 200]) },
+            { requiredKeys: [], noNullPrototype: true },
+          ),
+          { nil: undefined },
+        ),
       )
-      .map(([readOnlyBits, writable, keptByReset]) => ({
-        version: imageFormat,
+      .map(([readOnlyBits, writable, keptByReset, unknown]) => ({
+        version: unknown ? newestFormat : imageFormat,
         ...image,
+        ...(unknown && {
+          unknown: {
+            ...(unknown.config && { config: areas(unknown.config, image.config.length) }),
+            ...(unknown.irqs && {
+              irqs: unknown.irqs.filter((index) => image.irqs.every((irq) => irq.index !== index)),
+            }),
+          },
+        }),
         ...(readOnlyBits && { readOnlyBits }),
         ...(writable && { writable: areas(writable, image.config.length) }),
         ...(keptByReset && { keptByReset }),

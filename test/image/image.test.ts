@@ -154,8 +154,29 @@ const faults: readonly (readonly [what: string, text: string, message: string | 
   ],
   [
     "a newer version",
-    broken('"version": 1', '"version": 2'),
-    "line 3, column 14: version: written by a newer bun-vfio (format 2; this one reads 1): update bun-vfio",
+    broken('"version": 1', '"version": 3'),
+    "line 3, column 14: version: written by a newer bun-vfio (format 3; this one reads 2): update bun-vfio",
+  ],
+  [
+    "what is unknown in a version that has none",
+    broken('"resettable": true,', '"resettable": true, "unknown": {},'),
+    /^line 1, column 1: version 1 has no "unknown"; 2 has$|unknown: version 1 has no "unknown"; 2 has$/,
+  ],
+  [
+    "unknown bytes past the end",
+    broken('"version": 1', '"version": 2').replace(
+      '"resettable": true,',
+      '"resettable": true, "unknown": { "config": [{ "offset": "0x1000", "size": "0x1" }] },',
+    ),
+    /unknown\.config: the area at 0x1000 ends past this config space/,
+  ],
+  [
+    "an interrupt index that is known and unknown",
+    broken('"version": 1', '"version": 2').replace(
+      '"resettable": true,',
+      '"resettable": true, "unknown": { "irqs": [2] },',
+    ),
+    /unknown\.irqs: MSIX stands under "irqs" as well$/,
   ],
   ["an older version", broken('"version": 1', '"version": 0'), /^line 3, column 14: version: /],
   ["a version as text", broken('"version": 1', '"version": "1"'), /^line 3, column 14: version: /],
@@ -342,7 +363,7 @@ test("hostile files are refused without harm", () => {
   const many = broken('"lines": [', `"lines": [${"0,".repeat(100_000)}`);
   expect(failure(() => readImage(many)).message).toContain("config.lines: at most 256 lines");
   expect(failure(() => readImage(`[${"0,".repeat(5_000_000)}0]`)).message).toContain(
-    "more than 4194304 values",
+    "more than 1048576 values",
   );
   expect(failure(() => readImage('"\ud800')).message).toContain("not JSON");
   const polluted = '{"format": "bun-vfio image", "version": 1, "__proto__": {"polluted": true}}';

@@ -56,49 +56,41 @@ test("lines of -v, line ends of another system, upper case and what lspci says o
   expect(plain[0]!.config.length).toBe(64);
 });
 
-test("of a CardBus bridge, which lspci dumps by 128 bytes, the first 64 are kept", () => {
+test("of a CardBus bridge lspci dumps 128 bytes: the others are unknown", () => {
   const config = new Uint8Array(128);
   config[0x0e] = 2;
-  expect(readLspci(writeLspci([{ bdf: "02:00.0", config }]))[0]!.config).toEqual(config.slice(0, 64));
+  const [device] = readLspci(writeLspci([{ bdf: "02:00.0", config }]));
+  expect(device).toMatchObject({ unknown: { config: [{ offset: 128, size: 128 }] } });
+  expect(device!.config.subarray(0, 128)).toEqual(config);
 });
 
 const head = "01:00.0 Device\n";
 const row = (offset: string): string => `${offset}:${" 00".repeat(16)}\n`;
+const header = ["00", "10", "20", "30"].map(row).join("");
 const faults: readonly (readonly [what: string, text: string, message: string | RegExp])[] = [
   ["nothing", "", "no device: expected the output of lspci -xxxx"],
-  ["prose", "hello\n", /^line 1: "hello" is neither a device .* nor a row of a dump/],
-  ["a row alone", row("00"), "line 1: a row of a dump before any device"],
+  ["prose", "hello\n", "no device: expected the output of lspci -xxxx"],
+  ["a row alone", row("00"), /^line 1: a row of a dump before any device .*"00: 00/],
   [
     "no dump",
     `${head}\tSubsystem: x\n`,
     "line 1: 0000:01:00.0 has no dump of its config space: run lspci with -xxxx",
   ],
   [
-    "a dump that is cut off",
+    "a header that is cut off",
     head + row("00") + row("10"),
-    /^line 3: the dump of 0000:01:00.0 ends after 32 bytes;/,
+    "line 1: the dump of 0000:01:00.0 ends after 32 bytes of its header",
   ],
-  ["a row that is cut off", `${head}00: 00 01 02\n`, "line 2: 3 bytes in a row of 16"],
-  ["a bad digit", head + row("00").replace("00 00", "0g 00"), /^line 2: "0g" is no byte/],
-  ["a row missing", head + row("00") + row("20"), "line 3: row 20 where row 10 should be"],
-  ["a row twice", head + row("00") + row("00"), "line 3: row 0 where row 10 should be"],
-  ["a row of 17", head + row("00").replace("\n", " 00\n"), "line 2: more than 16 bytes in one line"],
-  ["device 20", `01:20.0 Device\n`, /^line 1: "01:20.0" is no BDF: device 20 is above 1f$/],
-  ["function 8", `01:00.8 Device\n`, /^line 1: .*function 8 is above 7$/],
-  [
-    "a device twice",
-    `${head + ["00", "10", "20", "30"].map(row).join("")}\n`.repeat(2),
-    "line 7: 0000:01:00.0 is there twice, first in line 1",
-  ],
-  ["too long a row number", `${head}1000: 00\n`, /^line 2: .* nor a row of a dump/],
+  ["device 20", `01:20.0 Device\n${header}`, /^line 1: "01:20.0" is no BDF: device 20 is above 1f$/],
+  ["function 8", `01:00.8 Device\n${header}`, /^line 1: .*function 8 is above 7$/],
 ];
 for (const [what, text, expected] of faults)
-  test(`refused with the line: ${what}`, () => {
+  test(`no device with the reason: ${what}`, () => {
     if (typeof expected === "string") expect(message(() => readLspci(text))).toBe(expected);
     else expect(message(() => readLspci(text))).toMatch(expected);
   });
 
-test("a dump that was changed anywhere is read, or refused with an ImageError", () => {
+test("a dump that was changed anywhere is read", () => {
   const text = dump.slice(0, 4000);
   const change = fc.record({
     at: fc.nat(text.length - 1),
@@ -107,12 +99,8 @@ test("a dump that was changed anywhere is read, or refused with an ImageError", 
   });
   fc.assert(
     fc.property(change, ({ at, drop, put }) => {
-      try {
-        for (const { config } of readLspci(text.slice(0, at) + put + text.slice(at + drop)))
-          expect([64, 256, 4096]).toContain(config.length);
-      } catch (error) {
-        if (!(error instanceof ImageError)) throw error;
-      }
+      for (const { config } of readLspci(text.slice(0, at) + put + text.slice(at + drop)))
+        expect([64, 256, 4096]).toContain(config.length);
     }),
     { numRuns: 1000 },
   );

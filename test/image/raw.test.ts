@@ -71,10 +71,10 @@ test("a header alone stands for 256 bytes, and says so", () => {
   expect(image.host.notes).toHaveLength(3);
   expect(image.irqs.map(({ index, count }) => [index, count])).toEqual([
     [0, 1],
-    [1, 0],
-    [2, 0],
     [4, 1],
   ]);
+  // What capabilities would tell is unknown, and not 0.
+  expect([image.version, image.unknown]).toEqual([2, { irqs: [1, 2, 3] }]);
 });
 
 test("any config space gives an image that can be written", () => {

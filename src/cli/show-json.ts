@@ -1,0 +1,48 @@
+// What `show --json` prints of a device; its shape is described in docs/show-json.md and changes only with `formatVersion`.
+import type { DeviceImage } from "../image/image.ts";
+import type { SkippedText } from "../image/lspci-text.ts";
+import type { DecodedConfig } from "../regs/decode.ts";
+import { irqName } from "../regs/vfio/irqs.ts";
+import { regionName } from "../regs/vfio/regions.ts";
+import type { Input, InputDevice } from "./input.ts";
+import { irqWords, regionWords } from "./region-words.ts";
+
+export const deviceJson = (kind: Input["kind"], device: InputDevice, config: DecodedConfig): unknown => ({
+  bdf: device.bdf ?? null,
+  configSize: device.config.length,
+  unknown: device.unknown?.config ?? [],
+  config,
+  recording: kind === "image" || kind === "sysfs" ? recordingJson(device.image) : null,
+});
+
+const recordingJson = ({ regions, irqs, unknown, resettable, host }: DeviceImage): unknown => ({
+  regions: regions.map((region) => ({
+    index: region.index,
+    name: regionName(region.index),
+    size: region.size,
+    flags: regionWords(region),
+    msixMappable: region.msixMappable,
+    sparse: region.sparse ?? null,
+    type: region.type ?? null,
+    recordedBytes: (region.contents ?? []).reduce((total, { bytes }) => total + bytes.length, 0),
+  })),
+  irqs: irqs.map((irq) => ({
+    index: irq.index,
+    name: irqName(irq.index),
+    count: irq.count,
+    flags: irqWords(irq),
+  })),
+  unknownIrqs: (unknown?.irqs ?? []).map(irqName),
+  resettable,
+  host,
+});
+
+/** How much of a text was left out. */
+export const skippedJson = ({ lines, rows, cut, withoutRows, devices, repeated }: SkippedText): unknown => ({
+  lines: lines.count,
+  rows: rows.count,
+  cutRows: cut.count,
+  devicesWithoutRows: withoutRows.count,
+  devices: devices.count,
+  repeated: repeated.count,
+});

@@ -1,0 +1,123 @@
+// Dumps as they come back: random devices, with the rows, the lines around them and the bytes of the text changed in ways that
+// change nothing of what they say.
+import fc from "fast-check";
+import { configs } from "./arbitrary.ts";
+
+const twoDigits = (value: number): string => value.toString(16).padStart(2, "0");
+const bdfs = fc
+  .tuple(fc.boolean(), fc.nat(0xffff), fc.nat(0xff), fc.nat(0x1f), fc.nat(7))
+  .map(([short, domain, bus, device, fn]) => {
+    const rest = `${twoDigits(bus)}:${twoDigits(device)}.${fn}`;
+    return short ? `0000:${rest}` : `${domain.toString(16).padStart(4, "0")}:${rest}`;
+  });
+
+/** A device, and how its rows are cut: pieces of 1 to 40 bytes. */
+export interface PastedDevice {
+  readonly bdf: string;
+  readonly config: Uint8Array;
+  readonly cuts: readonly number[];
+  readonly order: number;
+}
+
+const device = fc.record({
+  bdf: bdfs,
+  config: configs,
+  cuts: fc.array(fc.integer({ min: 1, max: 40 }), { minLength: 1, maxLength: 20 }),
+  order: fc.nat(0xffff),
+});
+export const pastedDevices = fc.uniqueArray(device, {
+  minLength: 1,
+  maxLength: 3,
+  selector: ({ bdf }) => bdf,
+});
+
+const titles = [
+  "Ethernet controller: Intel Corporation 82574L Gigabit Network Connection",
+  "Non-Volatile memory controller: made up (rev 02)",
+  "VGA compatible controller [0300]: made up [1234:5678] (prog-if 00 [VGA controller])",
+];
+
+/** Heading and rows, one a line; rows of 16 bytes in order, or `cut`: of any length, in any order. */
+export function plainLines({ bdf, config, cuts, order }: PastedDevice, cut: boolean): string[] {
+  const rows: string[] = [];
+  for (let at = 0, piece = 0; at < config.length; piece++) {
+    const size = cut ? cuts[piece % cuts.length]! : 16;
+    const bytes = Array.from(config.subarray(at, at + size), twoDigits);
+    rows.push(`${twoDigits(at)}: ${bytes.join(" ")}`);
+    at += size;
+  }
+  if (cut) rows.sort((a, b) => ((hash(a) ^ order) % 97) - ((hash(b) ^ order) % 97));
+  const title = titles[order % titles.length]!;
+  return [`${bdf.startsWith("0000:") ? bdf.slice(5) : bdf} ${title}`, ...rows];
+}
+
+const hash = (text: string): number =>
+  [...text].reduce((sum, sign) => (sum * 31 + sign.charCodeAt(0)) & 0xffff, 7);
+
+/** What stands before each line of a mail, a log, a page. */
+export const prefixes: Readonly<Record<string, (line: number) => string>> = {
+  nothing: () => "",
+  "one quotation": () => "> ",
+  "two quotations": () => ">> ",
+  "quotations apart": () => "> > ",
+  "a quotation with initials": () => "JD> ",
+  "a bar": () => "| ",
+  "four blanks": () => "    ",
+  "a tab": () => "\t",
+  dmesg: (line) => `[   12.${String(345000 + line)}] `,
+  "dmesg with its thread": (line) => `[   12.${String(345000 + line)}][    T1] `,
+  "dmesg -T": () => "[Tue Dec  1 05:04:34 2026] ",
+  "dmesg -x": (line) => `kern  :info  : [   12.${String(345000 + line)}] `,
+  "a level": (line) => `<6>[   12.${String(345000 + line)}] `,
+  journalctl: () => "Dec 01 05:04:34 host lspci[123]: ",
+  "journalctl -o short-iso": () => "2026-12-01T05:04:34+0100 host kernel: ",
+  "journalctl -o short-monotonic": () => "[   12.345678] host sh[77]: ",
+  "cat -n": (line) => `${String(line).padStart(6)}\t`,
+  "an added line": () => "+",
+  "a page": () => "&gt; ",
+};
+
+/** Lines that lspci itself prints in between. */
+export const printedBetween: readonly string[] = [
+  "pcilib: sysfs_read_vpd: read failed: Input/output error",
+  "lspci: Unable to load libkmod resources: error -2",
+  "pcilib: Cannot open /sys/bus/pci/devices/0000:01:00.0/config: No such file or directory",
+  "\tSubsystem: Intel Corporation Device 0000",
+  "\tControl: I/O- Mem+ BusMaster+ SpecCycle- MemWINV- VGASnoop- ParErr- Stepping- SERR+ FastB2B- DisINTx+",
+  "\t\tLnkCap:\tPort #0, Speed 8GT/s, Width x4, ASPM L1, Exit Latency L1 <64us",
+  "\tKernel driver in use: nvme",
+  "\tKernel modules: nvme",
+];
+
+/** Lines that are none of a dump. */
+export const prose: readonly string[] = [
+  "host:~ # lspci -xxx -s 01:00.0",
+  "user@host:~$ sudo lspci -vvxxxx",
+  "This is the card that I have:",
+  "```",
+  "```text",
+  "{{{",
+  "<pre>",
+  "-- ",
+  "Does 10: be right? It says 0x20: ab there.",
+  "On Tue, Dec 1, 2026 at 05:04, somebody wrote:",
+  "> the card in 01:00.0 does not answer",
+  "Subject: Re: lspci",
+  "---8<---",
+  "\u001b[01;32muser@host\u001b[00m:\u001b[01;34m~\u001b[00m$ ",
+  "Gr\u00fc\u00dfe",
+  "[    1.234567] pci 0000:01:00.0: [8086:10d3] type 00 class 0x020000",
+];
+
+/** What a text does to its lines' ends and letters. */
+export const encodings: Readonly<Record<string, (text: string) => Uint8Array>> = {
+  "UTF-8": (text) => new TextEncoder().encode(text),
+  "UTF-8 with a mark": (text) => new TextEncoder().encode(`\ufeff${text}`),
+  "Latin-1": (text) => Uint8Array.from(text, (letter) => letter.charCodeAt(0)),
+  "UTF-16": (text) =>
+    new Uint8Array(Uint16Array.from(`\ufeff${text}`, (letter) => letter.charCodeAt(0)).buffer),
+  "line ends of another system": (text) => new TextEncoder().encode(text.replaceAll("\n", "\r\n")),
+  "blanks that do not break": (text) => new TextEncoder().encode(text.replaceAll(" ", "\u00a0")),
+  "upper case": (text) =>
+    new TextEncoder().encode(text.replace(/^[0-9a-f]{2,3}: .*$/gm, (row) => row.toUpperCase())),
+};
