@@ -63,6 +63,14 @@ const features = { leaf: 1, hypervisor: 1 << 31, deadlineTimer: 1 << 24 };
 /** IA32_MTRR_DEF_TYPE: memory is cached, unless the guest says otherwise. */
 const cachedMemory = { index: 0x2ff, data: 0x806n };
 
+/**
+ * Registers whose writes no CPU waits for: indexes, and what is sent to the console. Who looks at what they do asks, and comes after
+ * them.
+ */
+const posted = [ports.serial, { base: ports.config.base, size: 4 }, { base: ports.rtc.base, size: 1 }].map(
+  ({ base, size }) => ({ kind: "io" as const, base, size }),
+);
+
 export class Pc implements AsyncDisposable {
   readonly serial: Serial;
   readonly pci: PciBus;
@@ -90,7 +98,7 @@ export class Pc implements AsyncDisposable {
     try {
       if (saved) pc.#restore(saved);
       const starts = saved?.cpus ?? pc.#boot(kvm, options, kernel!, initrd);
-      pc.#cpus = pc.#owned.use(await VcpuThreads.make(kvm, pc.machine, starts));
+      pc.#cpus = pc.#owned.use(await VcpuThreads.make(kvm, pc.machine, starts, { posted }));
       // After memory, chips and CPUs: a restored device delivers at once what was pending, to local APICs with their own state.
       const slots: [slot: number, bdf: string, snapshot?: DeviceSnapshot][] =
         saved?.devices.map(({ slot, bdf, state }) => [slot, bdf, state]) ??

@@ -197,8 +197,9 @@ export class AccessMailbox {
   /** @returns whether there was something */
   #takePosted(handlers: AccessHandlers): boolean {
     let some = false;
+    // As many as wait now: a vCPU that goes on writing keeps neither the others nor the event loop waiting.
     for (const ring of this.#rings)
-      while (!ring.isEmpty) {
+      for (let left = ring.waiting; left > 0; left--) {
         const { kind, address, data } = ring.take();
         some = true;
         handlers[kinds[kind]!](address, data);
@@ -206,7 +207,7 @@ export class AccessMailbox {
     return some;
   }
   get #hasPosted(): boolean {
-    for (const ring of this.#rings) if (!ring.isEmpty) return true;
+    for (const ring of this.#rings) if (ring.waiting > 0) return true;
     return false;
   }
 

@@ -37,8 +37,9 @@ export class PostedWrites {
     this.#bytes = new Uint8Array(buffer, at, 4 * ringWords);
   }
 
-  get isEmpty(): boolean {
-    return Atomics.load(this.#words, head) === Atomics.load(this.#words, tail);
+  /** How many wait now; its vCPU may add more meanwhile. */
+  get waiting(): number {
+    return (Atomics.load(this.#words, tail) - Atomics.load(this.#words, head)) | 0;
   }
 
   /** @param kind 0 to 255 @param data 1 to 8 bytes @returns false where it is full */
