@@ -29,7 +29,7 @@ const cases: [name: string, words: string[], status: number, said: RegExp][] = [
     "a file that is no saved machine",
     ["--restore", "/bin/busybox"],
     1,
-    /this is no saved machine\n.*--snapshot/,
+    /this is no saved machine: .*\n.*--snapshot/,
   ],
   ["no kernel", [], 2, /--kernel is missing\nusage: /],
 ];
