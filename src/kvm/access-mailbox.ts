@@ -20,11 +20,17 @@ const sleep = { awake: 0, eventLoop: 1, blocked: 2 } as const;
 /** A thread that is terminated meanwhile notices between two waits. In ns. */
 const halfSecond = futexTimeout(5e8);
 /**
- * After an answer the next access is often close: for so long the thread of the devices waits for it by a futex, which takes half
- * the time that waking the event loop does. In ns.
+ * In a row of accesses the thread of the devices waits for the next by a futex, which takes half the time that waking the event loop
+ * does. A row: so many, each so soon after the answer before. In ns.
  */
-const lingering = 50_000;
-const linger = futexTimeout(lingering);
+const soon = 50_000;
+const shortestRow = 64;
+/** Each row that ends costs one wait in vain: where they are often short, only longer ones count as rows. */
+const longestRow = 2 ** 16;
+/** How many waits that were not in vain take that back, by half. */
+const worthIt = 1024;
+/** A wait in vain, in ns. Longer than to the kernel's next tick: to program a timer for each wait costs more than it brings. */
+const inVain = futexTimeout(4e6);
 /** Time without the event loop, after which that gets its turn, though more is asked. In ns. */
 const longestTurn = 1_000_000;
 
@@ -46,8 +52,10 @@ export class AccessMailbox {
   /** When the event loop had its last turn, and an access its answer. In ns. */
   #turn = 0;
   #answered = 0;
-  /** Accesses come one soon after the other. */
-  #busy = false;
+  /** Accesses in the row that goes on, and how many make one. */
+  #row = 0;
+  #enough = shortestRow;
+  #waits = 0;
 
   /** A new one for so many vCPUs, or the same in another thread. @param shared how many, or its `buffer` */
   constructor(shared: number | SharedArrayBuffer) {
@@ -67,9 +75,11 @@ export class AccessMailbox {
 
   /** Has `serve` look whether it is to end. */
   ring(): void {
-    Atomics.add(this.#words, bell, 1);
-    if (Atomics.load(this.#words, sleeping) === sleep.blocked) futexWake(this.#bell);
-    else Atomics.notify(this.#words, bell);
+    const words = this.#words;
+    Atomics.add(words, bell, 1);
+    // Who finds it asleep wakes it; who comes between that and its waking need not.
+    if (Atomics.exchange(words, sleeping, sleep.awake) === sleep.blocked) futexWake(this.#bell);
+    else Atomics.notify(words, bell);
   }
 
   /** Nobody answers any more: what is asked, or will be, is read as all ones, and written nowhere. */
@@ -143,14 +153,18 @@ export class AccessMailbox {
     }
   }
 
-  /** Waits for the next access with nothing else. @returns whether to look; false: the event loop is to have its turn */
+  /** In a row, waits for the next access with nothing else. @returns whether to look; false: the event loop is to have its turn */
   #isSoon(rung: number): boolean {
-    if (!this.#busy || Bun.nanoseconds() - this.#turn > longestTurn) return false;
+    if (this.#row < this.#enough || Bun.nanoseconds() - this.#turn > longestTurn) return false;
     const words = this.#words;
     Atomics.store(words, sleeping, sleep.blocked);
-    this.#busy = this.#hasPosted || futexWait(this.#bell, rung, linger);
+    const woken = this.#hasPosted || futexWait(this.#bell, rung, inVain);
     Atomics.store(words, sleeping, sleep.awake);
-    return this.#busy;
+    if (!woken) {
+      this.#row = 0;
+      this.#enough = Math.min(2 * this.#enough, longestRow);
+    } else if (++this.#waits % worthIt === 0) this.#enough = Math.max(this.#enough / 2, shortestRow);
+    return woken;
   }
 
   async #eventLoop(rung: number): Promise<void> {
@@ -161,7 +175,6 @@ export class AccessMailbox {
     else await new Promise((resolve) => setImmediate(resolve));
     Atomics.store(words, sleeping, sleep.awake);
     this.#turn = Bun.nanoseconds();
-    this.#busy = this.#turn - this.#answered < lingering;
   }
 
   #answerAll(handlers: AccessHandlers): void {
@@ -173,7 +186,10 @@ export class AccessMailbox {
         this.#answer(vcpu, handlers);
         some = true;
       }
-    if (some) this.#answered = Bun.nanoseconds();
+    if (!some) return;
+    const now = Bun.nanoseconds();
+    this.#row = now - this.#answered < soon ? this.#row + 1 : 0;
+    this.#answered = now;
   }
 
   #answer(vcpu: number, handlers: AccessHandlers): void {

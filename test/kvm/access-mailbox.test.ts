@@ -152,18 +152,21 @@ describe("writes that are posted", () => {
 
   test("more than there is room for: none is lost, none changes places, and a read comes after all", async () => {
     const mailbox = new AccessMailbox(2);
-    const accesses = Array.from({ length: 1000 }, (_, i) => write(0x3f8 + (i % 8), i % 251));
-    const threads = [0, 1].map((vcpu) => asking(mailbox, vcpu, [...accesses, read], [ports]));
-    let last = 0;
-    const heard = await serve(mailbox, threads, ({ kind, data }, bytes) => {
-      if (kind === "ioRead") bytes[0] = last;
-      else last = data[0]!;
+    const accesses = (vcpu: number): Access[] =>
+      Array.from({ length: 1000 }, (_, i) => write(0x3f8 + 4 * vcpu + (i % 4), i % 251));
+    const reads = [read, read].map((one, vcpu) => ({ ...one, address: 0x3f8 + 4 * vcpu }));
+    const threads = [0, 1].map((vcpu) => asking(mailbox, vcpu, [...accesses(vcpu), reads[vcpu]!], [ports]));
+    const last = [0, 0];
+    const heard = await serve(mailbox, threads, ({ kind, address, data }, bytes) => {
+      const vcpu = (address - 0x3f8) >> 2;
+      if (kind === "ioRead") bytes[0] = last[vcpu]!;
+      else last[vcpu] = data[0]!;
     });
     expect(heard.length).toBe(2 * 1001);
     for (const answers of await Promise.all(threads)) expect(answers.at(-1)).toEqual([999 % 251]);
     const one = new AccessMailbox(1);
-    expect(await serve(one, [asking(one, 0, [...accesses, read], [ports])])).toEqual([
-      ...accesses,
+    expect(await serve(one, [asking(one, 0, [...accesses(0), read], [ports])])).toEqual([
+      ...accesses(0),
       { ...read, data: [0xff] },
     ]);
   });
