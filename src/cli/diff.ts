@@ -3,7 +3,7 @@ import { regionName } from "../regs/vfio/regions.ts";
 import type { DeviceImage, ImageRegion } from "../image/image.ts";
 import { allOnesText, readsAllOnes } from "../regs/answers.ts";
 import { diffConfig, type ConfigDifference } from "../regs/diff.ts";
-import type { DecodedValue } from "../regs/decode.ts";
+import type { DecodedValue, DecodeFormat } from "../regs/decode.ts";
 import { CliError, exitCode } from "./failure.ts";
 import { openInput, type Input, type InputDevice } from "./input.ts";
 import { JsonList } from "./json-list.ts";
@@ -16,6 +16,8 @@ import { styleOf, type Style } from "./style.ts";
 
 export interface DiffOptions {
   readonly json?: boolean | undefined;
+  /** Of the JSON: 2 without it. */
+  readonly formatVersion?: DecodeFormat | undefined;
   readonly device?: string | undefined;
   readonly color: boolean;
 }
@@ -42,7 +44,8 @@ export function diffCommand(first: string, second: string, options: DiffOptions)
   if (first === "-" && second === "-") throw new CliError("standard input can be one of the two files alone");
   const a = openInput(first, options.device);
   const b = openInput(second, options.device);
-  const printer = options.json ? new DiffJson() : new DiffText(a, b, styleOf(options.color));
+  const { formatVersion = 2 } = options;
+  const printer = options.json ? new DiffJson(formatVersion) : new DiffText(a, b, styleOf(options.color));
   let found = false;
   for (const pair of pairDevices(a, b)) {
     if (pair.kind !== "both") {
@@ -55,7 +58,7 @@ export function diffCommand(first: string, second: string, options: DiffOptions)
     const device: DeviceDifference = {
       from,
       to,
-      config: diffConfig(from.known, to.known),
+      config: diffConfig(from.known, to.known, formatVersion),
       recording: images ? recordingDiff(from.image, to.image) : [],
     };
     const different = device.config.length + device.recording.length > 0 || gone(device).length > 0;
@@ -73,9 +76,13 @@ const gone = ({ from, to }: DeviceDifference): InputDevice[] =>
   [from, to].filter(({ config }) => readsAllOnes(config));
 
 class DiffJson {
-  readonly #list = new JsonList({ formatVersion: 1 }, "devices");
+  readonly #list: JsonList;
   readonly #onlyFirst: string[] = [];
   readonly #onlySecond: string[] = [];
+
+  constructor(formatVersion: DecodeFormat) {
+    this.#list = new JsonList({ formatVersion }, "devices");
+  }
 
   device({ from, to, config, recording }: DeviceDifference): void {
     this.#list.add({

@@ -1,5 +1,6 @@
-import { Command, CommanderError } from "commander";
+import { Command, CommanderError, InvalidArgumentError } from "commander";
 import { version } from "../../package.json";
+import type { DecodeFormat } from "../regs/decode.ts";
 import { diffCommand, type DiffOptions } from "./diff.ts";
 import { exportCommand, type ExportOptions } from "./export.ts";
 import { exitCode, failureText } from "./failure.ts";
@@ -10,6 +11,10 @@ import { replayCommand, type ReplayOptions } from "./replay.ts";
 import { showCommand, type ShowOptions } from "./show.ts";
 import { wantsColor } from "./style.ts";
 
+const formatVersion = (text: string): DecodeFormat => {
+  if (text === "1" || text === "2") return text === "1" ? 1 : 2;
+  throw new InvalidArgumentError("It is 1 or 2.");
+};
 const kinds = "an image, the output of lspci -xxxx, a raw config space, or the BDF of a device of this host";
 
 /**
@@ -44,6 +49,7 @@ export function runCommand(args: readonly string[]): number {
       0,
     )
     .option("--json", "as JSON (docs/show-json.md)")
+    .option("--format-version <n>", "of the JSON: 2, or 1 as it was before", formatVersion)
     .option("--device <bdf>", "this device of a dump alone; of a raw config space, its BDF")
     .action((files: string[], options: Omit<ShowOptions, "color">) => {
       code = showCommand(files, { ...options, color });
@@ -55,6 +61,7 @@ export function runCommand(args: readonly string[]): number {
     .argument("<a>", kinds)
     .argument("<b>", "the same of any kind")
     .option("--json", "as JSON (docs/show-json.md)")
+    .option("--format-version <n>", "of the JSON: 2, or 1 as it was before", formatVersion)
     .option("--device <bdf>", "this device of a dump alone")
     .action((a: string, b: string, options: Omit<DiffOptions, "color">) => {
       code = diffCommand(a, b, { ...options, color });

@@ -1,5 +1,5 @@
 // What devices hold, for people, or as JSON; each is printed as it is read.
-import { decodeConfig } from "../regs/decode.ts";
+import { decodeConfig, type DecodeFormat } from "../regs/decode.ts";
 import type { Verbosity } from "../regs/text.ts";
 import type { Malformation } from "../regs/walk.ts";
 import { exitCode } from "./failure.ts";
@@ -15,6 +15,8 @@ import { styleOf } from "./style.ts";
 export interface ShowOptions {
   readonly verbose: number;
   readonly json?: boolean | undefined;
+  /** Of the JSON: 2 without it. */
+  readonly formatVersion?: DecodeFormat | undefined;
   readonly device?: string | undefined;
   readonly color: boolean;
 }
@@ -55,18 +57,18 @@ function showText(files: readonly string[], { verbose, device: wanted, color }: 
   return faults;
 }
 
-function showJson(files: readonly string[], { device: wanted }: ShowOptions): boolean {
-  const all = files.length > 1 ? new JsonList({ formatVersion: 1 }, "files") : undefined;
+function showJson(files: readonly string[], { device: wanted, formatVersion = 2 }: ShowOptions): boolean {
+  const all = files.length > 1 ? new JsonList({ formatVersion }, "files") : undefined;
   let faults = false;
   for (const file of files) {
     const input = openInput(file, wanted);
-    const head = { ...(all ? { path: input.path } : { formatVersion: 1 }), source: input.kind };
+    const head = { ...(all ? { path: input.path } : { formatVersion }), source: input.kind };
     const list = new JsonList(head, "devices", all ? 2 : 0);
     let begun = false;
     for (const device of input.devices) {
       if (!begun) all?.next();
       begun = true;
-      const decoded = decodeConfig(device.known);
+      const decoded = decodeConfig(device.known, formatVersion);
       faults ||= decoded.malformations.some((found) => isFault(found, device));
       list.add(deviceJson(input.kind, device, decoded));
     }

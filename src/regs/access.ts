@@ -65,3 +65,5 @@ export const isWritable = (access: Access): boolean => accessWords[access].write
 /** Whether a read changes what has this access word. */
 export const readChanges = (access: Access): boolean =>
   accessWords[access].read === "clears" || accessWords[access].read === "sets";
+/** Whether it says that the bits are reserved. */
+export const isReserved = (access: Access): boolean => access === "rsvdp" || access === "rsvdz";

@@ -1,12 +1,18 @@
 // Config space as plain JSON data, read through the register maps alone. It is bytes in, data out:
 // an image of a precious register is as safe to read as any other.
-import { fieldValue, type AnyFieldValue } from "./field-value.ts";
-import { layoutOf, type ConfigLayout, type LocatedCapability } from "./layout.ts";
-import { endpointHeader, unknownHeader } from "./maps/header.ts";
+import { isReserved } from "./access.ts";
+import { decodeValues, type DecodedValues } from "./derived-decode.ts";
+import { exactValue, fieldValue, type AnyFieldValue } from "./field-value.ts";
+import { isHeadOnly, layoutOf, type ConfigLayout, type LocatedCapability } from "./layout.ts";
+import { bridgeHeader, cardbusHeader, endpointHeader, unknownHeader } from "./maps/header.ts";
 import type { RegisterBlock } from "./map.ts";
 import { rawValue } from "./raw-value.ts";
 import { hasFields, type Register } from "./register.ts";
+import { markDescribed, undescribedBytes, type UndescribedBytes } from "./undescribed.ts";
 import type { Malformation } from "./walk.ts";
+
+export type { DecodedValues } from "./derived-decode.ts";
+export type { UndescribedBytes } from "./undescribed.ts";
 
 /** A flag, a number, the name of a value (or `reserved(n)`), or 64 bits as `0x` and 16 hexadecimal digits. */
 export type DecodedValue = boolean | number | string;
@@ -26,6 +32,8 @@ export interface DecodedCapability {
   /** Of an extended capability alone. */
   readonly version?: number;
   readonly registers: DecodedRegisters;
+  /** What its registers mean together, where the map says so. */
+  readonly values?: DecodedValues;
   /** What no register describes, in hexadecimal: the body of a vendor's or an unknown capability. */
   readonly bytes?: string;
 }
@@ -34,61 +42,114 @@ export interface DecodedConfig {
   readonly header: {
     readonly type: "endpoint" | "bridge" | "cardbus" | "unknown";
     readonly registers: DecodedRegisters;
+    readonly values?: DecodedValues;
   };
   /** In list order, the standard ones first. */
   readonly capabilities: readonly DecodedCapability[];
+  /** All else that is not zero: reserved bits that are set, and what lies between the capabilities. */
+  readonly undescribed?: readonly UndescribedBytes[];
   readonly malformations: readonly Malformation[];
 }
 
 /**
+ * How values are given. 2: in the unit that they stand for, with what several fields mean together. 1: as the bits count them,
+ * for readers of what was written before.
+ */
+export type DecodeFormat = 1 | 2;
+
+/**
  * Decodes a config space image of 64, 256 or 4096 bytes; its shape is stable, and it never throws for its content.
  */
-export function decodeConfig(config: Uint8Array): DecodedConfig {
+export function decodeConfig(config: Uint8Array, format: DecodeFormat = 2): DecodedConfig {
   const layout = layoutOf(config);
   const { capabilities, malformations } = layout;
+  const header = headerMapOf(layout);
   return {
-    header: { type: headerTypeOf(config, layout), registers: decodeRegisters(headerMapOf(layout), config) },
-    capabilities: capabilities.map((capability) => decodeCapability(capability, config)),
+    header: {
+      type: headerTypes[layout.header?.name ?? ""] ?? "unknown",
+      registers: decodeRegisters(header, config, 0, format),
+      ...(format > 1 && valuesOf(header, config, 0)),
+    },
+    capabilities: capabilities.map((capability) => decodeCapability(capability, config, format)),
+    ...(format > 1 && { undescribed: undescribedOf(layout, config) }),
     malformations,
   };
 }
 
 /** Decodes one capability that `layoutOf` found in `config`. */
-export function decodeCapability(capability: LocatedCapability, config: Uint8Array): DecodedCapability {
+export function decodeCapability(
+  capability: LocatedCapability,
+  config: Uint8Array,
+  format: DecodeFormat = 2,
+): DecodedCapability {
   const { id, name, offset, extended, version, map } = capability;
-  const registers = decodeRegisters(map, config, offset);
-  const bytes = hexBytes(config.subarray(offset + describedBytes(map), offset + bodyEnd(capability)));
+  const [from, to] = bodyOf(capability);
+  const bytes = config.subarray(from, to).toHex();
   return {
     id,
     name,
     offset,
     extended,
     ...(extended && { version }),
-    registers,
+    registers: decodeRegisters(map, config, offset, format),
+    ...(format > 1 && valuesOf(map, config, offset)),
     ...(bytes !== "" && { bytes }),
   };
 }
 
-/** Decodes every register of a map whose first byte lies at `base`; one past the end of the image is left out. */
-export function decodeRegisters(map: RegisterBlock, config: Uint8Array, base = 0): DecodedRegisters {
+function valuesOf(map: RegisterBlock, config: Uint8Array, base: number): { readonly values?: DecodedValues } {
+  const values = decodeValues(map, config, base);
+  for (const _ in values) return { values };
+  return {};
+}
+
+/** What neither a field nor the bytes of a capability tell of. */
+export function undescribedOf(layout: ConfigLayout, config: Uint8Array): UndescribedBytes[] {
+  const described = new Uint8Array(config.length);
+  markDescribed(described, headerMapOf(layout), 0);
+  for (const capability of layout.capabilities) {
+    markDescribed(described, capability.map, capability.offset);
+    described.fill(0xff, ...bodyOf(capability));
+  }
+  return undescribedBytes(config, described);
+}
+
+/**
+ * Decodes every register of a map whose first byte lies at `base`; one past the end of the image is left out. `exact` tells
+ * values of one name apart, where a specification gives it to several.
+ */
+export function decodeRegisters(
+  map: RegisterBlock,
+  config: Uint8Array,
+  base = 0,
+  format: DecodeFormat | "exact" = 2,
+): DecodedRegisters {
   const memory = new DataView(config.buffer, config.byteOffset, config.byteLength);
   const decoded: Record<string, DecodedRegister> = {};
   for (const [name, register] of Object.entries(map.registers)) {
-    if (base + register.at + register.width / 8 > config.length || isReserved(register)) continue;
-    decoded[name] = decodeRegister(register, rawValue(register, memory, base));
+    if (base + register.at + register.width / 8 > config.length || isAllReserved(register)) continue;
+    decoded[name] = decodeRegister(register, rawValue(register, memory, base), format);
   }
   return decoded;
 }
 
 /** A register that is all reserved holds its place in the map, and says nothing. */
-const isReserved = (register: Register): boolean =>
-  !hasFields(register) && (register.access === "rsvdp" || register.access === "rsvdz");
+const isAllReserved = (register: Register): boolean => !hasFields(register) && isReserved(register.access);
 
-function decodeRegister(register: Register, raw: number | bigint): DecodedRegister {
+function decodeRegister(
+  register: Register,
+  raw: number | bigint,
+  format: DecodeFormat | "exact",
+): DecodedRegister {
   if (!hasFields(register)) return plain(raw);
-  return Object.fromEntries(
-    Object.entries(register.fields).map(([name, field]) => [name, plain(fieldValue(field, raw))]),
-  );
+  const fields: Record<string, DecodedValue> = {};
+  for (const name in register.fields) {
+    const field = register.fields[name]!;
+    if (format === 1 && field.scale) fields[name] = plain(fieldValue({ ...field, scale: undefined }, raw));
+    else if (format === "exact") fields[name] = plain(exactValue(field, raw));
+    else fields[name] = plain(fieldValue(field, raw));
+  }
+  return fields;
 }
 
 /** Numbers beyond what JSON can hold are written in hexadecimal. */
@@ -98,18 +159,23 @@ const plain = (value: AnyFieldValue): DecodedValue =>
 /** The header's map as far as it is known: of an unknown layout the 16 bytes that all of them share. */
 export const headerMapOf = ({ header }: ConfigLayout): RegisterBlock => header ?? unknownHeader;
 
-function headerTypeOf(config: Uint8Array, { header }: ConfigLayout): DecodedConfig["header"]["type"] {
-  if (header) return header.name === endpointHeader.name ? "endpoint" : "bridge";
-  return config.length >= 64 && (config[0x0e]! & 0x7f) === 2 ? "cardbus" : "unknown";
-}
+const headerTypes: Readonly<Record<string, DecodedConfig["header"]["type"]>> = {
+  [endpointHeader.name]: "endpoint",
+  [bridgeHeader.name]: "bridge",
+  [cardbusHeader.name]: "cardbus",
+};
 
 /** Bytes up to the end of the last register. */
 const describedBytes = (map: RegisterBlock): number =>
   Math.max(0, ...Object.values(map.registers).map(({ at, width }) => at + width / 8));
 
-/** An unknown capability states no length: its body ends at the next one at the latest. */
-const bodyEnd = ({ type, map, limit }: LocatedCapability): number =>
-  Math.min(limit, type && map.name !== "unknown" ? map.size : limit);
-
-const hexBytes = (bytes: Uint8Array): string =>
-  Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+/**
+ * First byte and end of what lies behind the last register. A capability of which no more than the head is described states no
+ * length: it ends at the next one at the latest.
+ */
+function bodyOf(capability: LocatedCapability): [from: number, to: number] {
+  const { map, limit, offset } = capability;
+  const described = describedBytes(map);
+  const size = isHeadOnly(capability) ? limit : Math.min(limit, map.size);
+  return [offset + described, offset + size];
+}

@@ -1,61 +1,21 @@
 // What differs between two config spaces, register by register and field by field. Every byte that differs is
 // told of: by its field, by the capability that came, went or moved, or else as bytes that no register describes.
-import type { Access } from "./access.ts";
-import { decodeRegisters, headerMapOf, type DecodedRegister, type DecodedValue } from "./decode.ts";
+import {
+  decodeRegisters,
+  headerMapOf,
+  type DecodedRegister,
+  type DecodedValue,
+  type DecodeFormat,
+} from "./decode.ts";
 import { rawValue } from "./raw-value.ts";
 import { layoutOf, type ConfigLayout, type LocatedCapability } from "./layout.ts";
+import { derivedText, foundValues } from "./derived-decode.ts";
+import { pathsOf } from "./derived-value.ts";
 import type { RegisterBlock } from "./map.ts";
+import type { CapabilityDifference, ConfigDifference, FieldDifference } from "./diff-types.ts";
 import type { Register } from "./register.ts";
 
-/** A field, or a register without fields, that has another value. */
-export interface FieldDifference {
-  readonly kind: "field";
-  /** `header`, or the capability and its offset, as `MSI-X @0x40`. */
-  readonly where: string;
-  /** Byte offset of the register in the second config space, or in the first where only that one has it. */
-  readonly offset: number;
-  /** Names of the maps, as in decoded config space. */
-  readonly register: string;
-  readonly field?: string | undefined;
-  /** The names that PCI tools print, as `Control: BusMaster`. */
-  readonly label: string;
-  /** Null where only the other config space has the register, whose whole value the other side then is. */
-  readonly from: DecodedValue | null;
-  readonly to: DecodedValue | null;
-  readonly access: Access;
-  /** In bits. */
-  readonly width: number;
-  /** The value is one that is printed as hexadecimal. */
-  readonly hex: boolean;
-}
-/** A capability that only one of both has, or that both have at different offsets. */
-export interface CapabilityDifference {
-  readonly kind: "added" | "removed" | "moved";
-  readonly where: string;
-  readonly id: number;
-  readonly extended: boolean;
-  readonly name: string;
-  /** Byte offset; null where it was added. */
-  readonly from: number | null;
-  /** Null where it was removed. */
-  readonly to: number | null;
-}
-/** Bytes of which no register describes all the bits that differ. */
-export interface ByteDifference {
-  readonly kind: "bytes";
-  readonly offset: number;
-  /** In hexadecimal; the same length in both. */
-  readonly from: string;
-  readonly to: string;
-}
-/** Config spaces of different sizes, in bytes: only what both have is compared. */
-export interface SizeDifference {
-  readonly kind: "size";
-  readonly from: number;
-  readonly to: number;
-}
-/** One thing in which two config spaces differ. */
-export type ConfigDifference = FieldDifference | CapabilityDifference | ByteDifference | SizeDifference;
+export type * from "./diff-types.ts";
 
 /** A part of both config spaces that is compared name by name. */
 interface Pair {
@@ -68,7 +28,7 @@ interface Pair {
  * Compares two config spaces of 64, 256 or 4096 bytes. A capability is matched by its ID and how many of that ID
  * stand before it; registers and fields by name. Empty exactly when all bytes are the same.
  */
-export function diffConfig(from: Uint8Array, to: Uint8Array): ConfigDifference[] {
+export function diffConfig(from: Uint8Array, to: Uint8Array, format: DecodeFormat = 2): ConfigDifference[] {
   const differences: ConfigDifference[] = [];
   if (from.length !== to.length) {
     differences.push({ kind: "size", from: from.length, to: to.length });
@@ -99,7 +59,7 @@ export function diffConfig(from: Uint8Array, to: Uint8Array): ConfigDifference[]
     });
   }
   for (const capability of left.values()) differences.push(changeOf("removed", capability, undefined));
-  for (const pair of pairs) fieldDifferences(pair, from, to, differences);
+  for (const pair of pairs) fieldDifferences(pair, from, to, format, differences);
   byteDifferences(described(from, a), described(to, b), from, to, differences);
   return differences;
 }
@@ -133,9 +93,18 @@ function changeOf(
   };
 }
 
-function fieldDifferences(pair: Pair, from: Uint8Array, to: Uint8Array, into: ConfigDifference[]): void {
-  const before = decodeRegisters(pair.from.map, from, pair.from.at);
-  const after = decodeRegisters(pair.to.map, to, pair.to.at);
+function fieldDifferences(
+  pair: Pair,
+  from: Uint8Array,
+  to: Uint8Array,
+  format: DecodeFormat,
+  into: ConfigDifference[],
+): void {
+  const before = decodeRegisters(pair.from.map, from, pair.from.at, format === 1 ? 1 : "exact");
+  const after = decodeRegisters(pair.to.map, to, pair.to.at, format === 1 ? 1 : "exact");
+  const { told, changes } =
+    format === 1 ? { told: new Set<string>(), changes: [] } : valueDifferences(pair, from, to);
+  into.push(...changes);
   const placeIn = (name: string): number =>
     (pair.to.map.registers[name] ?? pair.from.map.registers[name])!.at;
   const names = [...new Set([...Object.keys(after), ...Object.keys(before)])];
@@ -159,6 +128,7 @@ function fieldDifferences(pair: Pair, from: Uint8Array, to: Uint8Array, into: Co
     }
     for (const [field, old, now] of changedValues(before[name]!, after[name]!)) {
       const described = field === undefined ? undefined : register.fields[field];
+      if (told.has(field === undefined ? name : `${name}.${field}`)) continue;
       into.push({
         ...place,
         ...(field !== undefined && { field }),
@@ -171,6 +141,47 @@ function fieldDifferences(pair: Pair, from: Uint8Array, to: Uint8Array, into: Co
       });
     }
   }
+}
+
+/** What fields mean together and differs, and the paths of the parts: they are told of by it. */
+function valueDifferences(
+  { where, from: a, to: b }: Pair,
+  from: Uint8Array,
+  to: Uint8Array,
+): { readonly told: ReadonlySet<string>; readonly changes: FieldDifference[] } {
+  const told = new Set<string>();
+  const changes: FieldDifference[] = [];
+  const before = new Map(foundValues(a.map, from, a.at).map((found) => [found.name, found]));
+  const after = new Map(foundValues(b.map, to, b.at).map((found) => [found.name, found]));
+  for (const name of new Set([...before.keys(), ...after.keys()])) {
+    const [old, now] = [before.get(name), after.get(name)];
+    const { derived, parts } = (now ?? old)!;
+    // Only what both describe: a register that came or went is told of whole.
+    if (!(name in a.map.derived) || !(name in b.map.derived)) continue;
+    const [oldText, newText] = [old && derivedText(old), now && derivedText(now)];
+    if (oldText === newText) continue;
+    for (const path of pathsOf(derived)) told.add(path);
+    const { name: register, register: { at, access }, field } = parts[0]!; // prettier-ignore
+    changes.push({
+      kind: "field",
+      where,
+      offset: b.at + at,
+      register,
+      field: name,
+      label: derived.label ?? name,
+      from: oldText ?? null,
+      to: newText ?? null,
+      access: (field ?? { access }).access,
+      width: parts.reduce((sum, { width }) => sum + width, 0),
+      hex: false,
+      parts: parts.map(({ name: part, fieldName, register: { at: place } }) => ({
+        register: part,
+        ...(fieldName !== undefined && { field: fieldName }),
+        offset: b.at + place,
+      })),
+    });
+  }
+  return { told, changes };
 }
 
 function wholeValue(register: Register, config: Uint8Array, base: number): DecodedValue {

@@ -29,11 +29,23 @@ const bigValue = ({ scale }: Field, bits: bigint): bigint => (scale ? scaledBigi
 /** The value that the bits of a field stand for, themselves at bit 0. */
 export function bitsValue(field: Field, bits: number): boolean | number | string {
   if (field.values) {
-    for (const name in field.values) if (field.values[name] === bits) return name;
+    for (const name in field.values) {
+      const named = field.values[name]!;
+      if (named === bits || (typeof named === "object" && named.includes(bits))) return name;
+    }
     return `reserved(${bits})`;
   }
   if (field.scale) return scaledValue(field.scale, bits);
   return field.hi === field.lo ? bits !== 0 : bits;
+}
+
+/** The same as `fieldValue`, but a value whose name another has too shows its bits. */
+export function exactValue(field: Field, raw: number | bigint): AnyFieldValue {
+  const value = fieldValue(field, raw);
+  const named = typeof value === "string" && field.values?.[value];
+  if (typeof named !== "object") return value;
+  const bits = Number((BigInt(raw) & placedMask(field)) >> BigInt(field.lo));
+  return bits === named[0] ? value : `${value} (${bits})`;
 }
 
 const reservedPattern = /^reserved\((\d+)\)$/;
@@ -56,7 +68,7 @@ export function fieldBits(name: string, field: Field, value: unknown): number {
       throw new RangeError(
         `"${name}" has no value "${value}"; it has ${Object.keys(field.values).join(", ")}`,
       );
-    bits = known ?? Number(reserved![1]);
+    bits = (typeof known === "object" ? known[0] : known) ?? Number(reserved?.[1]);
   } else if (field.scale) {
     if (typeof value !== "number") throw new TypeError(`"${name}" expects a number, got ${typeof value}`);
     bits = scaledBits(field.scale, value);

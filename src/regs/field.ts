@@ -9,8 +9,8 @@ export interface Field<A extends Access = Access, V = unknown> extends Traits {
   readonly hi: number;
   readonly lo: number;
   readonly access: A;
-  /** Name of each value that has one. */
-  readonly values?: Readonly<Record<string, number>> | undefined;
+  /** Name of each value that has one. Of several that mean the same the first is written. */
+  readonly values?: ValueNames | undefined;
   /** What its bits stand for; without it themselves. */
   readonly scale?: Scale | undefined;
   /** Its value is a bigint: for more than 53 bits. */
@@ -20,6 +20,8 @@ export interface Field<A extends Access = Access, V = unknown> extends Traits {
   /** Carries the value's type; never present at run time. */
   readonly $value?: V;
 }
+/** What values are called; where a specification gives several values one meaning, all of them. */
+export type ValueNames = Readonly<Record<string, number | readonly number[]>>;
 /** The fields of a register by their names. */
 export type Fields = Readonly<Record<string, Field>>;
 
@@ -36,7 +38,7 @@ export interface DefineField<A extends Access> {
   <const K extends string>(
     hi: number,
     lo: number,
-    values: readonly K[] | Readonly<Record<K, number>>,
+    values: readonly K[] | Readonly<Record<K, number | readonly number[]>>,
     label?: string,
   ): Field<A, K | Reserved>;
 }
@@ -44,12 +46,11 @@ export interface DefineField<A extends Access> {
 function define<A extends Access>(access: A): DefineField<A> {
   return (hi: number, x?: unknown, y?: unknown, z?: unknown): Field<A, never> => {
     const lo = typeof x === "number" ? x : hi;
-    const named =
-      typeof y === "object" && y !== null ? (y as readonly string[] | Record<string, number>) : undefined;
+    const named = typeof y === "object" && y !== null ? (y as readonly string[] | ValueNames) : undefined;
     const label = (typeof x === "string" ? x : typeof y === "string" ? y : z) as string | undefined;
     const values = Array.isArray(named)
       ? Object.fromEntries(named.map((name: string, value): [string, number] => [name, value]))
-      : (named as Record<string, number> | undefined);
+      : (named as ValueNames | undefined);
     return { hi, lo, access, values, label };
   };
 }

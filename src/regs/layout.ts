@@ -4,9 +4,16 @@ import type { RegisterBlock } from "./map.ts";
 import {
   bridgeHeader,
   bridgeHeaderWithoutBist,
+  cardbusHeader,
+  cardbusHeaderStart,
+  conventionalBridgeHeader,
+  conventionalBridgeHeaderWithoutBist,
+  conventionalEndpointHeader,
+  conventionalEndpointHeaderWithoutBist,
   endpointHeader,
   endpointHeaderWithoutBist,
 } from "./maps/header.ts";
+import { capabilityId } from "./maps/ids.ts";
 import { capabilityType } from "./maps/index.ts";
 import {
   extendedEnd,
@@ -27,9 +34,16 @@ export interface LocatedCapability extends FoundCapability {
   readonly limit: number;
 }
 
+/**
+ * Whether no more of a capability is described than its head: its body, whose length nothing states, is the device's own. A Null
+ * Capability has none.
+ */
+export const isHeadOnly = ({ id, extended, map }: LocatedCapability): boolean =>
+  id !== capabilityId.null && map.size === (extended ? unknownExtended : unknownStandard).size;
+
 /** Everything that a config space image holds, found once. */
 export interface ConfigLayout {
-  /** Undefined for a header that is neither type 0 nor type 1. */
+  /** Undefined for a header that is of none of the types 0 to 2. */
   readonly header: RegisterBlock | undefined;
   /** In list order, the standard ones first. */
   readonly capabilities: readonly LocatedCapability[];
@@ -75,14 +89,23 @@ export function layoutOf(config: Uint8Array): ConfigLayout {
     }
     return { ...capability, name: type?.name ?? "unknown", type, map, limit };
   });
-  return { header: config.length >= 64 ? headerOf(config) : undefined, capabilities, malformations };
+  return { header: config.length >= 64 ? headerOf(config, found) : undefined, capabilities, malformations };
 }
 
-/** The built-in self test changes its register by itself only where there is one. */
-function headerOf(config: Uint8Array): RegisterBlock | undefined {
+/**
+ * The built-in self test changes its register by itself only where there is one, and what only conventional PCI lets software
+ * write, PCI Express hardwires to 0.
+ */
+function headerOf(config: Uint8Array, found: readonly FoundCapability[]): RegisterBlock | undefined {
   const bist = (config[0x0f]! & 0x80) !== 0;
   const kind = config[0x0e]! & 0x7f;
-  if (kind === 0) return bist ? endpointHeader : endpointHeaderWithoutBist;
-  if (kind === 1) return bist ? bridgeHeader : bridgeHeaderWithoutBist;
-  return undefined;
+  if (kind === 2) return config.length >= cardbusHeader.size ? cardbusHeader : cardbusHeaderStart;
+  const express = found.some(({ id, extended }) => !extended && id === capabilityId.express);
+  if (kind === 0) {
+    if (express) return bist ? endpointHeader : endpointHeaderWithoutBist;
+    return bist ? conventionalEndpointHeader : conventionalEndpointHeaderWithoutBist;
+  }
+  if (kind !== 1) return undefined;
+  if (express) return bist ? bridgeHeader : bridgeHeaderWithoutBist;
+  return bist ? conventionalBridgeHeader : conventionalBridgeHeaderWithoutBist;
 }

@@ -56,14 +56,16 @@ function checkField(where: string, width: number, field: Field): void {
       throw new RangeError(`${where} can go beyond 2^53: its value is a bigint, say big(...)`);
   }
   const seen = new Map<number, string>();
-  for (const [name, bits] of Object.entries(values ?? {})) {
-    if (!Number.isInteger(bits) || bits < 0 || BigInt(bits) > limit)
-      throw new RangeError(`${where}: "${name}" is ${bits}, which ${count} bits cannot hold`);
-    if (seen.has(bits))
-      throw new RangeError(`${where}: "${name}" and "${seen.get(bits)}" are the same value`);
+  for (const [name, named] of Object.entries(values ?? {})) {
     if (name.startsWith("reserved("))
       throw new RangeError(`${where}: "${name}" is how values without a name read`);
-    seen.set(bits, name);
+    for (const bits of typeof named === "number" ? [named] : named) {
+      if (!Number.isInteger(bits) || bits < 0 || BigInt(bits) > limit)
+        throw new RangeError(`${where}: "${name}" is ${bits}, which ${count} bits cannot hold`);
+      if (seen.has(bits))
+        throw new RangeError(`${where}: "${name}" and "${seen.get(bits)}" are the same value`);
+      seen.set(bits, name);
+    }
   }
 }
 

@@ -1,4 +1,4 @@
-import { accessWords, readChanges, type Access } from "./access.ts";
+import { accessWords, isReserved, readChanges, type Access } from "./access.ts";
 import { placedMask } from "./field-value.ts";
 import { hasFields, type Registers } from "./register.ts";
 import type { Traits } from "./traits.ts";
@@ -34,6 +34,8 @@ export interface ByteMasks {
   readonly precious: Uint8Array;
   /** Bits that survive a function-level reset. */
   readonly sticky: Uint8Array;
+  /** Bits of registers that are reserved whole. */
+  readonly reserved: Uint8Array;
   /** Bits that the map describes at all. */
   readonly defined: Uint8Array;
 }
@@ -71,6 +73,7 @@ export function byteMasks(map: string, size: number, registers: Registers): Byte
     volatile: table(),
     precious: table(),
     sticky: table(),
+    reserved: table(),
     defined: table(),
   };
   const mark = (at: number, width: number, bits: bigint, access: Access, traits: Traits): void => {
@@ -92,6 +95,7 @@ export function byteMasks(map: string, size: number, registers: Registers): Byte
     const { at, width } = register;
     add(masks.reset, at, width, resetBits(`${map}.${name}`, register));
     if (!hasFields(register)) {
+      if (isReserved(register.access)) add(masks.reserved, at, width, (1n << BigInt(width)) - 1n);
       mark(at, width, (1n << BigInt(width)) - 1n, register.access, register);
       continue;
     }

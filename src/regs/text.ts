@@ -4,13 +4,10 @@
 // A flag prints as `Name+` or `Name-`; everything else as `Name: value`, parted by commas. A label of the form
 // `Section: Name` prints its section once before its names. Values have no units: the maps' comments give them.
 import { decodeConfig, headerMapOf, type DecodedRegister } from "./decode.ts";
-import { rawValue } from "./raw-value.ts";
 import { layoutOf } from "./layout.ts";
-import type { RegisterBlock } from "./map.ts";
-import { hasFields, type Register } from "./register.ts";
+import { hex, registerLines, type Verbosity } from "./register-text.ts";
 
-/** 0: a line a capability; 1: the registers that have labels, or fields with labels; 2: every register, with its offset and raw value. */
-export type Verbosity = 0 | 1 | 2;
+export { registerText, type Verbosity } from "./register-text.ts";
 
 /** Names of the base classes, PCI Code and ID Assignment Specification 1.1. */
 const baseClasses: Readonly<Record<number, string>> = {
@@ -44,7 +41,7 @@ const baseClasses: Readonly<Record<number, string>> = {
  */
 export function configText(config: Uint8Array, verbosity: Verbosity): string {
   const layout = layoutOf(config);
-  const { header, capabilities, malformations } = decodeConfig(config);
+  const { header, capabilities, undescribed = [], malformations } = decodeConfig(config);
   const lines = [heading(header.registers, header.type)];
   if (verbosity > 0)
     lines.push(...registerLines(headerMapOf(layout), header.registers, config, 0, verbosity, "\t"));
@@ -58,6 +55,10 @@ export function configText(config: Uint8Array, verbosity: Verbosity): string {
     );
     if (bytes !== undefined) lines.push(...byteLines(bytes, verbosity));
   }
+  if (verbosity === 2)
+    for (const { offset, bytes } of undescribed)
+      for (const [index, row] of (bytes.match(/.{1,32}/g) ?? []).entries())
+        lines.push(`\tUndescribed: [${hex(offset + 16 * index, 12)}] ${row.match(/../g)!.join(" ")}`);
   for (const { kind, offset, message } of malformations)
     lines.push(`\t${kind === "all-ones" && offset === 0 ? "Does not answer" : "Malformed"}: ${message}`);
   return `${lines.join("\n")}\n`;
@@ -70,76 +71,6 @@ function heading(registers: { readonly [name: string]: DecodedRegister }, type: 
   const classes = `${number("baseClass", 8)}${number("subclass", 8)}`;
   return `${name} [${classes}]: ${ids} (rev ${number("revisionId", 8)}) (prog-if ${number("programmingInterface", 8)}), ${type} header`;
 }
-
-function registerLines(
-  map: RegisterBlock,
-  decoded: { readonly [name: string]: DecodedRegister },
-  config: Uint8Array,
-  base: number,
-  verbosity: Verbosity,
-  indent: string,
-): string[] {
-  const memory = new DataView(config.buffer, config.byteOffset, config.byteLength);
-  const lines: { readonly start: string; text: string }[] = [];
-  const byOffset = Object.entries(map.registers).sort(([, a], [, b]) => a.at - b.at);
-  for (const [name, register] of byOffset) {
-    const value = decoded[name];
-    if (value === undefined || (verbosity === 1 && !isLabelled(register))) continue;
-    const [label, ...sections] = (register.label ?? name).split(": ");
-    const text = [...sections, registerText(register, value)].join(": ");
-    const raw = `[${hex(register.at, 8)}] 0x${hex(rawValue(register, memory, base), register.width)} `;
-    const start = `${indent}${verbosity === 2 ? raw : ""}${label}: `;
-    const last = lines.at(-1);
-    // Neighbours of one label share a line: the words of a log, the numbers of a bridge's buses.
-    if (verbosity === 1 && last?.start === start) last.text += `${separator(register, sections)}${text}`;
-    else lines.push({ start, text });
-  }
-  return lines.map(({ start, text }) => start + text);
-}
-
-const isLabelled = ({ label, fields }: Register): boolean =>
-  label !== undefined || Object.values(fields).some((field) => field.label !== undefined);
-
-const separator = (register: Register, sections: readonly string[]): string =>
-  hasFields(register) ? "; " : sections.length > 0 ? ", " : " ";
-
-/** The fields of one decoded register, or its value, as one line without its label. */
-export function registerText(register: Register, value: DecodedRegister): string {
-  if (typeof value !== "object") return valueText(value, register.hex === true, register.width);
-  const sections = new Map<string, string[]>();
-  for (const [name, field] of Object.entries(register.fields)) {
-    const path = (field.label ?? name).split(": ");
-    const label = path.pop()!;
-    const section = path.join(": ");
-    const one = value[name]!;
-    const text =
-      typeof one === "boolean"
-        ? `${label}${one ? "+" : "-"}`
-        : `${label}: ${valueText(one, (field.hex ?? register.hex) === true, field.hi - field.lo + 1)}`;
-    const words = sections.get(section);
-    if (words) words.push(text);
-    else sections.set(section, [text]);
-  }
-  return [...sections]
-    .map(([section, words]) => `${section === "" ? "" : `${section}: `}${joined(words)}`)
-    .join("; ");
-}
-
-/** A comma after and before a word that is no flag; a blank between two flags. */
-function joined(words: readonly string[]): string {
-  const isFlag = (word: string): boolean => !word.includes(": ");
-  return words.reduce((text, word, index) =>
-    isFlag(word) && isFlag(words[index - 1]!) ? `${text} ${word}` : `${text}, ${word}`,
-  );
-}
-
-function valueText(value: boolean | number | string, isHex: boolean, bits: number): string {
-  if (typeof value === "number" && isHex) return hex(value, bits);
-  return typeof value === "string" && value.startsWith("0x") ? value.slice(2) : String(value);
-}
-
-const hex = (value: number | bigint, bits: number): string =>
-  value.toString(16).padStart(Math.ceil(bits / 4), "0");
 
 /** At most 16 bytes of an undescribed body, or with verbosity 2 all of them. */
 function byteLines(bytes: string, verbosity: Verbosity): string[] {

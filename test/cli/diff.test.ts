@@ -55,7 +55,7 @@ test("two devices are compared though their places differ; --json has it all", (
   const read = (name: string): Uint8Array => readImage(readFileSync(image(name), "utf8")).config;
   const config = JSON.parse(JSON.stringify(diffConfig(read("igb"), read("e1000e"))));
   expect(JSON.parse(out)).toEqual({
-    formatVersion: 1,
+    formatVersion: 2,
     devices: [
       {
         from: "0000:04:00.0",

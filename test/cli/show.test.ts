@@ -66,7 +66,7 @@ test("--json is what docs/show-json.md says", () => {
   const image = readImage(readFileSync(nvme, "utf8"));
   const shown = JSON.parse(bunVfio(["show", nvme, "--json"]).out) as Record<string, unknown>;
   expect(shown).toEqual({
-    formatVersion: 1,
+    formatVersion: 2,
     source: "image",
     devices: [
       {

@@ -1,5 +1,4 @@
 // How lspci writes addresses and sizes: of virtual functions, multicast windows and resizable BARs.
-import { barSizes } from "../../src/regs/maps/rebar.ts";
 import type { Read, Rule } from "./compare.ts";
 import { hexOf, sign, times, u64 } from "./lspci-forms.ts";
 
@@ -9,7 +8,7 @@ function region(read: Read, index: number): string[] {
   const wide = ((low >>> 1) & 3) === 2;
   // lspci takes the register behind the last BAR for the upper half of one that has none.
   const behind = (): number =>
-    read.number("migrationStateArray", "offset") * 8 + read.number("migrationStateArray", "bir");
+    read.number("migrationStateArray", "offset") + read.number("migrationStateArray", "bir");
   const high = wide ? (index < 5 ? read.number(`vfBar${index + 1}`) : behind()) : 0;
   return [
     `${wide ? hexOf(high, 8) : ""}${hexOf((low & ~0xf) >>> 0, 8)}`,
@@ -44,7 +43,7 @@ export const srIovRules: readonly Rule[] = [
   {
     line: "VF Migration",
     pattern: /offset: (\S{8})/,
-    says: (read) => [hexOf(read.number("migrationStateArray", "offset") * 8, 8)],
+    says: (read) => [hexOf(read.number("migrationStateArray", "offset"), 8)],
   },
 ];
 
@@ -73,15 +72,14 @@ export const multicastRules: readonly Rule[] = [
   {
     line: "McastBAR",
     pattern: /BaseAddr (\S{16})/,
-    says: (read) => [hexOf(read.number("baseUpper"), 8) + hexOf(read.number("base", "address") * 4096, 8)],
+    says: (read) => [hexOf(read.number("baseUpper"), 8) + hexOf(read.number("base", "address"), 8)],
   },
   {
     line: "McastOverlayBAR",
     pattern: /^OverlaySize (\d+) \((?:(\d+) bytes|(disabled))\), BaseAddr (\S{16})$/,
     says: (read) => {
       const size = read.number("overlay", "size");
-      const address =
-        hexOf(read.number("overlayUpper"), 8) + hexOf(read.number("overlay", "address") * 64, 8);
+      const address = hexOf(read.number("overlayUpper"), 8) + hexOf(read.number("overlay", "address"), 8);
       return [size, size >= 6 ? 2 ** size : undefined, size < 6 ? "disabled" : undefined, address];
     },
   },
@@ -99,15 +97,11 @@ export const resizableBarRules: readonly Rule[] = [
     line: `BAR ${bar}`,
     pattern: /^current size: (\S+)(?:, supported: (.+))?$/,
     says: (read) => {
-      const index = times(6, (i) => i).find(
-        (i) => read.has(`bar${i}Control`) && read(`bar${i}Control`, "barIndex") === bar,
-      );
-      if (index === undefined) throw new Error(`no entry is for BAR ${bar}`);
-      const lower = read.number(`bar${index}Capability`, "supportedSizes");
-      const upper = read.number(`bar${index}Control`, "supportedSizesUpper");
-      const sizes = barSizes.filter((_, n) => (n < 28 ? lower >>> n : upper >>> (n - 28)) & 1).join(" ");
-      const size = String(read(`bar${index}Control`, "size"));
-      return [size.startsWith("reserved") ? "<unknown>" : size, sizes || undefined];
+      const text = times(6, (i) => read.text(`bar${i}Sizes`)).find((one) => one?.startsWith(`BAR ${bar}:`));
+      const match = /current size: (\S+), supported: (.+)$/.exec(text ?? "");
+      if (!match) throw new Error(`no entry is for BAR ${bar}`);
+      const [, size = "", sizes] = match;
+      return [size.startsWith("reserved") ? "<unknown>" : size, sizes === "none" ? undefined : sizes];
     },
   })),
   {

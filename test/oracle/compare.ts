@@ -16,6 +16,9 @@ import {
   type DecodedRegisters,
   type DecodedValue,
 } from "../../src/regs/decode.ts";
+import type { Derived } from "../../src/regs/derived.ts";
+import { partsOf } from "../../src/regs/derived-value.ts";
+import { derivedText, foundValues } from "../../src/regs/derived-decode.ts";
 import { layoutOf } from "../../src/regs/layout.ts";
 import type { RegisterBlock } from "../../src/regs/map.ts";
 import { tokens, type LspciCapability, type LspciDevice, type LspciLine } from "../support/lspci.ts";
@@ -28,6 +31,8 @@ export interface Read {
   (register: string, field?: string): DecodedValue;
   /** The same as a number: a flag is 1 or 0. */
   number(register: string, field?: string): number;
+  /** A derived value in words; undefined where its fields mean nothing. */
+  text(name: string): string | undefined;
   /** The whole config space, for what lspci takes from elsewhere (the port type, a BAR). */
   readonly config: DecodedRegisters;
   readonly has: (register: string) => boolean;
@@ -95,7 +100,7 @@ export function compareConfig(
     if (!rule) differences.push(`${where}: no rules for this capability; lspci: ${theirsOne.title}`);
     else
       for (const difference of compareCapability(
-        { map, registers, config: decoded.header.registers },
+        { map, registers, texts: textsOf(map, config, offset), config: decoded.header.registers },
         theirsOne,
         rule,
       ))
@@ -104,9 +109,19 @@ export function compareConfig(
   return differences;
 }
 
+/** Every derived value of a map in words. */
+export const textsOf = (
+  map: RegisterBlock,
+  config: Uint8Array,
+  base: number,
+): Readonly<Record<string, string>> =>
+  Object.fromEntries(foundValues(map, config, base).map((found) => [found.name, derivedText(found)]));
+
 export interface Decoded {
   readonly map: RegisterBlock;
   readonly registers: DecodedRegisters;
+  /** What its fields mean together, in words. */
+  readonly texts: Readonly<Record<string, string>>;
   /** The decoded header. */
   readonly config: DecodedRegisters;
 }
@@ -209,8 +224,25 @@ interface Entry {
 }
 const sectionOf = ({ path }: Entry): string => path.slice(1, -1).join(": ");
 
-function labelledValues({ map, registers }: Decoded): Entry[] {
+function labelledValues({ map, registers, texts }: Decoded): Entry[] {
   const entries: Entry[] = [];
+  for (const [key, derived] of Object.entries(map.derived)) {
+    const value = texts[key];
+    if (value === undefined || derived.label === undefined) continue;
+    // One inside of a register's line is a word of it.
+    const home = homeOf({ derived, map });
+    const path = [
+      ...(home === undefined ? [] : (map.registers[home]!.label ?? home).split(": ")),
+      ...derived.label.split(": "),
+    ];
+    entries.push({
+      path: path.length > 1 ? path : [...path, ""],
+      name: path.length > 1 ? path.at(-1)! : "",
+      value,
+      hex: false,
+      what: key,
+    });
+  }
   for (const [key, register] of Object.entries(map.registers)) {
     const value: DecodedRegister | undefined = registers[key];
     if (value === undefined) continue;
@@ -229,6 +261,18 @@ function labelledValues({ map, registers }: Decoded): Entry[] {
   return entries;
 }
 
+function homeOf({
+  derived,
+  map,
+}: {
+  readonly derived: Derived;
+  readonly map: RegisterBlock;
+}): string | undefined {
+  const parts = partsOf("", derived, map.registers);
+  const [first] = parts;
+  return first?.field && parts.every(({ name }) => name === first.name) ? first.name : undefined;
+}
+
 function agrees({ value, hex }: Entry, printed: string): boolean {
   // What lspci has no words for has no name here either.
   if (typeof value === "string" && value.startsWith("reserved("))
@@ -239,7 +283,7 @@ function agrees({ value, hex }: Entry, printed: string): boolean {
   return hex ? /^[0-9a-f]+$/.test(printed) && parseInt(printed, 16) === value : printed === String(value);
 }
 
-function reader({ registers, config }: Decoded): Read {
+function reader({ registers, texts, config }: Decoded): Read {
   const read = (register: string, field?: string): DecodedValue => {
     const whole = registers[register];
     const value = field === undefined || typeof whole !== "object" ? whole : whole[field];
@@ -253,6 +297,7 @@ function reader({ registers, config }: Decoded): Read {
   };
   return Object.assign(read, {
     number: (register: string, field?: string) => Number(read(register, field)),
+    text: (name: string) => texts[name],
     config,
     has: (register: string) => register in registers,
   });

@@ -2,21 +2,23 @@
 import type { Read, Rule } from "./compare.ts";
 import { hexOf, sign, times } from "./lspci-forms.ts";
 
-function range(read: Read, n: number): string[] {
-  const half = (high: number, low: number): bigint => (BigInt(high) << 32n) | BigInt(low);
-  const base = half(read.number(`range${n}BaseHigh`), read.number(`range${n}BaseLow`, "address") * 2 ** 28);
-  const size = half(read.number(`range${n}SizeHigh`), read.number(`range${n}SizeLow`, "size") * 2 ** 28);
-  const last = BigInt.asUintN(64, base + size - 1n);
-  return [base, last].map((value) => value.toString(16).padStart(16, "0"));
-}
-
-const units = { "1us": 1, "10us": 10, "100us": 100, "1ms": 1, "10ms": 10, "100ms": 100, "1s": 1, "10s": 10 };
-/** A time of the flush on power failure: lspci has no unit for 10 s, and keeps the base of a reserved scale. */
+/** lspci has no unit for 10 s, keeps the base of a reserved scale, and never goes to the larger unit. */
 function flushTime(read: Read, register: string): string {
   const scale = String(read(register, "timeScale"));
-  const factor = units[scale as keyof typeof units] ?? 1;
+  const factor = Number(/^(\d+)/.exec(scale)?.[1] ?? 1) % 1000 || 1;
   const unit = scale.startsWith("reserved") || scale === "10s" ? "<?>" : scale.replace(/^\d+/, "");
   return `${read.number(register, "timeBase") * factor}${unit}`;
+}
+/** The product's own words name the same time. */
+function agreed(read: Read, register: string, name: string): string {
+  const text = flushTime(read, register);
+  const microseconds = (time: string): number => {
+    const [, count = "0", unit = ""] = /^(\d+)(\S+)$/.exec(time) ?? [];
+    return Number(count) * ({ us: 1, ms: 1e3, s: 1e6, "<?>": 1e6 }[unit] ?? NaN);
+  };
+  const own = read.text(name);
+  const same = own === undefined ? text.endsWith("<?>") : microseconds(own) === microseconds(text);
+  return same ? text : `${own}`;
 }
 const reservedScale = (register: string): Rule => ({
   line: "",
@@ -39,8 +41,9 @@ export const cxlRules: readonly Rule[] = [
     line: "Cache Size",
     pattern: /^(\S{8})$/,
     says: (read) => {
-      const unit = { "64K": 65536, "1M": 1048576 }[String(read("capability2", "cacheSizeUnit"))];
-      return [hexOf(read.number("capability2", "cacheSize") * (unit ?? NaN), 8)];
+      const [, count = "", unit = ""] =
+        /^Cache Size: (\d+)([KMG]?)$/.exec(read.text("cacheBytes") ?? "") ?? [];
+      return [hexOf(Number(count) * ({ K: 2 ** 10, M: 2 ** 20, G: 2 ** 30 }[unit] ?? 1), 8)];
     },
   },
   {
@@ -57,11 +60,18 @@ export const cxlRules: readonly Rule[] = [
     ],
   },
   ...[1, 2].flatMap((n): Rule[] => [
-    { line: `Range${n}`, pattern: /^(\S{16})-(\S{16})/, says: (read) => range(read, n) },
+    {
+      line: `Range${n}`,
+      pattern: /^(\S{16})-(\S{16})/,
+      says: (read, match) =>
+        read.text(`range${n}`)?.startsWith(`${match[1]}-${match[2]} `)
+          ? [match[1], match[2]]
+          : [read.text(`range${n}`), ""],
+    },
     {
       line: `Range${n}`,
       pattern: /timeout=(\d+)s/,
-      says: (read) => [4 ** read.number(`range${n}SizeLow`, "timeout")],
+      says: (read) => [read(`range${n}SizeLow`, "timeout")],
     },
   ]),
   // lspci reads 16 of the 32 bits.
@@ -86,11 +96,23 @@ export const cxlRules: readonly Rule[] = [
       hexOf(read.number("alternateMemoryLimit"), 4),
     ],
   },
-  { line: "GPF Phase 1 Timeout", pattern: /^(.+)$/, says: (read) => [flushTime(read, "phase1")] },
-  { line: "GPF Phase 2 Timeout", pattern: /^(.+)$/, says: (read) => [flushTime(read, "phase2")] },
-  { line: "GPF Phase 2 Duration", pattern: /^(.+)$/, says: (read) => [flushTime(read, "phase2Duration")] },
-  { line: "GPF Phase 2 Power", pattern: /^(\d+)mW$/, says: (read) => [read("phase2Power")] },
-  reservedScale("phase2Duration"),
+  {
+    line: "GPF Phase 1 Timeout",
+    pattern: /^(.+)$/,
+    says: (read) => [agreed(read, "phase1", "phase1Timeout")],
+  },
+  {
+    line: "GPF Phase 2 Timeout",
+    pattern: /^(.+)$/,
+    says: (read) => [agreed(read, "phase2", "phase2Timeout")],
+  },
+  {
+    line: "GPF Phase 2 Duration",
+    pattern: /^(.+)$/,
+    says: (read) => [agreed(read, "phase2", "phase2Duration")],
+  },
+  { line: "GPF Phase 2 Power", pattern: /^(\d+)mW$/, says: (read) => [read("phase2Power", "milliwatts")] },
+  reservedScale("phase2"),
   ...times(8, (i): Rule => ({
     line: `Block${i + 1}`,
     pattern: /^BIR: bar(\d), ID: (.+), offset: (\S{16})$/,

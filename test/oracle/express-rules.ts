@@ -20,12 +20,6 @@ function title(read: Read): string {
   return slotted ? `${type} (Slot${read("flags", "slotImplemented") ? "+" : "-"})` : String(type);
 }
 
-function power(value: number, scale: DecodedValue): string {
-  if (scale === "1" && value === 0xff) return ">600W";
-  const watts = scale === "1" && value >= 0xf0 ? 250 + 25 * (value - 0xf0) : value * Number(scale);
-  return `${Number(watts.toPrecision(6))}W`;
-}
-
 function exitLatency(read: Read): string {
   const aspm = String(read("linkCapabilities", "aspm"));
   const each = [
@@ -35,7 +29,7 @@ function exitLatency(read: Read): string {
   return each.filter((one) => one !== undefined).join(", ");
 }
 
-const speedBits = ["", "2.5GT/s", "5GT/s", "8GT/s", "16GT/s", "32GT/s", "64GT/s"];
+const speedBits = ["unknown", "2.5GT/s", "5GT/s", "8GT/s", "16GT/s", "32GT/s", "64GT/s"];
 const speedNumber = (value: DecodedValue): number => reservedBits(value) ?? speedBits.indexOf(String(value));
 const speedText = (value: DecodedValue): string =>
   reservedBits(value) === undefined ? String(value) : "unknown";
@@ -94,12 +88,7 @@ export const expressRules: CapabilityRules = {
     {
       line: "DevCap",
       pattern: /SlotPowerLimit (\S+)/,
-      says: (read) => [
-        power(
-          read.number("deviceCapabilities", "slotPowerLimit"),
-          read("deviceCapabilities", "slotPowerLimitScale"),
-        ),
-      ],
+      says: (read) => [read.text("slotPower")],
     },
     {
       line: "DevCtl",
@@ -137,9 +126,7 @@ export const expressRules: CapabilityRules = {
     {
       line: "SltCap",
       pattern: /PowerLimit (\S+);/,
-      says: (read) => [
-        power(read.number("slotCapabilities", "powerLimit"), read("slotCapabilities", "powerLimitScale")),
-      ],
+      says: (read) => [read.text("slotPowerLimit")],
     },
     {
       line: "LnkCap2",
@@ -149,11 +136,10 @@ export const expressRules: CapabilityRules = {
     {
       line: "LnkCtl2",
       pattern: /Target Link Speed: (\S+),/,
-      // 0 is what a device writes that knows no other speed than 2.5 GT/s.
       says: (read) => {
         const speed = read("linkControl2", "targetSpeed");
         const bits = reservedBits(speed);
-        return [bits === 0 ? "2.5GT/s" : bits === undefined ? speed : "Unknown"];
+        return [bits === undefined ? speed : "Unknown"];
       },
     },
     {
@@ -166,7 +152,8 @@ export const expressRules: CapabilityRules = {
       pattern: /Compliance Preset\/De-emphasis: (.*)$/m,
       says: (read) => {
         const preset = read("linkControl2", "compliancePreset");
-        return [reservedBits(preset) === undefined ? preset : "Unknown"];
+        // Its table ends before P10 (PCI Express Base Specification 4.2.4.2).
+        return [reservedBits(preset) === undefined && preset !== "P10" ? preset : "Unknown"];
       },
     },
   ],

@@ -1,6 +1,6 @@
 // How lspci writes what it composes of several fields of an extended capability, or with a unit.
 import { multicastRules, resizableBarRules, srIovRules } from "./address-rules.ts";
-import type { CapabilityRules, Read, Rule } from "./compare.ts";
+import type { CapabilityRules, Rule } from "./compare.ts";
 import { cxlRules } from "./cxl-rules.ts";
 import { hexOf, sign, times, u64 } from "./lspci-forms.ts";
 import { eventCollectorRules, rootComplexLinkRules, virtualChannelRules } from "./topology-rules.ts";
@@ -60,10 +60,10 @@ const tph: readonly Rule[] = [
   },
 ];
 
-const latency = (line: string, register: string): Rule => ({
+const latency = (line: string, name: string): Rule => ({
   line,
-  pattern: /^(\d+)ns$/,
-  says: (read) => [read.number(register, "value") * 32 ** read.number(register, "scale")],
+  pattern: /^(\d+ns)$/,
+  says: (read) => [read.text(name)],
 });
 
 // lspci reads 16 of the 32 lanes.
@@ -88,6 +88,12 @@ const secondaryPcie: readonly Rule[] = [
 ];
 
 const dpc: readonly Rule[] = [
+  // lspci knows four of the five bits (PCI Express Base Specification 6.0, 7.9.14.2).
+  {
+    line: "DpcCap",
+    pattern: /RP PIO Log (\d+)/,
+    says: (read) => [Number(read.text("logSize")) & 0xf],
+  },
   {
     line: "DpcSta",
     pattern: /TriggerExt:(\S\S) RP PIO ErrPtr:(\S\S)/,
@@ -98,15 +104,12 @@ const dpc: readonly Rule[] = [
   },
 ];
 
-const powerOn = (read: Read, register: string): string => {
-  const unit = { "2us": 2, "10us": 10, "100us": 100 }[String(read(register, "powerOnScale"))];
-  return unit === undefined ? "<error>" : `${unit * read.number(register, "powerOnValue")}us`;
-};
+const orError = (text: string | undefined): string => text ?? "<error>";
 const l1Substates: readonly Rule[] = [
   {
     line: "L1SubCap",
     pattern: /PortCommonModeRestoreTime=(\d+)us PortTPowerOnTime=(\S+)/,
-    says: (read) => [read("capabilities", "commonModeRestoreTime"), powerOn(read, "capabilities")],
+    says: (read) => [read("capabilities", "commonModeRestoreTime"), orError(read.text("portPowerOnTime"))],
   },
   {
     line: "L1SubCtl1",
@@ -116,12 +119,9 @@ const l1Substates: readonly Rule[] = [
   {
     line: "L1SubCtl1",
     pattern: /LTR1\.2_Threshold=(\S+)/,
-    says: (read) => {
-      const scale = read.number("control1", "thresholdScale");
-      return [scale > 5 ? "<error>" : `${read.number("control1", "thresholdValue") * 32 ** scale}ns`];
-    },
+    says: (read) => [orError(read.text("ltrThreshold"))],
   },
-  { line: "L1SubCtl2", pattern: /T_PwrOn=(\S+)/, says: (read) => [powerOn(read, "control2")] },
+  { line: "L1SubCtl2", pattern: /T_PwrOn=(\S+)/, says: (read) => [orError(read.text("powerOnTime"))] },
 ];
 
 const granularity = (value: number, zero: string): string =>
@@ -212,8 +212,8 @@ export const extendedRules: Readonly<Record<string, CapabilityRules>> = {
   DPA: titled("Dynamic Power Allocation <?>"),
   TPH: titled("Transaction Processing Hints", tph),
   LTR: titled("Latency Tolerance Reporting", [
-    latency("Max snoop latency", "maxSnoopLatency"),
-    latency("Max no snoop latency", "maxNoSnoopLatency"),
+    latency("Max snoop latency", "maxSnoop"),
+    latency("Max no snoop latency", "maxNoSnoop"),
   ]),
   SecondaryPCIe: titled("Secondary PCI Express", secondaryPcie),
   PMUX: titled("Protocol Multiplexing <?>"),
@@ -237,4 +237,13 @@ export const extendedRules: Readonly<Record<string, CapabilityRules>> = {
   DOE: titled("Data Object Exchange", doe),
   IDE: titled("Extended Capability ID 0x30"),
   PL64: titled("Extended Capability ID 0x31"),
+  ShadowFunctions: titled("Extended Capability ID 0x2d"),
+  Device3: titled("Extended Capability ID 0x2f"),
+  FlitLogging: titled("Extended Capability ID 0x32"),
+  FlitPerformance: titled("Extended Capability ID 0x33"),
+  FlitErrorInjection: titled("Extended Capability ID 0x34"),
+  SVC: titled("Extended Capability ID 0x35"),
+  RegisterBlocks: titled("Extended Capability ID 0x36"),
+  NOPFlit: titled("Extended Capability ID 0x37"),
+  SIOV: titled("Extended Capability ID 0x38"),
 };

@@ -12,7 +12,7 @@ import { recordedConfigs } from "./recorded.ts";
 import { virtualChannelAt } from "./topology-rules.ts";
 
 const seed = 20_260_101;
-const samples = 320;
+const samples = 480;
 const options = { which: "extended", rules: extendedRules } as const;
 
 test("each extended capability with a map has rules", () => {

@@ -2,53 +2,17 @@
 import { decodeConfig, headerMapOf } from "../../src/regs/decode.ts";
 import { layoutOf } from "../../src/regs/layout.ts";
 import type { LspciDevice } from "../support/lspci.ts";
-import { compareLines, type Read, type Rule } from "./compare.ts";
+import { compareLines, textsOf, type Read, type Rule } from "./compare.ts";
 import { hexText } from "./standard-rules.ts";
 
-const memoryTypes = ["32-bit", "low-1M", "64-bit", "type 3"];
-
-function regionText(read: Read, index: number): string {
-  const bar = read.number(`bar${index}`);
-  if (bar & 1) {
-    const address = bar - (bar & 3);
-    const enabled = read("command", "ioSpace") === true;
-    const place = address !== 0 || enabled ? hexText(address, 4) : "<unassigned>";
-    return `I/O ports at ${place}${enabled ? "" : " [disabled]"}`;
-  }
-  const is64 = (bar & 6) === 4;
-  // A 64-bit BAR in the last place has nowhere to keep its upper half: lspci takes it as empty.
-  const broken = is64 && !read.has(`bar${index + 1}`);
-  const upper = is64 && !broken ? read.number(`bar${index + 1}`) : 0;
-  const address = broken ? 0n : BigInt(upper) * 0x1_0000_0000n + BigInt(bar - (bar & 15));
-  const place = address === 0n ? "<unassigned>" : address.toString(16).padStart(8, "0");
-  const kind = `${memoryTypes[(bar >> 1) & 3]}, ${bar & 8 ? "" : "non-"}prefetchable`;
-  return `Memory at ${place} (${kind})${read("command", "memorySpace") ? "" : " [disabled]"}`;
-}
-
-const suffixes = ["", "K", "M", "G", "T"];
-function windowText(base: bigint, limit: bigint, bits: number): string {
-  const digits = bits / 4;
-  const range = `${base.toString(16).padStart(digits, "0")}-${limit.toString(16).padStart(digits, "0")}`;
-  if (base > limit) return `${range} [disabled] [${bits}-bit]`;
-  let size = limit - base + 1n;
-  let unit = 0;
-  for (; unit < 4 && size % 1024n === 0n; unit++) size /= 1024n;
-  return `${range} [size=${size & 0xffffffffn}${suffixes[unit]}] [${bits}-bit]`;
-}
-const wide = (read: Read, register: string, shift: bigint, upper?: string): bigint =>
-  (BigInt(read.number(register, "address")) << shift) | (upper ? BigInt(read.number(upper)) : 0n);
-
-function ioText(read: Read): string {
-  const is32 = read("ioBase", "type") === "32-bit";
-  const of = (name: string): bigint =>
-    (is32 ? BigInt(read.number(`${name}Upper`)) << 16n : 0n) | wide(read, name, 12n);
-  return windowText(of("ioBase"), of("ioLimit") + 0xfffn, is32 ? 32 : 16);
-}
-function prefetchableText(read: Read): string {
-  const is64 = read("prefetchableBase", "type") === "64-bit";
-  const of = (name: string): bigint =>
-    (is64 ? BigInt(read.number(`${name}Upper`)) << 32n : 0n) | wide(read, name, 20n);
-  return windowText(of("prefetchableBase"), of("prefetchableLimit") + 0xfffffn, is64 ? 64 : 32);
+/** The product's own words, and what lspci says of decode being off. */
+function regionText(read: Read, index: number): string | undefined {
+  const text = read.text(`region${index}`);
+  if (text === undefined) return undefined;
+  const decodes = read("command", text.startsWith("Memory") ? "memorySpace" : "ioSpace") === true;
+  // lspci takes an address of 0 as one where I/O decode is on.
+  const placed = decodes ? text.replace("I/O ports at <unassigned>", "I/O ports at 0000") : text;
+  return `${placed}${decodes ? "" : " [disabled]"}`;
 }
 
 const rules: readonly Rule[] = [
@@ -81,20 +45,23 @@ const rules: readonly Rule[] = [
     pattern: /^(.*)$/,
     says: (read, _, label) => [regionText(read, Number(label.slice(-1)))],
   },
-  { line: "I/O behind bridge", pattern: /^(.*)$/, says: (read) => [ioText(read)] },
+  { line: "I/O behind bridge", pattern: /^(.*)$/, says: (read) => [read.text("ioWindow")] },
+  { line: "Memory behind bridge", pattern: /^(.*)$/, says: (read) => [read.text("memoryWindow")] },
   {
-    line: "Memory behind bridge",
+    line: "Prefetchable memory behind bridge",
     pattern: /^(.*)$/,
+    // lspci prints the low 32 bits of a size (common.c: its number is unsigned int).
     says: (read) => [
-      windowText(wide(read, "memoryBase", 20n), wide(read, "memoryLimit", 20n) + 0xfffffn, 32),
+      read
+        .text("prefetchableWindow")
+        ?.replace(/size=(\d+)/, (_, size: string) => `size=${BigInt(size) & 0xffff_ffffn}`),
     ],
   },
-  { line: "Prefetchable memory behind bridge", pattern: /^(.*)$/, says: (read) => [prefetchableText(read)] },
   {
     line: "",
     pattern: /^Expansion ROM at (\S+?)( \[disabled\]| \[disabled by cmd\])?$/,
     says: (read) => {
-      const address = read.number("rom", "address") * 0x800;
+      const address = read.number("rom", "address");
       const decoded = read("command", "memorySpace") ? undefined : " [disabled by cmd]";
       return [
         address === 0 ? "<unassigned>" : hexText(address, 8),
@@ -136,6 +103,8 @@ export function compareHeader(config: Uint8Array, device: LspciDevice): string[]
     return false;
   };
   const lines = device.header.filter(({ label }) => !isUpper(label));
-  differences.push(...compareLines({ map, registers, config: registers }, lines, rules));
+  differences.push(
+    ...compareLines({ map, registers, texts: textsOf(map, config, 0), config: registers }, lines, rules),
+  );
   return differences.map((difference) => `${device.bdf}: ${difference}`);
 }

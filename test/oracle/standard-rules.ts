@@ -39,11 +39,13 @@ function sataLocation(read: Read): string {
   const bar = String(read("location", "bar"));
   const reserved = /^reserved\((\d+)\)$/.exec(bar);
   if (reserved) return `BAR??${reserved[1]}`;
-  return bar === "InCfgSpace" ? bar : `${bar} Offset=${hexText(read("location", "offset"), 8)}`;
+  // lspci prints the offset as it counts: in DWORDs (Serial ATA AHCI 1.3.1, 2.4.3).
+  return bar === "InCfgSpace" ? bar : `${bar} Offset=${hexText(read.number("location", "offset") / 4, 8)}`;
 }
 
 const virtioNames = new Set(["CommonCfg", "Notify", "ISR", "DeviceCfg"]);
 function vendorTitle(read: Read): string {
+  // 3.9 decodes nothing of Intel's.
   if (!read.has("type")) return `Len=${hexText(read("length"), 2)} <?>`;
   const name = String(read("type", "structure"));
   return `VirtIO: ${virtioNames.has(name) ? name : "<unknown>"}`;
@@ -60,7 +62,7 @@ const eaProperty = (read: Read, label: string, which: string): string => {
 const eaAddress = (read: Read, label: string, which: string, low: number): string => {
   const name = `${eaEntry(label)}${which}`;
   const upper = read(name, "wide") === true ? read.number(`${name}Upper`).toString(16) : "";
-  return upper + hexText(read.number(name, "address") * 4 + low, 8);
+  return upper + hexText(read.number(name, "address") + low, 8);
 };
 
 export const standardRules: Readonly<Record<string, CapabilityRules>> = {
@@ -164,10 +166,7 @@ export const standardRules: Readonly<Record<string, CapabilityRules>> = {
       {
         line: "Mapping Address Base",
         pattern: /^([0-9a-f]{8})([0-9a-f]{8})$/,
-        says: (read) => [
-          hexText(read("addressHigh"), 8),
-          hexText(read.number("addressLow", "base") * 0x100000, 8),
-        ],
+        says: (read) => [read.text("windowBase")?.slice(0, 8), read.text("windowBase")?.slice(8)],
       },
     ],
   },
@@ -188,11 +187,11 @@ export const standardRules: Readonly<Record<string, CapabilityRules>> = {
   "MSI-X": {
     title: /^MSI-X:/,
     rules: [
-      { pattern: /Count=(\d+)/, says: (read) => [read.number("control", "tableSize") + 1] },
+      { pattern: /Count=(\d+)/, says: (read) => [read.text("vectors")] },
       ...["table", "pba"].map((register) => ({
         line: register === "pba" ? "PBA" : "Vector table",
         pattern: /offset=([0-9a-f]{8})/,
-        says: (read: Read) => [hexText(read.number(register, "offset") * 8, 8)],
+        says: (read: Read) => [hexText(read.number(register, "offset"), 8)],
       })),
     ],
   },
@@ -227,5 +226,9 @@ export const standardRules: Readonly<Record<string, CapabilityRules>> = {
       },
     ],
   },
+  HotSwap: { title: /^CompactPCI hot-swap <\?>$/ },
+  CentralResource: { title: /^CompactPCI central resource control <\?>$/ },
+  SecureDevice: { title: /^Secure device <\?>$/ },
+  FPB: { title: /^Capability ID 0x15 \[[0-9a-f]{4}\]$/ },
   unknown: { title: /^(?:Capability ID 0x[0-9a-f]+ \[[0-9a-f]{4}\]|.* <\?>)$/ },
 };

@@ -23,7 +23,7 @@ export const virtualChannelRules: readonly Rule[] = [
     line: "",
     pattern: /^Port Arbitration Table \[([0-9a-f]+)\] <\?>$/,
     // An absolute offset: the capability lies at `virtualChannelAt`.
-    says: (read) => [hexOf(virtualChannelAt + 16 * read.number("portCapability2", "tableOffset"), 1)],
+    says: (read) => [hexOf(virtualChannelAt + read.number("portCapability2", "tableOffset"), 1)],
   },
   ...times(8, (i): Rule[] => [
     {
@@ -37,6 +37,12 @@ export const virtualChannelRules: readonly Rule[] = [
       says: (read) => [tableName(read(`vc${i}Control`, "arbitration"))],
     },
     ...reservedArbitration(`VC${i}`),
+    {
+      line: `VC${i}`,
+      pattern: /PATOffset=([0-9a-f]{2})/,
+      // As it counts, in units of 16 bytes.
+      says: (read) => [hexOf(read.number(`vc${i}Capability`, "tableOffset") / 16, 2)],
+    },
     // Printed where the offset is not zero, which `PATOffset` has shown.
     { line: `VC${i}`, pattern: /Port Arbitration Table <\?>/ },
   ]).flat(),

@@ -114,7 +114,8 @@ export function checkDiff(from: Uint8Array, to: Uint8Array): void {
   const told = new Uint8Array(common);
   for (const one of differences) {
     // A register has 8 bytes at most.
-    if (one.kind === "field") told.fill(1, one.offset, one.offset + 8);
+    if (one.kind === "field")
+      for (const { offset } of [one, ...(one.parts ?? [])]) told.fill(1, offset, offset + 8);
     if (one.kind !== "bytes") continue;
     const end = one.offset + one.to.length / 2;
     told.fill(1, one.offset, end);

@@ -26,7 +26,7 @@ describe("accessors over memory", () => {
     const bytes = Uint8Array.from([0x11, 0x70, 0x1f, 0x80, 0x03, 0x20, 0, 0, 0x03, 0x30, 0, 0]);
     const msix = msixCapability.view(new DataView(bytes.buffer));
     expect([msix.id, msix.next, msix.controlTableSize, msix.controlEnable]).toEqual([0x11, 0x70, 31, true]);
-    expect([msix.tableBir, msix.tableOffset * 8, msix.pbaOffset * 8]).toEqual([3, 0x2000, 0x3000]);
+    expect([msix.tableBir, msix.tableOffset, msix.pbaOffset]).toEqual([3, 0x2000, 0x3000]);
     msix.controlFunctionMask = true;
     expect([...bytes.subarray(2, 4)]).toEqual([0x1f, 0xc0]);
     msix.control = 0x1234;

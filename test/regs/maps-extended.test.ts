@@ -143,7 +143,8 @@ describe("layouts", () => {
     expect(mapOf(configWith(0x17, { 0x04: (0x7ff << 16) | (2 << 9) })).size).toBe(12);
     expect(mapOf(configWith(0x0d, { 0x04: 0x20 })).size).toBe(8 + 32);
     expect(mapOf(configWith(0x0d, { 0x04: 0x2120 })).size).toBe(8 + 8);
-    expect(mapOf(configWith(0x1d, { 0x04: 0xf20 })).size).toBe(0x20 + 36);
+    expect(mapOf(configWith(0x1d, { 0x04: 0xf20 })).size).toBe(0x20 + 60);
+    expect(mapOf(configWith(0x1d, { 0x04: 0x2020 })).size).toBe(0x20 + 64);
     expect(mapOf(configWith(0x1d, { 0x04: 0xf00 })).size).toBe(12);
     expect(mapOf(configWith(0x16, { 0x04: 0x1f })).size).toBe(0x30);
     expect(mapOf(configWith(0x05, { 0x04: 0xff00 }, { end: 0x140 })).size).toBe(0x40);

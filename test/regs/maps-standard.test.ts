@@ -94,7 +94,7 @@ describe("layouts that a capability's own bytes choose", () => {
     expect(located([9, 0, 15, 1], virtio).map.name).toBe("Vendor");
     for (const vendor of [
       [0xf4, 0x1a, 0x00, 0x20],
-      [0x86, 0x80, 0x41, 0x10],
+      [0x22, 0x10, 0x41, 0x10],
     ])
       // prettier-ignore
       expect(located([9, 0, 20, 2], { vendor }).map.name).toBe("Vendor");

@@ -185,6 +185,7 @@ describe("the tables of a map tell each word apart", () => {
       volatile: "f000",
       precious: "e000",
       sticky: "0000",
+      reserved: "0000",
       defined: "ff01",
     });
   });

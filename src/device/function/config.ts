@@ -57,9 +57,9 @@ export interface ConfigEffects {
 }
 
 /** 128 to 4096 bytes; what is above is reserved. */
-const maxSize = Math.max(...Object.values(maxReadRequest.field.values!));
+const maxSize = Math.max(...Object.values(maxReadRequest.field.values!).flat());
 /** Of 32 vectors. */
-const maxMsiExponent = Math.max(...Object.values(msiCount.field.values!));
+const maxMsiExponent = Math.max(...Object.values(msiCount.field.values!).flat());
 const vpdFlag = vpdCapability.field("address.flag");
 const vpdData = vpdCapability.register("data");
 const allBars = [...barRegisters, romRegister];

@@ -9,7 +9,6 @@ import { mappableAreas } from "./mappable-areas.ts";
 /** Bytes of one vector in the table (PCI Express Base Specification 7.7.2.2). */
 export const entrySize: number = msixTableEntry.size;
 /** Offsets are given in units of as many bytes (7.7.2.3, 7.7.2.4). */
-const offsetUnit = 8;
 
 /** A part of a BAR that belongs to MSI-X. */
 export interface MsixArea {
@@ -39,11 +38,7 @@ export function physicalGeometry(config: Uint8Array, capability: Located): MsixG
   const memory = new DataView(config.buffer, config.byteOffset, config.byteLength);
   const view = msixCapability.view(memory, capability.offset);
   const vectors = view.controlTableSize + 1;
-  const area = (region: number, units: number, size: number): MsixArea => ({
-    region,
-    offset: units * offsetUnit,
-    size,
-  });
+  const area = (region: number, offset: number, size: number): MsixArea => ({ region, offset, size });
   return {
     vectors,
     table: area(view.tableBir, view.tableOffset, vectors * entrySize),
@@ -78,7 +73,7 @@ export function showGeometry(
     [registers.pba, pba],
   ] as const) {
     place.bir.write(config, region, capability.offset);
-    place.offset.write(config, offset / offsetUnit, capability.offset);
+    place.offset.write(config, offset, capability.offset);
   }
 }
 

@@ -1,3 +1,4 @@
+import { joined } from "../derived.ts";
 import type { Access } from "../access.ts";
 import { extendedCapability, extendedHead, mapPerCount } from "../capability.ts";
 import { hex, ro, ros, rw, rw1cs, rws, volatile, type Field } from "../field.ts";
@@ -15,12 +16,16 @@ const registers = {
       rootPortExtensions: ro(5, "RPExt"),
       poisonedTlpBlocking: ro(6, "PoisonedTLP"),
       softwareTrigger: ro(7, "SwTrigger"),
-      /** In DWORDs. */
-      logSize: ro(11, 8, "RP PIO Log"),
+      /** Bits 3:0 of the log's size. */
+      logSizeLow: ro(11, 8),
       dlActiveError: ro(12, "DL_ActiveErr"),
+      /** Bit 4 of the log's size. */
+      logSizeHigh: ro(13),
     },
     "DpcCap",
   ),
+  /** In DWORDs. */
+  logSize: joined(["capability.logSizeHigh", "capability.logSizeLow"], { label: "RP PIO Log" }),
   // `softwareTrigger` reads as zero.
   control: r16(
     0x06,
@@ -32,6 +37,7 @@ const registers = {
       poisonedTlpBlockingEnable: rw(5, "PoisonedTLP"),
       softwareTrigger: rw(6, "SwTrigger"),
       dlActiveErrorEnable: rw(7, "DL_ActiveErr"),
+      sigSfwEnable: rw(8, "SIG_SFW"),
     },
     "DpcCtl",
   ),
@@ -45,6 +51,7 @@ const registers = {
         rootPortBusy: ro(4, "RPBusy"),
         reasonExtension: hex(ros(6, 5, "TriggerExt")),
         firstErrorPointer: hex(ros(12, 8, "RP PIO ErrPtr")),
+        sigSfw: rw1cs(13, "SIG_SFW"),
       },
       "DpcSta",
     ),
@@ -65,17 +72,9 @@ const errors = <A extends Access>(bit: (bit: number) => Field<A, boolean>) => ({
   memoryAborted: bit(17),
   memoryTimeout: bit(18),
 });
-const logNames = [
-  "header0",
-  "header1",
-  "header2",
-  "header3",
-  "implementation",
-  "prefix0",
-  "prefix1",
-  "prefix2",
-  "prefix3",
-];
+/** The log begins with the header and a word of the implementation's own; what is past them are TLP prefixes. */
+const logName = (index: number): string =>
+  index < 4 ? `header${index}` : index === 4 ? "implementation" : `prefix${index - 5}`;
 const logAt = 0x20;
 const withRootPort = mapPerCount((dwords) =>
   registerMap("DPC", logAt + 4 * dwords, {
@@ -85,14 +84,14 @@ const withRootPort = mapPerCount((dwords) =>
     rootPortSeverity: r32(0x14, errors(rws)),
     rootPortSystemError: r32(0x18, errors(rws)),
     rootPortException: r32(0x1c, errors(rws)),
-    ...repeat(dwords, (i) => ({ [`${logNames[i]!}Log`]: volatile(hex(r32(logAt + 4 * i, "ros"))) })),
+    ...repeat(dwords, (i) => ({ [`${logName(i)}Log`]: volatile(hex(r32(logAt + 4 * i, "ros"))) })),
   }),
 );
 
-/** Downstream Port Containment; a root port logs up to 9 DWORDs of a failed programmed I/O. */
+/** Downstream Port Containment; a root port logs up to 31 DWORDs of a failed programmed I/O. */
 export const dpc = extendedCapability(extendedCapabilityId.dpc, "DPC", (config, at, limit) => {
   const capability = limit >= 6 ? config.getUint16(at + 4, true) : 0;
   if (!(capability & 0x20)) return dpcCapability;
-  const dwords = Math.min((capability >>> 8) & 0xf, logNames.length);
+  const dwords = ((capability >>> 8) & 0xf) | ((capability >>> 9) & 0x10);
   return withRootPort(fitting(dwords, limit, logAt, 4));
 });

@@ -1,7 +1,8 @@
 import { extendedCapability, extendedHead, mapPerCount } from "../capability.ts";
 import { hex, ro } from "../field.ts";
 import { registerMap, type RegisterBlock } from "../map.ts";
-import { r16, r32, type Registers } from "../register.ts";
+import type { Entries } from "../entries.ts";
+import { r16, r32 } from "../register.ts";
 import { cxlBodies, cxlRegisterLocator, cxlVendorId } from "./cxl.ts";
 import { extendedCapabilityId } from "./ids.ts";
 
@@ -19,7 +20,7 @@ export const dvsecRegisters = {
   dvsecId: hex(r16(0x08, "ro", "ID")),
 } as const;
 
-const body = (what: Registers) =>
+const body = (what: Entries) =>
   mapPerCount((size) => registerMap("DVSEC", size, { ...dvsecRegisters, ...what }));
 const raw = body({});
 /** What every DVSEC begins with. */
@@ -43,7 +44,7 @@ export const dvsec = extendedCapability(
     // A later revision keeps what the earlier ones had.
     for (let r = revision; r >= 0; r--) {
       const body = known.get(`${id} ${r}`);
-      if (body) return size >= body.size ? body.map(size) : raw(size);
+      if (body && size >= body.size) return body.map(size);
     }
     return raw(size);
   },

@@ -1,5 +1,5 @@
 import { standardCapability, standardHead } from "../capability.ts";
-import { hex, hwinit, ro, rw } from "../field.ts";
+import { hex, hwinit, ro, rw, scaled } from "../field.ts";
 import { registerMap } from "../map.ts";
 import { r32, r8, type Register } from "../register.ts";
 import { capabilityId } from "./ids.ts";
@@ -59,7 +59,7 @@ const entry = (at: number, index: number) =>
     `Entry ${index}`,
   );
 const half = (at: number, label: string) =>
-  r32(at, { wide: hwinit(1, "64bit"), address: hex(rw(31, 2, "31:2")) }, label);
+  r32(at, { wide: hwinit(1, "64bit"), address: hex(scaled(rw(31, 2, "31:2"), 4)) }, label);
 
 /**
  * Enhanced Allocation, PCI Express Base Specification 7.8.5. Its entries differ in size, so each instance has a

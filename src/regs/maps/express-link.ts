@@ -20,6 +20,7 @@ const presets = [
   "-6.0dB de-emphasis, 3.5dB preshoot",
   "-3.5dB de-emphasis, 3.5dB preshoot",
   "0dB de-emphasis, 3.5dB preshoot",
+  "P10",
 ] as const;
 const deEmphasis = ["-6dB", "-3.5dB"] as const;
 
@@ -68,6 +69,7 @@ export const expressLink = {
       autonomousWidthDisable: rw(9, "AutWidDis"),
       bandwidthManagementInterrupt: rw(10, "BWInt"),
       autonomousBandwidthInterrupt: rw(11, "AutBWInt"),
+      flitModeDisable: rw(13, "FlitModeDis"),
       drsSignaling: rw(15, 14, "DRSSignaling"),
     },
     "LnkCtl",
@@ -75,7 +77,8 @@ export const expressLink = {
   linkStatus: r16(
     0x12,
     {
-      speed: volatile(ro(3, 0, speeds, "Speed")),
+      // Of a link that is down nothing is defined: 0 as a rule.
+      speed: volatile(ro(3, 0, { unknown: 0, ...speeds }, "Speed")),
       /** In lanes. */
       width: volatile(ro(9, 4, "Width")),
       // Defined in version 1.0 of the specification alone.
@@ -122,7 +125,8 @@ export const expressLink2 = {
   linkControl2: r16(
     0x30,
     {
-      targetSpeed: rws(3, 0, speeds, "Target Link Speed"),
+      // A component of 2.5 GT/s alone may hardwire 0.
+      targetSpeed: rws(3, 0, { ...speeds, "2.5GT/s": [1, 0] }, "Target Link Speed"),
       enterCompliance: rws(4, "EnterCompliance"),
       autonomousSpeedDisable: rws(5, "SpeedDis"),
       selectableDeEmphasis: hwinit(6, 6, deEmphasis, "Selectable De-emphasis"),

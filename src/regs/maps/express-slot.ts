@@ -1,4 +1,5 @@
-import { hex, hwinit, ro, rw, rw1c, volatile } from "../field.ts";
+import { slotPower } from "./slot-power.ts";
+import { hwinit, ro, rw, rw1c, volatile } from "../field.ts";
 import { r16, r32 } from "../register.ts";
 
 const indicator = { Unknown: 0, On: 1, Blink: 2, Off: 3 } as const;
@@ -24,6 +25,7 @@ export const expressSlot = {
     },
     "SltCap",
   ),
+  slotPowerLimit: slotPower("slotCapabilities.powerLimit", "slotCapabilities.powerLimitScale", "PowerLimit"),
   slotControl: r16(
     0x18,
     {
@@ -40,6 +42,7 @@ export const expressSlot = {
       interlock: rw(11, "Control: Interlock"),
       linkState: rw(12, "Enable: LinkChg"),
       autoPowerLimitDisable: rw(13, "Control: AutoPwrLimitDis"),
+      inBandPresenceDisable: rw(14, "Control: InBandPDDis"),
     },
     "SltCtl",
   ),
@@ -63,6 +66,7 @@ export const expressSlot = {
 /** Their second half, reserved but for one bit: PCI Express Base Specification 7.5.3.21 to 7.5.3.23. */
 export const expressSlot2 = {
   slotCapabilities2: r32(0x34, { inBandPresenceDisable: hwinit(0, "InBandPDDis") }, "SltCap2"),
-  slotControl2: r16(0x38, { inBandPresenceDisable: rw(0, "InBandPDDis") }, "SltCtl2"),
-  slotStatus2: hex(r16(0x3a, "ro")),
+  // Both are reserved.
+  slotControl2: r16(0x38, "rsvdp"),
+  slotStatus2: r16(0x3a, "rsvdz"),
 } as const;

@@ -1,7 +1,10 @@
+import { slotPower } from "./slot-power.ts";
 import { standardCapability, standardHead } from "../capability.ts";
 import { hex, hwinit, ro, rw, rw1c, rws, volatile, type Fields } from "../field.ts";
+import type { Entries } from "../entries.ts";
 import { registerMap, type RegisterBlock } from "../map.ts";
-import { r16, r32, type Registers } from "../register.ts";
+import { r16, r32 } from "../register.ts";
+import { expressDevice2 } from "./express-device2.ts";
 import { expressLink, expressLink2 } from "./express-link.ts";
 import { expressSlot, expressSlot2 } from "./express-slot.ts";
 import { capabilityId } from "./ids.ts";
@@ -29,6 +32,7 @@ const capabilities = {
       ),
       slotImplemented: hwinit(8, "Slot"),
       interruptMessage: hex(ro(13, 9, "MSI")),
+      flitMode: hwinit(15, "FlitMode"),
     },
     "Flags",
   ),
@@ -56,12 +60,20 @@ const capabilities = {
       powerIndicator: ro(14, "PwrInd"),
       roleBasedErrorReporting: ro(15, "RBE"),
       errCorSubclass: ro(16, "ErrCorSubclass"),
+      rxMpsFixed: ro(17, "RxMPSFixed"),
       /** Times `slotPowerLimitScale`, in W; 0xf0 and above are steps from 250 W. Set by the slot when the link comes up. */
       slotPowerLimit: ro(25, 18, "SlotPowerLimit"),
       slotPowerLimitScale: ro(27, 26, ["1", "0.1", "0.01", "0.001"], "SlotPowerLimitScale"),
       functionLevelReset: ro(28, "FLReset"),
+      mixedMps: ro(29, "MixedMPS"),
+      teeIo: ro(30, "TEE-IO"),
     },
     "DevCap",
+  ),
+  slotPower: slotPower(
+    "deviceCapabilities.slotPowerLimit",
+    "deviceCapabilities.slotPowerLimitScale",
+    "SlotPowerLimit",
   ),
   deviceStatus: r16(
     0x0a,
@@ -113,6 +125,7 @@ const root = {
       serrOnFatal: rw(2, "ErrFatal"),
       pmeInterruptEnable: rw(3, "PMEIntEna"),
       retrySoftwareVisible: rw(4, "CRSVisible"),
+      noNonFlitBelow: rw(5, "NoNFMBelow"),
     },
     "RootCtl",
   ),
@@ -128,94 +141,6 @@ const root = {
   ),
 } as const;
 
-const device2 = {
-  deviceCapabilities2: r32(
-    0x24,
-    {
-      completionTimeoutRanges: ro(
-        3,
-        0,
-        {
-          "Not Supported": 0,
-          "Range A": 1,
-          "Range B": 2,
-          "Range AB": 3,
-          "Range BC": 6,
-          "Range ABC": 7,
-          "Range BCD": 14,
-          "Range ABCD": 15,
-        },
-        "Completion Timeout",
-      ),
-      completionTimeoutDisable: ro(4, "TimeoutDis"),
-      ariForwarding: ro(5, "ARIFwd"),
-      atomicRouting: ro(6, "AtomicOpsCap: Routing"),
-      atomic32Completer: ro(7, "AtomicOpsCap: 32bit"),
-      atomic64Completer: ro(8, "AtomicOpsCap: 64bit"),
-      atomicCas128Completer: ro(9, "AtomicOpsCap: 128bitCAS"),
-      noRelaxedPassing: hwinit(10, "NROPrPrP"),
-      latencyToleranceReporting: ro(11, "LTR"),
-      tphCompleter: ro(12, "TPHComp"),
-      extendedTphCompleter: ro(13, "ExtTPHComp"),
-      lnSystemCls: hwinit(
-        15,
-        14,
-        ["Not Supported", "64byte cachelines", "128byte cachelines"],
-        "LN System CLS",
-      ),
-      tag10BitCompleter: hwinit(16, "10BitTagComp"),
-      tag10BitRequester: hwinit(17, "10BitTagReq"),
-      obff: hwinit(19, 18, ["Not Supported", "Via message", "Via WAKE#", "Via message/WAKE#"], "OBFF"),
-      extendedFormat: ro(20, "ExtFmt"),
-      endToEndPrefix: hwinit(21, "EETLPPrefix"),
-      maxEndToEndPrefixes: hwinit(23, 22, ["4", "1", "2", "3"], "MaxEETLPPrefixes"),
-      emergencyPowerReduction: hwinit(
-        25,
-        24,
-        ["Not Supported", "Dev Specific", "Form Factor Dev Specific"],
-        "EmergencyPowerReduction",
-      ),
-      emergencyPowerReductionInit: hwinit(26, "EmergencyPowerReductionInit"),
-      frs: hwinit(31, "FRS"),
-    },
-    "DevCap2",
-  ),
-  deviceControl2: r16(
-    0x28,
-    {
-      completionTimeout: rw(
-        3,
-        0,
-        {
-          "50us to 50ms": 0,
-          "50us to 100us": 1,
-          "1ms to 10ms": 2,
-          "16ms to 55ms": 5,
-          "65ms to 210ms": 6,
-          "260ms to 900ms": 9,
-          "1s to 3.5s": 10,
-          "4s to 13s": 13,
-          "17s to 64s": 14,
-        },
-        "Completion Timeout",
-      ),
-      completionTimeoutDisable: rw(4, "TimeoutDis"),
-      ariForwarding: rw(5, "ARIFwd"),
-      atomicRequester: rw(6, "AtomicOpsCtl: ReqEn"),
-      atomicEgressBlocking: rw(7, "AtomicOpsCtl: EgressBlck"),
-      idoRequest: rw(8, "IDOReq"),
-      idoCompletion: rw(9, "IDOCompl"),
-      latencyToleranceReporting: rw(10, "LTR"),
-      emergencyPowerReduction: rw(11, "EmergencyPowerReductionReq"),
-      tag10BitRequester: rw(12, "10BitTagReq"),
-      obff: rw(14, 13, ["Disabled", "Via message A", "Via message B", "Via WAKE#"], "OBFF"),
-      endToEndPrefixBlocking: rw(15, "EETLPPrefixBlk"),
-    },
-    "DevCtl2",
-  ),
-  deviceStatus2: hex(r16(0x2a, "ro")),
-} as const;
-
 /** PCI Express Capability, PCI Express Base Specification 7.5.3: every register that a port of version 2 may have. */
 export const expressCapability = registerMap("PCIe", 60, {
   ...standardHead,
@@ -224,7 +149,7 @@ export const expressCapability = registerMap("PCIe", 60, {
   ...expressLink,
   ...expressSlot,
   ...root,
-  ...device2,
+  ...expressDevice2,
   ...expressLink2,
   ...expressSlot2,
 });
@@ -247,14 +172,14 @@ export const express = standardCapability(capabilityId.express, "PCIe", (config,
 function layout(version2: boolean, type: number, slot: boolean, room: boolean): RegisterBlock {
   const link = type !== 9 && type !== 10;
   const rooted = type === 4 || type === 10;
-  const registers: Registers = {
+  const registers: Entries = {
     ...standardHead,
     ...capabilities,
     ...(type === 7 ? bridgeControl : functionControl),
     ...(link && expressLink),
     ...(slot && expressSlot),
     ...(rooted && root),
-    ...(version2 && device2),
+    ...(version2 && expressDevice2),
     ...(version2 && link && expressLink2),
     ...(version2 && (slot ? expressSlot2 : room && reservedSlot2)),
   };

@@ -4,6 +4,9 @@ import { aer } from "./aer.ts";
 import { ari } from "./ari.ts";
 import { ats } from "./ats.ts";
 import { dataLinkFeature } from "./data-link-feature.ts";
+import { registerBlockLocator } from "./block-locator.ts";
+import { device3 } from "./device3.ts";
+import { flitErrorInjection, flitLogging } from "./flit.ts";
 import { doe } from "./doe.ts";
 import { dpa } from "./dpa.ts";
 import { dpc } from "./dpc.ts";
@@ -12,11 +15,16 @@ import { enclosure } from "./enclosure.ts";
 import {
   alternateProtocol,
   configAccessCorrelation,
+  flitPerformance,
   lnRequester,
   mrIov,
+  nopFlit,
   nullCapability,
   pcieOverMPhy,
   protocolMultiplexing,
+  shadowFunctions,
+  siov,
+  streamlinedVirtualChannel,
   systemFirmwareIntermediary,
 } from "./header-only.ts";
 import { hierarchyId } from "./hierarchy-id.ts";
@@ -86,7 +94,16 @@ export const extendedCapabilities: readonly CapabilityType[] = [
   physicalLayer32,
   alternateProtocol,
   systemFirmwareIntermediary,
+  shadowFunctions,
   doe,
+  device3,
   ide,
   physicalLayer64,
+  flitLogging,
+  flitPerformance,
+  flitErrorInjection,
+  streamlinedVirtualChannel,
+  registerBlockLocator,
+  nopFlit,
+  siov,
 ];

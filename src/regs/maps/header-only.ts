@@ -1,8 +1,14 @@
 // Capabilities that are known by name and whose registers are left raw: obsolete ones, and such as no endpoint
-// that a guest meets has.
-import { extendedCapability, extendedHead, type CapabilityType } from "../capability.ts";
+// that a guest meets has. What follows their head is bytes.
+import {
+  extendedCapability,
+  extendedHead,
+  standardCapability,
+  standardHead,
+  type CapabilityType,
+} from "../capability.ts";
 import { registerMap } from "../map.ts";
-import { extendedCapabilityId } from "./ids.ts";
+import { capabilityId, extendedCapabilityId } from "./ids.ts";
 
 const headerOnly = (id: number, name: string): CapabilityType =>
   extendedCapability(id, name, registerMap(name, 4, extendedHead));
@@ -16,3 +22,19 @@ export const lnRequester = headerOnly(extendedCapabilityId.lnRequester, "LNR");
 export const pcieOverMPhy = headerOnly(extendedCapabilityId.pcieOverMPhy, "M-PCIe");
 export const alternateProtocol = headerOnly(extendedCapabilityId.alternateProtocol, "AlternateProtocol");
 export const systemFirmwareIntermediary = headerOnly(extendedCapabilityId.systemFirmwareIntermediary, "SFI");
+export const shadowFunctions = headerOnly(extendedCapabilityId.shadowFunctions, "ShadowFunctions");
+export const flitPerformance = headerOnly(extendedCapabilityId.flitPerformance, "FlitPerformance");
+export const streamlinedVirtualChannel = headerOnly(extendedCapabilityId.streamlinedVirtualChannel, "SVC");
+export const nopFlit = headerOnly(extendedCapabilityId.nopFlit, "NOPFlit");
+export const siov = headerOnly(extendedCapabilityId.siov, "SIOV");
+
+const standardHeaderOnly = (id: number, name: string): CapabilityType =>
+  standardCapability(id, name, registerMap(name, 2, standardHead));
+
+/** CompactPCI Hot Swap, PICMG 2.1. */
+export const hotSwap = standardHeaderOnly(capabilityId.hotSwap, "HotSwap");
+/** CompactPCI central resource control, PICMG 2.13. */
+export const centralResource = standardHeaderOnly(capabilityId.centralResource, "CentralResource");
+export const secureDevice = standardHeaderOnly(capabilityId.secureDevice, "SecureDevice");
+/** PCI Express Base Specification 7.8.11. */
+export const flatteningPortalBridge = standardHeaderOnly(capabilityId.flatteningPortalBridge, "FPB");

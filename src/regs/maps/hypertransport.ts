@@ -1,3 +1,4 @@
+import { joinedBig } from "../derived.ts";
 import { standardCapability, standardHead } from "../capability.ts";
 import { hex, ro, rw, rw1c, volatile } from "../field.ts";
 import { registerMap, type RegisterBlock } from "../map.ts";
@@ -186,6 +187,11 @@ export const htMsiMappingCapability = registerMap("HT MSI mapping", 12, {
   /** Bits 31:20 of the window's base. */
   addressLow: r32(0x04, { base: hex(rw(31, 20)) }),
   addressHigh: hex(r32(0x08, "rw")),
+  windowBase: joinedBig(["addressHigh", "addressLow.base"], {
+    by: 0x10_0000,
+    hex: true,
+    label: "Mapping Address Base",
+  }),
 });
 /** The same with the window fixed at 0xfee00000. */
 export const htFixedMsiMappingCapability = registerMap("HT MSI mapping", 4, {

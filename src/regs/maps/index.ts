@@ -43,6 +43,8 @@ export { aerCapability, aerRootCapability } from "./aer.ts";
 export { ariCapability } from "./ari.ts";
 export { atsCapability } from "./ats.ts";
 export { dataLinkFeatureCapability } from "./data-link-feature.ts";
+export { device3Capability } from "./device3.ts";
+export { flitErrorInjectionCapability, flitLoggingCapability } from "./flit.ts";
 export { doeCapability } from "./doe.ts";
 export { dpcCapability } from "./dpc.ts";
 export { enclosureCapability } from "./enclosure.ts";

@@ -1,17 +1,32 @@
+import { latency } from "./latency.ts";
+import { composed } from "../derived.ts";
 import { extendedCapability, extendedHead } from "../capability.ts";
 import { rw } from "../field.ts";
 import { registerMap } from "../map.ts";
 import { r16 } from "../register.ts";
 import { extendedCapabilityId } from "./ids.ts";
 
-// `value` counts units of 32^scale ns; a scale of 6 or 7 is not permitted.
-const latency = { value: rw(9, 0), scale: rw(12, 10) } as const;
+// `value` counts units of 32^scale ns.
+const fields = { value: rw(9, 0), scale: rw(12, 10) } as const;
 
 /** Latency Tolerance Reporting, PCI Express Base Specification 7.8.2. */
 export const ltrCapability = registerMap("LTR", 8, {
   ...extendedHead,
-  maxSnoopLatency: r16(0x04, latency, "Max snoop latency"),
-  maxNoSnoopLatency: r16(0x06, latency, "Max no snoop latency"),
+  maxSnoopLatency: r16(0x04, fields, "MaxSnoop"),
+  maxNoSnoopLatency: r16(0x06, fields, "MaxNoSnoop"),
+  maxSnoop: composed(
+    ["maxSnoopLatency.value", "maxSnoopLatency.scale"],
+    (value, scale) => latency(value!, scale!),
+    {
+      label: "Max snoop latency",
+      unit: "ns",
+    },
+  ),
+  maxNoSnoop: composed(
+    ["maxNoSnoopLatency.value", "maxNoSnoopLatency.scale"],
+    (value, scale) => latency(value!, scale!),
+    { label: "Max no snoop latency", unit: "ns" },
+  ),
 });
 
 export const ltr = extendedCapability(extendedCapabilityId.ltr, "LTR", ltrCapability);

@@ -1,5 +1,6 @@
+import { composed } from "../derived.ts";
 import { standardCapability, standardHead } from "../capability.ts";
-import { emulated, hex, ro, rw } from "../field.ts";
+import { emulated, hex, ro, rw, scaled } from "../field.ts";
 import { registerMap } from "../map.ts";
 import { r16, r32 } from "../register.ts";
 import { capabilityId } from "./ids.ts";
@@ -20,9 +21,12 @@ export const msixCapability = registerMap("MSI-X", 12, {
       "Control",
     ),
   ),
-  // `offset` counts units of 8 bytes.
-  table: emulated(r32(0x04, { bir: ro(2, 0, "BAR"), offset: hex(ro(31, 3)) }, "Vector table")),
-  pba: emulated(r32(0x08, { bir: ro(2, 0, "BAR"), offset: hex(ro(31, 3)) }, "PBA")),
+  table: emulated(
+    r32(0x04, { bir: ro(2, 0, "BAR"), offset: hex(scaled(ro(31, 3, "offset"), 8)) }, "Vector table"),
+  ),
+  /** How many vectors the table has. */
+  vectors: composed(["control.tableSize"], (last) => last + 1, { label: "Count" }),
+  pba: emulated(r32(0x08, { bir: ro(2, 0, "BAR"), offset: hex(scaled(ro(31, 3, "offset"), 8)) }, "PBA")),
 });
 
 /** One entry of the MSI-X table, in the memory of a BAR: PCI Express Base Specification 7.7.2.5 to 7.7.2.8. */

@@ -1,5 +1,5 @@
 import { extendedCapability, extendedHead } from "../capability.ts";
-import { hex, hwinit, ro, rw } from "../field.ts";
+import { hex, hwinit, ro, rw, scaled } from "../field.ts";
 import { registerMap } from "../map.ts";
 import { r16, r32, r64 } from "../register.ts";
 import { portFacts, portTypes } from "./link.ts";
@@ -32,7 +32,7 @@ const registers = {
     {
       indexPosition: rw(5, 0, "IndexPos"),
       /** Bits 31:12 of the address. */
-      address: hex(rw(31, 12)),
+      address: hex(scaled(rw(31, 12), 0x1000)),
     },
     "McastBAR",
   ),
@@ -53,7 +53,7 @@ export const multicastPortCapability = registerMap("Multicast", 0x30, {
       /** 2^n bytes; off below 6. */
       size: rw(5, 0, "OverlaySize"),
       /** Bits 31:6 of the address. */
-      address: hex(rw(31, 6)),
+      address: hex(scaled(rw(31, 6), 0x40)),
     },
     "McastOverlayBAR",
   ),

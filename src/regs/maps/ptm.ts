@@ -13,6 +13,8 @@ export const ptmCapability = registerMap("PTM", 12, {
       requester: ro(0, "Requester"),
       responder: hwinit(1, "Responder"),
       root: hwinit(2, "Root"),
+      enhanced: hwinit(3, "ePTM"),
+      delayAdaptation: hwinit(4, "DelayAdaptation"),
       /** In ns; 0 is unknown, 255 is 255 or more. */
       clockGranularity: hwinit(15, 8),
     },
@@ -23,6 +25,7 @@ export const ptmCapability = registerMap("PTM", 12, {
     {
       enable: rw(0, "Enabled"),
       rootSelect: rw(1, "RootSelected"),
+      delayInterpretationB: rw(2, "DelayInterpretationB"),
       /** In ns; 0 is unknown, 255 is 255 or more. */
       effectiveGranularity: rw(15, 8),
     },

@@ -1,3 +1,4 @@
+import { composed } from "../derived.ts";
 import { extendedCapability, extendedHead, mapPerCount, type CapabilityType } from "../capability.ts";
 import { hex, ro, rw } from "../field.ts";
 import { registerMap } from "../map.ts";
@@ -30,6 +31,27 @@ const entry = (at: number) =>
     }),
   }) as const;
 
+/** The sizes that a BAR can have, and the one that it has. */
+const sizes = (capability: string, control: string, index: number) =>
+  composed(
+    [
+      `${control}.barIndex`,
+      `${control}.size`,
+      `${capability}.supportedSizes`,
+      `${control}.supportedSizesUpper`,
+    ],
+    (bar, size, lower, upper) => ({
+      bar: bar!,
+      current: barSizes[size!] ?? `reserved(${size!})`,
+      supported: barSizes.filter((_, n) => (n < 28 ? lower! >>> n : upper! >>> (n - 28)) & 1),
+    }),
+    {
+      label: `Entry ${index}`,
+      text: ({ bar, current, supported }) =>
+        `BAR ${bar}: current size: ${current}, supported: ${supported.length === 0 ? "none" : supported.join(" ")}`,
+    },
+  );
+
 /** One entry of a Resizable BAR or VF Resizable BAR capability; the first lies 4 bytes behind its head. */
 export const resizableBarEntry = registerMap("resizable BAR entry", entrySize, entry(0));
 
@@ -39,7 +61,11 @@ const resizable = (id: number, name: string): CapabilityType => {
       ...extendedHead,
       ...repeat(count, (i) => {
         const { capability, control } = entry(firstEntry + entrySize * i);
-        return { [`bar${i}Capability`]: capability, [`bar${i}Control`]: control };
+        return {
+          [`bar${i}Capability`]: capability,
+          [`bar${i}Control`]: control,
+          [`bar${i}Sizes`]: sizes(`bar${i}Capability`, `bar${i}Control`, i),
+        };
       }),
     }),
   );

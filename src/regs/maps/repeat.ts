@@ -1,8 +1,11 @@
-import type { Register, Registers } from "../register.ts";
+import type { Entry } from "../entries.ts";
 
 /** Registers of a layout whose number of entries only the device knows: named `entry0Name`, without static types. */
-export function repeat(count: number, entry: (index: number) => Registers): Registers {
-  const registers: Record<string, Register> = {};
+export function repeat<E extends Entry>(
+  count: number,
+  entry: (index: number) => Readonly<Record<string, E>>,
+): Readonly<Record<string, E>> {
+  const registers: Record<string, E> = {};
   for (let index = 0; index < count; index++) Object.assign(registers, entry(index));
   return registers;
 }

@@ -1,5 +1,5 @@
 import { standardCapability, standardHead } from "../capability.ts";
-import { hex, ro, volatile } from "../field.ts";
+import { hex, ro, scaled, volatile } from "../field.ts";
 import { registerMap } from "../map.ts";
 import { r16, r32 } from "../register.ts";
 import { capabilityId } from "./ids.ts";
@@ -11,8 +11,7 @@ const registers = {
     0x04,
     {
       bar: ro(3, 0, { BAR0: 4, BAR1: 5, BAR2: 6, BAR3: 7, BAR4: 8, BAR5: 9, InCfgSpace: 15 }, "Location"),
-      /** In units of 4 bytes. */
-      offset: hex(ro(23, 4, "Offset")),
+      offset: hex(scaled(ro(23, 4, "Offset"), 4)),
     },
     "Index-data pair",
   ),

@@ -1,5 +1,5 @@
 import { extendedCapability, extendedHead } from "../capability.ts";
-import { hex, ro, rw, rw1c, volatile } from "../field.ts";
+import { hex, ro, rw, rw1c, scaled, volatile } from "../field.ts";
 import { registerMap } from "../map.ts";
 import { r16, r32, r8, reset } from "../register.ts";
 import { extendedCapabilityId } from "./ids.ts";
@@ -53,8 +53,7 @@ export const srIovCapability = registerMap("SR-IOV", 0x40, {
     0x3c,
     {
       bir: hex(ro(2, 0, "BIR")),
-      /** In units of 8 bytes. */
-      offset: hex(ro(31, 3, "offset")),
+      offset: hex(scaled(ro(31, 3, "offset"), 8)),
     },
     "VF Migration",
   ),

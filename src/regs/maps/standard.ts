@@ -2,6 +2,7 @@ import type { CapabilityType } from "../capability.ts";
 import { agpBridge, agpType } from "./agp.ts";
 import { enhancedAllocation } from "./enhanced-allocation.ts";
 import { express } from "./express.ts";
+import { centralResource, flatteningPortalBridge, hotSwap, secureDevice } from "./header-only.ts";
 import { hypertransport } from "./hypertransport.ts";
 import { msi } from "./msi.ts";
 import { msix } from "./msix.ts";
@@ -32,4 +33,8 @@ export const standardCapabilities: readonly CapabilityType[] = [
   sata,
   advancedFeatures,
   enhancedAllocation,
+  hotSwap,
+  centralResource,
+  secureDevice,
+  flatteningPortalBridge,
 ];

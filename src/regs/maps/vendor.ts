@@ -3,6 +3,7 @@ import { hex, precious, ro } from "../field.ts";
 import { registerMap, type RegisterBlock } from "../map.ts";
 import { r16, r32, r8, reset } from "../register.ts";
 import { capabilityId } from "./ids.ts";
+import { intelCapability, intelVendorId } from "./vendor-intel.ts";
 
 /** Vendor-specific capability, PCI Express Base Specification 7.9.4: nothing but its length is defined. */
 const plain = mapPerCount((size) =>
@@ -97,5 +98,7 @@ export const vendorSpecific = standardCapability(capabilityId.vendor, "Vendor", 
     const map = virtioStructures[config.getUint8(at + 3)] ?? virtioCapability;
     return map.size <= length ? map : virtioCapability;
   }
+  if (config.getUint16(0, true) === intelVendorId && length >= 4)
+    return intelCapability(config.getUint8(at + 3), length);
   return plain(length);
 });

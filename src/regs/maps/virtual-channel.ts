@@ -1,5 +1,5 @@
 import { extendedCapability, extendedHead } from "../capability.ts";
-import { hex, hwinit, ro, rw, volatile } from "../field.ts";
+import { hex, hwinit, ro, rw, scaled, volatile } from "../field.ts";
 import { registerMap, type RegisterBlock } from "../map.ts";
 import { r16, r32 } from "../register.ts";
 import { repeat } from "./repeat.ts";
@@ -34,8 +34,8 @@ export const virtualChannelPort = {
       roundRobin32: ro(1, "WRR32"),
       roundRobin64: ro(2, "WRR64"),
       roundRobin128: ro(3, "WRR128"),
-      /** In units of 16 bytes from the capability; 0 without a table. */
-      tableOffset: hex(ro(31, 24)),
+      /** In bytes from the capability; 0 without a table. */
+      tableOffset: hex(scaled(ro(31, 24), 16)),
     },
     "Arb",
   ),
@@ -63,8 +63,8 @@ function channel(index: number) {
         rejectSnoopTransactions: hwinit(15, "Caps: RejSnoopTrans"),
         /** Less one. */
         maxTimeSlots: hwinit(22, 16, "Caps: MaxTimeSlots"),
-        /** In units of 16 bytes from the capability; 0 without a table. */
-        tableOffset: hex(ro(31, 24, "Caps: PATOffset")),
+        /** In bytes from the capability; 0 without a table. */
+        tableOffset: hex(scaled(ro(31, 24, "Caps: PATOffset"), 16)),
       },
       `VC${index}`,
     ),

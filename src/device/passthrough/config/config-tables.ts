@@ -3,6 +3,7 @@
 import {
   endpointHeader,
   extendedStart,
+  isHeadOnly,
   type ConfigLayout,
   type Field,
   type FieldReference,
@@ -65,7 +66,7 @@ export function configTables(config: Uint8Array, layout: ConfigLayout): ConfigTa
   covered.fill(1, 0, endpointHeader.size);
   for (const capability of layout.capabilities) {
     place(tables, covered, capability.map, capability.offset);
-    if (!capability.type) coverUnknown(tables, covered, capability);
+    if (isHeadOnly(capability)) coverUnknown(tables, covered, capability);
   }
   // A run of bytes ends where a capability begins or ends: a vendor's body says nothing of what lies behind it.
   const edges = new Set(layout.capabilities.flatMap(({ offset, map }) => [offset, offset + map.size]));
@@ -89,7 +90,7 @@ function place(tables: ConfigTables, covered: Uint8Array, map: RegisterBlock, ba
   }
 }
 
-/** The body of a capability without a map belongs to the device: read and written through. */
+/** The body of a capability whose head alone a map describes belongs to the device: read and written through. */
 function coverUnknown(tables: ConfigTables, covered: Uint8Array, capability: LocatedCapability): void {
   const end = Math.min(tables.size, capability.offset + capability.limit);
   for (let at = capability.offset + capability.map.size; at < end; at++) {

@@ -1,0 +1,51 @@
+// The joined and composed values of a map as data and as text.
+import type { RegisterBlock } from "./block.ts";
+import type { AnyValue, ComposedValue, Derived } from "./derived.ts";
+import { derivedValue, partsOf, type Part } from "./derived-value.ts";
+import { rawValue } from "./raw-value.ts";
+
+/** Values by their names in the map. */
+export type DecodedValues = { readonly [name: string]: ComposedValue };
+
+/** A derived value where it is found. */
+export interface FoundValue {
+  readonly name: string;
+  readonly derived: Derived;
+  readonly parts: readonly Part[];
+  readonly value: ComposedValue;
+}
+
+/** Every derived value of a map whose first byte lies at `base`: those that mean something, and lie inside of the image. */
+export function foundValues(map: RegisterBlock, config: Uint8Array, base: number): FoundValue[] {
+  const found: FoundValue[] = [];
+  let memory: DataView | undefined;
+  for (const [name, derived] of Object.entries(map.derived)) {
+    memory ??= new DataView(config.buffer, config.byteOffset, config.byteLength);
+    const view = memory;
+    const parts = partsOf(name, derived, map.registers);
+    if (parts.some(({ register }) => base + register.at + register.width / 8 > config.length)) continue;
+    const value = derivedValue(derived, parts, ({ register }) => rawValue(register, view, base));
+    if (value !== undefined) found.push({ name, derived, parts, value: asData(value) });
+  }
+  return found;
+}
+
+/** The same as plain data. */
+export const decodeValues = (map: RegisterBlock, config: Uint8Array, base = 0): DecodedValues =>
+  Object.fromEntries(foundValues(map, config, base).map(({ name, value }) => [name, value]));
+
+/** Numbers beyond what JSON can hold are written in hexadecimal. */
+const asData = (value: Exclude<AnyValue, undefined>): ComposedValue =>
+  typeof value === "bigint" ? `0x${value.toString(16).padStart(16, "0")}` : value;
+
+/** A derived value in words. */
+export function derivedText({ derived, value }: Pick<FoundValue, "derived" | "value">): string {
+  if (derived.kind === "composed" && derived.text) return derived.text(value as never);
+  return plainText(value, derived.hex === true) + (derived.unit ?? "");
+}
+
+function plainText(value: ComposedValue, isHex: boolean): string {
+  if (Array.isArray(value)) return value.map((one: ComposedValue) => plainText(one, isHex)).join(" ");
+  if (typeof value === "number" && isHex) return value.toString(16).padStart(8, "0");
+  return typeof value === "string" && value.startsWith("0x") ? value.slice(2) : String(value);
+}

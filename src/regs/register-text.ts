@@ -1,0 +1,165 @@
+// The registers of one map as lines of text. What fields mean together stands in their place: with verbosity 1 alone, with 2
+// beside them.
+import type { RegisterBlock } from "./block.ts";
+import type { DecodedRegister } from "./decode.ts";
+import { derivedText, foundValues, type FoundValue } from "./derived-decode.ts";
+import { pathsOf } from "./derived-value.ts";
+import type { Field } from "./field.ts";
+import { fieldMask } from "./field-value.ts";
+import { rawValue } from "./raw-value.ts";
+import { hasFields, type Register } from "./register.ts";
+import { scaledValue } from "./scale.ts";
+
+/** 0: a line a capability; 1: the registers that have labels, or fields with labels; 2: every register, with its offset and raw value. */
+export type Verbosity = 0 | 1 | 2;
+
+/** A derived value in a register's line: its label's parts, and what is printed in the section that they name. */
+interface Word {
+  readonly path: readonly string[];
+  readonly text: string;
+}
+/** Words by the name of the field before which they stand. */
+type Inserted = ReadonlyMap<string, readonly Word[]>;
+
+interface Line {
+  readonly at: number;
+  readonly start: string;
+  text: string;
+}
+
+/** Prints the registers of a map at byte `base` of a config space. */
+export function registerLines(
+  map: RegisterBlock,
+  decoded: { readonly [name: string]: DecodedRegister },
+  config: Uint8Array,
+  base: number,
+  verbosity: Verbosity,
+  indent: string,
+): string[] {
+  const memory = new DataView(config.buffer, config.byteOffset, config.byteLength);
+  const found = foundValues(map, config, base);
+  const inside = new Map<string, Map<string, Word[]>>();
+  const lines: Line[] = [];
+  for (const value of found) {
+    const home = homeOf(value);
+    if (home) insert(inside, home, value);
+    else lines.push(ownLine(value, indent));
+  }
+  const hidden = new Set(verbosity === 1 ? Object.values(map.derived).flatMap(pathsOf) : []);
+  const byOffset = Object.entries(map.registers).sort(([, a], [, b]) => a.at - b.at);
+  for (const [name, register] of byOffset) {
+    const value = decoded[name];
+    if (value === undefined || hidden.has(name) || (verbosity === 1 && !isLabelled(register))) continue;
+    const [label, ...sections] = (register.label ?? name).split(": ");
+    const fields = fieldsText(register, value, inside.get(name) ?? new Map(), (field) =>
+      hidden.has(`${name}.${field}`),
+    );
+    if (fields === "") continue;
+    const text = [...sections, fields].join(": ");
+    const raw = `[${hex(register.at, 8)}] 0x${hex(rawValue(register, memory, base), register.width)} `;
+    const start = `${indent}${verbosity === 2 ? raw : ""}${label}: `;
+    const last = lines.at(-1);
+    // Neighbours of one label share a line: the words of a log, the numbers of a bridge's buses.
+    if (verbosity === 1 && last?.start === start) last.text += `${separator(register, sections)}${text}`;
+    else lines.push({ at: register.at, start, text });
+  }
+  return lines.sort((a, b) => a.at - b.at).map(({ start, text }) => start + text);
+}
+
+/** The register that alone holds the parts of a value, and the first of them. */
+function homeOf({ parts }: FoundValue): readonly [register: string, field: string] | undefined {
+  const [first, ...others] = parts;
+  if (first?.fieldName === undefined || others.some(({ name }) => name !== first.name)) return undefined;
+  return [first.name, first.fieldName];
+}
+
+function wordOf(found: FoundValue): Word {
+  const path = (found.derived.label ?? found.name).split(": ");
+  const label = path.at(-1)!;
+  const { value } = found;
+  return {
+    path,
+    text: typeof value === "boolean" ? `${label}${value ? "+" : "-"}` : `${label}: ${derivedText(found)}`,
+  };
+}
+
+function insert(
+  into: Map<string, Map<string, Word[]>>,
+  [register, field]: readonly [string, string],
+  value: FoundValue,
+): void {
+  const words = into.get(register) ?? new Map<string, Word[]>();
+  words.set(field, [...(words.get(field) ?? []), wordOf(value)]);
+  into.set(register, words);
+}
+
+const ownLine = (found: FoundValue, indent: string): Line => {
+  const [label, ...sections] = (found.derived.label ?? found.name).split(": ");
+  const at = Math.min(...found.parts.map(({ register }) => register.at));
+  return { at, start: `${indent}${label}: `, text: [...sections, derivedText(found)].join(": ") };
+};
+
+const isLabelled = ({ label, fields }: Register): boolean =>
+  label !== undefined || Object.values(fields).some((field) => field.label !== undefined);
+
+const separator = (register: Register, sections: readonly string[]): string =>
+  hasFields(register) ? "; " : sections.length > 0 ? ", " : " ";
+
+/** The fields of one decoded register, or its value, as one line without its label. */
+export const registerText = (register: Register, value: DecodedRegister): string =>
+  fieldsText(register, value, new Map(), () => false);
+
+function fieldsText(
+  register: Register,
+  value: DecodedRegister,
+  inserted: Inserted,
+  isHidden: (field: string) => boolean,
+): string {
+  if (typeof value !== "object") return valueText(value, register.hex === true, register.width);
+  const sections = new Map<string, string[]>();
+  const put = (path: string[], text: (label: string) => string): void => {
+    const label = path.pop()!;
+    const section = path.join(": ");
+    const words = sections.get(section);
+    if (words) words.push(text(label));
+    else sections.set(section, [text(label)]);
+  };
+  for (const [name, field] of Object.entries(register.fields)) {
+    for (const { path, text } of inserted.get(name) ?? []) put([...path], () => text);
+    if (isHidden(name)) continue;
+    const one = value[name]!;
+    put((field.label ?? name).split(": "), (label) =>
+      typeof one === "boolean"
+        ? `${label}${one ? "+" : "-"}`
+        : `${label}: ${fieldText(register, field, one)}`,
+    );
+  }
+  return [...sections]
+    .map(([section, words]) => `${section === "" ? "" : `${section}: `}${joined(words)}`)
+    .join("; ");
+}
+
+function fieldText(register: Register, field: Field, value: boolean | number | string): string {
+  const isHex = (field.hex ?? register.hex) === true;
+  const { scale } = field;
+  if (!scale) return valueText(value, isHex, field.hi - field.lo + 1);
+  const bits = Math.ceil(Math.log2(scaledValue(scale, fieldMask(field)) + 1));
+  return valueText(value, isHex, bits) + (scale.unit ?? "");
+}
+
+/** A comma after and before a word that is no flag; a blank between two flags. */
+function joined(words: readonly string[]): string {
+  const isFlag = (word: string): boolean => !word.includes(": ");
+  return words.reduce((text, word, index) =>
+    isFlag(word) && isFlag(words[index - 1]!) ? `${text} ${word}` : `${text}, ${word}`,
+  );
+}
+
+function valueText(value: boolean | number | string, isHex: boolean, bits: number): string {
+  if (typeof value === "number" && isHex) return hex(value, bits);
+  return typeof value === "string" && value.startsWith("0x") ? value.slice(2) : String(value);
+}
+
+/** With as many digits as `bits` take. */
+export const hex = (value: number | bigint, bits: number): string =>
+  value.toString(16).padStart(Math.ceil(bits / 4), "0");

@@ -1,0 +1,211 @@
+// What several fields mean together, of each kind: as data, as text, and what differs.
+import { describe, expect, test } from "bun:test";
+import { configText, decodeConfig, diffConfig } from "../../src/regs/index.ts";
+
+/** A config space with bytes at places, and a list of capabilities where `capabilities` says so. */
+function config(bytes: Readonly<Record<number, readonly number[]>>, size = 256): Uint8Array {
+  const space = new Uint8Array(size);
+  for (const [at, values] of Object.entries(bytes)) space.set(values, Number(at));
+  return space;
+}
+const le32 = (...words: readonly number[]): number[] =>
+  words.flatMap((word) => [word & 0xff, (word >>> 8) & 0xff, (word >>> 16) & 0xff, word >>> 24]);
+
+/** A standard capability at 0x40. */
+const standard = (...bytes: readonly number[]): Uint8Array =>
+  config({ 0x06: [0x10], 0x34: [0x40], 0x40: [bytes[0]!, 0, ...bytes.slice(1)] });
+/** An extended capability at 0x100. */
+const extended = (id: number, version: number, words: readonly number[]): Uint8Array =>
+  config({ 0x100: le32(id | (version << 16), ...words) }, 4096);
+const valuesOf = (space: Uint8Array): unknown => decodeConfig(space).capabilities[0]?.values;
+const lines = (space: Uint8Array): string[] =>
+  configText(space, 1)
+    .split("\n")
+    .map((line) => line.trim());
+
+describe("BARs", () => {
+  const bars = (...words: readonly number[]): unknown =>
+    decodeConfig(config({ 0x10: le32(...words) })).header.values;
+  const memory = { space: "memory", width: 32, prefetchable: false };
+  test("have kind, width and address", () => {
+    expect(bars(0xb000000c, 0x380, 0xfe800000, 0xe001)).toEqual({
+      region0: { ...memory, address: "0x380b0000000", width: 64, prefetchable: true },
+      region2: { ...memory, address: "0xfe800000" },
+      region3: { space: "I/O", address: "0xe000", width: 32, prefetchable: false },
+    });
+    expect(bars(0, 0x2, 0, 0, 4, 0x1)).toEqual({
+      region1: { ...memory, address: "0x0", width: 20 },
+      region4: { ...memory, address: "0x100000000", width: 64 },
+    });
+  });
+
+  test("an upper half begins no region, and the last register has none", () => {
+    expect(bars(0xc, 0xc, 0xc, 0xc, 0, 4)).toEqual({
+      region0: { ...memory, address: "0xc00000000", width: 64, prefetchable: true },
+      region2: { ...memory, address: "0xc00000000", width: 64, prefetchable: true },
+      region5: { ...memory, address: "0x0", width: 64 },
+    });
+  });
+
+  test("an address is exact beyond 2^53", () => {
+    expect(bars(0xfffffff4, 0xffffffff)).toMatchObject({ region0: { address: "0xfffffffffffffff0" } });
+  });
+
+  test("print as addresses, and a change of one too", () => {
+    const before = config({ 0x10: le32(0xb000000c, 0x380) });
+    expect(lines(before)).toContain("Region 0: Memory at 380b0000000 (64-bit, prefetchable)");
+    const after = config({ 0x10: le32(0xb000000c, 0x381) });
+    expect(diffConfig(before, after)).toMatchObject([
+      {
+        label: "Region 0",
+        from: "Memory at 380b0000000 (64-bit, prefetchable)",
+        to: "Memory at 381b0000000 (64-bit, prefetchable)",
+      },
+    ]);
+  });
+
+  test("the expansion ROM's address is not shifted", () => {
+    expect(lines(config({ 0x30: le32(0xfe840001) }))).toContain("Expansion ROM: enable+, address: fe840000");
+  });
+});
+
+describe("windows of a bridge", () => {
+  const bridge = (bytes: Readonly<Record<number, readonly number[]>>): Uint8Array =>
+    config({ 0x0e: [1], ...bytes });
+  test("are addresses", () => {
+    const space = bridge({
+      0x1c: [0x41, 0x51],
+      0x20: [0x10, 0xf1, 0x20, 0xf1, 0x01, 0x00, 0xf1, 0xff],
+      0x28: le32(0x40, 0x41),
+      0x30: [1, 0, 1, 0],
+    });
+    expect(decodeConfig(space).header.values).toEqual({
+      ioWindow: { base: "0x14000", limit: "0x15fff", width: 32, open: true },
+      memoryWindow: { base: "0xf1100000", limit: "0xf12fffff", width: 32, open: true },
+      prefetchableWindow: { base: "0x4000000000", limit: "0x41ffffffff", width: 64, open: true },
+    });
+    expect(lines(space)).toContain(
+      "Prefetchable memory behind bridge: 0000004000000000-00000041ffffffff [size=8G] [64-bit]",
+    );
+  });
+
+  test("are shut where the base lies above the limit", () => {
+    const space = bridge({ 0x1c: [0xf0, 0x00], 0x20: [0xf0, 0xff, 0, 0] });
+    expect(lines(space)).toContain("I/O behind bridge: f000-0fff [disabled] [16-bit]");
+    expect(lines(space)).toContain("Memory behind bridge: fff00000-000fffff [disabled] [32-bit]");
+  });
+});
+
+describe("slot power", () => {
+  const power = (limit: number, scale: number): unknown =>
+    valuesOf(standard(0x10, 0x02, 0x00, ...le32((limit << 18) | (scale << 26))));
+  test("is in watts: PCI Express Base Specification 7.5.3.3", () => {
+    const table: [limit: number, scale: number, watts: number, above: boolean][] = [
+      [75, 0, 75, false],
+      [0xef, 0, 239, false],
+      [0xf0, 0, 250, false],
+      [0xf1, 0, 275, false],
+      [0xfe, 0, 600, false],
+      [0xff, 0, 600, true],
+      [250, 1, 25, false],
+      [0xf1, 2, 2.41, false],
+      [5, 3, 0.005, false],
+    ];
+    for (const [limit, scale, watts, above] of table)
+      expect(power(limit, scale)).toMatchObject({ slotPower: { watts, above } });
+  });
+});
+
+describe("times", () => {
+  test("of Latency Tolerance Reporting are in ns", () => {
+    expect(valuesOf(extended(0x18, 1, [0x1003_0403 - 0]))).toEqual({
+      maxSnoop: 3 * 32,
+      maxNoSnoop: 3 * 32 ** 4,
+    });
+    // A scale that is not permitted has no time.
+    expect(valuesOf(extended(0x18, 1, [0x1801_0001]))).toEqual({ maxSnoop: 1 });
+  });
+
+  test("of L1 substates are in us and ns", () => {
+    const space = extended(0x1e, 1, [0x0028_0a1f | (1 << 16), 0x4010_0000, 0x29]);
+    expect(valuesOf(space)).toEqual({ portPowerOnTime: 50, ltrThreshold: 16 * 32 ** 2, powerOnTime: 50 });
+    expect(lines(space).join("\n")).toContain("PortCommonModeRestoreTime: 10us");
+    expect(lines(space).join("\n")).toContain("T_PwrOn: 50us");
+  });
+});
+
+describe("sizes", () => {
+  test("of a resizable BAR by name", () => {
+    const space = extended(0x15, 1, [0x0003_0000 << 4, 0x0000_0a22 | (1 << 16)]);
+    expect(valuesOf(space)).toEqual({
+      bar0Sizes: { bar: 2, current: "1GB", supported: ["64GB", "128GB", "256TB"] },
+    });
+    expect(lines(space)).toContain("Entry 0: BAR 2: current size: 1GB, supported: 64GB 128GB 256TB");
+  });
+
+  test("of the MSI-X table in vectors, and places in bytes", () => {
+    const space = standard(0x11, 0x1f, 0x80, ...le32(0x2003, 0x300b));
+    expect(decodeConfig(space).capabilities[0]).toMatchObject({
+      registers: { table: { bir: 3, offset: 0x2000 }, pba: { bir: 3, offset: 0x3008 } },
+      values: { vectors: 32 },
+    });
+  });
+});
+
+describe("Compute Express Link", () => {
+  const device = (revision: number, ...words: readonly number[]): Uint8Array =>
+    extended(0x23, 1, [(0x3c << 20) | (revision << 16) | 0x1e98, ...words]);
+  test("a range is base and size", () => {
+    const space = device(2, 0, 0, 0, 0, 4, 0x0000_0003, 0x20, 0x8000_0000, 0, 0, 0, 0, 0x1f);
+    expect(valuesOf(space)).toMatchObject({ range1: { base: "0x2080000000", size: "0x400000000" } });
+    expect(lines(space)).toContain("Range1: 0000002080000000-000000247fffffff [size=16G]");
+    expect(decodeConfig(space).capabilities[0]!.registers["capability3"]).toEqual({
+      coldResetHdmState: true,
+      warmResetHdmState: true,
+      hotResetHdmState: true,
+      hotResetConfigurability: true,
+      directP2pMem: true,
+    });
+  });
+});
+
+describe("legal values", () => {
+  const link = (at: number, word: number): unknown => {
+    const space = standard(0x10, 0x02);
+    space[at] = word;
+    return decodeConfig(space).capabilities[0]!.registers;
+  };
+  test("of the target link speed: a component of 2.5 GT/s alone may hardwire 0 (PCI Express Base Specification 7.5.3.19)", () => {
+    expect(link(0x70, 0)).toMatchObject({ linkControl2: { targetSpeed: "2.5GT/s" } });
+    expect(link(0x70, 7)).toMatchObject({ linkControl2: { targetSpeed: "reserved(7)" } });
+  });
+  test("of the speed of a link that is down", () => {
+    expect(link(0x52, 0)).toMatchObject({ linkStatus: { speed: "unknown" } });
+  });
+  test("two that mean the same differ still", () => {
+    const [zero, one] = [standard(0x10, 0x02), standard(0x10, 0x02)];
+    one[0x70] = 1;
+    expect(diffConfig(zero, one)).toMatchObject([
+      { register: "linkControl2", field: "targetSpeed", from: "2.5GT/s (0)", to: "2.5GT/s" },
+    ]);
+  });
+});
+
+describe("nothing is lost:", () => {
+  test("reserved bits that are set, and what lies between capabilities", () => {
+    const space = standard(0x01, 0x03, 0x00, 0x00, 0x00, 0x00, 0x00);
+    // A reserved bit of COMMAND, and bytes of the device's own behind the capability.
+    space[0x05] = 0x80;
+    space.set([0xde, 0xad], 0x80);
+    expect(decodeConfig(space).undescribed).toEqual([
+      { offset: 0x05, bytes: "80" },
+      { offset: 0x80, bytes: "dead" },
+    ]);
+    expect(configText(space, 2)).toContain("\tUndescribed: [080] de ad\n");
+  });
+
+  test("the body of a capability that is known by its name alone", () => {
+    const { capabilities } = decodeConfig(extended(0x2c, 1, [0x1122_3344]));
+    expect(capabilities[0]).toMatchObject({ name: "SFI", bytes: expect.stringMatching(/^443322110{8}/) });
+  });
+});
