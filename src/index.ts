@@ -36,6 +36,11 @@ export {
   type LoopBackResult,
 } from "./device/backends/kernel/interrupt-self-test.ts";
 export {
+  PhysicalBuffer,
+  PhysicalMemory,
+  type PhysicalPiece,
+} from "./device/backends/kernel/physical-memory.ts";
+export {
   openDevice,
   type OpenedDescriptors,
   type OpenOptions,

@@ -6,8 +6,8 @@ import { Nvme } from "./nvme.ts";
 
 const usage = `usage: bun examples/nvme/main.ts BDF identify | read LBA BLOCKS | write LBA | bench  [--api API]
   read writes to stdout, write reads from stdin, whole blocks; bench only reads
-  API: auto, iommufd, group, iommufd-compat`;
-const apis = ["auto", "iommufd", "group", "iommufd-compat"] as const;
+  API: auto, iommufd, group, iommufd-compat; noiommu where the kernel tells where memory is (Linux 7.3)`;
+const apis = ["auto", "iommufd", "group", "iommufd-compat", "noiommu"] as const;
 
 type Work = (nvme: Nvme) => Promise<unknown>;
 

@@ -36,8 +36,7 @@ export class Nvme implements Disposable {
   }
 
   #enable(wanted: number, timeout: number): void {
-    const [device, controller, dma] = [this.device, this.#controller, this.device.dma];
-    if (!dma) throw new Error("a driver needs an IOMMU: without one the controller could write any memory");
+    const [device, controller] = [this.device, this.#controller];
     const { command, ...header } = endpointHeader.live(new RegionRegisters(device, RegionIndex.config));
     if (header.baseClass.read() !== 1 || header.subclass.read() !== 8) throw new Error("no NVMe controller");
     command.modify({ memorySpace: true });
@@ -58,7 +57,7 @@ export class Nvme implements Disposable {
       const ring = (queue: "submission" | "completion", entry: number): void =>
         doorbells.write32((2 * id + (queue === "submission" ? 0 : 1)) * stride, entry);
       const transfer = id === 0 ? page : largestTransfer;
-      const queue = this.#own.use(new Queue(dma, { depth, transfer, timeout, ring, lost }));
+      const queue = this.#own.use(new Queue(device, { depth, transfer, timeout, ring, lost }));
       this.queues.push(queue);
       this.#own.use(new EventfdListener(interrupt.fd, (events) => queue.look(events)));
     }
@@ -67,8 +66,8 @@ export class Nvme implements Disposable {
     command.modify({ busMaster: true });
     this.#own.defer(() => this.#stop());
     controller.adminLastEntries.modify({ submission: depth - 1, completion: depth - 1 });
-    controller.adminSubmissions.write(BigInt(this.queues[0]!.memory.iova));
-    controller.adminCompletions.write(BigInt(this.queues[0]!.memory.iova + page));
+    controller.adminSubmissions.write(BigInt(this.queues[0]!.memory.addressOf(0)));
+    controller.adminCompletions.write(BigInt(this.queues[0]!.memory.addressOf(page)));
     // Entries of 2^6 and 2^4 bytes.
     controller.configuration.modify({ enable: true, submissionSize: 6, completionSize: 4 });
     this.#wait("ready", () => controller.status.read().ready);
@@ -96,9 +95,9 @@ export class Nvme implements Disposable {
       if (id === 0) continue;
       const size = this.#controller.adminLastEntries.read().submission * 0x10000 + id;
       // In one piece, with interrupts by vector `id`; then the submission queue, which names the completion queue `id`.
-      const create = { name: `create queue ${id}`, memory: memory.iova + page };
+      const create = { name: `create queue ${id}`, memory: memory.addressOf(page) };
       await ask({ ...create, opcode: 5, dwords: [size, id * 0x10000 + 3] });
-      await ask({ ...create, opcode: 1, memory: memory.iova, dwords: [size, id * 0x10000 + 1] });
+      await ask({ ...create, opcode: 1, memory: memory.addressOf(0), dwords: [size, id * 0x10000 + 1] });
     }
   }
 

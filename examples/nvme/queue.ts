@@ -1,7 +1,7 @@
-import type { DmaBuffer, DmaMap } from "bun-vfio";
+import type { DmaBuffer, KernelDevice, PhysicalBuffer } from "bun-vfio";
 import { completionMap } from "./registers.ts";
 
-/** `name` is for messages, `dwords` are 10 to 12, `receive` is in bytes, `memory` the IOVA of what the controller keeps. */
+/** `name` is for messages, `dwords` are 10 to 12, `receive` is in bytes, `memory` the address of what the controller keeps. */
 export type Command = Data & { name: string; opcode: number; namespace?: number; dwords?: number[] };
 type Data = { send?: Uint8Array; receive?: number; memory?: number };
 type Answer = { readonly result: number; readonly data: Uint8Array<ArrayBuffer> };
@@ -17,11 +17,23 @@ const meanings: Record<number, string> = {
   0x80: "LBA out of range",
 };
 
+/** Memory for a device: by IOVAs, or, where there is no IOMMU, by the host's own addresses. Each page of it is in one piece. */
+function allocate({ dma, physical, name }: KernelDevice, size: number) {
+  const label = "NVMe queue";
+  const memory: DmaBuffer | PhysicalBuffer | undefined =
+    dma?.allocate(size, { label }) ?? physical?.allocate(size, { label });
+  if (!memory)
+    throw new Error(`${name} has no memory: without an IOMMU a driver needs to know where it is (Linux 7.3)`);
+  return Object.assign(memory, {
+    addressOf: (at: number): number => ("iova" in memory ? memory.iova + at : memory.addressAt(at)),
+  });
+}
+
 /** A submission and a completion queue, and memory for the data of each command. `dispose` takes it from the device. */
 export class Queue implements Disposable {
   interrupts = 0;
   /** A page of submissions, one of completions, then the data of each command. */
-  readonly memory: DmaBuffer;
+  readonly memory: ReturnType<typeof allocate>;
   readonly #options: Options;
   readonly #free: number[];
   readonly #pending = new Map<number, Pending>();
@@ -31,16 +43,20 @@ export class Queue implements Disposable {
   #phase = true;
   #failure: string | undefined;
 
-  constructor(dma: DmaMap, options: Options) {
+  constructor(device: KernelDevice, options: Options) {
     const { depth, transfer } = (this.#options = options);
     // One command less than entries: a full ring would look like an empty one.
     this.#free = Array.from({ length: depth - 1 }, (_, id) => 2 * page + id * (transfer + page));
-    this.memory = dma.allocate(2 * page + (depth - 1) * (transfer + page), { label: "NVMe queue" });
-    const { view, iova } = this.memory;
+    this.memory = allocate(device, 2 * page + (depth - 1) * (transfer + page));
+    const { view } = this.memory;
     // Behind the data of each slot, the list of its pages from the second on. It stays as it is.
     for (const slot of this.#free)
       for (let n = 1; n * page < transfer; n++)
-        view.setBigUint64(slot + transfer + (n - 1) * 8, BigInt(iova + slot + n * page), true);
+        view.setBigUint64(
+          slot + transfer + (n - 1) * 8,
+          BigInt(this.memory.addressOf(slot + n * page)),
+          true,
+        );
   }
 
   /** @throws Error where the controller refuses (with its `status`) or does not answer; RangeError for too much data */
@@ -55,8 +71,11 @@ export class Queue implements Disposable {
     const id = (slot - 2 * page) / (transfer + page);
     if (send) this.memory.bytes.set(send, slot);
     // A second page is named in the command itself; of more, the list is.
-    const second = this.memory.iova + slot + (size > 2 * page ? transfer : page);
-    const prps = [memory ?? this.memory.iova + slot, second].flatMap((at) => [at, Math.floor(at / 2 ** 32)]);
+    const second = this.memory.addressOf(slot + (size > 2 * page ? transfer : page));
+    const prps = [memory ?? this.memory.addressOf(slot), second].flatMap((at) => [
+      at,
+      Math.floor(at / 2 ** 32),
+    ]);
     const words = [opcode | (id << 16), namespace, 0, 0, 0, 0, ...prps, ...dwords, 0, 0, 0].slice(0, 13);
     this.memory.bytes.set(new Uint8Array(Uint32Array.from(words).buffer), this.#tail * 64);
     const timer = setTimeout(() => {

@@ -62,11 +62,10 @@ function ways(host: HostFiles, bdf: string, token: boolean): Way[] {
     denied: problem?.denied,
   });
   const noiommuWay = (): Way => {
+    if (cdev !== undefined && hasOwnNodeWithoutIommu(host, bdf))
+      return way("noiommu", problemOf(host, iommufdNode, cdev), `${iommufdNode} and ${cdev}`);
     if (node !== undefined && group?.noiommu)
       return way("noiommu", problemOf(host, node, containerNode), `${containerNode} and ${node}`);
-    // A kernel without groups.
-    if (cdev !== undefined && isWithoutIommu(host, bdf))
-      return way("noiommu", problemOf(host, iommufdNode, cdev), `${iommufdNode} and ${cdev}`);
     return way("noiommu", { text: `${bdf} has no group without IOMMU` }, "");
   };
   const byCdev = way(
@@ -84,6 +83,18 @@ function ways(host: HostFiles, bdf: string, token: boolean): Way[] {
     way("iommufd-compat", groupProblem(iommufdNode), `${iommufdNode} and ${node}`),
     noiommuWay(),
   ];
+}
+
+/**
+ * Whether a device without IOMMU is opened by its own node, from Linux 7.3 on, and not by its group: through an iommufd, the kernel
+ * tells where memory is. It is, but where this process may open the group alone.
+ */
+export function hasOwnNodeWithoutIommu(host: HostFiles, bdf: string): boolean {
+  const cdev = cdevNode(host, bdf);
+  if (cdev === undefined || !isWithoutIommu(host, bdf)) return false;
+  if (problemOf(host, iommufdNode, cdev) === undefined) return true;
+  const group = groupIdOf(host, bdf);
+  return group === undefined || problemOf(host, groupNode(group), containerNode) !== undefined;
 }
 
 /**

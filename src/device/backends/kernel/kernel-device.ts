@@ -23,6 +23,7 @@ import { DeviceNotices, type DeviceNotice } from "./device-notices.ts";
 import { readFeatures, type FeatureReport } from "./features.ts";
 import { nothingToMap, regionMapHint } from "./open-hints.ts";
 import { doHotReset, hotResetReport, type HotResetReport, type HotResetTarget } from "./hot-reset.ts";
+import type { PhysicalMemory } from "./physical-memory.ts";
 import { requestIrqs } from "./irq-request.ts";
 import { interruptSelfTest, type InterruptSelfTestResult } from "./interrupt-self-test.ts";
 import { readRegion, writeRegion } from "./region-access.ts";
@@ -40,6 +41,8 @@ export interface OpenedDevice {
   readonly descriptor: FileDescriptor;
   /** What is mapped for the device; undefined without IOMMU. */
   readonly dma: DmaMap | undefined;
+  /** Memory by its true addresses, for a device without IOMMU that was opened through its cdev. */
+  readonly physical?: PhysicalMemory | undefined;
   /** Of a device that was opened through a group. */
   readonly container: Container | undefined;
   /** Id in the iommufd of a device that was opened through its cdev. */
@@ -74,6 +77,11 @@ export class KernelDevice implements DeviceBackend {
    * device that came in as a descriptor alone.
    */
   readonly dma: DmaMap | undefined;
+  /**
+   * Memory by its true addresses, for a driver of a device without IOMMU; undefined with one, and where the kernel does not tell:
+   * before Linux 7.3, and for a device that was opened through its group.
+   */
+  readonly physical: PhysicalMemory | undefined;
   /** Its id in the iommufd; undefined where it was opened through a group. */
   readonly iommufdDevice: number | undefined;
   readonly #opened: OpenedDevice;
@@ -91,6 +99,7 @@ export class KernelDevice implements DeviceBackend {
     this.api = opened.api;
     this.explain = opened.explain;
     this.dma = opened.dma;
+    this.physical = opened.physical;
     this.iommufdDevice = opened.iommufdDevice;
     using failed = new DisposableStack();
     failed.defer(opened.release);

@@ -9,11 +9,18 @@ import { VfioDeviceInfo } from "../../../regs/ioctl/vfio-device.ts";
 import { vfioRequest } from "../../../regs/ioctl/vfio-requests.ts";
 import { thisHost, type HostFiles } from "../../host/host-files.ts";
 import { cdevNode, groupIdOf } from "../../host/vfio-nodes.ts";
-import { checkIommu, chooseApi, type ApiChoice, type DeviceApi } from "./choose-api.ts";
+import {
+  checkIommu,
+  chooseApi,
+  hasOwnNodeWithoutIommu,
+  type ApiChoice,
+  type DeviceApi,
+} from "./choose-api.ts";
 import { Container, type ContainerIommu } from "./container.ts";
 import { deviceHint, joinHint, missingNode, openHint } from "./open-hints.ts";
 import { Ioas } from "./ioas.ts";
 import { KernelDevice } from "./kernel-device.ts";
+import { PhysicalMemory } from "./physical-memory.ts";
 import { checkToken, tokenBytes } from "./vf-token.ts";
 
 /** Descriptors that somebody else opened. They stay the caller's, who may close them as soon as the device is open. */
@@ -88,7 +95,7 @@ function nodeOf(fd: number | undefined): string | undefined {
 /** Whether a group gave a device out; a cdev is a file of /dev. */
 const isOfGroup = (device: number): boolean => nodeOf(device) === "anon_inode:[vfio-device]";
 
-/** Whether the device's own node is opened, or its group; without IOMMU that where the kernel has no groups. */
+/** Whether the device's own node is opened, or its group. */
 function isByCdev(
   bdf: string,
   { api }: ApiChoice,
@@ -98,7 +105,7 @@ function isByCdev(
   if (api !== "noiommu") return api === "iommufd";
   if (fds.group !== undefined || fds.container !== undefined || iommu !== undefined) return false;
   if (fds.device !== undefined) return !isOfGroup(fds.device);
-  return groupIdOf(host, bdf) === undefined && cdevNode(host, bdf) !== undefined;
+  return hasOwnNodeWithoutIommu(host, bdf);
 }
 
 /** Whether a device came in without anything of its address space. */
@@ -194,6 +201,7 @@ function openCdev(bdf: string, choice: ApiChoice, host: HostFiles, options: Open
     container: undefined,
     // Without an IOMMU nothing translates what the device sends: IOVAs would be none.
     dma: choice.api === "noiommu" ? undefined : ioas.dma,
+    physical: choice.api === "noiommu" ? new PhysicalMemory(ioas) : undefined,
     iommufdDevice,
     host,
     resetTimeout: options.resetTimeout,

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { closeSync, openSync, rmSync } from "node:fs";
-import { chooseApi } from "../../../../src/device/backends/kernel/choose-api.ts";
+import { chooseApi, hasOwnNodeWithoutIommu } from "../../../../src/device/backends/kernel/choose-api.ts";
 import { openDevice } from "../../../../src/device/backends/kernel/open-device.ts";
 import { fakeHost, type FakeHost } from "./fake-host.ts";
 
@@ -106,10 +106,17 @@ describe("Linux 7.3 without an IOMMU: the device has a node of its own, as one t
         `iommufd: no, ${bdf} has no IOMMU`,
         `group: no, ${bdf} has no IOMMU${groups ? "" : " group"}`,
         `iommufd-compat: no, ${bdf} has no IOMMU${groups ? "" : " group"}`,
+        "noiommu: possible, with /dev/iommu and /dev/vfio/devices/noiommu-vfio0",
+      ]);
+      expect(hasOwnNodeWithoutIommu(it.files, bdf)).toBe(true);
+      // Without an iommufd the group is what is left.
+      rmSync(it.files.at("/dev/iommu"));
+      expect(hasOwnNodeWithoutIommu(it.files, bdf)).toBe(!groups);
+      expect(chooseApi(it.files, bdf, "noiommu").explain.at(-1)).toBe(
         groups
           ? "noiommu: possible, with /dev/vfio/vfio and /dev/vfio/noiommu-0"
-          : "noiommu: possible, with /dev/iommu and /dev/vfio/devices/noiommu-vfio0",
-      ]);
+          : "noiommu: no, there is no /dev/iommu",
+      );
     });
 
     test(`${name}: openDevice refuses it by iommufd, in whatever form that comes`, () => {
