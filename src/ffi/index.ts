@@ -45,6 +45,7 @@ export * from "./iommufd-ioas.ts";
 export * from "./iommufd-map.ts";
 export * from "./iommufd-option.ts";
 export * from "./iommufd-viommu.ts";
+export * from "./kvm-arm64.ts";
 export type { CpuidEntry } from "./kvm-cpuid.ts";
 export * from "./kvm-device.ts";
 export * from "./kvm-interrupts.ts";

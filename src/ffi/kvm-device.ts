@@ -34,6 +34,30 @@ export function hasKvmDevice(vm: number, type: KvmDeviceType): boolean {
 }
 
 /**
+ * KVM_SET_DEVICE_ATTR.
+ * @param device descriptor of the device @param group of attributes @param attribute in its group
+ * @param value what its kind says; undefined: none
+ * @param name of device and attribute, for messages
+ */
+export function setKvmDeviceAttribute(
+  device: number,
+  group: number,
+  attribute: number,
+  value: Uint8Array | undefined,
+  name: string,
+  context: IoctlContext = {},
+): void {
+  const argument = create(KvmDeviceAttr);
+  argument.group = group;
+  argument.attr = wide(attribute);
+  argument.addr = value === undefined ? 0n : addressOf(value);
+  ioctl(device, kvmDeviceRequest.SET_DEVICE_ATTR, bytesOf(argument), {
+    ...context,
+    request: `KVM_SET_DEVICE_ATTR ${name}`,
+  });
+}
+
+/**
  * KVM_SET_DEVICE_ATTR of the VFIO device: FILE_ADD or FILE_DEL (Documentation/virt/kvm/devices/vfio.rst).
  * @param device descriptor of the VFIO device
  * @param file of a VFIO group, or of a device that was opened by its character device (Linux 6.6)
@@ -47,14 +71,6 @@ export function setVfioFile(
   const value = new Int32Array(new ArrayBuffer(4));
   value[0] = checked(file, int32("a file"));
   const bytes = new Uint8Array(value.buffer);
-  const argument = create(KvmDeviceAttr);
-  argument.group = kvmDeviceVfio.FILE;
-  argument.attr = wide(kvmDeviceVfio[action]);
-  argument.addr = addressOf(bytes);
-  ioctl(device, kvmDeviceRequest.SET_DEVICE_ATTR, bytesOf(argument), {
-    ...context,
-    request: `KVM_SET_DEVICE_ATTR VFIO ${action} of descriptor ${file}`,
-  });
-  // Used after the call, so that the memory lives as long as its address does.
-  bytes.fill(0);
+  const what = `VFIO ${action} of descriptor ${file}`;
+  setKvmDeviceAttribute(device, kvmDeviceVfio.FILE, kvmDeviceVfio[action], bytes, what, context);
 }

@@ -23,6 +23,8 @@ export { VcpuThreads, type VcpuStart, type VcpuThreadsOptions } from "./vcpu-thr
 export type { VfioRegistry } from "./vfio-registry.ts";
 export { parseBzImage, type BzImage } from "./x86/bzimage.ts";
 export { cpuidOf } from "./x86/cpuid.ts";
+export type { Gic, GicOptions } from "./arm64/gic.ts";
+export { getCoreRegister, setCoreRegister, type CoreRegister } from "./arm64/registers.ts";
 export type { IrqchipPlace } from "./x86/irqchip.ts";
 export { loadLinux, memoryType, type LinuxOptions, type MemoryArea } from "./x86/load-linux.ts";
 export {

@@ -10,6 +10,7 @@ import { irqCalls } from "./irq-calls.ts";
 import type { Kvm } from "./kvm.ts";
 import { KvmMemorySlots } from "./memory-slots.ts";
 import { VfioRegistry } from "./vfio-registry.ts";
+import { Gic, type GicOptions } from "./arm64/gic.ts";
 import { createChips, ioapicPins, type IrqchipPlace } from "./x86/irqchip.ts";
 
 /** Three pages below 4 GiB that Intel's KVM needs and no guest memory may have (Documentation/virt/kvm/api.rst, KVM_SET_TSS_ADDR). */
@@ -19,14 +20,18 @@ const tssAddress = 0xfffb_d000;
 export interface MachineOptions {
   /** Where the interrupt controllers are; `kernel` unless given. INTx with resampling needs that. */
   readonly irqchip?: IrqchipPlace | undefined;
-  /** With `kernel`: the timer chip (8254) too, for guests without another; not unless asked for. */
+  /** aarch64: where the interrupt controller's parts are. */
+  readonly gic?: GicOptions | undefined;
+  /** x86-64, with `kernel`: the timer chip (8254) too, for guests without another; not unless asked for. */
   readonly pit?: boolean | undefined;
 }
 
-/** A virtual machine of KVM, x86-64. `dispose` closes it with its interrupts; close its vCPUs before. */
+/** A virtual machine of KVM, x86-64 or aarch64 with a GICv3. `dispose` closes it with its interrupts; close its vCPUs before. */
 export class VirtualMachine implements Disposable {
   readonly irqchip: IrqchipPlace;
   readonly pit: boolean;
+  /** On aarch64 its interrupt controller, to be started once all vCPUs are made; undefined on x86-64. */
+  readonly gic: Gic | undefined;
   /** As `Kvm.runSize`, for whoever makes a vCPU. */
   readonly runSize: number;
   readonly slots: KvmMemorySlots;
@@ -42,9 +47,14 @@ export class VirtualMachine implements Disposable {
    * @param kvm only used while this runs @param options its interrupt hardware
    * @throws VfioError where KVM lacks something: nothing stays open then
    */
-  constructor(kvm: Kvm, { irqchip = "kernel", pit = false }: MachineOptions = {}) {
-    if (process.arch !== "x64")
+  constructor(kvm: Kvm, { irqchip = "kernel", pit = false, gic }: MachineOptions = {}) {
+    const isArm = process.arch === "arm64";
+    if (process.arch !== "x64" && !isArm)
       throw new VfioError(`virtual machines of ${process.arch} are not implemented`, { code: "ENOTSUP" });
+    if (isArm !== (gic !== undefined) || (isArm && (pit || irqchip === "split")))
+      throw new RangeError(
+        `a machine of ${process.arch} has ${isArm ? "a GIC, and no chips of a PC" : "no GIC"}`,
+      );
     if (pit && irqchip === "split")
       throw new RangeError("the timer chip needs the interrupt chips in the kernel, which are split");
     this.irqchip = irqchip;
@@ -52,16 +62,18 @@ export class VirtualMachine implements Disposable {
     this.runSize = kvm.runSize;
     using failed = new DisposableStack();
     this.#descriptor = failed.use(new FileDescriptor(createVm(kvm.fd), "the virtual machine"));
+    if (gic) this.gic = failed.use(new Gic(this.fd, gic));
+    else setTssAddress(this.fd, tssAddress);
+    const chips = this.gic?.routes() ?? createChips(this.fd, irqchip, pit);
+    // Of a machine that has an ITS by now.
     this.#withDevid = this.extension("MSI_DEVID") > 0;
-    setTssAddress(this.fd, tssAddress);
-    const chips = createChips(this.fd, irqchip, pit);
     this.slots = new KvmMemorySlots(this, this.extension("NR_MEMSLOTS"));
     // A vCPU that is still open keeps the machine alive: its memory must not be that of somebody else by then.
     failed.defer(() => this.slots.clear());
     this.interrupts = failed.use(
       new KvmInterrupts(
         irqCalls(this, this.#withDevid),
-        { chips, first: ioapicPins, limit: this.extension("IRQ_ROUTING") },
+        { chips, first: this.gic?.lines ?? ioapicPins, limit: this.extension("IRQ_ROUTING") },
         irqchip === "kernel" ? { resamples: this.extension("IRQFD_RESAMPLE") > 0 } : undefined,
       ),
     );
@@ -96,7 +108,7 @@ export class VirtualMachine implements Disposable {
 
   /** Sets a line of the interrupt chips, as a device of the VMM's own does. @throws VfioError */
   setIrqLine(gsi: number, high: boolean): void {
-    setIrqLine(this.fd, gsi, high);
+    setIrqLine(this.fd, this.gic?.lineOf(gsi) ?? gsi, high);
   }
 
   /** Takes all interrupts and memory slots away and closes the machine. Safe to call twice. */

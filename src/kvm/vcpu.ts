@@ -1,4 +1,5 @@
 import { FileDescriptor } from "../ffi/file-descriptor.ts";
+import { initArmVcpu } from "../ffi/kvm-arm64.ts";
 import { setSignalMask, runVcpu } from "../ffi/kvm-vcpu.ts";
 import { createVcpu } from "../ffi/kvm-vm.ts";
 import { Mapping } from "../ffi/mapping.ts";
@@ -14,6 +15,8 @@ export interface VcpuOptions {
   readonly id: number;
   /** `Kvm.runSize`, bytes. */
   readonly runSize: number;
+  /** aarch64: it does not run before another vCPU turns it on, by PSCI; not unless asked for. */
+  readonly poweredOff?: boolean | undefined;
   /** Lets other threads kick it; without one only the guest ends `run`. */
   readonly control?: VcpuControl | undefined;
 }
@@ -35,12 +38,16 @@ export class Vcpu implements Disposable {
   #unhandled = false;
 
   /** A CPU as after a reset. @param options which one, of which machine @throws VfioError; nothing stays open then */
-  constructor({ vm, id, runSize, control }: VcpuOptions) {
+  constructor({ vm, id, runSize, control, poweredOff = false }: VcpuOptions) {
     this.id = id;
     this.control = control;
     this.#name = `vCPU ${id}`;
     using owned = new DisposableStack();
     this.#descriptor = owned.use(new FileDescriptor(createVcpu(vm, id), this.#name));
+    if (process.arch === "arm64")
+      initArmVcpu(vm, this.fd, ["PSCI_0_2", ...(poweredOff ? (["POWER_OFF"] as const) : [])], {
+        device: this.#name,
+      });
     const page = owned.use(
       new Mapping({ fd: this.fd, size: runSize, name: `the shared page of ${this.#name}` }),
     );

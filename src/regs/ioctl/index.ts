@@ -4,6 +4,7 @@
  */
 export { constants, uapiName, type UapiName } from "./constants.ts";
 export * from "./declarations.ts";
+export * from "./kvm-arm64.ts";
 export * from "./integer.ts";
 export * from "./registry.ts";
 export * from "./request.ts";
