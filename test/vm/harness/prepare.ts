@@ -75,7 +75,7 @@ export class Preparation {
     return {
       ...{ tools: join(tools, "root"), programs: root, release },
       kernel: join(kernel, "vmlinuz"),
-      modules: join(kernel, "root/usr/lib/modules"),
+      modules: join(kernel, "root/lib/modules"),
       initramfs: join(image, "initramfs.cpio"),
     };
   }

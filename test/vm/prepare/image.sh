@@ -56,7 +56,7 @@ for module in virtio-iommu netfs 9pnet 9pnet_virtio 9p irqbypass iommufd vfio vf
   fi
   # Names of modules have no blanks.
   # shellcheck disable=SC2044
-  for found in $(find "$kernel/root/usr/lib/modules/$release/kernel" -name "$module.ko*"); do
+  for found in $(find "$kernel/root/lib/modules/$release/kernel" -name "$module.ko*"); do
     case $found in *.xz) "$busybox" xz -dc "$found" >"$to" ;; *) cp "$found" "$to" ;; esac
   done
 done

@@ -34,7 +34,7 @@ mkdir "$work/packages"
 # shellcheck disable=SC2086
 (cd "$work/packages" && apt apt-get download $names >>"$work/log") || fail "apt-get could not download kernel $release"
 unpack "$out/root" "$out/versions" "$work"/packages/*.deb
-for kernel in "$out/root/boot/vmlinuz-$release" "$out/root/usr/lib/modules/$release/vmlinuz"; do
+for kernel in "$out/root/boot/vmlinuz-$release" "$out/root/lib/modules/$release/vmlinuz"; do
   [ ! -e "$kernel" ] || ln "$kernel" "$out/vmlinuz"
 done
 run_tool "$tools" depmod -b "$out/root" "$release" || fail "depmod did not work"

@@ -1,4 +1,4 @@
-// machines: intel (virtio)
+// machines: intel (virtio, arm-16k) [intel-old, intel-new]
 // takes: 20 s
 // Every limit of DMA mappings, reached for real: what `DmaMap` says before it asks is what the kernel would refuse.
 import { afterAll, describe, expect, test } from "bun:test";
@@ -12,8 +12,8 @@ import { refusal } from "../../support/refusal.ts";
 import { ownDescriptors, take } from "./support/devices.ts";
 import { open, ways } from "./support/apis.ts";
 import { withLockedLimit } from "./support/memlock.ts";
+import { messageWindow, page } from "./support/rules.ts";
 
-const page = 4096;
 const state = () => {
   const { soft, locked, pinned, exempt } = lockedMemory();
   return { descriptors: ownDescriptors(), soft, locked, pinned, exempt };
@@ -69,7 +69,7 @@ for (const way of ways)
       using _ = dma.map({ ...ask(0x100000, 2 * page), label: "queue" });
       const cases: [DmaRequest, string, RegExp][] = [
         [
-          ask(0xfee0_0000),
+          ask(messageWindow.base),
           "ERANGE",
           /0xfee00000-0xfee00fff cannot be used; the IOMMU allows 0x0-0xfedfffff, /,
         ],

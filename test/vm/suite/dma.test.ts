@@ -1,4 +1,4 @@
-// machines: intel (virtio, none)
+// machines: intel (virtio, none, amd, arm, arm-16k) [intel-old, intel-new]
 // takes: 60 s
 // Memory that a device really reads and writes, what it cannot reach, and what is left of it: nothing.
 import { afterAll, describe, expect, test } from "bun:test";
@@ -14,8 +14,8 @@ import { refusal } from "../../support/refusal.ts";
 import { hasIommu, ownDescriptors, take } from "./support/devices.ts";
 import { open, openElsewhere, sharedBy, ways } from "./support/apis.ts";
 import { addressLimit, Edu, ownBufferSize } from "./support/edu.ts";
+import { page } from "./support/rules.ts";
 
-const page = 4096;
 const locked = () => {
   const { locked, pinned } = lockedMemory();
   return { locked, pinned };

@@ -15,6 +15,7 @@ import { open, ways } from "./support/apis.ts";
 import { shell, temporary } from "./support/command.ts";
 import { bindTo, descriptors, ownDescriptors, sysDevices, take } from "./support/devices.ts";
 import { holder } from "./support/holder.ts";
+import { page } from "./support/rules.ts";
 
 // The first program that is started costs Bun an eventfd of its own.
 shell("true");
@@ -28,7 +29,7 @@ const way = ways[0]!;
 const everything = `
   const { EventfdListener } = ffi;
   device.write(7, 4, Uint8Array.of(6, 0));
-  const mapping = device.map(0, { offset: 0, size: 4096 });
+  const mapping = device.map(0, { offset: 0, size: page });
   mapping.registers.read32(0);
   const memory = new ffi.AnonymousMemory(2 ** 21);
   device.iommu?.map({ iova: 2 ** 21, size: 2 ** 21, hva: memory.address, readable: true, writable: true });
@@ -45,9 +46,9 @@ function expectUntouched(device: KernelDevice): void {
   expect(config[4]! & 4).toBe(0);
   expect([config[0x40], config[0x43]! & 0x80]).toEqual([0x11, 0]);
   if (device.iommu) {
-    using memory = new AnonymousMemory(4096);
-    device.iommu.map({ iova: 2 ** 21, size: 4096, hva: memory.address, readable: true, writable: true });
-    expect(device.iommu.unmapAll()).toBe(4096);
+    using memory = new AnonymousMemory(page);
+    device.iommu.map({ iova: 2 ** 21, size: page, hva: memory.address, readable: true, writable: true });
+    expect(device.iommu.unmapAll()).toBe(page);
   }
   expect(device.selfTest(3).flatMap(({ problems }) => problems)).toEqual([]);
 }
@@ -78,7 +79,7 @@ test("a program that is started inherits no descriptor of a device", () => {
   using folder = temporary();
   using device = open(take("nvme"), way);
   using eventfd = new Eventfd();
-  using _file = new MemoryFile({ name: "test", size: 4096 });
+  using _file = new MemoryFile({ name: "test", size: page });
   using _listener = new EventfdListener(eventfd.fd, () => {}, { keepAlive: false });
   using _notice = device.on("remove-requested", () => {});
   using vectors = device.vectors(IrqIndex.msix);
@@ -106,7 +107,7 @@ test("a mapping that is touched without memory decoding ends the process with SI
   const bdf = take("nvme");
   const dark = `
     device.write(7, 4, Uint8Array.of(2, 0));
-    const mapping = device.map(0, { offset: 0, size: 4096 });
+    const mapping = device.map(0, { offset: 0, size: page });
     device.write(7, 4, Uint8Array.of(0, 0));
     try { device.read(0, 0, new Uint8Array(4)); } catch ({ code }) { if (code !== "EIO") throw code; }
     process.on("SIGTERM", () => mapping.registers.read32(0));`;
@@ -139,7 +140,7 @@ test("a device that is removed while it is open is asked for, stays until it is 
 test("resets while another thread reads registers: it gets values or EIO, and mappings and vectors work afterwards", async () => {
   using device = open(take("nvme"), way);
   device.write(RegionIndex.config, 4, Uint8Array.of(6, 0));
-  using mapping = device.map(RegionIndex.bar0, { offset: 0, size: 4096 });
+  using mapping = device.map(RegionIndex.bar0, { offset: 0, size: page });
   const version = mapping.registers.read32(8);
   const state = new Int32Array(new SharedArrayBuffer(8));
   const worker = new Worker(

@@ -1,4 +1,4 @@
-// machines: intel (virtio, none)
+// machines: intel (virtio, none, amd, arm) [intel-old, intel-new, none-new, arm-16k]
 // takes: 25 s
 // The passthrough model over real devices, with a virtual machine in memory: what a guest does reaches the device, and the
 // device's interrupts reach the guest.
@@ -13,6 +13,7 @@ import { bytesOf, memory, master, mmioRead, writeVector } from "../../support/at
 import { deviceMappings, deviceNames, ownDescriptors, take, type DeviceName } from "./support/devices.ts";
 import { open, ways, type Way } from "./support/apis.ts";
 import { quieten } from "./support/edu.ts";
+import { iommu } from "./support/rules.ts";
 
 interface Guest extends Disposable {
   readonly kernel: KernelDevice;
@@ -65,10 +66,7 @@ afterAll(() => {
 });
 
 // What differs on virtio is its IOMMU, behind a container's interface and an iommufd's: once each.
-const apis =
-  process.env.BUN_VFIO_VM_MACHINE === "virtio"
-    ? ways.filter(({ name }) => name === "type1v2" || name === "iommufd")
-    : ways;
+const apis = iommu === "virtio" ? ways.filter(({ name }) => name === "type1v2" || name === "iommufd") : ways;
 
 for (const way of apis)
   describe(way.name, () => {

@@ -13,6 +13,7 @@ import { openDevice } from "../../../src/device/backends/kernel/open-device.ts";
 import { hasIommu, ownDescriptors, take } from "./support/devices.ts";
 // Where there is no IOMMU, this allows devices without.
 import { openElsewhere } from "./support/apis.ts";
+import { page } from "./support/rules.ts";
 
 const before = ownDescriptors();
 afterAll(() => expect(ownDescriptors()).toEqual(before));
@@ -42,11 +43,11 @@ else {
   test("group in a container that has its IOMMU already", () => {
     const bdf = take("edu");
     using theirs = openElsewhere(bdf);
-    using memory = new AnonymousMemory(4096);
+    using memory = new AnonymousMemory(page);
     using container = Container.open({ fd: theirs.container.fd });
-    container.map({ iova: 0, size: 4096, hva: memory.address, readable: true, writable: true });
+    container.map({ iova: 0, size: page, hva: memory.address, readable: true, writable: true });
     using device = openDevice(bdf, { iommu: container, fds: { group: theirs.group.fd } });
-    expect(device.iommu!.unmapAll()).toBe(4096);
+    expect(device.iommu!.unmapAll()).toBe(page);
   });
 
   test("the device itself, as its group gave it out", () => {
@@ -55,7 +56,7 @@ else {
     using given = new FileDescriptor(getGroupDeviceFd(theirs.group.fd, bdf), bdf);
     using device = openDevice(bdf, { fds: { device: given.fd, container: theirs.container.fd } });
     device.reset();
-    expect(device.iommu!.pageSize).toBe(4096);
+    expect(device.iommu!.pageSize).toBe(page);
   });
 
   test("the device alone: nothing else is opened, and its address space is with who opened it", () => {

@@ -1,4 +1,4 @@
-// machines: (intel, none)
+// machines: (intel, none, arm) [intel-new]
 // takes: 15 s
 // A device is unplugged while it is open: it is asked for, closed, and gone; nothing of it is left, and it can come back.
 import { afterAll, expect, test } from "bun:test";
@@ -7,6 +7,7 @@ import { RegionIndex } from "../../../src/regs/vfio/regions.ts";
 import { open, ways } from "./support/apis.ts";
 import { deviceMappings, ownDescriptors, sysDevices, take, type DeviceName } from "./support/devices.ts";
 import { gone, plug, unplug } from "./support/plug.ts";
+import { page } from "./support/rules.ts";
 
 /** Without eventfds: the event loop makes some of its own when it first waits. */
 const deviceDescriptors = (): string[] => ownDescriptors().filter((line) => !line.includes("eventfd"));
@@ -20,7 +21,7 @@ for (const way of ways)
     const asked = Promise.withResolvers<void>();
     using _notice = device.on("remove-requested", () => asked.resolve());
     device.write(RegionIndex.config, 4, Uint8Array.of(2, 0));
-    using bar = device.map(0, { offset: 0, size: 4096 });
+    using bar = device.map(0, { offset: 0, size: page });
     await unplug("edu");
     await asked.promise;
     // The kernel waits: all works until it is closed.
@@ -38,7 +39,7 @@ for (const way of ways)
     expect(await plug("edu")).toBe(bdf);
     using again = open(take("edu"), way);
     again.write(RegionIndex.config, 4, Uint8Array.of(2, 0));
-    expect(again.map(0, { offset: 0, size: 4096 }).registers.read32(0)).toBe(0x010000ed);
+    expect(again.map(0, { offset: 0, size: page }).registers.read32(0)).toBe(0x010000ed);
   });
 
 test("a device with a disk has its disk again", async () => {

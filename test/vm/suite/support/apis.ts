@@ -11,6 +11,7 @@ import { setIommu } from "../../../../src/ffi/vfio-container.ts";
 import { setGroupContainer } from "../../../../src/ffi/vfio-group.ts";
 import { vfioIommuType } from "../../../../src/regs/ioctl/vfio-container.ts";
 import { hasIommu } from "./devices.ts";
+import { hasIommufd } from "./rules.ts";
 
 if (!hasIommu) writeFileSync("/sys/module/vfio/parameters/enable_unsafe_noiommu_mode", "1");
 
@@ -24,8 +25,12 @@ export interface Way {
 const withIommu: readonly Way[] = [
   { name: "type1v2", options: { api: "group", type1: "type1v2" }, api: "group" },
   { name: "type1", options: { api: "group", type1: "type1" }, api: "group" },
-  { name: "iommufd-compat", options: { api: "iommufd-compat" }, api: "iommufd-compat" },
-  { name: "iommufd", options: { api: "iommufd" }, api: "iommufd" },
+  ...(hasIommufd
+    ? ([
+        { name: "iommufd-compat", options: { api: "iommufd-compat" }, api: "iommufd-compat" },
+        { name: "iommufd", options: { api: "iommufd" }, api: "iommufd" },
+      ] as const)
+    : []),
 ];
 const without: readonly Way[] = [{ name: "noiommu", options: { api: "noiommu" }, api: "noiommu" }];
 

@@ -8,6 +8,7 @@ import { imageFromRaw, readImage, type DeviceImage } from "../../../../src/image
 import { root } from "../../../support/tree.ts";
 import { ways, open } from "./apis.ts";
 import { sysDevices, take, type DeviceName } from "./devices.ts";
+import { release } from "./rules.ts";
 
 /** Where random tests start: BUN_VFIO_SEED, or always the same. It is part of the tests' names. */
 export const seed = Number(process.env.BUN_VFIO_SEED ?? 19088743);
@@ -23,7 +24,9 @@ export function record(name: DeviceName): DeviceImage {
   const { readOnlyBits, writable, keptByReset } = readImage(
     readFileSync(join(root, "images", `${name}.json`), "utf8"),
   );
-  return { ...imageFromRaw({ bdf, config, resource }), readOnlyBits, writable, keptByReset };
+  // Which interrupts there are goes by the kernel, too.
+  const host = { kernel: `Linux ${release}` };
+  return { ...imageFromRaw({ bdf, config, resource, host }), readOnlyBits, writable, keptByReset };
 }
 
 /** Both, freshly opened. @param change makes a false recording of the true one */

@@ -1,6 +1,11 @@
 // What the matrix of devices, APIs and machines holds: the tests fill its cells on real kernels, and docs/matrix.md shows it.
 // `npx bun test/vm/suite/support/matrix.ts > docs/matrix.md` writes the page.
 
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { machines } from "../../machines.ts";
+import { machinesOf } from "../../harness/suites.ts";
+
 /** What a device has to show, told by hand: the sizes of its BARs, and of how many vectors each interrupt is raised. */
 export interface Shape {
   /** Memory BARs that are mapped, by index. */
@@ -44,17 +49,40 @@ export type Shaped = keyof typeof shapes;
 
 export const apis = ["type1v2", "type1", "iommufd-compat", "iommufd", "noiommu"] as const;
 export type Api = (typeof apis)[number];
-const machines = ["intel", "virtio", "none"] as const;
+
+/** What decides in a machine which APIs there are. */
+export interface Has {
+  readonly iommu: boolean;
+  /** /dev/iommu and the cdevs of devices. */
+  readonly iommufd: boolean;
+}
+
+const kernels = {
+  bookworm: { name: "6.1, Debian 12's own", iommufd: false },
+  trixie: { name: "6.12, of Debian 13", iommufd: true },
+  "trixie-backports": { name: "7.3, of Debian 13's backports", iommufd: true },
+};
+const iommuNames = {
+  intel: "Intel's VT-d",
+  amd: "AMD's AMD-Vi",
+  virtio: "virtio-iommu",
+  smmuv3: "Arm's SMMUv3",
+  none: "none",
+};
 
 /** Why there is no such cell: each is proved, too, by the refusal. */
 export const refusals = {
-  noiommu: "Linux opens a device without an IOMMU only where it has none: its group is then another one.",
-  others: "Without an IOMMU there is neither a group nor a cdev that these could open.",
+  noiommu:
+    "Linux opens a device without an IOMMU only where it has none: its group is then another one (drivers/vfio/group.c).",
+  others:
+    "Without an IOMMU there is nothing that maps: Linux has no group for these, and a cdev from 7.3 on, which is for noiommu.",
+  iommufd: "Debian 12's kernel has no iommufd (Linux 6.2), and no cdevs (Linux 6.6).",
 };
 
 /** @returns why a device cannot be opened by this API on such a machine; undefined where it can */
-export function refusal(api: Api, hasIommu: boolean): string | undefined {
-  if (hasIommu) return api === "noiommu" ? refusals.noiommu : undefined;
+export function refusal(api: Api, { iommu, iommufd }: Has): string | undefined {
+  if (api.startsWith("iommufd") && !iommufd) return refusals.iommufd;
+  if (iommu) return api === "noiommu" ? refusals.noiommu : undefined;
   return api === "noiommu" ? undefined : refusals.others;
 }
 
@@ -71,11 +99,22 @@ function table(rows: readonly (readonly string[])[]): string {
 export function matrixPage(): string {
   const names = Object.keys(shapes) as Shaped[];
   const notes = Object.values(refusals);
-  const cell = (api: Api, machine: string): string => {
-    const why = refusal(api, machine !== "none");
-    return why === undefined ? "all" : `(${notes.indexOf(why) + 1})`;
-  };
-  const cells = apis.map((api) => [api, ...machines.map((machine) => cell(api, machine))]);
+  const suite = readFileSync(join(import.meta.dir, "../matrix.test.ts"), "utf8");
+  const { quick, all, nightly } = machinesOf(suite)!;
+  const inSuite = machines.filter(({ name }) => [...quick, ...all, ...nightly].includes(name));
+  const cells = inSuite.map(({ name, iommu, arch = "x86-64", kernel = "trixie", pages = 4 }) => {
+    const has = { ...kernels[kernel], iommu: iommu !== "none" };
+    const why = apis.map((api) => refusal(api, has));
+    return [
+      ...[
+        name,
+        kernels[kernel].name,
+        `${arch}${pages === 4 ? "" : `, pages of ${pages} KiB`}`,
+        iommuNames[iommu],
+      ],
+      ...why.map((text) => (text === undefined ? "all" : `(${notes.indexOf(text) + 1})`)),
+    ];
+  });
   const list = (entries: readonly string[]): string => entries.join(", ") || "none";
   const details = names.map((name) => {
     const { mapped, unmapped, vectors }: Shape = shapes[name];
@@ -88,13 +127,14 @@ export function matrixPage(): string {
   });
   return `# Devices, APIs and IOMMUs that are tested
 
-\`test/vm/suite/matrix.test.ts\` opens every device by every API of Linux in a machine with Intel's IOMMU, in one with virtio's,
-and in one with none. In each cell the device is opened, described, each BAR is mapped whose memory can be, each interrupt that
+\`test/vm/suite/matrix.test.ts\` opens every device by every API of Linux in machines of two architectures, with three kernels and
+four IOMMUs or none. In each cell the device is opened, described, each BAR is mapped whose memory can be, each interrupt that
 it has is enabled and raised, it is reset and closed, and nothing of it is left. This page is made from what that test expects.
 
-${table([["API", ...machines], ...cells])}
+${table([["machine", "Linux", "architecture", "IOMMU", ...apis], ...cells])}
 
-"all" is every device of the next table.
+"all" is every device of the next table. Debian's suites move: each run tells the kernel's release, and what is expected goes by
+what the kernel has.
 
 ${notes.map((note, index) => `${index + 1}. ${note} The test asks for each device, and is refused.`).join("\n")}
 

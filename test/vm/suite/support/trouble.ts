@@ -29,10 +29,12 @@ export function trouble(title: string, cause: () => Failure | string | Promise<F
   });
 }
 
-/** What a call throws. */
+/** What a call throws. What it opens by mistake is closed: a virtual function that is open keeps the kernel from taking it away. */
 export function failureOf(call: () => unknown): Failure {
   try {
-    call();
+    const opened = call();
+    if (typeof opened === "object" && opened !== null && Symbol.dispose in opened)
+      (opened as Disposable)[Symbol.dispose]();
   } catch (error) {
     return error as Failure;
   }
