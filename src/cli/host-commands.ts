@@ -1,12 +1,14 @@
-import type { Command } from "commander";
+import { Option, type Command } from "commander";
 import { openDevice } from "../device/backends/kernel/open-device.ts";
 import { bindCommand, unbindCommand, undoCommand, type BindOptions } from "./bind.ts";
 import { doctorCommand, type DoctorOptions } from "./doctor.ts";
 import { groupsCommand, type GroupsOptions } from "./groups.ts";
 import { listCommand, type ListOptions } from "./ls.ts";
+import { verdictWords } from "./verdict-text.ts";
 import { recordCommand, type RecordOptions } from "./record.ts";
 
-const bdf = "a BDF, as 0000:01:00.0, or 01:00.0 of domain 0";
+const named =
+  "a device: its BDF (0000:01:00.0, or 01:00.0 of domain 0), vendor:device (8086:10c9), or a name as eth0, nvme0n1";
 const json = ["--json", "as JSON (docs/host-commands.md)"] as const;
 const force = [
   "--force",
@@ -23,7 +25,9 @@ export function addHostCommands(program: Command, color: boolean, done: (code: n
       "[what...]",
       "these alone: a BDF, vendor:device (or 8086:), a class (0108), a driver, a name as eth0, or a part of what it is called",
     )
-    .option("--verdict <state>", "these alone: ready, bindable, in-use, blocked, bridge, no-iommu")
+    .addOption(
+      new Option("--verdict <state>", "those of one verdict alone").choices(Object.keys(verdictWords)),
+    )
     .option("--tree", "as a tree of ports and what is behind them")
     .option(...json)
     .action((words: string[], options: Omit<ListOptions, "color">) =>
@@ -35,7 +39,7 @@ export function addHostCommands(program: Command, color: boolean, done: (code: n
     .description(
       "print the IOMMU groups and who blocks them; exit code 1 if the host holds one that was named",
     )
-    .argument("[bdf...]", `the groups of these alone: ${bdf}`)
+    .argument("[device...]", `the groups of these alone: ${named}`)
     .option(...json)
     .action((bdfs: string[], options: Omit<GroupsOptions, "color">) =>
       done(groupsCommand(bdfs, { ...options, color })),
@@ -46,7 +50,7 @@ export function addHostCommands(program: Command, color: boolean, done: (code: n
     .description(
       "check what passing through needs, with the fix of what is missing; exit code 1 if anything is",
     )
-    .argument("[bdf]", `this device as well: ${bdf}`)
+    .argument("[device]", `this one as well: ${named}`)
     .option("--memory <size>", "memory that the guest is to have, as 512M or 4G", "1G")
     .option(...json)
     .action((text: string | undefined, options: Omit<DoctorOptions, "color">) =>
@@ -56,7 +60,7 @@ export function addHostCommands(program: Command, color: boolean, done: (code: n
   program
     .command("record")
     .description("make an image of a device of this host: through VFIO if it is bound to it, else from sysfs")
-    .argument("<bdf>", bdf)
+    .argument("<device>", named)
     .requiredOption("-o, --output <file>", "file to write")
     .option("--rom", "with the contents of its ROM")
     .option("--bar-contents", "with the contents of its BARs; reading a register may have an effect")
@@ -69,7 +73,7 @@ export function addHostCommands(program: Command, color: boolean, done: (code: n
   program
     .command("bind")
     .description("bind devices to vfio-pci, all or none; refuses those that the host would miss")
-    .argument("<bdf...>", bdf)
+    .argument("<device...>", named)
     .option("--group", "with every other device of their IOMMU groups")
     .option("--driver <name>", "a driver made of vfio-pci instead")
     .option("--persist", "at each start, too: a rule for udev, which unbind and undo delete")
@@ -82,7 +86,7 @@ export function addHostCommands(program: Command, color: boolean, done: (code: n
   program
     .command("unbind")
     .description("give devices back to the drivers of the host; refuses what bind refuses")
-    .argument("<bdf...>", bdf)
+    .argument("<device...>", named)
     .option("--group", "with every other device of their IOMMU groups")
     .option("--undo-file <file>", "write what they were bound to, for bun-vfio undo")
     .option(...force)

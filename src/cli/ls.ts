@@ -3,7 +3,7 @@ import { readPciNames, type PciNames } from "../device/host/pci-names.ts";
 import { deviceVerdict, type DeviceVerdict } from "../device/host/verdict.ts";
 import { chosenDevices } from "./device-filter.ts";
 import { className, ownName, titleOf, type Row } from "./device-title.ts";
-import { CliError, exitCode, oneLine } from "./failure.ts";
+import { exitCode, oneLine } from "./failure.ts";
 import { classText, idsText, viewHost, type HostView } from "./host.ts";
 import { treeLines } from "./ls-tree.ts";
 import { print } from "./output.ts";
@@ -14,7 +14,7 @@ import { markOf, verdictWords } from "./verdict-text.ts";
 export interface ListOptions {
   readonly json?: boolean | undefined;
   readonly tree?: boolean | undefined;
-  /** A state of verdicts: those alone. */
+  /** A state of verdicts, which the parser has looked at: those alone. */
   readonly verdict?: string | undefined;
   readonly color: boolean;
 }
@@ -23,10 +23,9 @@ export interface ListOptions {
 export function listCommand(words: readonly string[], options: ListOptions): number {
   const view = viewHost();
   const names = readPciNames(view.files);
-  const wanted = options.verdict === undefined ? undefined : stateOf(options.verdict);
   const rows = chosenDevices(view, words, names)
     .map((device): Row => ({ device, verdict: verdictOf(view, device), kernel: view.names.get(device.bdf) }))
-    .filter(({ verdict }) => wanted === undefined || verdict.state === wanted);
+    .filter(({ verdict }) => options.verdict === undefined || verdict.state === options.verdict);
   if (options.json) {
     const devices = rows.map(({ device, verdict, kernel }) => ({
       ...deviceJson(device, names),
@@ -44,16 +43,6 @@ export function listCommand(words: readonly string[], options: ListOptions): num
   );
   print([...shown, ...problems].map((line) => `${line}\n`).join(""));
   return exitCode.ok;
-}
-
-function stateOf(text: string): DeviceVerdict["state"] {
-  const states = Object.keys(verdictWords) as DeviceVerdict["state"][];
-  const state = states.find((one) => one === text.toLowerCase().replaceAll(" ", "-"));
-  if (state === undefined)
-    throw new CliError(
-      `--verdict: ${JSON.stringify(text.slice(0, 40))} is none; give one of ${states.join(", ")}`,
-    );
-  return state;
 }
 
 const verdictOf = ({ groups, uses, host }: HostView, device: PciDevice): DeviceVerdict =>

@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { Command, CommanderError, InvalidArgumentError } from "commander";
 import { version } from "../../package.json";
 import type { DecodeFormat } from "../regs/decode.ts";
@@ -8,23 +9,20 @@ import { addHostCommands } from "./host-commands.ts";
 import { importCommand, type ImportOptions } from "./import.ts";
 import { print, ReaderLeft, stdout, tell } from "./output.ts";
 import { replayCommand, type ReplayOptions } from "./replay.ts";
+import { addShellCommands } from "./shell-commands.ts";
 import { showCommand, type ShowOptions } from "./show.ts";
 import { wantsColor } from "./style.ts";
+import { sudoHint } from "./sudo-hint.ts";
 
 const formatVersion = (text: string): DecodeFormat => {
   if (text === "1" || text === "2") return text === "1" ? 1 : 2;
   throw new InvalidArgumentError("It is 1 or 2.");
 };
-const kinds = "an image, the output of lspci -xxxx, a raw config space, or the BDF of a device of this host";
+const kinds =
+  "an image, the output of lspci -xxxx, a raw config space, or a device of this host (its BDF, vendor:device, or a name as eth0)";
 
-/**
- * Runs the command: prints, and says what went wrong in one line on standard error.
- * @param args words of the command line after the program's name
- * @returns the exit code
- */
-export function runCommand(args: readonly string[]): number {
-  const color = wantsColor(process.stdout);
-  let code: number = exitCode.ok;
+/** The commands. @param color whether they mark text up @param done takes the exit code of the one that ran */
+export function makeProgram(color: boolean, done: (code: number) => void): Command {
   const program = new Command("bun-vfio")
     .description(
       "PCI devices: which of this host can be passed through, and what is in those that were recorded",
@@ -34,9 +32,7 @@ export function runCommand(args: readonly string[]): number {
     .configureOutput({ writeOut: print, writeErr: () => {} })
     .addHelpText("after", "\nExit codes: 0 all is well, 1 something was found, 2 bad usage or input.");
 
-  addHostCommands(program, color, (done) => {
-    code = done;
-  });
+  addHostCommands(program, color, done);
 
   program
     .command("show")
@@ -52,7 +48,7 @@ export function runCommand(args: readonly string[]): number {
     .option("--format-version <n>", "of the JSON: 2, or 1 as it was before", formatVersion)
     .option("--device <bdf>", "this device of a dump alone; of a raw config space, its BDF")
     .action((files: string[], options: Omit<ShowOptions, "color">) => {
-      code = showCommand(files, { ...options, color });
+      done(showCommand(files, { ...options, color }));
     });
 
   program
@@ -64,7 +60,7 @@ export function runCommand(args: readonly string[]): number {
     .option("--format-version <n>", "of the JSON: 2, or 1 as it was before", formatVersion)
     .option("--device <bdf>", "this device of a dump alone")
     .action((a: string, b: string, options: Omit<DiffOptions, "color">) => {
-      code = diffCommand(a, b, { ...options, color });
+      done(diffCommand(a, b, { ...options, color }));
     });
 
   program
@@ -82,7 +78,7 @@ export function runCommand(args: readonly string[]): number {
     .option("--device <bdf>", "this device of a dump alone; of a raw config space, its BDF")
     .option("--force", "replace files that exist")
     .action((file: string, options: ImportOptions) => {
-      code = importCommand(file, options);
+      done(importCommand(file, options));
     });
 
   program
@@ -92,7 +88,7 @@ export function runCommand(args: readonly string[]): number {
     .option("-o, --output <file>", "file to write instead of standard output, which is -")
     .option("--force", "replace a file that exists")
     .action((images: string[], options: ExportOptions) => {
-      code = exportCommand(images, options);
+      done(exportCommand(images, options));
     });
 
   program
@@ -105,20 +101,34 @@ export function runCommand(args: readonly string[]): number {
     .option("--json", "as JSON (docs/replay-json.md)")
     .option("--trace", "print what the model did instead, a line an entry; with --json an object a line")
     .action((image: string, trace: string, options: Omit<ReplayOptions, "color">) => {
-      code = replayCommand(image, trace, { ...options, color });
+      done(replayCommand(image, trace, { ...options, color }));
     });
 
-  return ended(() => {
+  addShellCommands(program, version);
+  return program;
+}
+
+/**
+ * Runs the command: prints, and says what went wrong in one line on standard error.
+ * @param args words of the command line after the program's name
+ * @returns the exit code
+ */
+export function runCommand(args: readonly string[]): number {
+  let code: number = exitCode.ok;
+  const program = makeProgram(wantsColor(process.stdout, args), (done) => {
+    code = done;
+  });
+  return ended(args, () => {
     program.parse(args, { from: "user" });
     return code;
   });
 }
 
 /** Runs a command to its end, and says what went wrong; what it has printed is out by then. */
-function ended(command: () => number): number {
+function ended(args: readonly string[], command: () => number): number {
   let code: number;
   try {
-    code = attempted(command);
+    code = attempted(args, command);
     stdout.flush();
   } catch (error) {
     if (error instanceof ReaderLeft) return exitCode.ok;
@@ -128,17 +138,27 @@ function ended(command: () => number): number {
   return code;
 }
 
-function attempted(command: () => number): number {
+function attempted(args: readonly string[], command: () => number): number {
   try {
     return command();
   } catch (error) {
     if (error instanceof ReaderLeft) throw error;
-    const text = error instanceof CommanderError ? usageText(error) : failureText(error);
+    const text =
+      error instanceof CommanderError ? usageText(error) : failureText(error) + asRoot(error, args);
     if (text === undefined) return exitCode.ok;
     stdout.flush();
     tell(text);
     return exitCode.failed;
   }
+}
+
+/** What a failure that root would not meet ends with, where sudo does not find Bun. */
+function asRoot(error: unknown, args: readonly string[]): string {
+  const { code } = (error ?? {}) as { readonly code?: unknown };
+  if (code !== "EACCES" && code !== "EPERM") return "";
+  const [bun, script = ""] = [process.execPath, process.argv[1]];
+  const hint = sudoHint({ uid: process.getuid?.(), bun, script, args }, existsSync);
+  return hint === undefined ? "" : `; ${hint}`;
 }
 
 /** What commander says, as one line with the next step; undefined where it has said it all. */

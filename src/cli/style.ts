@@ -6,9 +6,30 @@ export interface Style {
   readonly bad: (text: string) => string;
 }
 
-/** Colours on a terminal only, and not where NO_COLOR is set (no-color.org) or the terminal has none. */
-export const wantsColor = (stream: { readonly isTTY?: boolean | undefined }): boolean =>
-  stream.isTTY === true && !process.env["NO_COLOR"] && process.env["TERM"] !== "dumb";
+/** What `--color` takes. */
+export const colorChoices: readonly string[] = ["auto", "always", "never"];
+
+/** What the command line says of colours; the parser refuses what is none of the choices. */
+function colorOption(args: readonly string[]): string {
+  const end = args.indexOf("--");
+  const own = end < 0 ? args : args.slice(0, end);
+  const at = own.findLastIndex((word) => /^--color(?:=|$)/.test(word));
+  if (at < 0) return "auto";
+  return own[at]!.startsWith("--color=") ? own[at]!.slice("--color=".length) : (own[at + 1] ?? "auto");
+}
+
+/**
+ * Colours on a terminal only, and not where NO_COLOR is set (no-color.org) or the terminal has none; or as `--color` says.
+ * @param args words of the command line
+ */
+export function wantsColor(
+  stream: { readonly isTTY?: boolean | undefined },
+  args: readonly string[] = [],
+): boolean {
+  const wanted = colorOption(args);
+  if (wanted !== "auto") return wanted === "always";
+  return stream.isTTY === true && !process.env["NO_COLOR"] && process.env["TERM"] !== "dumb";
+}
 
 const sgr =
   (on: number, off: number) =>

@@ -84,8 +84,8 @@ describe("ls", () => {
     expect(run(machine, "ls", "eth7").err).toBe(
       'bun-vfio: "eth7": no device of this host; bun-vfio ls lists all\n',
     );
-    expect(run(machine, "ls", "--verdict", "viable").err).toBe(
-      'bun-vfio: --verdict: "viable" is none; give one of ready, bindable, in-use, blocked, bridge, no-iommu\n',
+    expect(run(machine, "ls", "--verdict", "viable").err).toContain(
+      "Allowed choices are ready, bindable, in-use",
     );
   });
 
