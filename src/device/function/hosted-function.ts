@@ -7,7 +7,7 @@ import type { IrqInfo, IrqRequest } from "../../regs/vfio/irqs.ts";
 import { RegionIndex, type RegionArea, type RegionInfo } from "../../regs/vfio/regions.ts";
 import type { DeviceBackend, FeatureSupport, RegionMapping } from "../seam/backend.ts";
 import { barsOf } from "../pci/bars.ts";
-import { geometryProblem, physicalGeometry, type MsixArea } from "../pci/msix-geometry.ts";
+import { pendingProblem, physicalGeometry, type MsixArea } from "../pci/msix-geometry.ts";
 import { FunctionConfig } from "./config.ts";
 import { FunctionHardware } from "./hardware.ts";
 import { FunctionIrqs } from "./irqs.ts";
@@ -94,7 +94,7 @@ export class HostedFunction implements DeviceBackend {
     const geometry = msix && physicalGeometry(image.config, msix);
     // The host keeps the table to itself, wherever the device says that the rest lies.
     this.#table = geometry?.table;
-    this.#pba = geometry && geometryProblem(geometry, this.regions) === undefined ? geometry.pba : undefined;
+    this.#pba = geometry && pendingProblem(geometry, this.regions) === undefined ? geometry.pba : undefined;
     this.#hasVirtualFunctions = capabilities.some(
       ({ id, extended }) => id === extendedCapabilityId.srIov && extended,
     );

@@ -28,7 +28,8 @@ function holesOf(
 ): RegionArea[] {
   if (!msix) return [];
   const { table, pba } = msix.physical;
+  const own = msix.hasPending ? [table, pba] : [table];
   // Moved away, they may be mapped; but some hosts keep the device's table to themselves.
-  const trapped = !msix.relocated ? [table, pba] : tableIsMappable ? [] : [table];
+  const trapped = !msix.relocated ? own : tableIsMappable ? [] : [table];
   return trapped.filter((area) => area.region === region);
 }

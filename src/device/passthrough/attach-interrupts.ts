@@ -41,16 +41,11 @@ function attachMsi(
 function attachMsix(
   { backend, platform, options, report }: AttachContext,
   { tables }: AttachPlan,
-  { capability, physical, guest }: MsixPlan,
+  { capability, physical, guest, hasPending }: MsixPlan,
 ): MsixParts {
   emulateMsix(tables, guest, capability);
   const group = platform.interrupts.createMsiGroup(guest.vectors);
   const routing = new VectorRouting(backend, "MSI-X", group, guest.vectors, report);
-  return {
-    state: new MsixState(guest.vectors, options.requesterId ?? 0),
-    routing,
-    capability,
-    physical,
-    guest,
-  };
+  const state = new MsixState(guest.vectors, options.requesterId ?? 0);
+  return { state, routing, capability, physical, hasPending, guest };
 }

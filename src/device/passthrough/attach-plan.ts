@@ -1,19 +1,20 @@
 // What attach decides before it touches the platform: tables, BARs, patches, MSI-X. No system call.
 import { capabilityId, unknownStandard, type LocatedCapability } from "../../regs/index.ts";
-import { addressMask, barsOf, typeBits, writableBits, type Bar } from "../pci/bars.ts";
+import { addressMask, barsOf, typeBits, writableBits, type Bar, type BarKind } from "../pci/bars.ts";
 import { barRegisters, romRegister } from "../pci/header-registers.ts";
 import type { ConfigImage } from "../pci/config-image.ts";
 import { configTables, emulateRegister, type ConfigTables } from "./config/config-tables.ts";
+import { absentRegion, RegionIndex } from "../../regs/vfio/regions.ts";
 import type { PlanContext } from "./attach-context.ts";
 import {
-  freesPages,
-  geometryProblem,
+  pendingProblem,
   physicalGeometry,
-  relocate,
+  tableProblem,
   withVectors,
+  type MsixArea,
   type MsixGeometry,
-  type Relocation,
 } from "../pci/msix-geometry.ts";
+import { freesPages, relocate, type Relocation } from "./interrupts/msix-relocation.ts";
 import { addClique, hideCapabilities, isHidden, patchMultiFunction, type Patch } from "./config/patches.ts";
 
 /** The MSI capability, and the vectors that the host gives. */
@@ -28,6 +29,8 @@ export interface MsixPlan {
   readonly physical: MsixGeometry;
   readonly guest: MsixGeometry;
   readonly relocated: boolean;
+  /** Whether the device has pending bits where its capability says. */
+  readonly hasPending: boolean;
 }
 
 /** What attach decides before it touches the platform. */
@@ -44,7 +47,10 @@ export function planAttach(context: PlanContext, image: ConfigImage): AttachPlan
   const { backend, options, report } = context;
   const { layout, bytes } = image;
   for (const { message } of layout.malformations) report("malformed", message);
-  const found = barsOf(bytes, backend.regions);
+  const regions = backend.regions.map((info) =>
+    options.rom === "hide" && info.index === RegionIndex.rom ? absentRegion(info.index) : info,
+  );
+  const found = barsOf(bytes, regions);
   for (const problem of found.problems) report("malformed", problem);
   const tables = configTables(bytes, layout);
   const withMap = (id: number) =>
@@ -89,25 +95,29 @@ function planMsix(
     return undefined;
   }
   const physical = physicalGeometry(image.bytes, capability);
-  const problem =
-    geometryProblem(physical, backend.regions) ??
-    [physical.table, physical.pba]
-      .filter(({ region }) => bars.find((bar) => bar.region === region)?.kind.startsWith("memory") !== true)
-      .map(({ region }) => `MSI-X in BAR${region}, which is not a memory BAR`)[0];
+  const kindOf = (region: number): BarKind | undefined => bars.find((bar) => bar.region === region)?.kind;
+  const notMemory = ({ region }: MsixArea): string | undefined =>
+    kindOf(region)?.startsWith("memory") ? undefined : `MSI-X in BAR${region}, which is not a memory BAR`;
+  const problem = tableProblem(physical, backend.regions) ?? notMemory(physical.table);
   if (problem) {
     report("msix", `${problem}: the capability is hidden`);
     return undefined;
   }
-  const relocation = planRelocation(context, physical, bars);
+  // Nobody needs the device's own pending bits: those of vectors that the guest masked wait in eventfds.
+  const lost = pendingProblem(physical, backend.regions) ?? notMemory(physical.pba);
+  if (lost) report("msix", `${lost}: the pending bits are the model's alone`);
+  const relocation = planRelocation(context, physical, bars, lost !== undefined);
   const most = Math.min(vectors.msix, options.msixVectors ?? Infinity);
   const guest = withVectors(relocation?.guest ?? physical, most);
-  return { capability, physical, guest, relocated: relocation !== undefined };
+  const relocated = relocation !== undefined;
+  return { capability, physical, guest, relocated, hasPending: lost === undefined };
 }
 
 function planRelocation(
   { backend, platform, options }: PlanContext,
   physical: MsixGeometry,
   bars: readonly Bar[],
+  isLost: boolean,
 ): Relocation | undefined {
   const { msixRelocation = "auto", excludeFromMapping = [] } = options;
   if (msixRelocation === "never") return undefined;
@@ -115,7 +125,7 @@ function planRelocation(
     const mapped = backend.regions.map((info) =>
       excludeFromMapping.includes(info.index) ? { ...info, mappable: false } : info,
     );
-    return freesPages(physical, mapped, platform.pageSize) ? relocate(physical, bars) : undefined;
+    return isLost || freesPages(physical, mapped, platform.pageSize) ? relocate(physical, bars) : undefined;
   }
   const relocation = relocate(physical, bars);
   if (!relocation)

@@ -4,7 +4,7 @@ import type { Stateful } from "../seam/stateful.ts";
 import type { BarRequest } from "./bars/bar-placement.ts";
 import { VfioError } from "../../ffi/errors.ts";
 import { allOnes } from "../seam/guest-answers.ts";
-import { barAddress, isRomEnabled, setBarAddress, type Bar } from "../pci/bars.ts";
+import { barAddress, isRomEnabled, isSized, setBarAddress, type Bar } from "../pci/bars.ts";
 import { offsetOf, type ConfigOffset } from "../pci/config-offset.ts";
 import { command, ioSpace, memorySpace } from "../pci/header-registers.ts";
 import { powerState } from "./write-effects.ts";
@@ -217,6 +217,7 @@ export class DecodeControl implements Stateful<DecodingState> {
     const { intx } = this.#parts.interrupts;
     return {
       address: barAddress(bar, view),
+      sized: isSized(bar, view),
       decoded: powered && (this.#command & enable.mask) !== 0 && !romOff,
       // Where trapped accesses unmask INTx, a mapped BAR would hide them.
       mappable: !(intx?.mode === "access" && intx.enabled),

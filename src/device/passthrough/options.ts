@@ -15,6 +15,8 @@ export interface AttachOptions extends PatchOptions {
    * address. `always`: wherever the BAR can grow, as a restore needs it. `never`: such pages are trapped.
    */
   readonly msixRelocation?: "auto" | "always" | "never" | undefined;
+  /** `hide`: the guest finds no expansion ROM, as where the VMM brings the firmware of the device. */
+  readonly rom?: "hide" | undefined;
   /** Messages of MSI to offer at most, 1 to 32; the largest power of two that is no more. */
   readonly msiVectors?: number | undefined;
   /** Vectors of MSI-X to offer at most, 1 to 2048: for a VMM that has few interrupt routes for its guest. */
@@ -39,6 +41,8 @@ const limits = { requesterId: [0, 0xffff], msiVectors: [1, 32], msixVectors: [1,
 
 /** @throws TypeError, RangeError for numbers that cannot be; other options are checked where they are used */
 export function checkOptions(options: AttachOptions): void {
+  if (options.rom !== undefined && options.rom !== "hide")
+    throw new RangeError(`"rom" must be "hide" or absent, not ${String(options.rom)}`);
   for (const name of ["requesterId", "msiVectors", "msixVectors"] as const) {
     const value = options[name];
     const [least, most] = limits[name];

@@ -34,6 +34,7 @@ const optionsSchema = () =>
     gpuDirectClique: z.int().min(0).max(15).optional(),
     /** The VMM may give another to the restored device. */
     requesterId: id().optional(),
+    rom: z.literal("hide").optional(),
     msixRelocation: z.enum(["always", "never"]),
     /** Vectors that the guest was offered; absent for a kind that it has not. */
     msiVectors: z.int().min(1).max(32).optional(),

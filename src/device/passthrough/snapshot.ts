@@ -35,8 +35,9 @@ function interruptsOf({ backend, parts: { interrupts, config }, decoding }: Atta
   return new InterruptState(interrupts, config, (data) => {
     // The device's own pending bits are out of reach while it does not decode.
     const decodes = (decoding.command & memorySpace.mask) !== 0 && decoding.power === 0;
-    const { region, offset } = interrupts.msix!.physical.pba;
-    if (decodes && backend.regions[region]!.readable) backend.read(region, offset, data);
+    const { physical, hasPending } = interrupts.msix!;
+    const { region, offset } = physical.pba;
+    if (hasPending && decodes && backend.regions[region]!.readable) backend.read(region, offset, data);
   });
 }
 
@@ -73,6 +74,7 @@ export function takeSnapshot(attached: Attached, options: AttachOptions): Device
         ...(options.gpuDirectClique !== undefined && { gpuDirectClique: options.gpuDirectClique }),
         ...(msi && { msiVectors: msi.state.layout.vectors }),
         ...(msix && { msixVectors: msix.state.vectors }),
+        ...(options.rom !== undefined && { rom: options.rom }),
         ...(options.requesterId !== undefined && { requesterId: options.requesterId }),
         // What came of it here: another host might choose otherwise, and the guest has seen the BAR's size.
         msixRelocation: parts.plan.msix?.relocated ? "always" : "never",

@@ -121,6 +121,16 @@ export function barAddress(bar: Bar, config: DataView): number | undefined {
   return high < 2 ** 21 ? high * 2 ** 32 + base : undefined;
 }
 
+/**
+ * Whether a register of the BAR holds ones alone in its address bits: the guest asks for the size, and puts the address back.
+ */
+export function isSized(bar: Bar, config: DataView): boolean {
+  const { low, high } = addressMask(bar);
+  const holds = (register: BarRegister, bits: number): boolean =>
+    bits !== 0 && (register.read(config) & bits) >>> 0 === bits;
+  return holds(bar.register, low) || (bar.upper !== undefined && holds(bar.upper, high));
+}
+
 /** Puts an address into the BAR's registers, with its type bits; the ROM's enable bit stays. */
 export function setBarAddress(bar: Bar, config: DataView, address: number): void {
   const keep = bar.kind === "rom" ? bar.register.read(config) & romEnable.mask : typeBits(bar);

@@ -1,10 +1,9 @@
 // Where the MSI-X table and PBA lie: on the device, and where the guest is told that they lie.
 // The two are separate values and never turned into each other.
 import { msixCapability, msixTableEntry } from "../../regs/maps/msix.ts";
-import type { RegionInfo } from "../../regs/vfio/regions.ts";
-import type { Bar } from "./bars.ts";
+import { RegionIndex, type RegionInfo } from "../../regs/vfio/regions.ts";
+import { hex } from "../address/range.ts";
 import type { Located } from "./config-offset.ts";
-import { mappableAreas } from "./mappable-areas.ts";
 
 /** Bytes of one vector in the table (PCI Express Base Specification 7.7.2.2). */
 export const entrySize: number = msixTableEntry.size;
@@ -77,93 +76,30 @@ export function showGeometry(
   }
 }
 
-/** Why the geometry cannot be used with these regions; undefined if it can. */
-export function geometryProblem(geometry: MsixGeometry, regions: readonly RegionInfo[]): string | undefined {
-  const { table, pba } = geometry;
-  for (const [name, area] of Object.entries({ table, pba })) {
-    const region = area.region <= 5 ? regions[area.region] : undefined;
-    if (!region || region.size === 0)
-      return `the MSI-X ${name} is in BAR${area.region}, which the device does not have`;
-    if (area.offset + area.size > region.size)
-      return `the MSI-X ${name} at 0x${area.offset.toString(16)} ends past BAR${area.region}`;
-  }
-  if (
-    table.region === pba.region &&
-    table.offset < pba.offset + pba.size &&
-    pba.offset < table.offset + table.size
-  )
-    return "the MSI-X table and PBA overlap";
+/** What of a structure does not lie in the memory of a BAR; undefined if all does. */
+function placeProblem(name: string, area: MsixArea, regions: readonly RegionInfo[]): string | undefined {
+  const region = area.region <= RegionIndex.bar5 ? regions[area.region] : undefined;
+  if (!region || region.size === 0)
+    return `the MSI-X ${name} is in BAR${area.region}, which the device does not have`;
+  if (area.offset + area.size > region.size)
+    return `the MSI-X ${name} at ${hex(area.offset)} ends past BAR${area.region}`;
   return undefined;
 }
 
-/** The geometry as the guest sees it, and the size of the BAR that grew for it. */
-export interface Relocation {
-  readonly guest: MsixGeometry;
-  readonly region: number;
-  readonly size: number;
-}
+/** Why the table cannot be used with these regions, and so the capability; undefined if it can. */
+export const tableProblem = ({ table }: MsixGeometry, regions: readonly RegionInfo[]): string | undefined =>
+  placeProblem("table", table, regions);
 
-/**
- * No other register may share an aligned range of so many bytes with table or PBA (PCI Express Base Specification 7.7.2). A
- * device that starts one inside of such a range seems not to know that: what is before it there may be a register.
- */
-const isolation = 4096;
-const up = (value: number, unit: number): number => Math.ceil(value / unit) * unit;
-
-/**
- * Whether moving table and PBA away lets the host map a page that it could not map otherwise, and in which other registers
- * may be: trapping that page would slow those down.
- * @param regions as they may be mapped
- * @param pageSize of the host, in bytes
- */
-export function freesPages(
-  physical: MsixGeometry,
+/** Why the device's own pending bits cannot be: nobody but they need that place. Undefined if they can. */
+export function pendingProblem(
+  { table, pba }: MsixGeometry,
   regions: readonly RegionInfo[],
-  pageSize: number,
-): boolean {
-  const structures = [physical.table, physical.pba];
-  // Without it the host keeps the table's page to itself, wherever the guest finds its table.
-  if (!regions[physical.table.region]?.msixMappable) return false;
-  return structures.some(({ region, offset, size }) => {
-    const info = regions[region];
-    if (!info) return false;
-    const start = Math.floor(offset / pageSize) * pageSize;
-    const end = up(offset + size, pageSize);
-    const pages = mappableAreas(info, [], pageSize).map((area) => {
-      const from = Math.max(start, area.offset);
-      return { offset: from, size: Math.min(end, area.offset + area.size) - from };
-    });
-    const own = structures
-      .filter((structure) => structure.region === region)
-      .map((structure) => ({
-        offset: structure.offset,
-        size: up(structure.offset + structure.size, isolation) - structure.offset,
-      }));
-    return mappableAreas({ ...info, sparse: pages }, own, 1).length > 0;
-  });
-}
-
-/**
- * Moves table and PBA into an upper half added to the table's BAR. The same on every host, so that a guest finds the same
- * after a restore on another one. Undefined where the BAR cannot grow.
- */
-export function relocate(physical: MsixGeometry, bars: readonly Bar[]): Relocation | undefined {
-  const { table, pba, vectors } = physical;
-  const bar = bars.find(({ region }) => region === table.region);
-  if (!bar || (bar.kind !== "memory32" && bar.kind !== "memory64")) return undefined;
-  const tableRoom = up(table.size, isolation);
-  const needed = tableRoom + up(pba.size, isolation);
-  const size = 2 * Math.max(bar.size, 2 ** Math.ceil(Math.log2(needed)));
-  const half = size / 2;
-  // Table and PBA offsets are 32-bit registers, and so is the size of a 32-bit BAR.
-  if (half + needed > 2 ** 32 || (bar.kind === "memory32" && size > 2 ** 31)) return undefined;
-  return {
-    region: table.region,
-    size,
-    guest: {
-      vectors,
-      table: { region: table.region, offset: half, size: table.size },
-      pba: { region: table.region, offset: half + tableRoom, size: pba.size },
-    },
-  };
+): string | undefined {
+  const place = placeProblem("PBA", pba, regions);
+  if (place !== undefined) return place;
+  const overlap =
+    table.region === pba.region &&
+    table.offset < pba.offset + pba.size &&
+    pba.offset < table.offset + table.size;
+  return overlap ? "the MSI-X table and PBA overlap" : undefined;
 }

@@ -96,8 +96,10 @@ export class BarAccess {
   }
 
   #readPending(index: number, data: Uint8Array, from: number, count: number): void {
-    const { region, offset } = this.#interrupts.msix!.physical.pba;
-    this.#readDevice(region, offset + index, data.subarray(from, from + count), 0);
+    const { physical, hasPending } = this.#interrupts.msix!;
+    const { region, offset } = physical.pba;
+    if (hasPending) this.#readDevice(region, offset + index, data.subarray(from, from + count), 0);
+    else data.fill(0, from, from + count);
     this.#interrupts.addPending(data, from, count, index);
   }
 

@@ -4,7 +4,7 @@ import { Unreleased } from "../../../ffi/unreleased.ts";
 import { VfioError } from "../../../ffi/errors.ts";
 import { barName, type Bar } from "../../pci/bars.ts";
 import type { BarMapping } from "./bar-mapping.ts";
-import { isNeeded, isProbe, obstacleOf, rangeOf, type Obstacle, type Placement } from "./placement-rules.ts";
+import { isNeeded, obstacleOf, rangeOf, type Obstacle, type Placement } from "./placement-rules.ts";
 import { BarReservations } from "./bar-reservations.ts";
 import type { ReportEvent } from "../../seam/events.ts";
 import type { Platform, TrappedRange } from "../../seam/platform.ts";
@@ -21,6 +21,8 @@ export interface PlacedBar {
 export interface BarRequest {
   /** The address in the register; undefined where no guest address can be. */
   readonly address: number | undefined;
+  /** A register holds ones alone: the guest sizes the BAR, if it does not mean the top of the address space. */
+  readonly sized: boolean;
   /** Whether the BAR decodes: memory or I/O enable, power state, ROM enable. */
   readonly decoded: boolean;
   /** Whether its areas may be mapped now. */
@@ -111,12 +113,13 @@ export class BarPlacement implements Stateful<BarsState> {
     for (const { placement, wanted, stays } of requests)
       this.#leave(placement, stays, stays && wanted.mappable, wanted.address);
     const decided: Placement[] = [];
-    for (const { placement, wanted } of requests.sort((a, b) => a.rank - b.rank)) {
+    for (const { placement, wanted, turnedOn } of requests.sort((a, b) => a.rank - b.rank)) {
       placement.obstacle = placement.placed ? undefined : obstacleOf(placement, decided, this.#placements);
-      if (wanted.decoded && !placement.placed) this.#place(placement);
+      if (wanted.decoded && !placement.placed) this.#place(placement, wanted.sized && !turnedOn);
       if (!placement.obstacle) decided.push(placement);
     }
-    for (const { placement, turnedOn } of requests) this.#reserve(placement, turnedOn);
+    for (const { placement, wanted, turnedOn } of requests)
+      this.#reserve(placement, turnedOn || !wanted.sized);
     for (const { placement, wanted } of requests) {
       if (!placement.placed || !wanted.mappable || placement.mapped) continue;
       placement.mapping.show(placement.placed.base);
@@ -144,7 +147,8 @@ export class BarPlacement implements Stateful<BarsState> {
     return true;
   }
 
-  #place(placement: Placement): void {
+  /** @param quiet where it cannot be there, that is no failure */
+  #place(placement: Placement, quiet: boolean): void {
     const { bar, address, unreleased } = placement;
     placement.obstacle ??= this.#insert(placement);
     const { obstacle } = placement;
@@ -156,6 +160,7 @@ export class BarPlacement implements Stateful<BarsState> {
       placement.lastReported = undefined;
       return;
     }
+    if (quiet) return;
     const where = address === undefined ? "an address above 2^53" : hex(address);
     if (placement.lastReported !== where)
       this.#report(
@@ -178,8 +183,8 @@ export class BarPlacement implements Stateful<BarsState> {
     }
   }
 
-  /** Reserves what a BAR has or would have, and gives back what it has no more. @param turnedOn whether it decodes from now on */
-  #reserve(placement: Placement, turnedOn: boolean): void {
+  /** Reserves what a BAR has or would have, and gives back what it has no more. @param meant the address is no probe */
+  #reserve(placement: Placement, meant: boolean): void {
     const { bar, address, obstacle, reservations, placed } = placement;
     if (!obstacle && address !== undefined) {
       const range = rangeOf(bar, address);
@@ -189,8 +194,7 @@ export class BarPlacement implements Stateful<BarsState> {
             other.reservations.yield(range, (base) => isNeeded(other, base));
       reservations.reserve(address);
       // What looks like sizing may be the top of a window after all: then the guest turns decoding on there.
-      if ((placed || reservations.has(address)) && (turnedOn || !isProbe(bar, address)))
-        placement.lastAddress = address;
+      if ((placed || reservations.has(address)) && meant) placement.lastAddress = address;
     }
     reservations.release((base) => base === placement.lastAddress || isNeeded(placement, base));
   }

@@ -45,10 +45,6 @@ const overlap = (a: TrappedRange, b: TrappedRange): boolean => a.kind === b.kind
 export const isNeeded = ({ address, obstacle, unreleased }: Placement, base: number): boolean =>
   (!obstacle && base === address) || unreleased.some((range) => range.base === base);
 
-/** All ones in a register: the guest asks for the size, and puts the address back. */
-export const isProbe = ({ size }: Bar, address: number): boolean =>
-  size < 2 ** 32 && (address + size) % 2 ** 32 === 0;
-
 /**
  * What keeps a BAR from the address in its register, as far as its device goes.
  * @param decided the BARs that have theirs

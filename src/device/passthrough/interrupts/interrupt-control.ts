@@ -18,6 +18,8 @@ export interface MsixParts {
   readonly routing: VectorRouting;
   readonly capability: Located;
   readonly physical: MsixGeometry;
+  /** Whether the device has pending bits there. */
+  readonly hasPending: boolean;
   /** Where the guest sees table and PBA. */
   readonly guest: MsixGeometry;
 }

@@ -15,6 +15,7 @@ const enabledCount = msi32.field("control.multipleMessageEnable");
 const address64Bit = msi32.field("control.address64Bit");
 const perVectorMasking = msi32.field("control.perVectorMasking");
 const address = msi32.register("address");
+const extendedCapable = msi32.field("control.extendedDataCapable");
 
 /** What one of the four layouts has besides. */
 const registersOf = (wide: boolean, maskable: boolean) => {
@@ -22,7 +23,9 @@ const registersOf = (wide: boolean, maskable: boolean) => {
   return {
     upperAddress: wide ? msi64.register("upperAddress") : undefined,
     data: wide ? msi64.register("data") : msi32.register("data"),
-    extendedData: maskable ? masked.register("extendedData") : undefined,
+    // Without mask bits behind it the register is there only where the device has extended data.
+    extendedData: (maskable ? masked : wide ? msi64 : msi32).register("extendedData"),
+    maskable,
     mask: maskable ? masked.register("mask") : undefined,
     pending: maskable ? masked.register("pending") : undefined,
   };
@@ -32,7 +35,7 @@ type MsiRegisters = ReturnType<typeof registersOf>;
 /** 32 vectors: what the counts say above that is reserved. */
 const maxExponent = 5;
 /** Of the control register. */
-const guestBits = enable.mask | enabledCount.mask;
+const guestBits = enable.mask | enabledCount.mask | msi32.field("control.extendedDataEnable").mask;
 
 /** How the registers of one MSI capability lie (PCI Express Base Specification 7.7.1). */
 export interface MsiLayout extends MsiRegisters, Located {
@@ -54,16 +57,18 @@ export function msiLayout(config: DataView, { offset }: Located, available: numb
 
 /** Makes all of a capability the model's own: the host programs the device's registers (VFIO_DEVICE_SET_IRQS). */
 export function emulateMsi(tables: ConfigTables, layout: MsiLayout): void {
-  const { upperAddress, data, extendedData, mask, pending, vectors } = layout;
+  const { upperAddress, data, extendedData, maskable, mask, pending, vectors } = layout;
   const own = (register: NumberRegister | undefined, writable: number, value = 0): void => {
     if (register) emulateRegister(tables, register, { value, writable }, layout);
   };
-  const flags = control.read(tables.view, layout.offset) & ~(guestBits | capable.mask);
-  own(control, guestBits, flags | (Math.log2(vectors) << capable.lo));
+  const before = control.read(tables.view, layout.offset);
+  // Routes have 16 bits of data: extended message data is hidden, register and all.
+  const flags = before & ~(guestBits | capable.mask | extendedCapable.mask);
+  own(control, enable.mask | enabledCount.mask, flags | (Math.log2(vectors) << capable.lo));
   own(address, address.writeMask & ~(messageAlignment - 1));
   own(upperAddress, address.writeMask);
   own(data, data.writeMask);
-  own(extendedData, data.writeMask);
+  if (maskable || extendedCapable.of(before)) own(extendedData, 0);
   own(mask, vectors === 32 ? address.writeMask : 2 ** vectors - 1);
   own(pending, 0);
   if (pending) {

@@ -1,5 +1,5 @@
 // Which of those that want an address has it: reservations keep an address for a BAR, and decoding decides.
-import { expect, test } from "bun:test";
+import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { RecordedDevice } from "../../../../src/device/backends/recorded/recorded-device.ts";
 import { VfioPciDevice } from "../../../../src/device/passthrough/vfio-pci-device.ts";
@@ -205,4 +205,44 @@ test("whatever two guests' devices do: a BAR that decodes in a window is placed,
     }),
     { numRuns: 300 },
   );
+});
+
+describe("sizing", () => {
+  const sized: SyntheticDevice = {
+    bars: {
+      0: { size: 0x1000 },
+      1: { size: 2 ** 20, kind: "memory64", prefetchable: true },
+      3: { size: 2 ** 33, kind: "memory64", mappable: false },
+    },
+  };
+  // As FreeBSD and OpenBSD may.
+  test("with decoding on makes no event: nothing failed", () => {
+    using it = attach(sized);
+    it.device.configWrite(0x04, 2, memory);
+    for (const register of [0x10, 0x14, 0x18, 0x1c, 0x20]) {
+      const before = it.device.configRead(register, 4);
+      it.device.configWrite(register, 4, 0xffffffff);
+      it.device.configWrite(register, 4, before);
+    }
+    expect(it.device.describe().bars.every(({ base }) => base !== undefined)).toBe(true);
+    expect(it.events).toEqual([]);
+  });
+
+  test("that is no sizing does: decoding is turned on there", () => {
+    using it = attach(sized);
+    it.device.configWrite(0x10, 4, 0xffffffff);
+    it.device.configWrite(0x04, 2, memory);
+    expect(it.eventsOf("bar-unplaced")).toHaveLength(1);
+  });
+});
+
+test("a hidden ROM reads 0, takes no write, and stays hidden after a restore", () => {
+  const withRom: SyntheticDevice = { bars: { 0: { size: 0x1000 } }, romSize: 0x1000 };
+  using it = attach(withRom, { attach: { rom: "hide" } });
+  using restored = attach(withRom, { snapshot: it.device.snapshot() });
+  for (const { device } of [it, restored]) {
+    device.configWrite(0x30, 4, 0xffffffff);
+    expect([device.configRead(0x30, 4), device.describe().bars.length]).toEqual([0, 1]);
+  }
+  expect(() => attach(withRom, { attach: { rom: "show" as "hide" } })).toThrow(RangeError);
 });

@@ -119,3 +119,17 @@ describe("MSI", () => {
     expect(it.device.configRead(at.msix + 2, 2) & 0x8000).toBe(0);
   });
 });
+
+describe("extended message data", () => {
+  test.each([true, false])("is hidden, bit and register (mask bits: %p)", (maskable) => {
+    using it = attach({
+      bars: { 0: { size: 0x1000 } },
+      msi: { log2: 0, wide: true, maskable },
+      patch: (config) => (config[at.msi + 3]! |= 0x02),
+    });
+    expect(it.device.configRead(control, 2) & 0x0600).toBe(0);
+    it.device.configWrite(control, 2, 0x0400);
+    it.device.configWrite(at.msi + 14, 2, 0x1234);
+    expect([it.device.configRead(control, 2) & 0x0400, it.device.configRead(at.msi + 14, 2)]).toEqual([0, 0]);
+  });
+});

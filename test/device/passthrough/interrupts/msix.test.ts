@@ -372,7 +372,6 @@ describe("MSI-X", () => {
     ["outside of its BAR", { table: [0, 0x1fff8] as const }],
     ["in a BAR that is not there", { table: [2, 0] as const }],
     ["in BAR 7", { table: [7, 0] as const }],
-    ["over the PBA", { pba: [0, 0x10010] as const }],
   ])("a table %s hides the capability and says why", (_, change) => {
     using it = attach(device(4, change));
     expect(it.device.describe().msix).toBeUndefined();
@@ -518,5 +517,49 @@ describe("MSI-X relocation", () => {
     using it = ready({ ...kioxia, bars: { 0: { size: 2 ** 33, kind: "memory64" } } });
     expect(it.device.configRead(at.msix + 4, 4)).toBe(0x5200);
     expect(it.device.describe().bars[0]!.size).toBe(2 ** 33);
+  });
+});
+
+describe("a PBA that lies nowhere costs the pending bits of the device, not MSI-X", () => {
+  // A virtual function's: it has no INTx to fall back to.
+  const virtualFunction = (pba: [bar: number, offset: number]): SyntheticDevice => ({
+    bars: { 4: { size: 0x2000, kind: "memory64" }, 2: { size: 0x20, kind: "io" } },
+    pin: 0,
+    pcie: true,
+    msix: { vectors: 8, table: [4, 0], pba },
+  });
+  const places: [where: string, pba: [bar: number, offset: number]][] = [
+    ["past its BAR", [4, 0x8000]],
+    ["in a BAR that the device has not", [0, 0]],
+    ["in the second half of a BAR", [5, 0]],
+    ["in a BAR of I/O ports", [2, 0]],
+    ["over the table", [4, 0x40]],
+  ];
+  test.each(places)("%s", (_, pba) => {
+    using it = attach(virtualFunction(pba));
+    it.device.configWrite(0x04, 2, memory);
+    const { guest, relocated } = it.device.describe().msix!;
+    const bar = it.device.describe().bars.find(({ region }) => region === 4)!.base!;
+    expect([relocated, it.eventsOf("msix").length]).toEqual([true, 1]);
+    writeVector(it.device, bar + guest.table.offset, 1, 0x41);
+    it.device.configWrite(control, 2, enable);
+    it.recorded.raise(IrqIndex.msix, 1);
+    expect(it.platform.deliver().map(({ message }) => message.data)).toEqual([0x41]);
+    const pending = (): number | undefined => mmioRead(it.device, bar + guest.pba.offset, 8);
+    expect(pending()).toBe(0);
+    it.device.mmioWrite(bar + guest.table.offset + 16 + 12, bytesOf(1, 4));
+    it.recorded.raise(IrqIndex.msix, 1);
+    expect(pending()).toBe(2);
+    expect(it.device.snapshot().interrupts.msix).toMatchObject({ pending: [1] });
+  });
+
+  test("of which the guest hears nothing where the BAR cannot grow, or must not", () => {
+    using it = attach(virtualFunction([4, 0x8000]), { attach: { msixRelocation: "never" } });
+    it.device.configWrite(0x04, 2, memory);
+    const bar = it.device.describe().bars.find(({ region }) => region === 4)!.base!;
+    writeVector(it.device, bar, 1, 0x41);
+    it.device.configWrite(control, 2, enable);
+    it.recorded.raise(IrqIndex.msix, 1);
+    expect(it.platform.deliver()).toHaveLength(1);
   });
 });
