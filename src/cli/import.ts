@@ -134,10 +134,16 @@ const readResource = (path: string): Resource => ({
   text: readText(path, "the `resource` file of a device in sysfs", maxResourceBytes),
 });
 
-function withResource({ path, text }: Resource, { bdf, config, host }: DeviceImage): DeviceImage {
+function withResource({ path, text }: Resource, { bdf, config, host, unknown }: DeviceImage): DeviceImage {
   try {
     const notes = host.notes?.filter((note) => !note.startsWith("sizes of "));
-    return imageFromRaw({ bdf, config, resource: text, host: { ...host, ...(notes && { notes }) } });
+    return imageFromRaw({
+      bdf,
+      config,
+      resource: text,
+      host: { ...host, ...(notes && { notes }) },
+      unknown: unknown?.config,
+    });
   } catch (error) {
     if (error instanceof ImageError) throw new CliError(`${path}: ${firstProblem(error)}`);
     throw error;

@@ -153,12 +153,12 @@ export function assemble(
   layout: ConfigLayout,
   unknownBytes: readonly ImageArea[] = [],
 ): DeviceImage {
-  const notes = [...(host.notes ?? [])];
+  const notes = new Set(host.notes ?? []);
   const headerOnly = config.length === headerSize;
   if (headerOnly)
-    notes.push("only the first 64 bytes of config space were recorded: capabilities are unknown");
+    notes.add("only the first 64 bytes of config space were recorded: capabilities are unknown");
   if (unknownBytes.length > 0)
-    notes.push(`bytes of config space that are unknown, and 0 here: ${areasText(unknownBytes)}`);
+    notes.add(`bytes of config space that are unknown, and 0 here: ${areasText(unknownBytes)}`);
   const irqs = irqsOf(config, layout, host.kernel);
   const unknown = {
     ...(unknownBytes.length > 0 && { config: unknownBytes }),
@@ -168,7 +168,7 @@ export function assemble(
   };
   const some = unknownBytes.length > 0 || headerOnly;
   const gone = readsAllOnes(config);
-  if (gone) notes.push("the device did not answer when it was recorded: config space read all ones");
+  if (gone) notes.add("the device did not answer when it was recorded: config space read all ones");
   return {
     version: some ? newestFormat : imageFormat,
     bdf: formatBdf(parseBdf(bdf)),
@@ -177,7 +177,7 @@ export function assemble(
     irqs,
     ...(some && { unknown }),
     resettable: !gone,
-    host: { ...host, ...(notes.length > 0 && { notes }) },
+    host: { ...host, ...(notes.size > 0 && { notes: [...notes] }) },
   };
 }
 

@@ -1,11 +1,19 @@
 import { layoutOf } from "../regs/layout.ts";
 import { assemble, checkConfigSize, msixOf } from "./defaults.ts";
 import { imageError, quote } from "./error.ts";
-import type { DeviceImage, ImageHost, ImageRegion } from "./image.ts";
+import { knownConfig, type DeviceImage, type ImageArea, type ImageHost, type ImageRegion } from "./image.ts";
+import type { Registers } from "../regs/register.ts";
 
 /** Bits of a resource's flags (linux/ioport.h). */
 const resourceIo = 0x100;
 const resourceMemory = 0x200;
+const resourcePrefetch = 0x2000;
+const resourceMemory64 = 0x100000;
+
+/** Bits of a BAR that say what it is (PCI Express Base Specification 7.5.1.2.1). */
+const barIo = 1;
+const barMemory64 = 4;
+const barPrefetchable = 8;
 
 const pageSize = 4096;
 const row = /^0x([0-9a-f]{16}) 0x([0-9a-f]{16}) 0x([0-9a-f]{16})$/i;
@@ -19,7 +27,31 @@ const maxLines = 64;
  * @param msixBar BAR of the MSI-X table, where there is one
  * @throws ImageError that names the line
  */
-export function regionsFromResource(text: string, msixBar?: number): ImageRegion[] {
+export const regionsFromResource = (text: string, msixBar?: number): ImageRegion[] =>
+  resourcesOf(text).map(({ index, start, size, flags }) => {
+    const bar = index < 6;
+    const memory = (flags & resourceMemory) !== 0;
+    const mappable = bar && memory && (size >= pageSize || start % BigInt(pageSize) === 0n);
+    return {
+      index,
+      size,
+      readable: true,
+      writable: bar,
+      mappable,
+      msixMappable: mappable && index === msixBar,
+    };
+  });
+
+interface Resource {
+  /** 0 to 5: BARs, 6: the ROM. */
+  readonly index: number;
+  readonly start: bigint;
+  readonly size: number;
+  /** Of linux/ioport.h; the low 32 bits. */
+  readonly flags: number;
+}
+
+function resourcesOf(text: string): Resource[] {
   const lines = text.split("\n", maxLines + 1);
   if (lines.at(-1) === "") lines.pop();
   if (lines.length < resources || lines.length > maxLines)
@@ -29,7 +61,7 @@ export function regionsFromResource(text: string, msixBar?: number): ImageRegion
       }`,
       { line: Math.max(1, lines.length) },
     );
-  const regions: ImageRegion[] = [];
+  const found: Resource[] = [];
   for (const [index, content] of lines.entries()) {
     const line = index + 1;
     const parts = row.exec(content.trimEnd());
@@ -54,18 +86,40 @@ export function regionsFromResource(text: string, msixBar?: number): ImageRegion
     const memory = (kind & resourceMemory) !== 0;
     if (!memory && (kind & resourceIo) === 0)
       throw imageError(`flags 0x${kind.toString(16)} are neither of memory nor of I/O`, { line });
-    const bar = index < 6;
-    const mappable = bar && memory && (size >= pageSize || start % BigInt(pageSize) === 0n);
-    regions.push({
-      index,
-      size,
-      readable: true,
-      writable: bar,
-      mappable,
-      msixMappable: mappable && index === msixBar,
-    });
+    found.push({ index, start, size, flags: kind });
   }
-  return regions;
+  return found;
+}
+
+/**
+ * Says in BARs whose registers read 0 what their resources are, as vfio-pci does for who opens the device (vfio_bar_fixup in
+ * drivers/vfio/pci/vfio_pci_config.c): those of virtual functions, of Enhanced Allocation, of IDE controllers at the old ports.
+ */
+function completeBars(config: Uint8Array, text: string): Uint8Array {
+  const registers = layoutOf(config).header?.registers ?? {};
+  const completed = config.slice();
+  const view = new DataView(completed.buffer);
+  for (const { index, flags } of resourcesOf(text)) {
+    const register = index < 6 ? registers[`bar${index}`] : undefined;
+    if (!register || view.getUint32(register.at, true) !== 0 || isUpperHalf(view, registers, index)) continue;
+    const memory =
+      (flags & resourceMemory64 ? barMemory64 : 0) + (flags & resourcePrefetch ? barPrefetchable : 0);
+    view.setUint32(register.at, flags & resourceMemory ? memory : barIo, true);
+  }
+  return completed;
+}
+
+/** Whether a BAR's register is the upper half of the one before. */
+function isUpperHalf(view: DataView, registers: Registers, index: number): boolean {
+  for (let at = 0; at < index; at++) {
+    const register = registers[`bar${at}`];
+    if (!register) return false;
+    const low = view.getUint32(register.at, true);
+    if ((low & (barIo | 6)) !== barMemory64) continue;
+    at++;
+    if (at === index) return true;
+  }
+  return false;
 }
 
 /** What `/sys/bus/pci/devices/BDF` gives. */
@@ -76,12 +130,14 @@ export interface RawDevice {
   /** The text of the file `resource`. */
   readonly resource: string;
   readonly host?: ImageHost | undefined;
+  /** Bytes of `config` that are 0 because nobody read them; in order, apart from each other. */
+  readonly unknown?: readonly ImageArea[] | undefined;
 }
 
 /** The image of a device. @param device what its sysfs files hold @throws ImageError for bad content; RangeError for a bad BDF */
-export function imageFromRaw({ bdf, config, resource, host = {} }: RawDevice): DeviceImage {
+export function imageFromRaw({ bdf, config, resource, host = {}, unknown }: RawDevice): DeviceImage {
   checkConfigSize(config);
-  const layout = layoutOf(config);
-  const regions = regionsFromResource(resource, msixOf(config, layout)?.bar);
-  return assemble(bdf, config, regions, host, layout);
+  const layout = layoutOf(knownConfig(config, unknown));
+  const regions = regionsFromResource(resource, msixOf(knownConfig(config, unknown), layout)?.bar);
+  return assemble(bdf, completeBars(config, resource), regions, host, layout, unknown);
 }

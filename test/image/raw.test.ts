@@ -1,4 +1,4 @@
-import { expect, test } from "bun:test";
+import { describe, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import fc from "fast-check";
@@ -151,4 +151,52 @@ test("config space of another size is refused", () => {
   );
   expect(() => imageFromRaw({ bdf: "01:00.0", config: new Uint8Array(0), resource: "" })).toThrow(ImageError);
   expect(() => imageFromConfig("01:00", new Uint8Array(64))).toThrow(RangeError);
+});
+
+describe("a BAR whose register reads 0 is what its resource says", () => {
+  const memory = 0x200n;
+  const prefetch = 0x2000n;
+  const wide = 0x100000n;
+  const io = 0x100n;
+  const kinds = fc.constantFrom(
+    undefined,
+    io,
+    memory,
+    memory | prefetch,
+    memory | wide,
+    memory | wide | prefetch,
+  );
+  const bits = (flags: bigint): number =>
+    flags & io ? 1 : Number(flags & wide && 4n) + Number(flags & prefetch && 8n);
+
+  test("of virtual functions, of Enhanced Allocation, of old IDE ports; one that is not 0 is left as it is", () => {
+    fc.assert(
+      fc.property(
+        fc.array(kinds, { minLength: 6, maxLength: 6 }),
+        fc.array(fc.boolean(), { minLength: 6, maxLength: 6 }),
+        fc.boolean(),
+        (drawn, set, isVirtual) => {
+          const config = new Uint8Array(256).fill(0xff, 0, isVirtual ? 4 : 0);
+          const view = new DataView(config.buffer);
+          let text = "";
+          const expected: number[] = [];
+          let upper = false;
+          for (const [index, kind] of drawn.entries()) {
+            const flags: bigint | undefined =
+              upper || (kind !== undefined && kind & wide && index === 5) ? undefined : kind;
+            const start = 0x10000n * BigInt(index + 1);
+            text += flags === undefined ? absent : row(start, start + 0xfffn, flags);
+            const value = flags === undefined ? 0 : bits(flags);
+            const recorded = flags !== undefined && set[index] ? 0x10000 * (index + 1) + value : 0;
+            view.setUint32(0x10 + 4 * index, recorded, true);
+            expected.push(recorded === 0 ? value : recorded);
+            upper = flags !== undefined && (flags & wide) !== 0n;
+          }
+          const image = imageFromRaw({ bdf: "01:00.0", config, resource: text + absent });
+          const after = new DataView(image.config.buffer, image.config.byteOffset);
+          expect(expected.map((_, index) => after.getUint32(0x10 + 4 * index, true))).toEqual(expected);
+        },
+      ),
+    );
+  });
 });

@@ -58,25 +58,19 @@ export function recordFromSysfs(
   return { ...image, regions, resettable };
 }
 
-/** Bits 3:0 of a memory BAR (PCI Express Base Specification 7.5.1.2.1). */
-const bar = { at: 0x10, wide: 4, prefetchable: 8 } as const;
-
 /** Memory decoding, bit 1 of COMMAND. */
 const command = { at: 0x04, memory: 2 } as const;
 
 /**
- * A virtual function has neither IDs nor BARs nor memory decoding in its config space: its physical one tells them. They
- * are put there as vfio-pci does for who opens it (vfio_config_init in drivers/vfio/pci/vfio_pci_config.c).
+ * A virtual function has neither IDs nor memory decoding in its config space: its physical one tells them. They
+ * are put there, as the kinds of its BARs are by their resources, as vfio-pci does for who opens it (vfio_config_init in drivers/vfio/pci/vfio_pci_config.c).
  */
 function completeVirtual(config: Uint8Array<ArrayBuffer>, device: PciDevice): void {
-  const { vendorId = 0xffff, deviceId = 0xffff, resources } = device;
+  const { vendorId = 0xffff, deviceId = 0xffff } = device;
   const view = new DataView(config.buffer);
   view.setUint16(0, vendorId, true);
   view.setUint16(2, deviceId, true);
   view.setUint16(command.at, view.getUint16(command.at, true) | command.memory, true);
-  for (const { index, wide, prefetchable } of resources)
-    if (index < 6)
-      view.setUint32(bar.at + 4 * index, (wide ? bar.wide : 0) + (prefetchable ? bar.prefetchable : 0), true);
 }
 
 /** Sysfs gives a ROM after a write of 1 to its file, until one of 0 (Documentation/PCI/sysfs-pci.rst). */
