@@ -8,21 +8,19 @@ import {
   msi64Masked,
   msixCapability,
   powerManagementCapability,
-  standardStart,
   vpdCapability,
   type RegisterReference,
 } from "../../regs/index.ts";
-import { addressMask, barsOf, typeBits, writableBits } from "../pci/bars.ts";
+import { barsOf } from "../pci/bars.ts";
+import { BarBits } from "./bar-bits.ts";
 import { offsetOf, startOf, type ConfigOffset, type Located } from "../pci/config-offset.ts";
 import {
-  barRegisters,
   busMaster,
   command,
   interruptDisable,
   interruptPin,
   ioSpace,
   memorySpace,
-  romRegister,
 } from "../pci/header-registers.ts";
 import type { FunctionHardware } from "./hardware.ts";
 import { capabilityOf, headerOwner, permissionMap, type PermissionMap } from "./permission-map.ts";
@@ -62,7 +60,6 @@ const maxSize = Math.max(...Object.values(maxReadRequest.field.values!).flat());
 const maxMsiExponent = Math.max(...Object.values(msiCount.field.values!).flat());
 const vpdFlag = vpdCapability.field("address.flag");
 const vpdData = vpdCapability.register("data");
-const allBars = [...barRegisters, romRegister];
 
 /** Config space as vfio-pci shows a device: bits of its own over bits of the hardware. */
 export class FunctionConfig {
@@ -73,9 +70,7 @@ export class FunctionConfig {
   /** The same, and the hardware's registers, for register maps. */
   readonly #view: DataView;
   readonly #registers: DataView;
-  /** BAR bits that read as what was written, and their type bits. */
-  readonly #barMask: Uint8Array;
-  readonly #barType: Uint8Array;
+  readonly #bars: BarBits;
   /** A function whose IDs read all ones is a virtual one, without enable bits of its own. */
   readonly #isVirtualFunction: boolean;
   readonly #msi: Located | undefined;
@@ -92,8 +87,6 @@ export class FunctionConfig {
     this.#values = map.values;
     this.#view = new DataView(map.values.buffer);
     this.#registers = new DataView(hardware.config.buffer);
-    this.#barMask = new Uint8Array(standardStart);
-    this.#barType = new Uint8Array(standardStart);
     this.#isVirtualFunction = readsAllOnes(this.#values.subarray(0, offsetOf(command)));
     if (this.#isVirtualFunction) {
       // The bit is not the device's: it reads as the user wrote it.
@@ -108,13 +101,7 @@ export class FunctionConfig {
       hardware,
       capabilityOf(map, capabilityId.powerManagement, powerManagementCapability.size),
     );
-    const masks = new DataView(this.#barMask.buffer);
-    const types = new DataView(this.#barType.buffer);
-    for (const bar of barsOf(image.config, regionsByIndex(image)).bars) {
-      bar.register.write(masks, writableBits(bar));
-      bar.register.write(types, typeBits(bar));
-      bar.upper?.write(masks, addressMask(bar).high);
-    }
+    this.#bars = new BarBits(barsOf(image.config, regionsByIndex(image)).bars);
   }
 
   /** Memory BARs answer: memory enable as the user wrote it, and not in D3hot. */
@@ -135,7 +122,7 @@ export class FunctionConfig {
 
   /** The range must lie inside. */
   read(offset: number, data: Uint8Array): void {
-    this.#fixBars();
+    this.#bars.fix(this.#values);
     for (let i = 0; i < data.length; i++) {
       const at = offset + i;
       const virtual = this.#map.virtual[at]!;
@@ -286,12 +273,5 @@ export class FunctionConfig {
     if (!msi || !perVectorMasking.read(this.#registers, msi.offset)) return undefined;
     const map = address64Bit.read(this.#registers, msi.offset) ? msi64Masked : msi32Masked;
     return offsetOf(map.register("mask"), msi);
-  }
-
-  /** BAR registers hold what was written in the bits that their size leaves: that is how they are sized. */
-  #fixBars(): void {
-    for (const { at, size } of allBars)
-      for (let i = at; i < at + size; i++)
-        this.#values[i] = (this.#values[i]! & this.#barMask[i]!) | this.#barType[i]!;
   }
 }

@@ -1,6 +1,5 @@
 import { VfioError } from "../../ffi/errors.ts";
 import { irqName } from "../../regs/vfio/irqs.ts";
-import { regionName } from "../../regs/vfio/regions.ts";
 import { irqsByIndex, regionsByIndex, type DeviceImage } from "../../image/image.ts";
 import { capabilityId, extendedCapabilityId, layoutOf, msixCapability } from "../../regs/index.ts";
 import type { IrqInfo, IrqRequest } from "../../regs/vfio/irqs.ts";
@@ -8,21 +7,13 @@ import { RegionIndex, type RegionArea, type RegionInfo } from "../../regs/vfio/r
 import type { DeviceBackend, FeatureSupport, RegionMapping } from "../seam/backend.ts";
 import { barsOf } from "../pci/bars.ts";
 import { pendingProblem, physicalGeometry, type MsixArea } from "../pci/msix-geometry.ts";
+import type { RecordedAccesses } from "./accesses.ts";
 import { FunctionConfig } from "./config.ts";
 import { FunctionHardware } from "./hardware.ts";
 import { FunctionIrqs } from "./irqs.ts";
+import { ioctlFails, refusedAccess } from "./refusals.ts";
 import type { RegionSpaces } from "./region-spaces.ts";
 import { configBits, memoryBits } from "./vector-bits.ts";
-
-/** Accesses that were asked for and not refused. */
-export interface RecordedAccesses {
-  /** By region index. */
-  readonly reads: number[];
-  readonly writes: number[];
-  setIrqs: number;
-  /** Resets of the function: by `reset`, by a reset bit in config space, and by leaving D3hot where that is one. */
-  resets: number;
-}
 
 /** VFIO_DEVICE_FEATURE numbers (linux/vfio.h): the token of a function with virtual ones, and the low power states. */
 const vfToken = 0;
@@ -146,7 +137,15 @@ export class HostedFunction implements DeviceBackend {
       table.offset < offset + size &&
       !info?.msixMappable;
     if (!info?.mappable || !inside || !aligned || overTable)
-      throw this.#refuse("mmap", region, offset, size, "EINVAL", "the host does not let this area be mapped");
+      throw refusedAccess(
+        this.name,
+        "mmap",
+        region,
+        offset,
+        size,
+        "EINVAL",
+        "the host does not let this area be mapped",
+      );
     return this.#spaces.map(region, area);
   }
 
@@ -157,7 +156,8 @@ export class HostedFunction implements DeviceBackend {
     this.#config.interruptMode(active, vectors);
     if (code !== undefined) {
       const { index, action, start, data } = request;
-      throw this.#ioctlFails(
+      throw ioctlFails(
+        this.name,
         `VFIO_DEVICE_SET_IRQS ${irqName(index)} ${action} ${data.kind} start ${start}`,
         code,
       );
@@ -167,7 +167,7 @@ export class HostedFunction implements DeviceBackend {
 
   reset(): void {
     this.#open();
-    if (!this.resettable) throw this.#ioctlFails("VFIO_DEVICE_RESET", "EINVAL");
+    if (!this.resettable) throw ioctlFails(this.name, "VFIO_DEVICE_RESET", "EINVAL");
     this.#functionReset();
   }
 
@@ -249,43 +249,26 @@ export class HostedFunction implements DeviceBackend {
     const info = this.#open().regions[region];
     if (!info || !Number.isInteger(offset) || offset < 0 || offset + size > info.size) {
       const code = region === RegionIndex.config ? "EFAULT" : "EINVAL";
-      throw this.#refuse(what, region, offset, size, code, `the region has ${info?.size ?? 0} bytes`);
+      throw refusedAccess(
+        this.name,
+        what,
+        region,
+        offset,
+        size,
+        code,
+        `the region has ${info?.size ?? 0} bytes`,
+      );
     }
     if (!(what === "read" ? info.readable : info.writable)) {
       const why = what === "read" ? "the region is not readable" : "the region is read-only";
-      throw this.#refuse(what, region, offset, size, "EINVAL", why);
+      throw refusedAccess(this.name, what, region, offset, size, "EINVAL", why);
     }
     const isMemory = region <= RegionIndex.rom && !this.#ioRegions.has(region);
     // What is kept away from the user anyway is not asked of the device.
     const [from, to] = this.#tablePart(region, offset, size);
     const reaches = from > 0 || to < size;
     if (isMemory && reaches && !this.#config.memoryEnabled)
-      throw this.#refuse(what, region, offset, size, "EIO", "memory decoding is off");
+      throw refusedAccess(this.name, what, region, offset, size, "EIO", "memory decoding is off");
     return info;
-  }
-
-  #ioctlFails(request: string, code: string): VfioError {
-    const hint = request === "VFIO_DEVICE_RESET" ? "The function cannot be reset alone." : undefined;
-    return new VfioError(`${this.name}: ${request} fails with ${code}`, {
-      code,
-      syscall: "ioctl",
-      request,
-      device: this.name,
-      hint,
-    });
-  }
-
-  #refuse(
-    syscall: string,
-    region: number,
-    offset: number,
-    size: number,
-    code: string,
-    why: string,
-  ): VfioError {
-    return new VfioError(
-      `${this.name}: ${syscall} of ${size} at ${regionName(region)} 0x${offset.toString(16)} fails with ${code}: ${why}`,
-      { code, syscall, device: this.name },
-    );
   }
 }

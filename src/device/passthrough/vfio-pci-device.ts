@@ -4,6 +4,7 @@ import { DecodeControl } from "./decoding.ts";
 import { command } from "../pci/header-registers.ts";
 import { WriteEffect } from "./write-effects.ts";
 import { allOnes, GuestAnswers } from "../seam/guest-answers.ts";
+import { badConfigValue } from "./config/config-value.ts";
 import { BusAccess } from "./bars/bus-access.ts";
 import { describe, type DeviceDescription } from "./describe.ts";
 import { VfioError } from "../../ffi/errors.ts";
@@ -142,7 +143,7 @@ export class VfioPciDevice implements Disposable {
       this.#unansweredConfig("write", offset, width);
       return;
     }
-    if (typeof value !== "number" || value >>> 0 !== value) throw badValue(value);
+    if (typeof value !== "number" || value >>> 0 !== value) throw badConfigValue(value);
     const effect = effects.at(offset);
     if (effect === WriteEffect.command) return this.#decode.writeCommand(offset, width, value);
     if (effect === WriteEffect.power) return this.#decode.writePower(offset, width, value);
@@ -276,9 +277,4 @@ export class VfioPciDevice implements Disposable {
       throw new VfioError(`${this.#backend.name} is closed`, { code: "ECLOSED", device: this.#backend.name });
     return this.#parts;
   }
-}
-
-function badValue(value: unknown): Error {
-  if (typeof value !== "number") return new TypeError(`"value" expects a number, got ${typeof value}`);
-  return new RangeError(`"value" expects an integer from 0 to 0xffffffff, got ${value}`);
 }

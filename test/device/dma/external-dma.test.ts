@@ -204,3 +204,20 @@ describe("mappings that a virtual IOMMU asks for", () => {
     );
   });
 });
+
+const noRam = { hostAddress: () => undefined };
+
+// The plan, not an attached device: a recorded one leaves some of them out by itself, as vfio-pci does.
+
+test("defect 25: what a virtual IOMMU may name moves with the BAR", () => {
+  using it = attach({ bars: { 0: { size: 0x1000 } } });
+  it.device.configWrite(0x04, 2, memory);
+  const before = it.device.configRead(0x10, 4);
+  const dma = new ExternalDma(it.platform.dma!, noRam, [it.device]);
+  const request = { iova: 0x10000, size: 0x1000, readable: true, writable: true };
+  it.device.configWrite(0x10, 4, 0xd0000000);
+  expect(() => dma.map({ ...request, gpa: before })).toThrow("not one piece");
+  dma.map({ ...request, gpa: 0xd0000000 });
+  expect(dma.mappings[0]?.hva).toBe(it.device.describe().bars[0]!.mapped[0]!.hva);
+  expect(dma.forget(it.device)).toBe(0x1000);
+});

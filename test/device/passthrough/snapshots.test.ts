@@ -123,3 +123,21 @@ describe("a restore", () => {
     expect(back.device.snapshot().options.hide).toHaveLength(300);
   });
 });
+
+test("a snapshot whose GPUDirect clique does not fit the device is a bad snapshot, and none in it means none", () => {
+  const nvidia = { vendorId: 0x10de, bars: { 0: { size: 0x4000 } } };
+  using it = attach(nvidia);
+  const snapshot = it.device.snapshot();
+  using back = attach(nvidia, { snapshot, attach: { gpuDirectClique: 3 } });
+  expect(back.device.describe().patches).toEqual(it.device.describe().patches);
+  using other = attach({ bars: { 0: { size: 0x4000 } } });
+  const wrong = { ...other.device.snapshot(), options: { ...snapshot.options, gpuDirectClique: 3 } };
+  try {
+    attach({ bars: { 0: { size: 0x4000 } } }, { snapshot: wrong });
+    expect.unreachable();
+  } catch (error) {
+    expect(error).toBeInstanceOf(VfioError);
+    expect((error as VfioError).code).toBe("EBADSNAPSHOT");
+    expect((error as VfioError).cause).toBeInstanceOf(RangeError);
+  }
+});

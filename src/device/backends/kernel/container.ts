@@ -3,23 +3,20 @@ import { FileDescriptor } from "../../../ffi/file-descriptor.ts";
 import { checkExtension, getApiVersion, setIommu } from "../../../ffi/vfio-container.ts";
 import { answersAsIommufd } from "../../../ffi/iommufd-option.ts";
 import { getIommuInfo, hasIommu, mapDma, unmapDma, type Type1Info } from "../../../ffi/vfio-type1.ts";
-import { vfioApi, vfioExtension, vfioIommuType } from "../../../regs/ioctl/vfio-container.ts";
+import { vfioApi, vfioExtension } from "../../../regs/ioctl/vfio-container.ts";
 import { vfioDmaMapFlag, vfioDmaUnmapFlag } from "../../../regs/ioctl/vfio-iommu.ts";
 import { DmaMap } from "../../dma/dma-map.ts";
 import type { Iommu, IommuMapping } from "../../seam/iommu.ts";
 import type { Range } from "../../address/range.ts";
 import { thisHost, type HostFiles } from "../../host/host-files.ts";
 import { containerNode, groupIdOf, iommufdNode, type GroupId } from "../../host/vfio-nodes.ts";
+import { chooseIommu, iommuTypes, wrongKind, type ContainerIommu } from "./container-iommu.ts";
 import { Group } from "./group.ts";
 import { joinHint, missingNode, openHint } from "./open-hints.ts";
 import { toRanges } from "./iova-ranges.ts";
 import { lockableBytes, memlockAccount } from "./memlock.ts";
 import { mapHint, unmapHint } from "./map-hints.ts";
 import { SharedLife } from "./shared-lifetime.ts";
-
-/** How a container maps: version 2 refuses to unmap a part of a mapping; version 1 unmaps the whole
- * of one whose start lies in the range, and nothing of others; noiommu does not map. */
-export type ContainerIommu = "type1v2" | "type1" | "noiommu";
 
 /** How to open a container. */
 export interface ContainerOptions {
@@ -104,7 +101,7 @@ export class Container implements Iommu {
       });
     const container = new Container(
       descriptor,
-      choose(descriptor.fd, options.iommu),
+      chooseIommu(descriptor.fd, options.iommu),
       node === "iommufd" || answersAsIommufd(descriptor.fd),
       fd === undefined,
       host,
@@ -264,37 +261,4 @@ export class Container implements Iommu {
   [Symbol.dispose](): void {
     this.#life.release();
   }
-}
-
-const iommuTypes = {
-  type1v2: vfioIommuType.TYPE1v2,
-  type1: vfioIommuType.TYPE1,
-  noiommu: vfioIommuType.NOIOMMU,
-} as const;
-
-/** The best that the kernel has, unless one is asked for. */
-function choose(fd: number, wanted: ContainerIommu | undefined): ContainerIommu {
-  const candidates: readonly ContainerIommu[] = wanted ? [wanted] : ["type1v2", "type1"];
-  const context = { device: "container" };
-  const found = candidates.find((one) => checkExtension(fd, iommuTypes[one], context) > 0);
-  if (found) return found;
-  throw new VfioError(`container: this kernel does not map as ${candidates.join(" or ")}`, {
-    code: "EOPNOTSUPP",
-    request: `VFIO_CHECK_EXTENSION ${candidates.join(" ")}`,
-    device: "container",
-    hint:
-      wanted === "noiommu"
-        ? "Allow devices without IOMMU: echo 1 > /sys/module/vfio/parameters/enable_unsafe_noiommu_mode"
-        : "Load the module: modprobe vfio_iommu_type1",
-  });
-}
-
-function wrongKind(bdf: string, id: GroupId, name: string): VfioError {
-  return new VfioError(`${bdf}: group ${id.number} does not go into a ${name}`, {
-    code: "EINVAL",
-    device: bdf,
-    hint: id.noiommu
-      ? 'The device has no IOMMU: open it with api "noiommu", and mind that it can then write all memory.'
-      : "The device has an IOMMU: open it without noiommu.",
-  });
 }

@@ -31,7 +31,7 @@ import { KernelMapping } from "./region-mapping.ts";
 import { resetMethods, setResetMethods } from "./reset-methods.ts";
 import { Vectors } from "./vectors.ts";
 import { tokenBytes } from "./vf-token.ts";
-import { aliveOffset, defaultResetTimeout, waitAlive } from "./wait-ready.ts";
+import { aliveOffset, answerBy, defaultResetTimeout, waitAlive } from "./wait-ready.ts";
 
 /** A device that has been opened, and how; see `openDevice`. */
 export interface OpenedDevice {
@@ -217,16 +217,8 @@ export class KernelDevice implements DeviceBackend {
   }
 
   #waitAlive(): void {
-    const word = new DataView(new ArrayBuffer(4));
-    const read = (): number | undefined => {
-      try {
-        this.read(RegionIndex.config, aliveOffset, new Uint8Array(word.buffer));
-        return word.getUint32(0, true);
-      } catch {
-        return undefined;
-      }
-    };
-    waitAlive(this.name, read, this.#opened.resetTimeout ?? defaultResetTimeout);
+    const read = (data: Uint8Array): void => this.read(RegionIndex.config, aliveOffset, data);
+    waitAlive(this.name, answerBy(read), this.#opened.resetTimeout ?? defaultResetTimeout);
   }
 
   probeFeature(feature: number): FeatureSupport | undefined {

@@ -16,7 +16,8 @@ import {
   type ApiChoice,
   type DeviceApi,
 } from "./choose-api.ts";
-import { Container, type ContainerIommu } from "./container.ts";
+import { Container } from "./container.ts";
+import type { ContainerIommu } from "./container-iommu.ts";
 import { deviceHint, joinHint, missingNode, openHint } from "./open-hints.ts";
 import { Ioas } from "./ioas.ts";
 import { KernelDevice } from "./kernel-device.ts";

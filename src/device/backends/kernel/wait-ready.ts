@@ -9,6 +9,19 @@ const allOnes = 0xffff_ffff;
 const firstPause = 1;
 const longestPause = 50;
 
+/** Asks with `read`, which fills the dword at `aliveOffset`. @returns what asks; undefined where it cannot be read */
+export function answerBy(read: (data: Uint8Array) => void): () => number | undefined {
+  const word = new DataView(new ArrayBuffer(4));
+  return () => {
+    try {
+      read(new Uint8Array(word.buffer));
+      return word.getUint32(0, true);
+    } catch {
+      return undefined;
+    }
+  };
+}
+
 /**
  * Waits until a device answers config reads. The kernel has waited already, as long as it knows how to tell.
  * @param read the dword at `aliveOffset`; undefined where it cannot be read

@@ -3,7 +3,7 @@ import type { DeviceImage } from "../../../image/image.ts";
 import { HostedFunction } from "../../function/hosted-function.ts";
 import { RecordedMemory } from "./memory.ts";
 
-export type { RecordedAccesses } from "../../function/hosted-function.ts";
+export type { RecordedAccesses } from "../../function/accesses.ts";
 
 /**
  * A recorded device that behaves as vfio-pci of Linux 6.12 would with it: config space with the kernel's permissions, BARs

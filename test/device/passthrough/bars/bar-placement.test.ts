@@ -255,3 +255,33 @@ describe("BARs in the guest's address space", () => {
     expect(made?.leaks()).toEqual([]);
   });
 });
+
+test("of two BARs at one address the one that came first has it, and has it after a restore too", () => {
+  const what = { bars: { 0: { size: 0x8000 }, 1: { size: 0x1000 } } };
+  const placedIn = (it: Attached): unknown => it.device.describe().bars.map(({ base }) => base);
+  for (const [first, second] of [
+    [0x10, 0x14],
+    [0x14, 0x10],
+  ] as const) {
+    using it = attach(what);
+    it.device.configWrite(first, 4, 0xd0000000);
+    it.device.configWrite(second, 4, 0xd0000000);
+    it.device.configWrite(0x04, 2, memory);
+    expect(placedIn(it)).toEqual(first === 0x10 ? [0xd0000000, undefined] : [undefined, 0xd0000000]);
+    using back = attach(what, { snapshot: JSON.parse(JSON.stringify(it.device.snapshot())) });
+    expect(placedIn(back)).toEqual(placedIn(it));
+    expect(back.platform.state().addresses.mmio32).toEqual(it.platform.state().addresses.mmio32);
+  }
+});
+
+test("defect 71: while one BAR moves, the others stay trapped", () => {
+  using it = attach({ bars: { 0: { size: 0x1000 }, 1: { size: 0x1000 } } });
+  it.device.configWrite(0x04, 2, memory);
+  it.platform.clearRecord();
+  it.device.configWrite(0x10, 4, 0xd0000000);
+  const moved = it.platform.actionsOf("bus-remove", "bus-insert");
+  expect(moved.map(({ kind, region }) => [kind, region])).toEqual([
+    ["bus-remove", 0],
+    ["bus-insert", 0],
+  ]);
+});
