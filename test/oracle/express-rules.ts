@@ -50,11 +50,14 @@ const vectors: Readonly<Record<string, number>> = {
   "2.5-32GT/s": 31,
   "2.5-64GT/s": 63,
 };
-function supported(value: DecodedValue): string {
+/** @param known the bits that an lspci has names for: 5, or 6 */
+export function supportedSpeeds(value: DecodedValue, known: 5 | 6): string {
   const bits = reservedBits(value) ?? vectors[String(value)]!;
-  if (bits & 0x60) return "RsvdP";
+  if (bits >>> known !== 0) return "RsvdP";
   if (bits === 0) return "Unknown";
-  return ["2.5GT/s", "2.5-5GT/s", "2.5-8GT/s", "2.5-16GT/s", "2.5-32GT/s"][31 - Math.clz32(bits)]!;
+  return ["2.5GT/s", "2.5-5GT/s", "2.5-8GT/s", "2.5-16GT/s", "2.5-32GT/s", "2.5-64GT/s"][
+    31 - Math.clz32(bits)
+  ]!;
 }
 
 const lowMargin = "200-400mV(full-swing)/100-200mV(half-swing)";
@@ -131,7 +134,7 @@ export const expressRules: CapabilityRules = {
     {
       line: "LnkCap2",
       pattern: /Supported Link Speeds: (\S+),/,
-      says: (read) => [supported(read("linkCapabilities2", "supportedSpeeds"))],
+      says: (read) => [supportedSpeeds(read("linkCapabilities2", "supportedSpeeds"), 5)],
     },
     {
       line: "LnkCtl2",

@@ -83,8 +83,24 @@ const samples: Readonly<Record<number, Sample>> = {
   0x19: { room: 0x50 },
   0x23: { room: 0x40, fix: fixDvsec },
   0x26: { room: 0x40 },
+  0x30: { room: 0x80, fix: fixIde },
   0x27: { room: 0x90 },
 };
+
+/** No more streams than its room holds: lspci reads on behind them. */
+function fixIde(memory: DataView, at: number, random: Random): void {
+  const links = random.below(4);
+  const selective = random.below(3);
+  const capability = memory.getUint32(at + 4, true) & 0xff00_1ffc;
+  const counts = (Math.max(links - 1, 0) << 13) | (Math.max(selective - 1, 0) << 16);
+  memory.setUint32(at + 4, (capability | counts | (links > 0 ? 1 : 0) | (selective > 0 ? 2 : 0)) >>> 0, true);
+  let stream = at + 12 + 8 * links;
+  for (let i = 0; i < selective; i++) {
+    const blocks = random.below(3);
+    memory.setUint8(stream, (memory.getUint8(stream) & 0xf0) | blocks);
+    stream += 20 + 12 * blocks;
+  }
+}
 
 /** Entries are told apart by their BAR; one number of entries in ten is out of range. */
 function fixResizable(memory: DataView, at: number, random: Random): void {

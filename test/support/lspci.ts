@@ -49,6 +49,24 @@ export const lspciMissing: string | undefined = path
   ? undefined
   : "lspci is not installed (Debian's package pciutils): the oracle tests cannot run";
 
+/** The words that run an lspci. */
+export type LspciCommand = readonly string[];
+
+const script = join(import.meta.dir, "../../scripts/newer-lspci.sh");
+const cached = Bun.spawnSync(["sh", script, "--cached"]);
+/** pciutils 3.13, where scripts/newer-lspci.sh has fetched it. */
+export const newerLspci: LspciCommand | undefined =
+  cached.exitCode === 0 ? cached.stdout.toString().trim().split("\n") : undefined;
+
+/** A test that needs the newer lspci too. @param timeout in milliseconds */
+export const newerOracleTest = (name: string, body: () => void | Promise<void>, timeout = 30_000): void =>
+  testNeeding(
+    newerLspci ? undefined : "lspci 3.13 is not there: run scripts/newer-lspci.sh once",
+    name,
+    body,
+    timeout,
+  );
+
 /** A test that needs lspci. @param timeout in milliseconds */
 export const oracleTest = (name: string, body: () => void | Promise<void>, timeout = 30_000): void =>
   testNeeding(lspciMissing, name, body, timeout);
@@ -70,13 +88,15 @@ export const syntheticBdf = (index: number): string =>
 /**
  * Runs `lspci -F` once over many config space images and parses what it prints, in the order of `configs`.
  * IDs stay numbers (`-n`), so nothing depends on the host's `pci.ids`.
+ * @param command which lspci; the system's own without it
  * @param configs images alone (their BDFs are `syntheticBdf` of their index), or images by BDF
  * @throws Error if lspci is missing, fails, or leaves a device out
  */
 export function runLspci(
   configs: readonly Uint8Array[] | ReadonlyMap<string, Uint8Array>,
+  command: LspciCommand | undefined = path ? [path] : undefined,
 ): readonly LspciDevice[] {
-  if (!path) throw new Error(lspciMissing);
+  if (!command) throw new Error(lspciMissing);
   const images =
     configs instanceof Map
       ? [...(configs as ReadonlyMap<string, Uint8Array>)]
@@ -85,7 +105,7 @@ export function runLspci(
   try {
     const file = join(folder, "dump.txt");
     writeFileSync(file, images.map(([bdf, config]) => dumpText(bdf, config)).join(""));
-    const run = Bun.spawnSync([path, "-F", file, "-D", "-n", "-vvv"], { env: { LC_ALL: "C" } });
+    const run = Bun.spawnSync([...command, "-F", file, "-D", "-n", "-vvv"], { env: { LC_ALL: "C" } });
     if (run.exitCode !== 0) throw new Error(`lspci failed: ${run.stderr.toString()}`);
     const devices = new Map(parseLspci(run.stdout.toString()).map((device) => [device.bdf, device]));
     return images.map(([bdf]) => {
