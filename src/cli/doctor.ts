@@ -6,6 +6,8 @@ import { inOrder, rootCauses, type Check } from "./doctor-check.ts";
 import { findDevice, hostFiles, viewHost } from "./host.ts";
 import { print } from "./output.ts";
 import { styleOf, type Style } from "./style.ts";
+import { outputWidth } from "./table.ts";
+import { wrapped } from "./wrap.ts";
 
 export interface DoctorOptions {
   readonly json?: boolean | undefined;
@@ -56,7 +58,8 @@ export function doctorCommand(text: string | undefined, options: DoctorOptions):
     const style = styleOf(options.color);
     const lines = checks.map((check) => checkLine(check, !roots.includes(check), style));
     const mark = roots.length === 0 ? style.good : style.bold;
-    print([...lines, mark(oneLine(verdictLine(device, roots)))].map((line) => `${line}\n`).join(""));
+    const verdict = wrapped(oneLine(verdictLine(device, roots)), outputWidth(process.stdout), 2);
+    print([...lines, mark(verdict.join("\n"))].map((line) => `${line}\n`).join(""));
   }
   return roots.length > 0 ? exitCode.found : exitCode.ok;
 }
@@ -75,9 +78,11 @@ const signs = { ok: "✓", missing: "✗", note: "–" } as const;
 
 /** @param follows of what is missing: it comes with something else that is */
 function checkLine({ status, message, fix }: Check, follows: boolean, style: Style): string {
+  const lines = (text: string, indent: number): string =>
+    wrapped(oneLine(text), outputWidth(process.stdout), indent).join("\n");
   // Its fix is the fix of what it follows from.
-  if (status === "missing" && follows) return style.dim(`  ${signs.missing} ${oneLine(message)}`);
-  const text = oneLine(fix === undefined ? message : `${message}; fix: ${fix}`);
+  if (status === "missing" && follows) return style.dim(lines(`  ${signs.missing} ${message}`, 4));
   const mark = status === "ok" ? style.good : status === "missing" ? style.bad : style.dim;
-  return `${mark(signs[status])} ${text}`;
+  const text = lines(`${signs[status]} ${fix === undefined ? message : `${message}; fix: ${fix}`}`, 2);
+  return `${mark(text[0]!)}${text.slice(1)}`;
 }

@@ -87,7 +87,7 @@ function table(rows: readonly Row[], names: PciNames, style: Style): string[] {
       {
         title: "CLASS",
         cells: column(({ device }) => named(classText(device), className(device, names))),
-        min: 4,
+        min: 5,
         drop: "last",
       },
       { title: "DEVICE", cells: column((row) => named(idsText(row.device), titleOf(row, names))), min: 9 },

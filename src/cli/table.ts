@@ -35,8 +35,12 @@ const width = (text: string): number => Bun.stringWidth(text);
 /** A text in at most so many columns. */
 function cut(text: string, most: number): string {
   if (width(text) <= most) return text;
-  // What is so short is a number in front of a name.
-  return most < 12 ? text.slice(0, most).trimEnd() : `${text.slice(0, most - 1).trimEnd()}…`;
+  if (most >= 16) return `${text.slice(0, most - 1).trimEnd()}…`;
+  // What is so short is a number, without a part of the name that follows.
+  return text
+    .slice(0, most + 1)
+    .replace(/ \S*$/, "")
+    .slice(0, most);
 }
 
 /** Lines of a table, its titles first. @param most columns that a line may have; undefined for any number */

@@ -16,7 +16,7 @@ export const verdictWords: Readonly<Record<DeviceVerdict["state"], string>> = {
 export const verdictText = ({ state, reason }: DeviceVerdict): string =>
   reason === ""
     ? verdictWords[state]
-    : `${verdictWords[state]}${state === "in-use" || state === "no-iommu" ? ":" : ""} ${reason}`;
+    : `${verdictWords[state]}${state === "in-use" ? ":" : state === "no-iommu" ? ";" : ""} ${reason}`;
 
 const same = (text: string): string => text;
 

@@ -1,5 +1,6 @@
 import { afterEach, expect, test } from "bun:test";
 import { styleOf } from "../../src/cli/style.ts";
+import { wrapped } from "../../src/cli/wrap.ts";
 import { outputWidth, tableLines, type Column } from "../../src/cli/table.ts";
 
 const style = styleOf(false);
@@ -46,6 +47,22 @@ test("no line is wider than the terminal, while the least of each column fits", 
     expect(
       tableLines(columns.slice(0, 5), most, style).filter((line) => Bun.stringWidth(line) > most),
     ).toEqual([]);
+});
+
+test("a number stands without a part of its name", () => {
+  const cells = ["8086:0d57 Intel Corporation", "1234:11e8"];
+  const one: Column = { title: "D", cells, min: 9 };
+  expect(tableLines([one], 11, style)).toEqual(["D", "8086:0d57", "1234:11e8"]);
+});
+
+test("lines are cut at blanks, and the rest is indented", () => {
+  expect(wrapped("✗ one two three", undefined, 2)).toEqual(["✗ one two three"]);
+  expect(wrapped("✗ one two three", 9, 2)).toEqual(["✗ one two", "  three"]);
+  expect(wrapped("  ✗ a-long-word-that-goes-over b", 10, 4)).toEqual([
+    "  ✗",
+    "    a-long-word-that-goes-over",
+    "    b",
+  ]);
 });
 
 test("the width is the terminal's; a pipe has one only where COLUMNS is set", () => {
