@@ -76,7 +76,7 @@ describe("ls", () => {
         [eth0, igb],
       ],
       [
-        ["--verdict", "in use"],
+        ["--verdict", "in-use"],
         [nvme, eth0, igb],
       ],
     ] as const)
