@@ -1,5 +1,6 @@
 // `export`: devices as text that lspci -F reads, each written as it is read.
 import { lspciDevice } from "../image/lspci-export.ts";
+import { Redaction } from "../image/redact.ts";
 import { CliError, exitCode } from "./failure.ts";
 import { openInput } from "./input.ts";
 import { OutputFiles, print, stdout } from "./output.ts";
@@ -8,10 +9,13 @@ import { noteSkipped } from "./skipped-note.ts";
 export interface ExportOptions {
   readonly output?: string | undefined;
   readonly force?: boolean | undefined;
+  readonly redact?: boolean | undefined;
 }
 
 /** Writes devices as text that `lspci -F` reads. */
-export function exportCommand(files: readonly string[], { output, force = false }: ExportOptions): number {
+export function exportCommand(files: readonly string[], options: ExportOptions): number {
+  const { output, force = false } = options;
+  const redaction = options.redact ? new Redaction() : undefined;
   using written = new OutputFiles({ force });
   const file = output === undefined || output === "-" ? undefined : written.create(output);
   const write = file ? buffered(file.write) : { text: print, end: () => {} };
@@ -28,7 +32,8 @@ export function exportCommand(files: readonly string[], { output, force = false 
         if (before !== undefined && (before !== input.path || input.kind === "image"))
           throw new CliError(`${input.path}: ${bdf} is in ${before} as well; a dump has each device once`);
         from.set(bdf, input.path);
-        write.text(lspciDevice({ bdf, config, unknown }));
+        const shown = redaction ? redaction.config(config, unknown) : config;
+        write.text(lspciDevice({ bdf, config: shown, unknown }));
       }
       noteSkipped(input);
     }

@@ -61,9 +61,13 @@ export function addHostCommands(program: Command, color: boolean, done: (code: n
     .command("record")
     .description("make an image of a device of this host: through VFIO if it is bound to it, else from sysfs")
     .argument("<device>", named)
-    .requiredOption("-o, --output <file>", "file to write")
+    .requiredOption(
+      "-o, --output <file>",
+      "file to write, readable by its owner alone; - for standard output",
+    )
     .option("--rom", "with the contents of its ROM")
     .option("--bar-contents", "with the contents of its BARs; reading a register may have an effect")
+    .option("--redact", "with serial numbers, MAC addresses and VPD replaced, and without contents")
     .option("--force", "replace a file that exists")
     .option(...json)
     .action((text: string, options: RecordOptions) =>

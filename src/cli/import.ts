@@ -4,6 +4,7 @@ import { ImageError } from "../image/error.ts";
 import { regionName } from "../regs/vfio/regions.ts";
 import type { DeviceImage } from "../image/image.ts";
 import { imageFromRaw } from "../image/raw.ts";
+import { Redaction } from "../image/redact.ts";
 import { writeImage } from "../image/write.ts";
 import { allOnesText, readsAllOnes } from "../regs/answers.ts";
 import { inputName } from "./byte-source.ts";
@@ -23,6 +24,7 @@ export interface ImportOptions {
   readonly resource?: string | undefined;
   readonly device?: string | undefined;
   readonly force?: boolean | undefined;
+  readonly redact?: boolean | undefined;
 }
 
 /** Makes an image of each device of a file, as it is read. @returns 1 if one of them does not answer */
@@ -40,7 +42,8 @@ export function importCommand(file: string, options: ImportOptions): number {
   const resource = options.resource === undefined ? undefined : readResource(options.resource);
   const notes = new ImportNotes();
   const known = new Map<string, number>();
-  using files = new OutputFiles({ force });
+  const redaction = options.redact ? new Redaction() : undefined;
+  using files = new OutputFiles({ force, secret: true });
   const place = outputPlace(output, one, input.path, files);
   for (let next = first; !next.done; next = next === first ? second : devices.next()) {
     const { bdf, image: described } = next.value;
@@ -52,7 +55,7 @@ export function importCommand(file: string, options: ImportOptions): number {
     if (bytes < (known.get(bdf) ?? 0)) continue;
     known.set(bdf, bytes);
     notes.take(image);
-    place(bdf, writeImage(image));
+    place(bdf, writeImage(redaction ? redaction.image(image) : image));
   }
   files.commit();
   for (const path of files.paths) print(`${printable(path)}\n`);

@@ -76,6 +76,7 @@ export function makeProgram(color: boolean, done: (code: number) => void): Comma
       "the `resource` file of the device in sysfs: it has the sizes of the regions",
     )
     .option("--device <bdf>", "this device of a dump alone; of a raw config space, its BDF")
+    .option("--redact", "with serial numbers, MAC addresses and VPD replaced")
     .option("--force", "replace files that exist")
     .action((file: string, options: ImportOptions) => {
       done(importCommand(file, options));
@@ -86,6 +87,7 @@ export function makeProgram(color: boolean, done: (code: number) => void): Comma
     .description("write devices as text that lspci -F reads")
     .argument("<image...>", "images")
     .option("-o, --output <file>", "file to write instead of standard output, which is -")
+    .option("--redact", "with serial numbers, MAC addresses and VPD replaced")
     .option("--force", "replace a file that exists")
     .action((images: string[], options: ExportOptions) => {
       done(exportCommand(images, options));

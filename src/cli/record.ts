@@ -6,6 +6,7 @@ import { imageHost, recordFromSysfs } from "../device/host/sysfs-recorder.ts";
 import { VfioError } from "../ffi/errors.ts";
 import { regionName } from "../regs/vfio/regions.ts";
 import type { DeviceImage } from "../image/image.ts";
+import { Redaction } from "../image/redact.ts";
 import { writeImage } from "../image/write.ts";
 import { allOnesText, readsAllOnes } from "../regs/answers.ts";
 import { CliError, exitCode } from "./failure.ts";
@@ -19,6 +20,7 @@ export interface RecordOptions {
   readonly rom?: boolean | undefined;
   readonly barContents?: boolean | undefined;
   readonly force?: boolean | undefined;
+  readonly redact?: boolean | undefined;
 }
 
 /**
@@ -31,7 +33,7 @@ export function recordCommand(
   options: RecordOptions,
   open?: (bdf: string) => DeviceBackend,
 ): number {
-  const { output, json, rom, barContents, force = false } = options;
+  const { output, json, rom, barContents, force = false, redact = false } = options;
   const files = hostFiles();
   const device = findDevice(files, text);
   const { bdf } = device;
@@ -52,6 +54,7 @@ export function recordCommand(
     tell(`${bdf}: ${allOnesText}; nothing was recorded`);
     return exitCode.found;
   }
+  if (redact) image = new Redaction().image(image);
   const written = writeImage(image);
   if (output === "-" && json) throw new CliError("--json and the image cannot both be standard output");
   if (output === "-") print(written);

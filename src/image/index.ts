@@ -10,6 +10,7 @@ export * from "./lspci-export.ts";
 export * from "./lspci-text.ts";
 export * from "./raw.ts";
 export * from "./read.ts";
+export * from "./redact.ts";
 export * from "./trace.ts";
 export * from "./write.ts";
 export { absentIrq, irqLimit, irqName } from "../regs/vfio/irqs.ts";

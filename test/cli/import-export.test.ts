@@ -1,5 +1,5 @@
 import { expect, setDefaultTimeout, test } from "bun:test";
-import { existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { imageFromConfig, readImage, readLspci, writeImage, writeLspci } from "../../src/image/index.ts";
 import { oracleTest, parseLspci } from "../support/lspci.ts";
@@ -188,4 +188,25 @@ oracleTest("lspci -F reads the export, and finds every device with its capabilit
     ).map(({ offset }) => offset),
   );
   expect(shown).toEqual(ours);
+});
+
+test("--redact, for images that are posted; images are their owner's alone", () => {
+  using folder = temporary();
+  const input = readFileSync(dump, "utf8");
+  const serialOf = (text: string): string => /^140: .*\n/m.exec(text)![0];
+  const [device] = ["--device", "3:0.0"].slice(1);
+  expect(bunVfio(["import", dump, "-o", folder.at("plain"), "--device", device!]).code).toBe(0);
+  expect(bunVfio(["import", dump, "-o", folder.at("redacted"), "--redact", "--device", device!]).code).toBe(
+    0,
+  );
+  expect(statSync(folder.at("plain")).mode & 0o777).toBe(0o600);
+  const plain = bunVfio(["export", folder.at("plain")]).out;
+  expect(input).toContain(serialOf(plain));
+  for (const text of [
+    bunVfio(["export", folder.at("redacted")]).out,
+    bunVfio(["export", folder.at("plain"), "--redact"]).out,
+  ]) {
+    expect(serialOf(text)).not.toBe(serialOf(plain));
+    expect(text.replace(serialOf(text), "")).toBe(plain.replace(serialOf(plain), ""));
+  }
 });
