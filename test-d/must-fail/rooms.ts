@@ -1,4 +1,4 @@
-import type { RecordedHardware } from "../../src/device/function/hardware.ts";
+import type { FunctionHardware } from "../../src/device/function/hardware.ts";
 import type { Permission } from "../../src/device/function/permissions.ts";
 import type { ConfigSpace } from "../../src/device/passthrough/config/config-space.ts";
 import { emulateRegister, type ConfigTables } from "../../src/device/passthrough/config/config-tables.ts";
@@ -8,7 +8,7 @@ import { physicalGeometry } from "../../src/device/pci/msix-geometry.ts";
 // A register's number stands in its map alone: nothing on the device floor takes a bare one. Each line below is wrong.
 declare const config: ConfigSpace;
 declare const tables: ConfigTables;
-declare const hardware: RecordedHardware;
+declare const hardware: FunctionHardware;
 config.read(0x04, 2);
 config.forward(0x04, 2, 0);
 config.readRegister(0x04);

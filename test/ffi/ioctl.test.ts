@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
-import { closeSync, openSync, readdirSync, readFileSync } from "node:fs";
+import { closeSync, openSync } from "node:fs";
 import { addressOf, exact, flagNames, ioctl, ioctlOrErrno, valueName } from "../../src/ffi/ioctl.ts";
-import { iommufdRequest, vfioDmaMapFlag, vfioIommuType, vfioRequest } from "../../src/regs/ioctl/index.ts";
+import { vfioDmaMapFlag, vfioIommuType, vfioRequest } from "../../src/regs/ioctl/index.ts";
 import { fakeIoctl } from "../support/fake-ioctl.ts";
 import { refusal } from "../support/refusal.ts";
 
@@ -70,23 +70,6 @@ test("names of values and flags, and numbers where there is none", () => {
 test("no memory has address 0; what is no memory throws", () => {
   expect(addressOf(new Uint8Array(0))).toBe(0n);
   expect(addressOf(struct())).toBeGreaterThan(0n);
-});
-
-describe("each request of the kernel has one typed function", () => {
-  const folder = `${import.meta.dir}/../../src/ffi`;
-  const files = readdirSync(folder).filter((name) => /^(vfio|iommufd)-/.test(name));
-  const text = files.map((name) => readFileSync(`${folder}/${name}`, "utf8")).join("\n");
-  const uses = (table: string, name: string): number =>
-    text.match(
-      new RegExp(
-        `\\bioctl\\([^;]*?${table}\\.${name}\\b|(?:ioctlOrErrno|askInfo)\\([^;]*?${table}\\.${name}\\b`,
-        "g",
-      ),
-    )?.length ?? 0;
-  for (const name of Object.keys(vfioRequest))
-    test(`VFIO_${name}`, () => expect(uses("vfioRequest", name)).toBeGreaterThan(0));
-  for (const name of Object.keys(iommufdRequest))
-    test(`IOMMU_${name}`, () => expect(uses("iommufdRequest", name)).toBeGreaterThan(0));
 });
 
 test("memory that a struct points to is not collected before the next is pointed to", async () => {

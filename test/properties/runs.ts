@@ -16,12 +16,14 @@ const ci = {
   damagedSnapshots: 5_000,
 } as const;
 
-export const totalInCi = Object.values(ci).reduce((sum, count) => sum + count, 0);
+/** Names of all properties. */
+export const properties = Object.keys(ci) as (keyof typeof ci)[];
 
-/** fast-check's parameters for a property. */
+/** fast-check's parameters for a property. @param inCi whether all of it is tried */
 export const runs = (
   property: keyof typeof ci,
+  inCi = Boolean(process.env["CI"]),
 ): { readonly numRuns: number; readonly includeErrorInReport: boolean } => ({
   includeErrorInReport: true,
-  numRuns: process.env["CI"] ? ci[property] : ci[property] / 20,
+  numRuns: inCi ? ci[property] : ci[property] / 20,
 });

@@ -72,6 +72,12 @@ describe("accessors over memory", () => {
     expectTypeOf(pm.controlDataSelect).toEqualTypeOf<number>();
     expectTypeOf(pm.controlPowerState).toEqualTypeOf<"D0" | "D1" | "D2" | "D3" | `reserved(${number})`>();
     expectTypeOf(pm.data).toEqualTypeOf<number>();
+    expect([pm.controlPmeEnable, pm.controlDataSelect, pm.controlPowerState, pm.data]).toEqual([
+      false,
+      0,
+      "D0",
+      0,
+    ]);
   });
 
   test("a write beside RW1C bits writes 0 to them, and a write of one clears it alone", () => {

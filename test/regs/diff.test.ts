@@ -156,7 +156,7 @@ test("a change of a byte of a recorded device is told of, wherever it lies", () 
   for (const config of [nvme, e1000e, igb])
     for (let at = 0; at < config.length; at += at < 0x200 ? 1 : 9) {
       const found = diffConfig(config, changed(config, [at, config[at]! ^ (1 << (at % 8))]));
-      if (found.length === 0) throw new Error(`byte 0x${at.toString(16)} is not told of`);
+      expect([at, found.length]).not.toEqual([at, 0]);
     }
 });
 
