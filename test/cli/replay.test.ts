@@ -54,7 +54,7 @@ describe("the account", () => {
       "",
       "Cost",
       expect.stringMatching(
-        /^ {2}1283 guest reads took \d+ reads of the device: 0\.0\d\d a read, never more than 1$/,
+        /^ {2}1283 guest reads took \d+ reads of the device: 0\.8\d\d a read, never more than 1$/,
       ),
       expect.stringMatching(/^ {2}59 guest writes took \d+ writes of the device and \d+ interrupt requests$/),
       "",

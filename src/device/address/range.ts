@@ -44,6 +44,24 @@ export function toRange(base: number | bigint, size: number | bigint, name = "ra
   return range;
 }
 
+/**
+ * The part of a range that lies below 2^53, where everything is that this library maps: of a guest's request, which may be of
+ * all 64 bits. Empty for one that lies above.
+ * @throws TypeError, RangeError for what is no integer of at least 0
+ */
+export function cutRange(base: number | bigint, size: number | bigint, name = "range"): Range {
+  const exact = (value: number | bigint, part: string): bigint => {
+    const isWhole = typeof value === "bigint" || Number.isInteger(value);
+    // What is wrong with it `toAddress` says.
+    return isWhole && value >= 0 ? BigInt(value) : BigInt(toAddress(value, `${part} of the ${name}`));
+  };
+  const limit = BigInt(Number.MAX_SAFE_INTEGER);
+  const start = exact(base, "base");
+  const end = start + exact(size, "size");
+  if (start >= limit) return { base: Number.MAX_SAFE_INTEGER, size: 0 };
+  return { base: Number(start), size: Number((end < limit ? end : limit) - start) };
+}
+
 /** The first address behind a range. @throws RangeError if it is not below 2^53 */
 export function rangeEnd({ base, size }: Range): number {
   // Not `base + size > limit`: the sum may already be rounded.

@@ -2,7 +2,7 @@
 import { VfioError } from "../../ffi/errors.ts";
 import type { Dma, DmaMapping } from "../seam/platform.ts";
 import { RangeTable } from "../address/range-table.ts";
-import { contains, formatRange, toRange, type Range } from "../address/range.ts";
+import { contains, cutRange, formatRange, toRange, type Range } from "../address/range.ts";
 
 /** Where guest RAM is in this process: a `GuestRam`, or the VMM's own. */
 export interface GuestAddresses {
@@ -128,14 +128,15 @@ export class ExternalDma {
   }
 
   /**
-   * Unmaps every mapping in a range; none is there: nothing happens.
+   * Unmaps every mapping in a range; none is there: nothing happens. What of the range lies above 2^53, where nothing can be
+   * mapped, counts for nothing: a guest may ask for all of a space of 57 or 64 bits (virtio 1.3, 5.13.6.6).
    * @returns bytes unmapped
-   * @throws TypeError, RangeError for a range that cannot be
+   * @throws TypeError, RangeError for what is no integer of at least 0
    * @throws VfioError if the range cuts a mapping in two, and nothing is unmapped then; or if the IOMMU refuses, and what it
    * refuses is still in `mappings` then, and nothing else of the range
    */
   unmap(iova: number | bigint, size: number | bigint): number {
-    const range = toRange(iova, size, "IOVA range");
+    const range = cutRange(iova, size, "IOVA range");
     const inside = this.#held.overlaps(range);
     const cut = inside.find((held) => !contains(range, held.base, held.size));
     if (cut) throw refuse("EINVAL", `IOVA ${formatRange(range)} cuts the mapping ${formatRange(cut)} in two`);

@@ -105,7 +105,7 @@ describe("mappings that a virtual IOMMU asks for", () => {
     expect(() => dma.map({ ...good, iova: 2 ** 53 - 0x1000 })).toThrow("ends above 2^53");
     expect(() => dma.map({ ...good, size: 0 })).toThrow("at least 1");
     expect(() => dma.map({ ...good, readable: false, writable: false })).toThrow("neither");
-    for (const wrong of [-1, NaN, 2n ** 60n]) {
+    for (const wrong of [-1, NaN, 0.5, -1n]) {
       expect(() => dma.unmap(wrong, 1)).toThrow(RangeError);
       expect(() => dma.unmap(0, wrong)).toThrow(RangeError);
     }
@@ -113,6 +113,17 @@ describe("mappings that a virtual IOMMU asks for", () => {
     dma.map({ ...good, iova: 0x1000n, gpa: 0x1000n, size: 0x1000n });
     expect(state(platform)).toEqual([{ iova: 0x1000, size: 0x1000, hva: 0x7f00_0000_1000, ...both }]);
     expect(dma.unmap(0n, 0x4000n)).toBe(0x1000);
+  });
+
+  // What a virtual IOMMU is asked for: virt_start and virt_end of virtio-iommu, or the address width of VT-d.
+  test.each([2n ** 57n, 2n ** 64n])("an unmap of all of a space of %p bytes takes all mappings", (size) => {
+    using platform = new MemoryPlatform();
+    const dma = new ExternalDma(platform.dma!, ram);
+    for (const page of [1, 2, 2 ** 30]) dma.map({ iova: page * 0x1000, gpa: 0, size: 0x1000, ...both });
+    expect(dma.unmap(2n ** 56n, 2n ** 56n)).toBe(0);
+    expect(dma.unmap(2n ** 53n - 1n, size)).toBe(0);
+    expect(dma.unmap(0n, size)).toBe(0x3000);
+    expect([dma.mappings, state(platform)]).toEqual([[], []]);
   });
 
   test("a guest cannot hold more than so many mappings", () => {

@@ -98,11 +98,14 @@ export class ConfigSpace {
       this.#failed("read", offset, width, cause);
       return false;
     }
+    // All ones settles nothing: the device may be asleep, resetting or gone.
+    let settles = false;
+    for (let i = 0; i < width; i++) if (bytes[i] !== 0xff) settles = true;
     for (let i = 0; i < width; i++) {
       const at = offset + i;
       if (source[at] === Source.computed) continue;
       shadow[at] = (bytes[i]! & ~emulated[at]!) | (shadow[at]! & emulated[at]!);
-      if (source[at] === Source.stale) source[at] = Source.shadow;
+      if (settles && source[at] === Source.stale) source[at] = Source.shadow;
     }
     return true;
   }
@@ -138,7 +141,7 @@ export class ConfigSpace {
   }
 
   #forwardRun(offset: number, width: number, value: number): boolean {
-    const { emulated, write, clear, source, gap, shadow } = this.tables;
+    const { emulated, write, clear, source, shadow } = this.tables;
     let wanted = false;
     for (let at = offset; at < offset + width; at++)
       if ((write[at]! | clear[at]!) & ~emulated[at]!) wanted = true;
@@ -157,10 +160,7 @@ export class ConfigSpace {
     // What the device made of it is known only after a read: of the whole dword, whose fields may depend on each other.
     const first = offset - (offset & 3);
     for (let at = first; at < first + 4; at++) {
-      if (gap[at]) {
-        gap[at] = 0;
-        source[at] = Source.device;
-      } else if (source[at] === Source.shadow && emulated[at] !== 0xff) source[at] = Source.stale;
+      if (source[at] === Source.shadow && emulated[at] !== 0xff) source[at] = Source.stale;
     }
     return true;
   }
@@ -192,8 +192,8 @@ export class ConfigSpace {
 
   /** After a reset or a change of power state nothing that the device holds is known any more. */
   invalidate(): void {
-    const { source, emulated, gap, size } = this.tables;
+    const { source, emulated, size } = this.tables;
     for (let at = 0; at < size; at++)
-      if (source[at] === Source.shadow && emulated[at] !== 0xff && !gap[at]) source[at] = Source.stale;
+      if (source[at] === Source.shadow && emulated[at] !== 0xff) source[at] = Source.stale;
   }
 }

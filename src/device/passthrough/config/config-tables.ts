@@ -3,6 +3,7 @@
 import {
   endpointHeader,
   extendedStart,
+  unknownExtended,
   isHeadOnly,
   type ConfigLayout,
   type Field,
@@ -13,6 +14,7 @@ import {
   type RegisterBlock,
   type RegisterReference,
 } from "../../../regs/index.ts";
+import { allOnes } from "../../seam/guest-answers.ts";
 import { headerStart, offsetOf, type ConfigOffset, type Located } from "../../pci/config-offset.ts";
 
 /** How a byte is read. */
@@ -42,8 +44,8 @@ export interface ConfigTables {
   readonly clear: Uint8Array;
   /** One of `Source` a byte. */
   readonly source: Uint8Array;
-  /** 1 where no map describes the byte and it read as zero: static until the guest writes there. */
-  readonly gap: Uint8Array;
+  /** 1 where neither a map nor a capability says what the byte is. */
+  readonly undescribed: Uint8Array;
 }
 
 /** Fills the tables from the layout of a config space as it was read at attach. */
@@ -59,19 +61,22 @@ export function configTables(config: Uint8Array, layout: ConfigLayout): ConfigTa
     write: table(),
     clear: table(),
     source: table(),
-    gap: table(),
+    undescribed: table(),
   };
   const covered = table();
   if (layout.header) place(tables, covered, layout.header, 0);
+  // All of the header is laid down: what its map leaves out is reserved and reads 0 (PCI Express Base Specification 7.5.1.2).
   covered.fill(1, 0, endpointHeader.size);
   for (const capability of layout.capabilities) {
     place(tables, covered, capability.map, capability.offset);
     if (isHeadOnly(capability)) coverUnknown(tables, covered, capability);
   }
-  // A run of bytes ends where a capability begins or ends: a vendor's body says nothing of what lies behind it.
-  const edges = new Set(layout.capabilities.flatMap(({ offset, map }) => [offset, offset + map.size]));
-  edges.add(extendedStart);
-  fillGaps(tables, covered, edges);
+  // What an empty list of extended capabilities begins with (PCI Express Base Specification 7.6.2).
+  const isEmpty = size > extendedStart && tables.view.getUint32(extendedStart, true) === 0;
+  if (isEmpty) place(tables, covered, unknownExtended, extendedStart);
+  ownUndescribed(tables, covered);
+  for (let at = 0; at < size; at += 4)
+    if (tables.view.getUint32(at, true) === allOnes(4)) unsettle(tables, at);
   return tables;
 }
 
@@ -102,26 +107,22 @@ function coverUnknown(tables: ConfigTables, covered: Uint8Array, capability: Loc
 }
 
 /**
- * Bytes that no map describes. The specification makes them reserved in extended space and lets them be
- * device-specific below 0x100. A run that reads all zeros is not implemented, as far as anyone can see: it is served
- * from the shadow until the guest writes there. Any other run is the device's own.
+ * Bytes that no map describes are the device's, whatever they hold: index and data pairs, gateways of a vendor and registers of
+ * chipsets live there. They are read and written through.
  */
-function fillGaps(tables: ConfigTables, covered: Uint8Array, edges: ReadonlySet<number>): void {
-  let at = 0;
-  while (at < tables.size) {
-    if (covered[at]) {
-      at++;
-      continue;
-    }
-    let end = at;
-    let zero = true;
-    do zero = tables.shadow[end++] === 0 && zero;
-    while (end < tables.size && !covered[end] && !edges.has(end));
-    tables.write.fill(0xff, at, end);
-    if (zero) tables.gap.fill(1, at, end);
-    else tables.source.fill(Source.device, at, end);
-    at = end;
+function ownUndescribed(tables: ConfigTables, covered: Uint8Array): void {
+  for (let at = 0; at < tables.size; at++) {
+    if (covered[at]) continue;
+    tables.undescribed[at] = 1;
+    tables.write[at] = 0xff;
+    tables.source[at] = Source.device;
   }
+}
+
+/** All ones settles nothing: the device may be asleep, resetting or gone. It is asked again. */
+function unsettle({ source, emulated }: ConfigTables, dword: number): void {
+  for (let at = dword; at < dword + 4; at++)
+    if (source[at] === Source.shadow && emulated[at] !== wholeByte) source[at] = Source.stale;
 }
 
 /** Makes the model own bytes: what the guest reads is `bytes`, what it can write is `writable`. */
@@ -135,7 +136,7 @@ export function emulate(
   tables.shadow.set(bytes, offset);
   tables.emulated.fill(0xff, offset, offset + size);
   tables.clear.fill(0, offset, offset + size);
-  tables.gap.fill(0, offset, offset + size);
+  tables.undescribed.fill(0, offset, offset + size);
   tables.source.fill(Source.shadow, offset, offset + size);
   if (writable) tables.write.set(writable, offset);
   else tables.write.fill(0, offset, offset + size);

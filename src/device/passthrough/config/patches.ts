@@ -128,6 +128,27 @@ function setFirst(tables: ConfigTables, offset: number): void {
   emulateField(tables, capabilityList, offset !== 0);
 }
 
+/**
+ * Bytes that nobody describes, in runs that read all zeros: one register in a run says that there may be others. A run ends where
+ * a capability begins or ends, whose body says nothing of what lies behind it.
+ */
+function unusedBytes(
+  { undescribed, shadow }: ConfigTables,
+  capabilities: readonly LocatedCapability[],
+): Uint8Array {
+  const edges = new Set(capabilities.flatMap(({ offset, map }) => [offset, offset + map.size]));
+  const unused = new Uint8Array(standardEnd);
+  for (let start = standardStart; start < standardEnd;) {
+    let end = start;
+    do end++;
+    while (end < standardEnd && undescribed[end] === undescribed[start] && !edges.has(end));
+    const isUnused = undescribed[start] === 1 && shadow.subarray(start, end).every((byte) => byte === 0);
+    if (isUnused) unused.fill(1, start, end);
+    start = end;
+  }
+  return unused;
+}
+
 /** Where NVIDIA's guest driver was first told to look; it takes the capability anywhere. */
 const cliqueOffset = 0xd4;
 const clique = gpuDirectCliqueCapability;
@@ -147,10 +168,11 @@ export function addClique(tables: ConfigTables, { bytes, layout }: ConfigImage, 
       `"gpuDirectClique" is for NVIDIA devices (10de), this one is of 0x${vendor.toString(16)}`,
     );
   const standard = layout.capabilities.filter(({ extended }) => !extended);
+  const unused = unusedBytes(tables, standard);
   // Neither in a capability, reserved parts included, nor where the device may have registers of its own.
   const free = (at: number): boolean =>
     at + clique.size <= standardEnd &&
-    tables.gap.subarray(at, at + clique.size).every((byte) => byte === 1) &&
+    unused.subarray(at, at + clique.size).every((byte) => byte === 1) &&
     !standard.some(({ offset, map }) => offset < at + clique.size && at < offset + map.size);
   let at = cliqueOffset;
   if (!free(at)) for (at = standardEnd - clique.size; at >= standardStart && !free(at);) at -= 4;
