@@ -44,21 +44,24 @@ add "$bun" bun
 for program in lspci setpci strace; do add "$root/usr/bin/$program" "$program"; done
 cp "$root/usr/share/misc/pci.ids" "$image/usr/share/misc/"
 
-# In the order in which they are loaded: those that were rebuilt, or the kernel's own. What it has built in, or has not, is left
-# out. What else a test wants it gets by modprobe, once 9p works.
+# In the order in which they are loaded: those that were rebuilt, or the kernel's own with what they need. What it has built in, or
+# has not, is left out. What else a test wants it gets by modprobe, once 9p works.
 number=10
-for module in virtio-iommu netfs 9pnet 9pnet_virtio 9p irqbypass iommufd vfio vfio_virqfd vfio_iommu_type1 vfio-pci-core vfio-pci; do
-  to=$image/modules/$number-$module.ko
+put() { # put FILE: unless it is there
+  name=$(basename "$1")
+  name=${name%%.ko*}
+  for there in "$image"/modules/*-"$name.ko"; do [ ! -e "$there" ] || return 0; done
+  to=$image/modules/$number-$name.ko
   number=$((number + 1))
+  case $1 in *.xz) "$busybox" xz -dc "$1" >"$to" ;; *) cp "$1" "$to" ;; esac
+}
+for module in virtio_pci virtio-iommu netfs 9pnet 9pnet_virtio 9p irqbypass iommufd vfio vfio_virqfd vfio_iommu_type1 vfio-pci-core vfio-pci; do
   if [ -e "$modules/$module.ko" ]; then
-    cp "$modules/$module.ko" "$to"
+    put "$modules/$module.ko"
     continue
   fi
-  # Names of modules have no blanks.
-  # shellcheck disable=SC2044
-  for found in $(find "$kernel/root/lib/modules/$release/kernel" -name "$module.ko*"); do
-    case $found in *.xz) "$busybox" xz -dc "$found" >"$to" ;; *) cp "$found" "$to" ;; esac
-  done
+  needed=$(run_tool "$tools" modprobe -d "$kernel/root" -S "$release" --show-depends "$module" 2>/dev/null | sed -n 's/^insmod \([^ ]*\).*/\1/p')
+  for file in $needed; do put "$file"; done
 done
 # Samples, which a test loads itself.
 mkdir "$image/modules/samples"

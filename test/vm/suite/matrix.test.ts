@@ -65,8 +65,9 @@ const refused = apis.flatMap((api) => {
 function isRefused(bdf: string, api: Api, vfToken?: string): void {
   const before = ownDescriptors();
   const options = api === "type1v2" || api === "type1" ? ({ api: "group", type1: api } as const) : { api };
+  // Where the kernel lacks the API as a whole, its container says so, for any device.
   expect(() => openDevice(bdf, { ...options, vfToken })[Symbol.dispose]()).toThrow(
-    expect.objectContaining({ name: "VfioError", device: bdf }),
+    expect.objectContaining({ name: "VfioError", ...(hasIommufd && { device: bdf }) }),
   );
   expect(ownDescriptors()).toEqual(before);
 }

@@ -32,14 +32,17 @@ export const takesTokenByCdev = hasFunction("vfio_pci_core_match_token_uuid");
 /** Devices without an IOMMU have cdevs, and iommufd tells physical addresses, IOMMU_IOAS_NOIOMMU_GET_PA (Linux 7.3). */
 export const hasNoIommuCdevs = hasFunction("iommufd_ioas_noiommu_get_pa");
 
+/** Whether the kernel is of this version or newer: for what nothing else tells. */
+const isSince = (major: number, minor: number): boolean => {
+  const [own = 0, ownMinor = 0] = release.split(".").map(Number);
+  return own > major || (own === major && ownMinor >= minor);
+};
+
 /**
  * The error interrupt is offered for every function (Linux 7.3); before, for those of PCI Express (vfio_pci_get_irq_count of
  * drivers/vfio/pci/vfio_pci_core.c).
  */
-export const offersErrorsEverywhere = ((): boolean => {
-  const [major, minor] = release.split(".").map(Number);
-  return major! > 7 || (major === 7 && minor! >= 3);
-})();
+export const offersErrorsEverywhere = isSince(7, 3);
 
 /**
  * Where messages go that are interrupts, and where nothing can be mapped therefore: on x86 what the Local APIC answers to; on
