@@ -39,6 +39,13 @@ export function partsOf(where: string, derived: Derived, registers: Registers): 
   });
 }
 
+/** The register whose fields alone are the parts of a value, and the first of them. */
+export function homeOf(parts: readonly Part[]): readonly [register: string, field: string] | undefined {
+  const [first, ...others] = parts;
+  if (first?.fieldName === undefined || others.some(({ name }) => name !== first.name)) return undefined;
+  return [first.name, first.fieldName];
+}
+
 /** Whether software can write all that a joined value is made of. */
 export const isJoinedWritable = (parts: readonly Part[]): boolean =>
   parts.every(({ register, field }) => isWritable((field ?? register).access));

@@ -10,7 +10,8 @@ import {
 import { rawValue } from "./raw-value.ts";
 import { layoutOf, type ConfigLayout, type LocatedCapability } from "./layout.ts";
 import { derivedText, foundValues } from "./derived-decode.ts";
-import { pathsOf } from "./derived-value.ts";
+import { valueWidth } from "./field-value.ts";
+import { homeOf, pathsOf } from "./derived-value.ts";
 import type { RegisterBlock } from "./map.ts";
 import type { CapabilityDifference, ConfigDifference, FieldDifference } from "./diff-types.ts";
 import type { Register } from "./register.ts";
@@ -102,9 +103,10 @@ function fieldDifferences(
 ): void {
   const before = decodeRegisters(pair.from.map, from, pair.from.at, format === 1 ? 1 : "exact");
   const after = decodeRegisters(pair.to.map, to, pair.to.at, format === 1 ? 1 : "exact");
+  const found: FieldDifference[] = [];
   const { told, changes } =
     format === 1 ? { told: new Set<string>(), changes: [] } : valueDifferences(pair, from, to);
-  into.push(...changes);
+  found.push(...changes);
   const placeIn = (name: string): number =>
     (pair.to.map.registers[name] ?? pair.from.map.registers[name])!.at;
   const names = [...new Set([...Object.keys(after), ...Object.keys(before)])];
@@ -123,24 +125,25 @@ function fieldDifferences(
     if (!isNew || !(name in before)) {
       const raw = wholeValue(register, isNew ? to : from, side.at);
       const [old, now] = isNew ? [null, raw] : [raw, null];
-      into.push({ ...place, label, from: old, to: now, access, width, hex: true });
+      found.push({ ...place, label, from: old, to: now, access, width, hex: true });
       continue;
     }
     for (const [field, old, now] of changedValues(before[name]!, after[name]!)) {
       const described = field === undefined ? undefined : register.fields[field];
       if (told.has(field === undefined ? name : `${name}.${field}`)) continue;
-      into.push({
+      found.push({
         ...place,
         ...(field !== undefined && { field }),
         label: field === undefined ? label : `${label}: ${described?.label ?? field}`,
         from: old,
         to: now,
         access: described?.access ?? access,
-        width: described ? described.hi - described.lo + 1 : width,
+        width: described ? valueWidth(described) : width,
         hex: (described?.hex ?? register.hex) === true,
       });
     }
   }
+  into.push(...found.sort((x, y) => x.offset - y.offset));
 }
 
 /** What fields mean together and differs, and the paths of the parts: they are told of by it. */
@@ -162,13 +165,14 @@ function valueDifferences(
     if (oldText === newText) continue;
     for (const path of pathsOf(derived)) told.add(path);
     const { name: register, register: { at, access }, field } = parts[0]!; // prettier-ignore
+    const label = derived.label ?? name;
     changes.push({
       kind: "field",
       where,
       offset: b.at + at,
       register,
       field: name,
-      label: derived.label ?? name,
+      label: homeOf(parts) === undefined ? label : `${parts[0]!.register.label ?? register}: ${label}`,
       from: oldText ?? null,
       to: newText ?? null,
       access: (field ?? { access }).access,

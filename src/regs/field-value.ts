@@ -14,6 +14,12 @@ export function placedMask(field: { readonly hi: number; readonly lo: number }):
   return ((1n << BigInt(field.hi - field.lo + 1)) - 1n) << BigInt(field.lo);
 }
 
+/** How many bits its values have: more than itself where it counts units. */
+export const valueWidth = (field: Field): number =>
+  field.scale && !field.big
+    ? Math.ceil(Math.log2(scaledValue(field.scale, fieldMask(field)) + 1))
+    : field.hi - field.lo + 1;
+
 /** The value of a field in a raw register: boolean, number, name, `reserved(n)`, or a bigint. */
 export function fieldValue(field: Field, raw: number | bigint): AnyFieldValue {
   if (typeof raw === "bigint") {

@@ -3,12 +3,11 @@
 import type { RegisterBlock } from "./block.ts";
 import type { DecodedRegister } from "./decode.ts";
 import { derivedText, foundValues, type FoundValue } from "./derived-decode.ts";
-import { pathsOf } from "./derived-value.ts";
+import { homeOf, pathsOf } from "./derived-value.ts";
 import type { Field } from "./field.ts";
-import { fieldMask } from "./field-value.ts";
+import { valueWidth } from "./field-value.ts";
 import { rawValue } from "./raw-value.ts";
 import { hasFields, type Register } from "./register.ts";
-import { scaledValue } from "./scale.ts";
 
 /** 0: a line a capability; 1: the registers that have labels, or fields with labels; 2: every register, with its offset and raw value. */
 export type Verbosity = 0 | 1 | 2;
@@ -41,7 +40,7 @@ export function registerLines(
   const inside = new Map<string, Map<string, Word[]>>();
   const lines: Line[] = [];
   for (const value of found) {
-    const home = homeOf(value);
+    const home = homeOf(value.parts);
     if (home) insert(inside, home, value);
     else lines.push(ownLine(value, indent));
   }
@@ -64,13 +63,6 @@ export function registerLines(
     else lines.push({ at: register.at, start, text });
   }
   return lines.sort((a, b) => a.at - b.at).map(({ start, text }) => start + text);
-}
-
-/** The register that alone holds the parts of a value, and the first of them. */
-function homeOf({ parts }: FoundValue): readonly [register: string, field: string] | undefined {
-  const [first, ...others] = parts;
-  if (first?.fieldName === undefined || others.some(({ name }) => name !== first.name)) return undefined;
-  return [first.name, first.fieldName];
 }
 
 function wordOf(found: FoundValue): Word {
@@ -141,10 +133,7 @@ function fieldsText(
 
 function fieldText(register: Register, field: Field, value: boolean | number | string): string {
   const isHex = (field.hex ?? register.hex) === true;
-  const { scale } = field;
-  if (!scale) return valueText(value, isHex, field.hi - field.lo + 1);
-  const bits = Math.ceil(Math.log2(scaledValue(scale, fieldMask(field)) + 1));
-  return valueText(value, isHex, bits) + (scale.unit ?? "");
+  return valueText(value, isHex, valueWidth(field)) + (field.scale?.unit ?? "");
 }
 
 /** A comma after and before a word that is no flag; a blank between two flags. */

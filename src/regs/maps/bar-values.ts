@@ -3,7 +3,7 @@ import { composed, type Composed, type ComposedValue } from "../derived.ts";
 import { addressData, addressText } from "../size-text.ts";
 
 /** One region of a function, as its registers give it. */
-interface Region {
+export interface Region {
   readonly [name: string]: ComposedValue;
   readonly space: "memory" | "I/O";
   /** In hexadecimal, with `0x`. */
@@ -51,10 +51,12 @@ export function regions<const N extends 1 | 2 | 6>(
 > {
   const values: Record<string, Composed<Region, string>> = {};
   for (let index = 0; index < count; index++) {
-    const from = Array.from({ length: Math.min(index + 2, count) }, (_, i) => `bar${i}`);
+    // Its own register first: that is where the region is found.
+    const before = Array.from({ length: index }, (_, i) => `bar${i}`);
+    const next = index + 1 < count ? [`bar${index + 1}`] : [];
     values[`region${index}`] = composed(
-      from,
-      (...bars) => regionOf(bars.slice(0, index + 1), bars[index + 1]),
+      [`bar${index}`, ...before, ...next],
+      (own = 0, ...others) => regionOf([...others.slice(0, index), own], others[index]),
       { label: `Region ${index}`, text: regionText },
     );
   }

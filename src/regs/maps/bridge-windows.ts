@@ -3,7 +3,7 @@ import { composed, type ComposedValue } from "../derived.ts";
 import { addressData, sizeText } from "../size-text.ts";
 
 /** Addresses that a bridge hands on. */
-interface Window {
+export interface Window {
   readonly [name: string]: ComposedValue;
   /** In hexadecimal, with `0x`. */
   readonly base: string;

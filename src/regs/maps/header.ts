@@ -13,6 +13,8 @@ import {
 
 export * from "./bridge-header.ts";
 export * from "./cardbus-header.ts";
+export type { Region } from "./bar-values.ts";
+export type { Window } from "./bridge-windows.ts";
 export { commonHeader } from "./header-common.ts";
 
 /** Type 0 configuration space header, PCI Express Base Specification 7.5.1.2. */
