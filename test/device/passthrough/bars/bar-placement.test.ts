@@ -172,7 +172,7 @@ describe("BARs in the guest's address space", () => {
     expect(trapped(it)).toEqual({});
   });
 
-  test("defect 34: a read-only region gets a read-only slot and no peer writes", () => {
+  test("defect 34: slot and peers get the rights that the region has", () => {
     using it = attach({ bars: { 0: { size: 0x1000, writable: false } } });
     it.device.configWrite(0x04, 2, memory);
     expect(it.platform.state().slots[0]?.readOnly).toBe(true);

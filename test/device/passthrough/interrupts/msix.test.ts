@@ -360,7 +360,7 @@ describe("MSI-X", () => {
     expect(it.device.describe().interrupts.mode).toBe("INTx");
   });
 
-  test("defect 2: an MSI-X capability that the host gives no vectors for is hidden", () => {
+  test("defect 2: what the host has no vectors for is hidden", () => {
     using it = attach(device(4, { available: 0 }));
     expect(it.device.configRead(0x34, 1)).toBe(0);
     expect(it.device.configRead(0x06, 2) & 0x10).toBe(0);
