@@ -211,7 +211,7 @@ export class DecodeControl implements Stateful<DecodingState> {
   }
 
   #requested(bar: Bar, view: DataView): BarRequest {
-    const powered = this.#power === 0 && !this.#resetting && !this.#silent;
+    const powered = this.#power === 0 && !this.#resetting && !this.#silent && !this.#parts.config.gone;
     const enable = bar.kind === "io" ? ioSpace : memorySpace;
     const romOff = bar.kind === "rom" && !isRomEnabled(bar, view);
     const { intx } = this.#parts.interrupts;

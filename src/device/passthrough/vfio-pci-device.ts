@@ -112,8 +112,10 @@ export class VfioPciDevice implements Disposable {
    */
   configRead(offset: number, width: number): number {
     const { config } = this.#parts;
-    const accepted = config.accepts(offset, width) && !this.#closed;
+    const accepted = config.accepts(offset, width) && !this.#closed && !config.gone;
     const value = accepted ? config.read(offset, width) : this.#unansweredConfig("read", offset, width);
+    // It went with this read: what shows its memory goes too.
+    if (accepted && config.gone) this.#decode.sync();
     if (this.#trace !== undefined) this.#trace.record(TraceKind.configRead, offset, width, value, 0, 0);
     return value;
   }
@@ -122,6 +124,7 @@ export class VfioPciDevice implements Disposable {
     const { config, answers } = this.#parts;
     const unanswered = { access, region: RegionIndex.config, offset, width };
     if (this.#closed) answers.silent(unanswered, "the device is detached");
+    else if (config.gone) answers.silent(unanswered, "the device is gone");
     // A guest looks for extended config space by reading there: nothing is wrong.
     else if (config.isBeyond(offset, width)) answers.silent(unanswered, "config space ends before it");
     else {
@@ -139,7 +142,7 @@ export class VfioPciDevice implements Disposable {
   configWrite(offset: number, width: number, value: number): void {
     const { config, effects, interrupts } = this.#parts;
     if (this.#trace !== undefined) this.#trace.record(TraceKind.configWrite, offset, width, value, 0, 0);
-    if (!config.accepts(offset, width) || this.#closed) {
+    if (!config.accepts(offset, width) || this.#closed || config.gone) {
       this.#unansweredConfig("write", offset, width);
       return;
     }
@@ -154,7 +157,18 @@ export class VfioPciDevice implements Disposable {
     if (effect === WriteEffect.msix) interrupts.msixControlWritten();
     if (effect === WriteEffect.msi) interrupts.msiWritten();
     // A BAR may have moved; and where INTx came or went, that may decide what can be mapped.
-    if (effect !== WriteEffect.none) this.#decode.sync();
+    if (effect !== WriteEffect.none || config.gone) this.#decode.sync();
+  }
+
+  /**
+   * Looks whether the device is still there: for a VMM that hears the host's wish to have it back, as a surprise removal is
+   * told. One that is gone is an event (`device-gone`); from then on its guest reads all ones, and `dispose` is what is left.
+   */
+  checkPresence(): boolean {
+    const { config } = this.#open();
+    const present = config.isPresent();
+    if (!present) this.#decode.sync();
+    return present;
   }
 
   /**
@@ -191,7 +205,7 @@ export class VfioPciDevice implements Disposable {
    * model holds of it is as after attach all the same; the power state is the one that the device says it is in.
    */
   reset(): void {
-    this.#open();
+    this.#present();
     this.#trace?.record(TraceKind.reset, 0, 0, 0, 0, 0);
     this.#decode.reset(() => this.#backend.reset());
   }
@@ -231,7 +245,7 @@ export class VfioPciDevice implements Disposable {
    * cannot tell which vectors are pending
    */
   snapshot(): DeviceSnapshot {
-    this.#open();
+    this.#present();
     this.#trace?.record(TraceKind.snapshot, 0, 0, 0, 0, 0);
     return takeSnapshot(this.#attached, this.#options);
   }
@@ -270,6 +284,11 @@ export class VfioPciDevice implements Disposable {
 
   get #attached(): Attached {
     return { backend: this.#backend, parts: this.#parts, decoding: this.#decode };
+  }
+
+  #present(): void {
+    const { name } = this.#backend;
+    if (this.#open().config.gone) throw new VfioError(`${name} is gone`, { code: "ENODEV", device: name });
   }
 
   #open(): AttachedDevice {

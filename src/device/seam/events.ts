@@ -25,6 +25,8 @@ export const eventKinds = [
   "msix",
   /** Something could not be taken back, at detach or when a BAR left its place; there it is tried again. */
   "teardown",
+  /** The device is not there any more: it was taken out, or fell off the bus. Told once; nothing answers from then on. */
+  "device-gone",
 ] as const;
 /** Why the model did less than the guest or the VMM asked; what it did instead is in the message. */
 export type DeviceEventKind = (typeof eventKinds)[number];

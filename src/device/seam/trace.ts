@@ -115,6 +115,7 @@ export const unansweredReasons = [
   "the region cannot be written",
   "the PBA is read-only",
   "the device is detached",
+  "the device is gone",
 ] as const;
 export type UnansweredReason = (typeof unansweredReasons)[number];
 

@@ -19,7 +19,7 @@ describe("a flood of events", () => {
     using it = attach(device);
     for (let i = 0; i < 1000; i++) expect(badAccess(it)).toBe(0xffffffff);
     expect(it.events.map(({ count }) => count).slice(98)).toEqual([99, 100, 128, 256, 512]);
-    it.backend.fails = (call) => call.kind === "read";
+    it.backend.fails = (call) => call.kind === "read" && call.size < 4;
     it.device.configRead(0x06, 2);
     expect(it.events.at(-1)).toMatchObject({ kind: "access-failed", count: 1 });
   });
@@ -38,7 +38,7 @@ describe("a listener that throws", () => {
     using it = attach(device, { onEvent });
     expect(badAccess(it)).toBe(0xffffffff);
     it.device.configWrite(2, 4, 0);
-    it.backend.fails = (call) => call.kind !== "close";
+    it.backend.fails = (call) => call.kind !== "close" && !(call.kind === "read" && call.size === 4);
     expect(it.device.configRead(0x06, 2)).toBe(0xffff);
     it.device.configWrite(at.pcie + 8, 2, 0x8000);
     it.device[Symbol.dispose]();

@@ -117,7 +117,8 @@ describe("an answer where nothing answers is one entry with its reason", () => {
   test("a device that fails, at config space and at a BAR", () => {
     using it = traced({ bars: { 0: { size: 0x1000, mappable: false } } });
     const base = decoding(it);
-    it.guest.backend.fails = () => true;
+    // COMMAND answers: the device is there.
+    it.guest.backend.fails = (call) => !(call.kind === "read" && call.offset === 0x04);
     expect(mmioRead(it.guest.device, base, 4)).toBe(0xffffffff);
     expect(only(it)).toBe("  all ones: BAR0 0x000 4: the device does not answer");
     it.guest.device.configRead(0x06, 2);
@@ -165,6 +166,16 @@ describe("an answer where nothing answers is one entry with its reason", () => {
     expect(only(it)).toBe("  dropped: CONFIG 0x004 2: the device is detached");
     expect(mmioRead(it.guest.device, base, 4)).toBeUndefined();
     expect(only(it)).toContain("the device is detached");
+  });
+
+  test("a device that is gone", () => {
+    using it = traced();
+    it.guest.backend.fallOff();
+    it.take();
+    expect(it.guest.device.checkPresence()).toBe(false);
+    expect(only(it)).toBe("  all ones: CONFIG 0x004 4: the device is gone");
+    it.guest.device.configWrite(4, 2, 7);
+    expect(only(it)).toBe("  dropped: CONFIG 0x004 2: the device is gone");
   });
 
   test("each reason but that of an unreadable region, which no recording has, was seen above", () => {

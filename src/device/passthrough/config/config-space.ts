@@ -1,6 +1,7 @@
 import { VfioError } from "../../../ffi/errors.ts";
 import type { DeviceBackend } from "../../seam/backend.ts";
 import { RegionIndex } from "../../../regs/vfio/regions.ts";
+import { command } from "../../pci/header-registers.ts";
 import { offsetOf, type ConfigOffset, type Located } from "../../pci/config-offset.ts";
 import { Source, type ConfigTables, type NumberRegister } from "./config-tables.ts";
 import { allOnes, type GuestAnswers } from "../../seam/guest-answers.ts";
@@ -23,6 +24,7 @@ export class ConfigSpace {
   readonly #answers: GuestAnswers;
   /** Whether failures throw. */
   #strict = false;
+  #gone = false;
   /** Scratch buffers by width: a read allocates nothing. */
   readonly #scratch = [0, 1, 2, 3, 4].map((width) => new Uint8Array(new ArrayBuffer(width)));
   readonly #computed: ComputedBytes;
@@ -33,6 +35,34 @@ export class ConfigSpace {
     this.#computed = computed;
     this.#answers = answers;
     this.view = tables.view;
+  }
+
+  /** Whether the device was found to be gone. It does not come back: everything reads all ones. */
+  get gone(): boolean {
+    return this.#gone;
+  }
+
+  /** Looks whether the device still answers; one that does not is gone. */
+  isPresent(): boolean {
+    if (!this.#gone && !this.#answersStill()) this.#lose("read", offsetOf(command), 4, undefined);
+    return !this.#gone;
+  }
+
+  /** Bits of COMMAND and STATUS are reserved and read 0: all ones is no answer. The IDs are the host's own copy. */
+  #answersStill(): boolean {
+    const bytes = new Uint8Array(new ArrayBuffer(4));
+    try {
+      this.#backend.read(RegionIndex.config, offsetOf(command), bytes);
+    } catch {
+      return false;
+    }
+    return bytes.some((byte) => byte !== 0xff);
+  }
+
+  #lose(access: "read" | "write", offset: ConfigOffset, width: number, cause: unknown): void {
+    this.#gone = true;
+    const unanswered = { access, region: RegionIndex.config, offset, width };
+    this.#answers.failed("device-gone", "the device is gone", unanswered, "the device is gone", cause);
   }
 
   /** Whether an access is one that a PCI host makes: 1, 2 or 4 bytes inside of one dword of the space. */
@@ -91,6 +121,7 @@ export class ConfigSpace {
     }
     if (computed) this.#computed.compute();
     if (!ask) return true;
+    if (this.#gone) return this.#absent();
     const bytes = this.#scratch[width]!;
     try {
       this.#backend.read(RegionIndex.config, offset, bytes);
@@ -134,18 +165,21 @@ export class ConfigSpace {
     let arrived = true;
     for (let i = 0; i <= width; i++) {
       if (i < width && emulated[offset + i] !== 0xff) continue;
-      if (i > start) arrived = this.#forwardRun(offset + start, i - start, value >>> (8 * start)) && arrived;
+      if (i > start)
+        arrived =
+          this.#forwardRun((offset + start) as ConfigOffset, i - start, value >>> (8 * start)) && arrived;
       start = i + 1;
     }
     return arrived;
   }
 
-  #forwardRun(offset: number, width: number, value: number): boolean {
+  #forwardRun(offset: ConfigOffset, width: number, value: number): boolean {
     const { emulated, write, clear, source, shadow } = this.tables;
     let wanted = false;
     for (let at = offset; at < offset + width; at++)
       if ((write[at]! | clear[at]!) & ~emulated[at]!) wanted = true;
     if (!wanted) return true;
+    if (this.#gone) return this.#absent();
     const bytes = this.#scratch[width]!;
     for (let i = 0; i < width; i++) {
       const owned = emulated[offset + i]!;
@@ -179,7 +213,20 @@ export class ConfigSpace {
     }
   }
 
-  #failed(access: "read" | "write", offset: number, width: number, cause: unknown): void {
+  /** @returns false @throws VfioError for the VMM */
+  #absent(): false {
+    const { name } = this.#backend;
+    if (this.#strict) throw new VfioError(`${name} is gone`, { code: "ENODEV", device: name });
+    return false;
+  }
+
+  #failed(access: "read" | "write", offset: ConfigOffset, width: number, cause: unknown): void {
+    const isLoss = cause instanceof VfioError && (cause.code === "ENODEV" || cause.code === "EIO");
+    if (isLoss && !this.#answersStill()) {
+      this.#lose(access, offset, width, cause);
+      this.#absent();
+      return;
+    }
     const where = `config ${access} of ${width} at 0x${offset.toString(16)}`;
     if (!this.#strict) {
       const unanswered = { access, region: RegionIndex.config, offset, width };
