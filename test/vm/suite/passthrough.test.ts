@@ -1,4 +1,4 @@
-// machines: intel (virtio, none, amd, arm) [intel-new, none-new, arm-16k]
+// machines: intel (virtio, none, amd)
 // takes: 25 s
 // The passthrough model over real devices, with a virtual machine in memory: what a guest does reaches the device, and the
 // device's interrupts reach the guest.

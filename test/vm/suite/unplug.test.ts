@@ -1,4 +1,4 @@
-// machines: (intel, none, arm) [intel-new]
+// machines: (intel, none)
 // takes: 15 s
 // A device is unplugged while it is open: it is asked for, closed, and gone; nothing of it is left, and it can come back.
 import { afterAll, expect, test } from "bun:test";
