@@ -10,6 +10,7 @@ import { importCommand, type ImportOptions } from "./import.ts";
 import { print, ReaderLeft, stdout, tell } from "./output.ts";
 import { replayCommand, type ReplayOptions } from "./replay.ts";
 import { addShellCommands } from "./shell-commands.ts";
+import { addServeCommand } from "./serve.ts";
 import { showCommand, type ShowOptions } from "./show.ts";
 import { wantsColor } from "./style.ts";
 import { sudoHint } from "./sudo-hint.ts";
@@ -92,6 +93,8 @@ export function makeProgram(color: boolean, done: (code: number) => void): Comma
     .action((images: string[], options: ExportOptions) => {
       done(exportCommand(images, options));
     });
+
+  addServeCommand(program, kinds, done);
 
   program
     .command("replay")
