@@ -9,7 +9,7 @@ import type { ServedDevice, ServerEvent } from "../device/vfio-user/server/optio
 import { serveDevice } from "../device/vfio-user/server/serve-device.ts";
 import { CliError, exitCode, failureText } from "./failure.ts";
 import { findDevice, hostFiles } from "./host.ts";
-import { readInput } from "./input.ts";
+import { openInput } from "./input.ts";
 import { print, ReaderLeft, stdout, tell } from "./output.ts";
 
 export interface ServeCommandOptions {
@@ -65,7 +65,7 @@ function serveCommand(what: string, options: ServeCommandOptions): number {
 }
 
 function devices(what: string, device: string | undefined): ServedDevice {
-  const input = readInput(what, device);
+  const input = openInput(what, device);
   if (input.kind === "sysfs") {
     const { bdf, vfio } = findDevice(hostFiles(), what);
     if (!vfio)
@@ -75,9 +75,8 @@ function devices(what: string, device: string | undefined): ServedDevice {
     const opened = openDevice(bdf);
     return { device: opened, dma: opened.dma };
   }
-  const [first, ...others] = input.devices;
-  if (!first || others.length > 0)
-    throw new CliError(`${what}: it has ${input.devices.length} devices; choose one with --device`);
+  const [first, second] = input.devices;
+  if (!first || second) throw new CliError(`${what}: it has several devices; choose one with --device`);
   return { device: new RecordedDevice(first.image) };
 }
 
