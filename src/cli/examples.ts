@@ -32,6 +32,10 @@ export const examples: Readonly<Record<string, readonly Example[]>> = {
   replay: [
     ["bun-vfio replay images/igb.json test/traces/igb.txt", "a guest's accesses, on a recorded device"],
   ],
+  serve: [
+    ["bun-vfio serve images/nvme.json --socket nvme.sock", "a recorded device, for a guest of QEMU"],
+    ["bun-vfio serve 0000:01:00.0 --socket card.sock --trace", "a real one, with each access"],
+  ],
   completion: [
     ['eval "$(bun-vfio completion bash)"', "in ~/.bashrc"],
     ["bun-vfio completion zsh > ~/.zfunc/_bun-vfio", "where ~/.zfunc is in fpath"],

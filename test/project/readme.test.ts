@@ -16,6 +16,7 @@ const scripts = (
 testSnippets("README.md", 3);
 testSnippets("docs/ffi.md", 1);
 testSnippets("docs/flight-recorder.md", 1);
+testSnippets("docs/vfio-user.md", 1);
 
 describe("README commands", () => {
   test("are there", () => expect(shells.length).toBeGreaterThan(3));

@@ -262,12 +262,21 @@ export class VfioUserClient implements DeviceBackend {
     this.#closed = true;
     using order = new DisposableStack();
     for (const { file } of this.#described) if (file) order.use(file);
+    // What the server has not confirmed, it drops with the connection.
+    order.defer(() => this.dma[Symbol.dispose]());
     order.use(this.#connected.link);
     order.use(this.#watches);
     if (this.#reconnection) order.use(this.#reconnection);
     for (const mapping of [...this.#mappings]) order.use(mapping);
-    order.defer(() => {
-      if (!this.#connected.link.gone) this.dma[Symbol.dispose]();
-    });
+    order.defer(() => this.#unmapAll());
+  }
+
+  /** Waits until the server touches none of this process's memory any more, as long as it answers. */
+  #unmapAll(): void {
+    try {
+      this.dma[Symbol.dispose]();
+    } catch (error) {
+      if (!(error instanceof VfioError)) throw error;
+    }
   }
 }
