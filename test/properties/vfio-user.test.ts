@@ -8,7 +8,7 @@ import { ServerCore } from "../../src/device/vfio-user/server/server-core.ts";
 import {
   Arena,
   Eventfd,
-  FileDescriptor,
+  type FileDescriptor,
   MemoryFile,
   MessageSocket,
   messageSocketOverhead,
