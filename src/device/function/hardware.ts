@@ -186,7 +186,7 @@ export class FunctionHardware {
     }
     if (id === capabilityId.msi && hasRegister(capability, msiEnable.register)) {
       msiEnable.write(registers, false, offset);
-      this.#reserveMaskBits(capability);
+      this.#clearMaskBits(capability);
     }
     if (id === capabilityId.msix && hasRegister(capability, msixEnable.register)) {
       msixEnable.write(registers, false, offset);
@@ -198,12 +198,17 @@ export class FunctionHardware {
       this.#write[offset + reset.byte.at]! &= ~reset.byte.mask;
   }
 
-  /** MSI mask bits of vectors that the function does not have (PCI Express Base Specification 7.7.1.7). */
-  #reserveMaskBits(msi: Located): void {
+  /**
+   * MSI mask bits: those of vectors that the function does not have are reserved. The others are 0, whatever the host's driver had
+   * masked when the function was recorded: they are after a reset (PCI Express Base Specification 7.7.1.7), and the host unmasks
+   * each vector that is armed.
+   */
+  #clearMaskBits(msi: Located): void {
     const flags = msiEnable.register.read(this.#registers, msi.offset);
     if (!perVectorMasking.of(flags)) return;
     const mask = (address64Bit.of(flags) ? msi64Masked : msi32Masked).register("mask");
     const at = offsetOf(mask, msi);
+    for (let i = 0; i < mask.size && at + i < this.config.length; i++) this.config[at + i] = 0;
     const vectors = 2 ** msiCapable.bits(flags);
     for (let i = 0; i < mask.width && at + i / 8 < this.config.length; i++)
       if (i >= vectors) this.#write[at + (i >>> 3)]! &= ~(1 << (i & 7));
