@@ -158,8 +158,10 @@ export class InterruptControl implements ComputedBytes {
 
   /** Stores guest bytes in the MSI-X table and carries out what follows. Allocates only where a route changes. */
   tableWrite(offset: number, data: Uint8Array, from: number, count: number): void {
-    const { state } = this.msix!;
-    if (!state.write(offset, data, from, count) || !state.enabled || state.masked) return;
+    const { state, routing } = this.msix!;
+    if (!state.write(offset, data, from, count) || !state.enabled) return;
+    if (routing.isOwed) return this.#apply(this.msix!);
+    if (state.masked) return;
     const first = Math.floor(offset / entrySize);
     const last = Math.floor((offset + count - 1) / entrySize);
     const changes = state.pendingChanges(first, last);

@@ -7,6 +7,9 @@ import type { DeviceBackend } from "../../seam/backend.ts";
 import type { ReportEvent } from "../../seam/events.ts";
 import type { MsiGroup, VectorChange } from "../../seam/platform.ts";
 
+/** Vectors that the platform refuses one after another before the rest is left. */
+const maxRefusals = 4;
+
 /** The vectors of one capability, on the device and on the platform. */
 export class VectorRouting {
   readonly #group: MsiGroup;
@@ -39,6 +42,9 @@ export class VectorRouting {
       interrupted: (interrupted) => this.signalRouted(interrupted),
     });
   }
+
+  /** A vector that was to be withdrawn is routed still: the next occasion is to look at all. */
+  isOwed = false;
 
   get on(): boolean {
     return this.#armed.on;
@@ -90,6 +96,8 @@ export class VectorRouting {
       }
     } else usable = changes.filter(({ message }) => !message);
     const taken = this.#update(usable);
+    this.isOwed =
+      taken.length < usable.length && usable.some((change) => !change.message && !taken.includes(change));
     for (const { vector, message } of taken) this.#routed[vector] = message ? 1 : 0;
     return taken;
   }
@@ -113,17 +121,21 @@ export class VectorRouting {
     }
   }
 
-  /** As many changes as the platform takes, from the first on: by halves, so that a full table costs a few updates, not one a vector. */
-  #take(changes: readonly VectorChange[]): readonly VectorChange[] {
-    if (changes.length === 0) return changes;
+  /**
+   * All changes that the platform takes, by halves: one that is refused keeps no other from being made. A full table refuses all
+   * that follow, so a few refusals in a row end it: it then costs a few updates, not one a vector.
+   */
+  #take(changes: readonly VectorChange[], refused = { inARow: 0 }): readonly VectorChange[] {
+    if (changes.length === 0 || refused.inARow >= maxRefusals) return [];
     try {
       this.#group.update(changes);
+      refused.inARow = 0;
       return changes;
     } catch {
+      if (changes.length === 1) refused.inARow++;
       if (changes.length === 1) return [];
-      const half = changes.slice(0, Math.ceil(changes.length / 2));
-      const taken = this.#take(half);
-      return taken.length < half.length ? taken : [...taken, ...this.#take(changes.slice(half.length))];
+      const half = Math.ceil(changes.length / 2);
+      return [...this.#take(changes.slice(0, half), refused), ...this.#take(changes.slice(half), refused)];
     }
   }
 

@@ -563,3 +563,43 @@ describe("a PBA that lies nowhere costs the pending bits of the device, not MSI-
     expect(it.platform.deliver()).toHaveLength(1);
   });
 });
+
+describe("what the platform refuses", () => {
+  const started = (vectors: number): Attached & { table: number } => {
+    const it = ready(device(vectors));
+    for (let vector = 0; vector < vectors; vector++) writeVector(it.device, it.table, vector, 0x40 + vector);
+    return it;
+  };
+
+  test.each([0, 1, 3])("vector %d alone keeps no other from being routed", (refused) => {
+    using it = started(4);
+    it.platform.failOn((action) => action.kind === "irqfd-on" && action.vector === refused);
+    it.device.configWrite(control, 2, enable);
+    expect(it.device.describe().interrupts.routed).toEqual(
+      [0, 1, 2, 3].filter((vector) => vector !== refused),
+    );
+    expect(it.eventsOf("interrupt-failed")).toHaveLength(1);
+  });
+
+  test("a withdrawal that fails is made up for at the guest's next write to the table, masked or not", () => {
+    using it = started(4);
+    it.device.configWrite(control, 2, enable);
+    const mend = it.platform.failOn((action) => action.kind === "irqfd-off" && action.vector === 2);
+    it.device.configWrite(control, 2, enable | functionMask);
+    expect(routes(it)).toEqual([2]);
+    mend();
+    it.device.mmioWrite(it.table + 12, bytesOf(1, 4));
+    expect(routes(it)).toEqual([]);
+  });
+
+  test("a full table costs a few updates, however many vectors do not fit", () => {
+    using it = ready(device(512), { platform: { maxRoutes: 16 } });
+    for (let vector = 0; vector < 512; vector++) writeVector(it.device, it.table, vector, vector);
+    const before = it.platform.actions.length;
+    it.device.configWrite(control, 2, enable);
+    expect(routes(it)).toEqual(Array.from({ length: 16 }, (_, vector) => vector));
+    expect(
+      it.platform.actions.slice(before).filter(({ kind }) => kind === "set-routing").length,
+    ).toBeLessThan(32);
+  });
+});
