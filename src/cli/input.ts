@@ -34,6 +34,8 @@ export interface InputDevice {
   readonly unknown: ImageUnknowns | undefined;
   /** Of a device that is not of an image, what can be told from its config space. Made when it is asked for. */
   readonly image: DeviceImage;
+  /** Of a device of this host: where the host has it. */
+  readonly place?: { readonly iommuGroup: number | undefined; readonly numaNode: number | undefined };
 }
 
 const kinds = "an image, the output of lspci -xxxx, or a raw config space";
@@ -178,7 +180,7 @@ function readLive(path: string, wanted: string | undefined): Input {
   const files = hostFiles();
   const device = findDevice(files, path);
   const image = named(device.bdf, () => recordFromSysfs(files, device));
-  return oneDevice(path, "sysfs", fromImage(image), wanted);
+  return oneDevice(path, "sysfs", { ...fromImage(image), place: device }, wanted);
 }
 
 function readConfig(name: string, path: string, bytes: Uint8Array, wanted: string | undefined): Input {

@@ -1,11 +1,14 @@
 // A device as `show` prints it for people.
+import { readPciNames, type PciNames } from "../device/host/pci-names.ts";
 import { areasText } from "../image/defaults.ts";
 import type { DeviceImage } from "../image/image.ts";
 import { configText, type Verbosity } from "../regs/text.ts";
 import { irqName } from "../regs/vfio/irqs.ts";
-import { regionName, type RegionInfo } from "../regs/vfio/regions.ts";
+import { RegionIndex, regionName, type RegionInfo } from "../regs/vfio/regions.ts";
 import type { Malformation } from "../regs/walk.ts";
+import { hostFiles } from "./host.ts";
 import type { Input, InputDevice } from "./input.ts";
+import { printable } from "./printable.ts";
 import { regionWords } from "./region-words.ts";
 import type { Style } from "./style.ts";
 
@@ -24,6 +27,7 @@ export function deviceText(
   const lines = [`${bdf === undefined ? "" : `${style.bold(bdf)} `}${heading}`];
   if (kind === "image" || kind === "sysfs")
     lines.push(...device.image.regions.map((region) => regionLine(region)), ...irqLines(device.image));
+  lines.push(...hostLines(device, kind, verbosity));
   const unread = device.unknown?.config ?? [];
   if (unread.length > 0) lines.push(`\tNote: bytes of config space that are unknown: ${areasText(unread)}`);
   const notes = leftOut.map(({ message }) => `\tMalformed: ${message}`);
@@ -32,9 +36,57 @@ export function deviceText(
     if (notes.includes(line)) lines.push(leftOutLine(known.length, kind));
     else if (/^\t(?:Malformed|Does not answer): /.test(line)) lines.push(style.bad(line));
     else if (capability) lines.push(capability + style.bold(line.slice(capability.length)));
-    else lines.push(line);
+    else lines.push(`${line}${kind === "lspci" || kind === "config" ? "" : sizeOf(line, device.image)}`);
   }
   return `${lines.join("\n")}\n`;
+}
+
+/** What the host knows of the function: its name, its driver, its IOMMU group, the node whose memory is near. */
+function hostLines(
+  { known, image, place }: InputDevice,
+  kind: Input["kind"],
+  verbosity: Verbosity,
+): string[] {
+  const lines: string[] = [];
+  if (verbosity > 0) {
+    const name = nameOf(known);
+    if (name !== undefined) lines.push(`\tDevice: ${printable(name)}`);
+  }
+  if (kind === "lspci" || kind === "config") return lines;
+  const { driver } = image.host;
+  if (driver !== undefined && (place || verbosity > 0))
+    lines.push(`\tKernel driver in use: ${printable(driver)}`);
+  if (place?.iommuGroup !== undefined) lines.push(`\tIOMMU group: ${place.iommuGroup}`);
+  if (place?.numaNode !== undefined) lines.push(`\tNUMA node: ${place.numaNode}`);
+  return lines;
+}
+
+let database: PciNames | undefined;
+
+/** Vendor and device as the host's PCI ID database calls them. */
+function nameOf(config: Uint8Array): string | undefined {
+  database ??= readPciNames(hostFiles());
+  const [vendorId, deviceId] = [0, 2].map((at) => config[at]! | (config[at + 1]! << 8)) as [number, number];
+  const vendor = database.vendor.get(vendorId);
+  const device = database.device.get(vendorId * 0x10000 + deviceId);
+  return vendor === undefined ? undefined : device === undefined ? vendor : `${vendor} ${device}`;
+}
+
+/** What follows the line of a BAR or of the ROM whose size is known: ` [size=16K]`. */
+function sizeOf(line: string, { regions }: DeviceImage): string {
+  const told = /^\t(?:\[\w+\] 0x\w+ )?(?:Region (\d): (?:Memory|I\/O)|(Expansion ROM): )/.exec(line);
+  if (!told) return "";
+  const index = told[2] === undefined ? Number(told[1]) : RegionIndex.rom;
+  const size = regions.find((region) => region.index === index)?.size ?? 0;
+  return size === 0 ? "" : ` [size=${shortSize(size)}]`;
+}
+
+/** As lspci has it: the largest unit in which it is whole. */
+function shortSize(size: number): string {
+  const units = ["", "K", "M", "G", "T"];
+  let unit = 0;
+  for (; size % 1024 === 0 && unit < units.length - 1; unit++) size /= 1024;
+  return `${size}${units[unit]}`;
 }
 
 const leftOutLine = (bytes: number, kind: Input["kind"]): string =>

@@ -11,6 +11,8 @@ import { deviceJson, skippedJson } from "./show-json.ts";
 import { deviceText } from "./show-text.ts";
 import { noteSkipped } from "./skipped-note.ts";
 import { styleOf } from "./style.ts";
+import { outputWidth } from "./table.ts";
+import { wrapped } from "./wrap.ts";
 
 export interface ShowOptions {
   readonly verbose: number;
@@ -40,6 +42,7 @@ const isLeftOut = ({ kind }: Malformation, { known, config }: InputDevice): bool
 
 function showText(files: readonly string[], { verbose, device: wanted, color }: ShowOptions): boolean {
   const style = styleOf(color);
+  const width = outputWidth(process.stdout);
   let faults = false;
   for (const [at, file] of files.entries()) {
     const input = openInput(file, wanted);
@@ -49,12 +52,26 @@ function showText(files: readonly string[], { verbose, device: wanted, color }: 
       faults ||= malformations.some((found) => isFault(found, device));
       const leftOut = malformations.filter((found) => isLeftOut(found, device));
       const text = deviceText(device, leftOut, input.kind, Math.min(verbose, 2) as Verbosity, style);
-      print(`${before}${text}`);
+      print(`${before}${fitted(text, width)}`);
       before = verbose === 0 ? "" : "\n";
     }
     noteSkipped(input);
   }
   return faults;
+}
+
+const tab = 8;
+/** Columns by which a line is indented further where it goes on. */
+const further = 4;
+
+/** Lines that are no wider than the terminal, each indented as it was. */
+function fitted(text: string, width: number | undefined): string {
+  if (width === undefined) return text;
+  return text.replace(/^(\t*)(.+)$/gm, (_, indent: string, line: string) =>
+    wrapped(line, Math.max(1, width - tab * indent.length), further)
+      .map((part) => indent + part)
+      .join("\n"),
+  );
 }
 
 function showJson(files: readonly string[], { device: wanted, formatVersion = 2 }: ShowOptions): boolean {

@@ -10,6 +10,7 @@ export * from "./entries.ts";
 export * from "./view-types.ts";
 export * from "./bdf.ts";
 export * from "./capability.ts";
+export * from "./class-names.ts";
 export * from "./decode.ts";
 export * from "./diff.ts";
 export * from "./field.ts";

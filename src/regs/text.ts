@@ -3,37 +3,12 @@
 //
 // A flag prints as `Name+` or `Name-`; everything else as `Name: value`, parted by commas. A label of the form
 // `Section: Name` prints its section once before its names. Values have no units: the maps' comments give them.
+import { classNameOf } from "./class-names.ts";
 import { decodeConfig, headerMapOf, type DecodedRegister } from "./decode.ts";
 import { layoutOf } from "./layout.ts";
 import { hex, registerLines, type Verbosity } from "./register-text.ts";
 
 export { registerText, type Verbosity } from "./register-text.ts";
-
-/** Names of the base classes, PCI Code and ID Assignment Specification 1.1. */
-const baseClasses: Readonly<Record<number, string>> = {
-  0x00: "Unclassified device",
-  0x01: "Mass storage controller",
-  0x02: "Network controller",
-  0x03: "Display controller",
-  0x04: "Multimedia controller",
-  0x05: "Memory controller",
-  0x06: "Bridge",
-  0x07: "Communication controller",
-  0x08: "System peripheral",
-  0x09: "Input device",
-  0x0a: "Docking station",
-  0x0b: "Processor",
-  0x0c: "Serial bus controller",
-  0x0d: "Wireless controller",
-  0x0e: "Intelligent controller",
-  0x0f: "Satellite controller",
-  0x10: "Encryption controller",
-  0x11: "Signal processing controller",
-  0x12: "Processing accelerator",
-  0x13: "Non-essential instrumentation",
-  0x40: "Coprocessor",
-  0xff: "Unassigned class",
-};
 
 /**
  * Prints a config space image of 64, 256 or 4096 bytes. Never throws for its content.
@@ -66,7 +41,7 @@ export function configText(config: Uint8Array, verbosity: Verbosity): string {
 
 function heading(registers: { readonly [name: string]: DecodedRegister }, type: string): string {
   const number = (name: string, bits: number): string => hex(Number(registers[name] ?? 0), bits);
-  const name = baseClasses[Number(registers["baseClass"] ?? 0)] ?? "Reserved class";
+  const name = classNameOf(Number(registers["baseClass"] ?? 0), Number(registers["subclass"] ?? 0));
   const ids = `${number("vendorId", 16)}:${number("deviceId", 16)}`;
   const classes = `${number("baseClass", 8)}${number("subclass", 8)}`;
   return `${name} [${classes}]: ${ids} (rev ${number("revisionId", 8)}) (prog-if ${number("programmingInterface", 8)}), ${type} header`;

@@ -229,7 +229,7 @@ describe("a BDF in place of a file", () => {
     using machine = new Machine();
     const { code, out } = run(machine, "show", "2:0.0");
     expect(code).toBe(0);
-    expect(out).toStartWith("0000:02:00.0 Mass storage controller [0108]: 1b36:0010 (rev 02)");
+    expect(out).toStartWith("0000:02:00.0 Non-Volatile memory controller [0108]: 1b36:0010 (rev 02)");
     expect(out).toContain("\tRegion BAR0: size 0x4000, read write mmap, MSI-X mappable\n");
     expect(json(machine, "show", nvme)).toMatchObject({ source: "sysfs", devices: [{ bdf: nvme }] });
     expect(run(machine, "diff", nvme, "images/nvme.json").err).toBe("");

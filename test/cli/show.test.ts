@@ -6,6 +6,9 @@ import { decodeConfig } from "../../src/regs/index.ts";
 import { wantsColor } from "../../src/cli/style.ts";
 import { stdout } from "../../src/cli/output.ts";
 import { showCommand } from "../../src/cli/show.ts";
+import { classNameOf } from "../../src/regs/class-names.ts";
+import { Machine } from "../support/host-machine.ts";
+import { run } from "./on-machine.ts";
 import { bunVfio, root, temporary } from "./run.ts";
 
 // Each test starts the command several times.
@@ -19,7 +22,7 @@ test("an image: its place, regions, interrupts and capabilities, a line each", (
   const { code, out, err } = bunVfio(["show", nvme]);
   expect({ code, err }).toEqual({ code: 0, err: "" });
   expect(out)
-    .toBe(`0000:02:00.0 Mass storage controller [0108]: 1b36:0010 (rev 02) (prog-if 02), endpoint header
+    .toBe(`0000:02:00.0 Non-Volatile memory controller [0108]: 1b36:0010 (rev 02) (prog-if 02), endpoint header
 \tRegion BAR0: size 0x4000, read write mmap, MSI-X mappable
 \tRegion CONFIG: size 0x1000, read write
 \tInterrupts: INTX 1, MSI 0, MSIX 65, ERR 1, REQ 1
@@ -44,16 +47,16 @@ test("a dump of many devices, or one of it", () => {
   expect(all.out.match(/^\S/gm)).toHaveLength(26);
   const one = bunVfio(["show", dump, "--device", "2:0.0"]);
   expect(one.out.match(/^\S/gm)).toHaveLength(1);
-  expect(one.out).toStartWith("0000:02:00.0 Mass storage controller");
+  expect(one.out).toStartWith("0000:02:00.0 Non-Volatile memory controller");
   expect(all.out).toContain(one.out);
 });
 
 test("a raw config space has the BDF of its path, or the one given, or none", () => {
-  expect(bunVfio(["show", raw]).out).toStartWith("0000:02:00.0 Mass storage");
-  expect(bunVfio(["show", raw, "--device", "05:00.1"]).out).toStartWith("0000:05:00.1 Mass storage");
+  expect(bunVfio(["show", raw]).out).toStartWith("0000:02:00.0 Non-Volatile");
+  expect(bunVfio(["show", raw, "--device", "05:00.1"]).out).toStartWith("0000:05:00.1 Non-Volatile");
   using folder = temporary();
   copyFileSync(raw, folder.at("config"));
-  expect(bunVfio(["show", folder.at("config")]).out).toStartWith("Mass storage");
+  expect(bunVfio(["show", folder.at("config")]).out).toStartWith("Non-Volatile");
 });
 
 test("standard input is a file like any other", () => {
@@ -200,4 +203,33 @@ test("a reader that leaves early is no failure", () => {
   );
   expect(run.stdout.toString()).toStartWith("0000:00:00.0 ");
   expect(run.stderr.toString()).toBe("");
+});
+
+test("-v: what the host's database calls it, its driver, and how large its BARs are, as lspci has them", () => {
+  using machine = new Machine();
+  const image = run(machine, "show", "-v", nvme);
+  expect(image.out).toContain("\tDevice: Red Hat, Inc. QEMU NVM Express Controller\n");
+  expect(image.out).toMatch(/^\tRegion 0: Memory at \w+ \(64-bit, non-prefetchable\) \[size=16K\]$/m);
+  expect(run(machine, "show", "-vv", nvme).out).toMatch(/Region 0: Memory at .* \[size=16K\]$/m);
+  expect(run(machine, "show", "-v", dump).out).not.toMatch(/Region \d: .*\[size=/);
+  machine.put(`${machine.folder("0000:02:00.0")}/numa_node`, "1");
+  const live = run(machine, "show", "0000:02:00.0");
+  expect(live.out).toContain("\tKernel driver in use: nvme\n\tIOMMU group: 12\n\tNUMA node: 1\n");
+});
+
+test("lines fit the width that there is, and say the same", () => {
+  const whole = bunVfio(["show", "-vv", nvme]).out;
+  for (const columns of [60, 80, 200]) {
+    const { out } = bunVfio(["show", "-vv", nvme], { env: { COLUMNS: String(columns) } });
+    for (const line of out.split("\n"))
+      expect(line.replaceAll("\t", " ".repeat(8)).length).toBeLessThanOrEqual(columns);
+    expect(out.replace(/\n\t* {4}/g, " ")).toBe(whole);
+  }
+});
+
+test("every class that lspci names has a name", () => {
+  expect(classNameOf(0x01, 0x08)).toBe("Non-Volatile memory controller");
+  expect(classNameOf(0x01, 0x80)).toBe("Mass storage controller");
+  expect(classNameOf(0x06, 0x04)).toBe("PCI bridge");
+  expect(classNameOf(0x50, 0)).toBe("Reserved class");
 });

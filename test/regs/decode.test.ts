@@ -55,7 +55,7 @@ describe("a recorded NVMe controller", () => {
   test("as text, one line a capability", () => {
     expect(configText(nvme, 0)).toBe(
       [
-        "Mass storage controller [0108]: 1b36:0010 (rev 02) (prog-if 02), endpoint header",
+        "Non-Volatile memory controller [0108]: 1b36:0010 (rev 02) (prog-if 02), endpoint header",
         "\tCapabilities: [40] MSI-X",
         "\tCapabilities: [80] PCIe",
         "\tCapabilities: [60] PM",
