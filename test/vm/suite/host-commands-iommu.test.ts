@@ -1,4 +1,4 @@
-// machines: (virtio, none)
+// machines: (virtio, none) [none-new]
 // The host commands where interrupts are not remapped, and where there is no IOMMU.
 import { afterAll, afterEach, expect, test } from "bun:test";
 import { readFileSync, writeFileSync } from "node:fs";
