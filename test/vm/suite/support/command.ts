@@ -3,6 +3,7 @@ import { spyOn } from "bun:test";
 import { chmodSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { stdout } from "../../../../src/cli/output.ts";
 import { runCommand } from "../../../../src/cli/program.ts";
 import { root } from "../../../support/tree.ts";
 
@@ -15,12 +16,15 @@ export interface Run {
 /** Runs the command here. */
 export function bunVfio(...args: string[]): Run {
   const text = { out: "", err: "" };
-  const spies = (["out", "err"] as const).map((stream) =>
-    spyOn(process[`std${stream}`], "write").mockImplementation((chunk: unknown) => {
-      text[stream] += String(chunk);
+  const spies = [
+    spyOn(stdout, "write").mockImplementation((chunk) => {
+      text.out += chunk;
+    }),
+    spyOn(process.stderr, "write").mockImplementation((chunk: unknown) => {
+      text.err += String(chunk);
       return true;
     }),
-  );
+  ];
   try {
     return { code: runCommand(args), ...text };
   } finally {
@@ -42,7 +46,8 @@ export function asNobody(code: string): Run {
   const src = join(root, "src");
   const script = `
     import { openDevice } from "${src}/device/backends/kernel/open-device.ts";
-    import { runCommand } from "${src}/cli/program.ts";
+    import { stdout } from "../../../../src/cli/output.ts";
+import { runCommand } from "${src}/cli/program.ts";
     process.setgroups([]);
     process.setgid(65534);
     process.setuid(65534);
