@@ -53,3 +53,20 @@ oracleTest("300 random type 1 headers decode as lspci decodes them", () => {
   expect(compareAll(configs).slice(0, 8)).toEqual([]);
   expect(takeComparedCount()).toBeGreaterThan(300 * 50);
 });
+
+oracleTest("150 random type 2 headers decode as lspci decodes them", () => {
+  const random = seededRandom(0x12);
+  const configs = Array.from({ length: 150 }, () => {
+    const config = new Uint8Array(256);
+    config.set(common(random, 0));
+    config.set([0x07, 0x06], 0x0a);
+    config[0x0e] = 2;
+    for (let at = 0x40; at < 0x48; at++) config[at] = random.below(256);
+    // A bus of the bridge's own below the socket's registers, and neither capabilities nor reserved bits of a window.
+    for (const at of [0x1c, 0x20, 0x24, 0x28]) config.set([0, config[at + 1]! & 0xf0], at);
+    return config;
+  });
+  takeComparedCount();
+  expect(compareAll(configs).slice(0, 8)).toEqual([]);
+  expect(takeComparedCount()).toBeGreaterThan(150 * 23);
+});

@@ -15,7 +15,31 @@ function regionText(read: Read, index: number): string | undefined {
   return `${placed}${decodes ? "" : " [disabled]"}`;
 }
 
+/** A window of a CardBus bridge: lspci writes neither its size nor its width. */
+const cardbusWindow = (kind: "memory" | "io", index: number): Rule => ({
+  line: `${kind === "io" ? "I/O" : "Memory"} window ${index}`,
+  pattern: /^(\S+)( \[disabled\])?( \(prefetchable\))?$/,
+  says: (read) => [
+    read.text(`${kind}Window${index}`)?.split(" ")[0],
+    read("command", kind === "io" ? "ioSpace" : "memorySpace") === true ? undefined : " [disabled]",
+    kind === "memory" && read("bridgeControl", `prefetchMemory${index}`) === true
+      ? " (prefetchable)"
+      : undefined,
+  ],
+});
+
 const rules: readonly Rule[] = [
+  ...[0, 1].flatMap((index) => [cardbusWindow("memory", index), cardbusWindow("io", index)]),
+  {
+    line: "",
+    pattern: /^16-bit legacy interface ports at ([0-9a-f]{4})$/,
+    says: (read) => [hexText(read.number("legacyBase") & 0xffff, 4)],
+  },
+  {
+    line: "Secondary status",
+    pattern: /^(SERR)$/,
+    says: (read) => [read("secondaryStatus", "receivedSystemError") === true && "SERR"],
+  },
   {
     line: "Subsystem",
     pattern: /^([0-9a-f]{4}):([0-9a-f]{4})$/,
