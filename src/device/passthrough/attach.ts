@@ -84,8 +84,22 @@ function stop(backend: DeviceBackend): void {
   backend.write(RegionIndex.config, offsetOf(command), new Uint8Array(new ArrayBuffer(command.size)));
 }
 
-/** Carries out a plan. @throws what any step throws; everything done before is undone */
+/**
+ * Carries out a plan. Everything done before a step that throws is undone; what cannot be undone is an event.
+ * @throws what the step throws
+ */
 function build(context: AttachContext, image: ConfigImage, plan: AttachPlan): AttachedDevice {
+  try {
+    return carryOut(context, image, plan);
+  } catch (cause) {
+    let first: unknown = cause;
+    for (; first instanceof SuppressedError; first = first.suppressed)
+      context.report("teardown", "a part of the device cannot be taken back", first.error);
+    throw first;
+  }
+}
+
+function carryOut(context: AttachContext, image: ConfigImage, plan: AttachPlan): AttachedDevice {
   const { backend, answers } = context;
   using undo = new DisposableStack();
   const interrupts = undo.use(attachInterrupts(context, plan));

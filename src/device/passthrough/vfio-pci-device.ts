@@ -231,7 +231,7 @@ export class VfioPciDevice implements Disposable {
 
   /** Whether all that it had is given back, and its backend closed. False after `dispose`: that is to be called again. */
   get released(): boolean {
-    return this.#ended;
+    return this.#ended && this.#parts.interrupts.isReleased;
   }
 
   /** What was found, hidden, placed and mapped, as plain data. */
@@ -262,8 +262,8 @@ export class VfioPciDevice implements Disposable {
       this.#trace?.record(TraceKind.detach, 0, 0, 0, 0, 0);
       // No DMA and no interrupt may arrive while things are taken away: bus mastering off first.
       config.writeRegister(command, 0);
-      this.#end(interrupts);
     }
+    this.#end(interrupts);
     this.#end(placement);
     if (this.#ended) return;
     // Closing unmaps what is left, and the guest would reach whatever the host puts there next.

@@ -285,3 +285,27 @@ describe("snapshots", () => {
     }
   });
 });
+
+describe("interrupts that the platform does not take back", () => {
+  test.each(["msi-close", "intx-close"] as const)("%s: tried again by the next dispose", (kind) => {
+    const it = attach({ bars: { 0: { size: 0x1000 } }, msi: { log2: 0 } });
+    it.platform.failNext(kind);
+    it.device[Symbol.dispose]();
+    expect([it.device.closed, it.device.released]).toEqual([true, false]);
+    expect(it.eventsOf("teardown")).toHaveLength(1);
+    it.device[Symbol.dispose]();
+    expect([it.device.released, it.platform.leaks()]).toEqual([true, []]);
+    it[Symbol.dispose]();
+  });
+
+  test("at an attach that fails for another reason: that reason comes out, with its code", () => {
+    const fail = (_: unknown, platform: MemoryPlatform): void => {
+      platform.failOn(
+        ({ kind }) => kind === "address-allocate" || kind === "msi-close" || kind === "intx-close",
+      );
+    };
+    expect(() => attach({ bars: { 0: { size: 0x1000 } }, msi: { log2: 0 } }, { prepare: fail })).toThrow(
+      expect.objectContaining({ code: "EIO", name: "VfioError" }),
+    );
+  });
+});

@@ -1,3 +1,4 @@
+import { Unreleased } from "../../../ffi/unreleased.ts";
 import { msixCapability } from "../../../regs/maps/msix.ts";
 import type { ComputedBytes } from "../config/config-space.ts";
 import type { ReportEvent } from "../../seam/events.ts";
@@ -41,6 +42,7 @@ export class InterruptControl implements ComputedBytes {
   /** The guest's view of config space. */
   readonly #shadow: DataView;
   readonly #report: ReportEvent;
+  readonly #unreleased: Unreleased<Disposable>;
 
   constructor(
     shadow: DataView,
@@ -53,6 +55,12 @@ export class InterruptControl implements ComputedBytes {
   ) {
     this.#shadow = shadow;
     this.#report = report;
+    this.#unreleased = new Unreleased<Disposable>(
+      (part) => part[Symbol.dispose](),
+      (_, cause) => report("teardown", "interrupts cannot be given back", cause),
+    );
+    for (const part of [parts.intx, parts.msi?.routing, parts.msix?.routing])
+      if (part) this.#unreleased.add(part);
     this.intx = parts.intx;
     this.msi = parts.msi;
     this.msix = parts.msix;
@@ -244,14 +252,13 @@ export class InterruptControl implements ComputedBytes {
     };
   }
 
-  /** Everything off: MSI-X, then MSI, then INTx; then the platform's vectors go. */
+  /** Whether everything that the platform gave is given back. */
+  get isReleased(): boolean {
+    return this.#unreleased.size === 0;
+  }
+
+  /** Everything off: MSI-X, then MSI, then INTx; and the platform's vectors go. Called again, it tries again what was refused. */
   [Symbol.dispose](): void {
-    for (const part of [this.msix?.routing, this.msi?.routing, this.intx]) {
-      try {
-        part?.[Symbol.dispose]();
-      } catch (cause) {
-        this.#report("teardown", "interrupts cannot be given back", cause);
-      }
-    }
+    this.#unreleased.settle();
   }
 }
