@@ -1,4 +1,4 @@
-// machines: (intel, intel-new) [amd]
+// machines: (intel, intel-new)
 // takes: 40 s
 // DMA for virtual machines: guest RAM of any size, what a virtual IOMMU asks for, and BARs that peers reach.
 import { afterAll, describe, expect, test } from "bun:test";

@@ -1,4 +1,4 @@
-// machines: intel (virtio, arm-16k) [intel-new]
+// machines: intel (virtio)
 // takes: 20 s
 // Every limit of DMA mappings, reached for real: what `DmaMap` says before it asks is what the kernel would refuse.
 import { afterAll, describe, expect, test } from "bun:test";

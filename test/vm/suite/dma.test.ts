@@ -1,4 +1,4 @@
-// machines: intel (virtio, none, amd, arm, arm-16k) [intel-new]
+// machines: intel (virtio, none, amd, arm) [intel-new]
 // takes: 60 s
 // Memory that a device really reads and writes, what it cannot reach, and what is left of it: nothing.
 import { afterAll, describe, expect, test } from "bun:test";

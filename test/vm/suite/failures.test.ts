@@ -1,4 +1,4 @@
-// machines: intel (virtio, none, none-new) [intel-new, arm]
+// machines: intel (virtio, none, none-new)
 // takes: 15 s
 // What goes wrong for people, caused for real: the message must name the culprit and the next step.
 import { afterAll, describe, expect, test } from "bun:test";

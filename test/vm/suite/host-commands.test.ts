@@ -1,4 +1,4 @@
-// machines: (intel) [intel-new]
+// machines: (intel)
 // takes: 40 s
 // The host commands on a real kernel: what they say of it, and what they do to it.
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test";

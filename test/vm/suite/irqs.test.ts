@@ -1,4 +1,4 @@
-// machines: intel (virtio, none, amd, none-new, arm) [intel-new, virtio-new, arm-16k]
+// machines: intel (virtio, none, amd, none-new, arm)
 // VFIO_DEVICE_SET_IRQS in all its forms, on devices that raise interrupts by themselves too.
 import { describe, expect, test } from "bun:test";
 import { Eventfd, waitReadable } from "../../../src/ffi/eventfd.ts";

@@ -1,4 +1,4 @@
-// machines: (intel) [intel-new]
+// machines: (intel)
 // takes: 60 s
 // As recorded-config.test.ts, for interrupts: each request has the result, and each eventfd hears what it hears, as with the
 // device.

@@ -2,6 +2,7 @@
 import type { KernelDevice } from "../../../../src/device/backends/kernel/kernel-device.ts";
 import type { KernelMapping } from "../../../../src/device/backends/kernel/region-mapping.ts";
 import { RegionIndex } from "../../../../src/regs/vfio/regions.ts";
+import { pageSize } from "../../../../src/ffi/page-size.ts";
 
 const acknowledge = 0x64;
 const register = { source: 0x80, destination: 0x88, count: 0x90, command: 0x98 } as const;
@@ -29,7 +30,7 @@ export class Edu implements Disposable {
   /** Turns on memory decoding and bus mastering; `dispose` unmaps its BAR and leaves the device open. */
   constructor(device: KernelDevice) {
     device.write(RegionIndex.config, 4, Uint8Array.of(6, 0));
-    this.#bar = device.map(0, { offset: 0, size: 0x1000 });
+    this.#bar = device.map(0, { offset: 0, size: pageSize() });
   }
 
   /** Memory to its own buffer. @param size in bytes, up to `ownBufferSize` */
