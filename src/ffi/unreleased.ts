@@ -10,6 +10,7 @@ export class Unreleased<T> implements Iterable<T> {
   #settling = false;
 
   /**
+   * Nothing is here yet.
    * @param release gives one back. It throws where that is refused, and returns `false` where the thing is still needed: it then
    * stays too, which is no failure. Whatever else it returns: the thing is gone
    * @param failed told of the first refusal of each thing

@@ -35,6 +35,7 @@ export class Lines {
   #filled = 0;
   #ended = false;
 
+  /** Lines of a source, read as they come. */
   constructor(source: ByteSource) {
     this.#source = source;
   }

@@ -88,6 +88,7 @@ export class LspciText {
   #device: { readonly bdf: string; readonly title: string; readonly line: number } | undefined;
   #afterBlank = false;
 
+  /** Devices of a source, read as they come. */
   constructor(source: ByteSource) {
     this.#lines = new Lines(source);
   }

@@ -28,7 +28,7 @@ const groupBit = 1;
 export class Redaction {
   readonly #key: Uint8Array;
 
-  /** @param key random unless given */
+  /** What it replaces depends on the key alone. @param key random unless given */
   constructor(key: Uint8Array = crypto.getRandomValues(new Uint8Array(keySize))) {
     this.#key = key;
   }

@@ -7,14 +7,16 @@ setDefaultTimeout(60_000);
 
 const args = ["replay", "images/edu.json", "test/traces/edu.txt", "--trace"];
 
-test("--trace prints what the model did, a line an entry, from the reset to the detach", () => {
+test("--trace prints what the model did, a line an entry, from the stop and the reset to the detach", () => {
   const { code, out, err } = bunVfio(args);
   expect({ code, err }).toEqual({ code: 0, err: "" });
   const lines = out.trimEnd().split("\n");
-  expect(lines[0]).toBe("  device reset");
+  expect(lines.slice(0, lines.indexOf("  device reset"))).toEqual(["  device write CONFIG 0x004 2 = 0x0000"]);
   expect(lines.filter((line) => line.startsWith("config read "))).not.toBeEmpty();
   expect(lines.filter((line) => /^ {2}bus mmio \S+ to BAR0$/.test(line))).not.toBeEmpty();
-  expect(lines.at(-1)).toMatch(/^ {2}bus mmio \S+ from BAR0$/);
+  const detached = lines.lastIndexOf("detached by the VMM");
+  expect(detached).toBeGreaterThan(0);
+  expect(lines.slice(detached).filter((line) => /^ {2}bus mmio \S+ from BAR0$/.test(line))).toHaveLength(1);
 });
 
 test("--trace --json prints each entry as an object with the fields of its kind", () => {

@@ -37,7 +37,7 @@ export class KernelBuild {
     return this.modulesFolder !== undefined && this.#files.exists(`${this.modulesFolder}/modules.dep`);
   }
 
-  /** @param name as `vfio-pci`; `_` and `-` are the same */
+  /** Where a module is; undefined where the kernel has none. @param name as `vfio-pci`; `_` and `-` are the same */
   moduleOf(name: string): ModulePlace | undefined {
     if (!this.hasModules) return undefined;
     this.#modules ??= this.#readModules();

@@ -96,6 +96,7 @@ export class FlightRecorder implements Tracer, Disposable {
     return this.#count;
   }
 
+  /** As any `Tracer` does. */
   record(kind: number, a: number, b: number, c: number, d: number, e: number, text?: string): void {
     if (this.#closed) return;
     const slot = this.#count % this.entries;

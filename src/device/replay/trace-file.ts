@@ -76,6 +76,7 @@ export class TraceFile implements Disposable {
     if (fd !== undefined) closeSync(fd);
   }
 
+  /** Writes what is kept back, and closes the file. Safe to call twice. */
   [Symbol.dispose](): void {
     this.flush();
     this.#close();

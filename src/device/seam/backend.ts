@@ -20,6 +20,14 @@ export interface FeatureSupport {
   readonly set: boolean;
 }
 
+/** What a device keeps inside of itself, made for JSON. */
+export interface OwnState {
+  /** What there is now. */
+  save(): unknown;
+  /** Takes on what `save` gave. Nothing of it is trusted. @throws RangeError for what does not fit */
+  restore(state: unknown): void;
+}
+
 /**
  * A source of a PCI device. Every call returns a result or throws a `VfioError`; none does half of its work in silence.
  * The descriptions are read once, when the backend is made, and never change.
@@ -51,9 +59,8 @@ export interface DeviceBackend extends Disposable {
   reset(): void;
   /**
    * State that the device keeps inside of itself, of devices that can give it; a snapshot of the device carries it.
-   * It is made for JSON, and `restore` trusts nothing of it. @throws RangeError from `restore` for what does not fit
    */
-  readonly ownState?: { save(): unknown; restore(state: unknown): void } | undefined;
+  readonly ownState?: OwnState | undefined;
   /** Asks for a VFIO_DEVICE_FEATURE by number, without using it. */
   probeFeature(feature: number): FeatureSupport | undefined;
 }

@@ -38,6 +38,7 @@ export const TraceKind = {
   snapshot: 29,
   detach: 30,
 } as const;
+/** The name of a kind. */
 export type TraceKindName = keyof typeof TraceKind;
 
 /** The names of an entry's numbers, by kind, in their order; at most five. Those of one entry that are not named are 0. */
@@ -117,6 +118,7 @@ export const unansweredReasons = [
   "the device is detached",
   "the device is gone",
 ] as const;
+/** One of them. */
 export type UnansweredReason = (typeof unansweredReasons)[number];
 
 /** What the guest tried, where nothing answers. */
@@ -155,6 +157,7 @@ export interface TracedDevice {
  */
 export interface Tracer {
   /**
+   * Hears one entry.
    * @param kind of `TraceKind`
    * @param a to `e`: what `traceFields` names for the kind, 0 for the rest. Numbers as they were given: of a guest's access they may be any
    * @param text of an event or a failure; undefined otherwise

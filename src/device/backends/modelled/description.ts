@@ -38,7 +38,9 @@ export interface RegisterHandler<V> {
 
 /** Bytes of a BAR that no register covers. */
 export interface RestHandler {
+  /** Fills `data`, which is zeros, from byte `offset` of the BAR. */
   read?(offset: number, data: Uint8Array): void;
+  /** Takes `data` at byte `offset` of the BAR. */
   write?(offset: number, data: Uint8Array): void;
 }
 

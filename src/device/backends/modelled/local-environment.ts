@@ -12,7 +12,7 @@ export class LocalMemory implements DeviceMemory {
   readonly base: number;
   readonly #listeners = new Set<(range: Range) => void>();
 
-  /** @param size in bytes @param base IOVA of the first byte */
+  /** Zeros at first. @param size in bytes @param base IOVA of the first byte */
   constructor(size: number, base = 0) {
     this.bytes = new Uint8Array(new ArrayBuffer(size));
     this.base = base;
@@ -57,9 +57,10 @@ export class LocalEnvironment implements DeviceEnvironment, Disposable {
   readonly #owned = new Set<Disposable>();
   #now = 0;
 
-  constructor(memory: DeviceMemory, { manual = false }: { readonly manual?: boolean | undefined } = {}) {
+  /** Around this memory. @param options `manual`: time stands still until `advance` */
+  constructor(memory: DeviceMemory, options: { readonly manual?: boolean | undefined } = {}) {
     this.memory = memory;
-    this.#manual = manual;
+    this.#manual = options.manual ?? false;
   }
 
   after(milliseconds: number, callback: () => void): Disposable {

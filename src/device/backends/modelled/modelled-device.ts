@@ -2,7 +2,7 @@
 import { VfioError } from "../../../ffi/errors.ts";
 import { msixTableEntry } from "../../../regs/index.ts";
 import { HostedFunction } from "../../function/hosted-function.ts";
-import type { DeviceBackend } from "../../seam/backend.ts";
+import type { OwnState } from "../../seam/backend.ts";
 import type { DeviceEnvironment, DeviceMemory } from "../../seam/device-memory.ts";
 import { barSize, barsIn, modelImage } from "./config-image.ts";
 import type {
@@ -65,7 +65,7 @@ export class ModelledDevice extends HostedFunction {
   }
 
   /** Registers and what the behaviour saves. */
-  readonly ownState: NonNullable<DeviceBackend["ownState"]> = {
+  readonly ownState: OwnState = {
     save: () => ({
       bars: Object.fromEntries([...this.#banks].map(([index, bank]) => [index, bank.save()])),
       own: this.#behaviour.save?.() ?? null,
