@@ -161,7 +161,7 @@ const classes: Readonly<
   0xff: ["Unassigned class", {}],
 };
 
-/** @param base 0 to 255 @param subclass 0 to 255; one without a name has that of its base class */
+/** The name of a device class. @param base 0 to 255 @param subclass 0 to 255; one without a name has that of its base class */
 export function classNameOf(base: number, subclass: number): string {
   const [name, subclasses] = classes[base] ?? ["Reserved class", {}];
   return (subclasses as Readonly<Record<number, string>>)[subclass] ?? name;

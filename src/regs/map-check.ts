@@ -25,16 +25,21 @@ export function checkRegister(where: string, size: number, register: Register): 
   const alignment = Math.min(4, width / 8);
   if (at % alignment !== 0)
     throw new RangeError(`${where} at byte ${at} is not aligned to ${alignment} bytes`);
-  let used = 0n;
   let reset = BigInt(register.reset);
   if (reset < 0n || reset >> BigInt(width) !== 0n)
     throw new RangeError(`${where}: the reset value ${reset} does not fit ${width} bits`);
-  for (const [key, field] of Object.entries(fields)) {
-    checkField(`${where}.${key}`, width, field);
-    const bits = placedMask(field);
-    if (used & bits) throw new RangeError(`${where}.${key} overlaps another field`);
-    used |= bits;
+  // By halves of 32 bits: maps are made at import, and bigints would be most of that time.
+  let low = 0;
+  let high = 0;
+  for (const key in fields) {
+    const field = fields[key]!;
+    checkField(where, key, width, field);
+    const [lowBits, highBits] = halves(field);
+    if ((low & lowBits) | (high & highBits)) throw new RangeError(`${where}.${key} overlaps another field`);
+    low |= lowBits;
+    high |= highBits;
     if (field.reset === undefined) continue;
+    const bits = placedMask(field);
     const own = placedBits(`${where}.${key}`, field, field.reset);
     if (reset & bits && (reset & bits) !== own)
       throw new RangeError(`${where}.${key} has two values after a reset`);
@@ -42,25 +47,34 @@ export function checkRegister(where: string, size: number, register: Register): 
   }
 }
 
-function checkField(where: string, width: number, field: Field): void {
+/** A field's bits below and above bit 32 of its register. */
+function halves({ hi, lo }: Field): readonly [low: number, high: number] {
+  const upTo = (bit: number): number => (bit < 0 ? 0 : bit >= 31 ? -1 : 2 ** (bit + 1) - 1);
+  return [upTo(hi) & ~upTo(lo - 1), upTo(hi - 32) & ~upTo(lo - 33)];
+}
+
+function checkField(register: string, key: string, width: number, field: Field): void {
   const { hi, lo, values, scale, big } = field;
+  const where = `${register}.${key}`;
   if (!(Number.isInteger(lo) && Number.isInteger(hi) && lo >= 0 && hi >= lo && hi < width))
     throw new RangeError(`${where}: bits ${hi}:${lo} do not lie in ${width} bits`);
   const count = hi - lo + 1;
-  const limit = (1n << BigInt(count)) - 1n;
   if (big ? values : count > 53)
     throw new RangeError(`${where} has ${count} bits: its value is a bigint, say big(...)`);
   if (scale) {
+    const limit = (1n << BigInt(count)) - 1n;
     if (values) throw new RangeError(`${where} has both names and a scale`);
     if (!big && scaledBigint(scale, limit) > BigInt(Number.MAX_SAFE_INTEGER) && scale.base === undefined)
       throw new RangeError(`${where} can go beyond 2^53: its value is a bigint, say big(...)`);
   }
+  if (!values) return;
+  const most = 2 ** count - 1;
   const seen = new Map<number, string>();
-  for (const [name, named] of Object.entries(values ?? {})) {
+  for (const [name, named] of Object.entries(values)) {
     if (name.startsWith("reserved("))
       throw new RangeError(`${where}: "${name}" is how values without a name read`);
     for (const bits of typeof named === "number" ? [named] : named) {
-      if (!Number.isInteger(bits) || bits < 0 || BigInt(bits) > limit)
+      if (!Number.isInteger(bits) || bits < 0 || bits > most)
         throw new RangeError(`${where}: "${name}" is ${bits}, which ${count} bits cannot hold`);
       if (seen.has(bits))
         throw new RangeError(`${where}: "${name}" and "${seen.get(bits)}" are the same value`);
