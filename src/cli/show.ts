@@ -1,5 +1,6 @@
 // What devices hold, for people, or as JSON; each is printed as it is read.
 import { decodeConfig, type DecodeFormat } from "../regs/decode.ts";
+import { layoutOf } from "../regs/layout.ts";
 import type { Verbosity } from "../regs/text.ts";
 import type { Malformation } from "../regs/walk.ts";
 import { exitCode } from "./failure.ts";
@@ -48,7 +49,7 @@ function showText(files: readonly string[], { verbose, device: wanted, color }: 
     const input = openInput(file, wanted);
     let before = files.length > 1 ? `${at > 0 ? "\n" : ""}${style.bold(`${printable(input.path)}:`)}\n` : "";
     for (const device of input.devices) {
-      const { malformations } = decodeConfig(device.known);
+      const { malformations } = layoutOf(device.known);
       faults ||= malformations.some((found) => isFault(found, device));
       const leftOut = malformations.filter((found) => isLeftOut(found, device));
       const text = deviceText(device, leftOut, input.kind, Math.min(verbose, 2) as Verbosity, style);

@@ -45,10 +45,9 @@ export function registerLines(
     else lines.push(ownLine(value, indent));
   }
   const hidden = new Set(verbosity === 1 ? Object.values(map.derived).flatMap(pathsOf) : []);
-  const byOffset = Object.entries(map.registers).sort(([, a], [, b]) => a.at - b.at);
-  for (const [name, register] of byOffset) {
+  for (const { name, register, labelled } of inOrder(map)) {
     const value = decoded[name];
-    if (value === undefined || hidden.has(name) || (verbosity === 1 && !isLabelled(register))) continue;
+    if (value === undefined || hidden.has(name) || (verbosity === 1 && !labelled)) continue;
     const [label, ...sections] = (register.label ?? name).split(": ");
     const fields = fieldsText(register, value, inside.get(name) ?? new Map(), (field) =>
       hidden.has(`${name}.${field}`),
@@ -101,6 +100,43 @@ const separator = (register: Register, sections: readonly string[]): string =>
 export const registerText = (register: Register, value: DecodedRegister): string =>
   fieldsText(register, value, new Map(), () => false);
 
+interface FieldLabel {
+  readonly name: string;
+  readonly field: Field;
+  readonly section: string;
+  readonly label: string;
+}
+
+/** Labels are taken apart once for each register, and not for each device that has it. */
+const labels = new WeakMap<Register, readonly FieldLabel[]>();
+
+function labelsOf(register: Register): readonly FieldLabel[] {
+  let found = labels.get(register);
+  if (found) return found;
+  found = Object.entries(register.fields).map(([name, field]) => {
+    const path = (field.label ?? name).split(": ");
+    return { name, field, section: path.slice(0, -1).join(": "), label: path.at(-1)! };
+  });
+  labels.set(register, found);
+  return found;
+}
+
+/** The registers of each map in the order of their offsets, and which of them have labels. */
+const ordered = new WeakMap<
+  RegisterBlock,
+  readonly { readonly name: string; readonly register: Register; readonly labelled: boolean }[]
+>();
+
+function inOrder(map: RegisterBlock) {
+  let found = ordered.get(map);
+  if (found) return found;
+  found = Object.entries(map.registers)
+    .sort(([, a], [, b]) => a.at - b.at)
+    .map(([name, register]) => ({ name, register, labelled: isLabelled(register) }));
+  ordered.set(map, found);
+  return found;
+}
+
 function fieldsText(
   register: Register,
   value: DecodedRegister,
@@ -109,18 +145,17 @@ function fieldsText(
 ): string {
   if (typeof value !== "object") return valueText(value, register.hex === true, register.width);
   const sections = new Map<string, string[]>();
-  const put = (path: string[], text: (label: string) => string): void => {
-    const label = path.pop()!;
-    const section = path.join(": ");
+  const put = (section: string, text: string): void => {
     const words = sections.get(section);
-    if (words) words.push(text(label));
-    else sections.set(section, [text(label)]);
+    if (words) words.push(text);
+    else sections.set(section, [text]);
   };
-  for (const [name, field] of Object.entries(register.fields)) {
-    for (const { path, text } of inserted.get(name) ?? []) put([...path], () => text);
+  for (const { name, field, section, label } of labelsOf(register)) {
+    for (const { path, text } of inserted.get(name) ?? []) put(path.slice(0, -1).join(": "), text);
     if (isHidden(name)) continue;
     const one = value[name]!;
-    put((field.label ?? name).split(": "), (label) =>
+    put(
+      section,
       typeof one === "boolean"
         ? `${label}${one ? "+" : "-"}`
         : `${label}: ${fieldText(register, field, one)}`,
@@ -138,10 +173,14 @@ function fieldText(register: Register, field: Field, value: boolean | number | s
 
 /** A comma after and before a word that is no flag; a blank between two flags. */
 function joined(words: readonly string[]): string {
-  const isFlag = (word: string): boolean => !word.includes(": ");
-  return words.reduce((text, word, index) =>
-    isFlag(word) && isFlag(words[index - 1]!) ? `${text} ${word}` : `${text}, ${word}`,
-  );
+  let text = "";
+  let afterFlag = false;
+  for (const [index, word] of words.entries()) {
+    const isFlag = !word.includes(": ");
+    text += index === 0 ? word : `${isFlag && afterFlag ? " " : ", "}${word}`;
+    afterFlag = isFlag;
+  }
+  return text;
 }
 
 function valueText(value: boolean | number | string, isHex: boolean, bits: number): string {
