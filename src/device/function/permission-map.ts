@@ -68,7 +68,7 @@ export function permissionMap(config: Uint8Array): PermissionMap {
     const goesOn = at !== standardStart && at !== extendedStart && map.owner[at] === map.owner[at - 1]!;
     map.start[at] = goesOn && map.owner[at] !== uncovered ? map.start[at - 1]! : at;
   }
-  apply(map, startOf(headerStart), headerPermissions);
+  apply(map, startOf(headerStart), headerPermissions());
   for (let at = standardStart; at < size; at++) {
     const owner = map.owner[at]!;
     if (owner === uncovered) map.write[at] = 0xff;
@@ -102,7 +102,7 @@ function linkStandard(map: PermissionMap, config: Uint8Array, memory: DataView):
     const hasEcc = id === capabilityId.pcix && size > pcixEndpointCapability.size;
     if (id === capabilityId.express || hasEcc) isExtended = true;
     if (id !== capabilityId.powerManagement) continue;
-    for (const field of [...wakeUpSupport, ...wakeUpControl])
+    for (const field of [...wakeUpSupport(), ...wakeUpControl()])
       if (offset + powerManagementCapability.size <= values.byteLength) field.write(values, false, offset);
   }
   if (!previous) capabilityList.write(values, false);
@@ -137,7 +137,7 @@ function permit(map: PermissionMap, memory: DataView, at: number, owner: number)
   if (owner >= extendedOwner) {
     const values = new DataView(map.values.buffer);
     const hidden = extendedId.read(values, at) === 0;
-    const permissions = hidden ? undefined : extendedPermissions.get(owner - extendedOwner);
+    const permissions = hidden ? undefined : extendedPermissions().get(owner - extendedOwner);
     apply(map, capability, permissions, owner);
     map.virtual.fill(0xff, at, at + extendedHeader.size);
     map.write.fill(0, at, at + extendedHeader.size);
@@ -149,7 +149,7 @@ function permit(map: PermissionMap, memory: DataView, at: number, owner: number)
   const permissions =
     owner === capabilityId.msi
       ? msiPermissions(address64Bit.of(flags), perVectorMasking.of(flags))
-      : standardPermissions.get(owner);
+      : standardPermissions().get(owner);
   apply(map, capability, permissions, owner);
   const next = offsetOf(standardNext, { offset: at });
   map.virtual[next] = 0xff;

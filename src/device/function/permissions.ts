@@ -47,6 +47,12 @@ export interface Permission {
 /** How writes of a capability are let through: by a table, or all of them as they are. */
 export type CapabilityPermissions = readonly Permission[] | "raw";
 
+/** Made when first asked for: importing the library does not pay for it. */
+function onDemand<T>(make: () => T): () => T {
+  let made: T | undefined;
+  return () => (made ??= make());
+}
+
 const none = 0;
 const all = (register: NumberRegister): number => 2 ** register.width - 1;
 const allBut = (...fields: readonly FieldReference[]): number =>
@@ -68,7 +74,7 @@ const through = (register: NumberRegister): Permission => row(register, none, al
 
 const header = endpointHeader;
 /** The first 64 bytes. */
-export const headerPermissions: readonly Permission[] = [
+export const headerPermissions = onDemand((): readonly Permission[] => [
   shown(header.register("vendorId")),
   shown(header.register("deviceId")),
   // Memory, I/O and bus master reach the device; the interrupt disable bit is vfio-pci's.
@@ -81,14 +87,18 @@ export const headerPermissions: readonly Permission[] = [
   shown(header.register("capabilitiesPointer")),
   own(header.register("interruptLine")),
   shown(header.register("interruptPin")),
-];
+]);
 
 const pm = powerManagementCapability;
 /** Bits of PM that vfio-pci keeps, and starts at zero: wake-up is the host's. */
-export const wakeUpSupport = (["pmeD0", "pmeD1", "pmeD2", "pmeD3hot", "pmeD3cold"] as const).map((name) =>
-  pm.field(`capabilities.${name}`),
+export const wakeUpSupport = onDemand(() =>
+  (["pmeD0", "pmeD1", "pmeD2", "pmeD3hot", "pmeD3cold"] as const).map((name) =>
+    pm.field(`capabilities.${name}`),
+  ),
 );
-export const wakeUpControl = [pm.field("control.pmeEnable"), pm.field("control.pmeStatus")] as const;
+export const wakeUpControl = onDemand(
+  () => [pm.field("control.pmeEnable"), pm.field("control.pmeStatus")] as const,
+);
 
 /** MSI by its layout: flags, address and data are virtual; mask and pending bits are the device's. */
 export function msiPermissions(wide: boolean, maskable: boolean): readonly Permission[] {
@@ -106,70 +116,74 @@ export function msiPermissions(wide: boolean, maskable: boolean): readonly Permi
 
 const express = expressCapability;
 /** Of standard capabilities, but for MSI. One that is not here is read-only. */
-export const standardPermissions: ReadonlyMap<number, CapabilityPermissions> = new Map<
-  number,
-  CapabilityPermissions
->([
-  // PM: the state is changed by the host at the user's request.
-  [
-    capabilityId.powerManagement,
-    [
-      row(pm.register("capabilities"), bitsOf(...wakeUpSupport), none),
-      row(pm.register("control"), bitsOf(...wakeUpControl), allBut(powerState, ...wakeUpControl)),
-      through(pm.register("bridge")),
-      through(pm.register("data")),
-    ],
-  ],
-  // VPD: the host does the transfers.
-  [capabilityId.vpd, [own(vpdCapability.register("address")), own(vpdCapability.register("data"))]],
-  [
-    capabilityId.pcix,
-    [through(pcixEccCapability.register("command")), through(pcixEccCapability.register("eccControl"))],
-  ],
-  [capabilityId.vendor, "raw"],
-  // PCI Express: payload and read request sizes, and the reset bit, are virtual; phantom functions and ARI are the host's.
-  [
-    capabilityId.express,
-    [
-      row(
-        express.register("deviceControl"),
-        bitsOf(functionReset, maxReadRequest, maxPayload),
-        allBut(express.field("deviceControl.phantomFunctions")),
-      ),
-      row(express.register("deviceControl2"), none, allBut(express.field("deviceControl2.ariForwarding"))),
-    ],
-  ],
-  // AF: the reset bit.
-  [capabilityId.advancedFeatures, [row(initiateReset.register, initiateReset.mask, initiateReset.mask)]],
-]);
+export const standardPermissions = onDemand(
+  (): ReadonlyMap<number, CapabilityPermissions> =>
+    new Map<number, CapabilityPermissions>([
+      // PM: the state is changed by the host at the user's request.
+      [
+        capabilityId.powerManagement,
+        [
+          row(pm.register("capabilities"), bitsOf(...wakeUpSupport()), none),
+          row(pm.register("control"), bitsOf(...wakeUpControl()), allBut(powerState, ...wakeUpControl())),
+          through(pm.register("bridge")),
+          through(pm.register("data")),
+        ],
+      ],
+      // VPD: the host does the transfers.
+      [capabilityId.vpd, [own(vpdCapability.register("address")), own(vpdCapability.register("data"))]],
+      [
+        capabilityId.pcix,
+        [through(pcixEccCapability.register("command")), through(pcixEccCapability.register("eccControl"))],
+      ],
+      [capabilityId.vendor, "raw"],
+      // PCI Express: payload and read request sizes, and the reset bit, are virtual; phantom functions and ARI are the host's.
+      [
+        capabilityId.express,
+        [
+          row(
+            express.register("deviceControl"),
+            bitsOf(functionReset, maxReadRequest, maxPayload),
+            allBut(express.field("deviceControl.phantomFunctions")),
+          ),
+          row(
+            express.register("deviceControl2"),
+            none,
+            allBut(express.field("deviceControl2.ariForwarding")),
+          ),
+        ],
+      ],
+      // AF: the reset bit.
+      [capabilityId.advancedFeatures, [row(initiateReset.register, initiateReset.mask, initiateReset.mask)]],
+    ]),
+);
 
 const aer = aerCapability;
 /** The errors that the kernel knows: an old one that no map has, and none of those above bit 25, younger than its table. */
 const uncorrectable = 0x03fff031;
-const correctable = aer.register("correctableStatus").clearMask;
+const correctable = (): number => aer.register("correctableStatus").clearMask;
 
 /** Of extended capabilities. One that is not here is read-only. */
-export const extendedPermissions: ReadonlyMap<number, CapabilityPermissions> = new Map<
-  number,
-  CapabilityPermissions
->([
-  [
-    extendedCapabilityId.aer,
-    [
-      row(aer.register("uncorrectableStatus"), none, uncorrectable),
-      row(aer.register("uncorrectableMask"), none, uncorrectable),
-      row(aer.register("uncorrectableSeverity"), none, uncorrectable),
-      row(aer.register("correctableStatus"), none, correctable),
-      row(aer.register("correctableMask"), none, correctable),
-      row(
-        aer.register("capabilities"),
-        none,
-        bitsOf(aer.field("capabilities.ecrcGenerationEnable"), aer.field("capabilities.ecrcCheckEnable")),
-      ),
-    ],
-  ],
-  // Meant for the data select register, but the table of the kernel has the first byte of the data register.
-  [extendedCapabilityId.powerBudgeting, [row(powerBudgetingCapability.register("data"), none, 0xff)]],
-  [extendedCapabilityId.vendor, "raw"],
-  [extendedCapabilityId.dvsec, "raw"],
-]);
+export const extendedPermissions = onDemand(
+  (): ReadonlyMap<number, CapabilityPermissions> =>
+    new Map<number, CapabilityPermissions>([
+      [
+        extendedCapabilityId.aer,
+        [
+          row(aer.register("uncorrectableStatus"), none, uncorrectable),
+          row(aer.register("uncorrectableMask"), none, uncorrectable),
+          row(aer.register("uncorrectableSeverity"), none, uncorrectable),
+          row(aer.register("correctableStatus"), none, correctable()),
+          row(aer.register("correctableMask"), none, correctable()),
+          row(
+            aer.register("capabilities"),
+            none,
+            bitsOf(aer.field("capabilities.ecrcGenerationEnable"), aer.field("capabilities.ecrcCheckEnable")),
+          ),
+        ],
+      ],
+      // Meant for the data select register, but the table of the kernel has the first byte of the data register.
+      [extendedCapabilityId.powerBudgeting, [row(powerBudgetingCapability.register("data"), none, 0xff)]],
+      [extendedCapabilityId.vendor, "raw"],
+      [extendedCapabilityId.dvsec, "raw"],
+    ]),
+);
