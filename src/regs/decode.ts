@@ -63,16 +63,25 @@ export type DecodeFormat = 1 | 2;
 export function decodeConfig(config: Uint8Array, format: DecodeFormat = 2): DecodedConfig {
   const layout = layoutOf(config);
   const { capabilities, malformations } = layout;
-  const header = headerMapOf(layout);
   return {
-    header: {
-      type: headerTypes[layout.header?.name ?? ""] ?? "unknown",
-      registers: decodeRegisters(header, config, 0, format),
-      ...(format > 1 && valuesOf(header, config, 0)),
-    },
+    header: decodeHeader(layout, config, format),
     capabilities: capabilities.map((capability) => decodeCapability(capability, config, format)),
     ...(format > 1 && { undescribed: undescribedOf(layout, config) }),
     malformations,
+  };
+}
+
+/** Decodes the header of a config space of which `layout` was found. */
+export function decodeHeader(
+  layout: ConfigLayout,
+  config: Uint8Array,
+  format: DecodeFormat = 2,
+): DecodedConfig["header"] {
+  const map = headerMapOf(layout);
+  return {
+    type: headerTypes[layout.header?.name ?? ""] ?? "unknown",
+    registers: decodeRegisters(map, config, 0, format),
+    ...(format > 1 && valuesOf(map, config, 0)),
   };
 }
 

@@ -15,14 +15,33 @@ export interface FoundValue {
   readonly value: ComposedValue;
 }
 
+type Resolved = readonly {
+  readonly name: string;
+  readonly derived: Derived;
+  readonly parts: readonly Part[];
+}[];
+const resolved = new WeakMap<RegisterBlock, Resolved>();
+/** The derived entries of a map with their parts, found once. */
+function entriesOf(map: RegisterBlock): Resolved {
+  let entries = resolved.get(map);
+  if (!entries) {
+    entries = Object.entries(map.derived).map(([name, derived]) => ({
+      name,
+      derived,
+      parts: partsOf(name, derived, map.registers),
+    }));
+    resolved.set(map, entries);
+  }
+  return entries;
+}
+
 /** Every derived value of a map whose first byte lies at `base`: those that mean something, and lie inside of the image. */
 export function foundValues(map: RegisterBlock, config: Uint8Array, base: number): FoundValue[] {
   const found: FoundValue[] = [];
   let memory: DataView | undefined;
-  for (const [name, derived] of Object.entries(map.derived)) {
+  for (const { name, derived, parts } of entriesOf(map)) {
     memory ??= new DataView(config.buffer, config.byteOffset, config.byteLength);
     const view = memory;
-    const parts = partsOf(name, derived, map.registers);
     if (parts.some(({ register }) => base + register.at + register.width / 8 > config.length)) continue;
     const value = derivedValue(derived, parts, ({ register }) => rawValue(register, view, base));
     if (value !== undefined) found.push({ name, derived, parts, value: asData(value) });

@@ -4,7 +4,13 @@
 // A flag prints as `Name+` or `Name-`; everything else as `Name: value`, parted by commas. A label of the form
 // `Section: Name` prints its section once before its names. Values have no units: the maps' comments give them.
 import { classNameOf } from "./class-names.ts";
-import { decodeConfig, headerMapOf, type DecodedRegister } from "./decode.ts";
+import {
+  decodeCapability,
+  decodeHeader,
+  headerMapOf,
+  undescribedOf,
+  type DecodedRegister,
+} from "./decode.ts";
 import { layoutOf } from "./layout.ts";
 import { hex, registerLines, type Verbosity } from "./register-text.ts";
 
@@ -16,22 +22,23 @@ export { registerText, type Verbosity } from "./register-text.ts";
  */
 export function configText(config: Uint8Array, verbosity: Verbosity): string {
   const layout = layoutOf(config);
-  const { header, capabilities, undescribed = [], malformations } = decodeConfig(config);
+  const { capabilities, malformations } = layout;
+  const header = decodeHeader(layout, config);
   const lines = [heading(header.registers, header.type)];
   if (verbosity > 0)
     lines.push(...registerLines(headerMapOf(layout), header.registers, config, 0, verbosity, "\t"));
-  for (const [index, { id, name, offset, extended, version, registers, bytes }] of capabilities.entries()) {
-    const place = extended ? `${hex(offset, 12)} v${version ?? 0}` : hex(offset, 8);
+  for (const capability of capabilities) {
+    const { id, name, offset, extended, version, map } = capability;
+    const place = extended ? `${hex(offset, 12)} v${version}` : hex(offset, 8);
     const title = name === "unknown" ? `unknown (ID 0x${hex(id, extended ? 16 : 8)})` : name;
     lines.push(`\tCapabilities: [${place}] ${title}`);
     if (verbosity === 0) continue;
-    lines.push(
-      ...registerLines(layout.capabilities[index]!.map, registers, config, offset, verbosity, "\t\t"),
-    );
+    const { registers, bytes } = decodeCapability(capability, config);
+    lines.push(...registerLines(map, registers, config, offset, verbosity, "\t\t"));
     if (bytes !== undefined) lines.push(...byteLines(bytes, verbosity));
   }
   if (verbosity === 2)
-    for (const { offset, bytes } of undescribed)
+    for (const { offset, bytes } of undescribedOf(layout, config))
       for (const [index, row] of (bytes.match(/.{1,32}/g) ?? []).entries())
         lines.push(`\tUndescribed: [${hex(offset + 16 * index, 12)}] ${row.match(/../g)!.join(" ")}`);
   for (const { kind, offset, message } of malformations)

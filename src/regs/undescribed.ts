@@ -18,14 +18,13 @@ export function markDescribed(bits: Uint8Array, map: RegisterBlock, base: number
 /** Runs of bytes with a bit set that `described` has not: runs a few zeros apart are one. */
 export function undescribedBytes(config: Uint8Array, described: Uint8Array): UndescribedBytes[] {
   const runs: UndescribedBytes[] = [];
-  const left = (at: number): number => config[at]! & ~described[at]!;
-  for (let at = 0; at < config.length; at++) {
-    if (left(at) === 0) continue;
+  const rest = new Uint8Array(config.length);
+  for (let at = 0; at < config.length; at++) rest[at] = config[at]! & ~described[at]!;
+  for (let at = 0; at < rest.length; at++) {
+    if (rest[at] === 0) continue;
     let end = at + 1;
-    for (let next = end; next < config.length && next < end + 4; next++) if (left(next) !== 0) end = next + 1;
-    let bytes = "";
-    for (let i = at; i < end; i++) bytes += left(i).toString(16).padStart(2, "0");
-    runs.push({ offset: at, bytes });
+    for (let next = end; next < config.length && next < end + 4; next++) if (rest[next] !== 0) end = next + 1;
+    runs.push({ offset: at, bytes: rest.subarray(at, end).toHex() });
     at = end;
   }
   return runs;
