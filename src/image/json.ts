@@ -189,9 +189,11 @@ class Scan {
   }
 
   #literal(): unknown {
-    const text = Buffer.from(this.#text.buffer, this.#text.byteOffset + this.#at, this.#left).toString(
-      "latin1",
-    );
+    let end = this.#at;
+    const limit = Math.min(this.#text.length, end + literalLimit);
+    while (end < limit && inLiteral(this.#text[end]!)) end++;
+    // No more than it takes: of a million numbers what is read too much would pile up.
+    const text = String.fromCharCode(...this.#text.subarray(this.#at, end));
     const literal = word.exec(text)?.[0];
     const taken = literal ?? number.exec(text)?.[0];
     if (taken === undefined) throw this.#unexpected("a value");
@@ -200,11 +202,16 @@ class Scan {
     // An image written again says 0 where -0 stood: so it is 0 from the start.
     return Number(taken) + 0;
   }
-
-  get #left(): number {
-    return Math.min(literalLimit, this.#text.length - this.#at);
-  }
 }
+
+/** Whether a byte may stand in a number or a word. */
+const inLiteral = (byte: number): boolean =>
+  (byte >= 0x30 && byte <= 0x39) ||
+  (byte >= 0x61 && byte <= 0x7a) ||
+  byte === 0x2d ||
+  byte === 0x2b ||
+  byte === 0x2e ||
+  byte === 0x45;
 
 const below = (rest: Path | undefined, key: PropertyKey): Path | undefined =>
   rest && rest.length > 0 && String(rest[0]) === String(key) ? rest.slice(1) : undefined;
