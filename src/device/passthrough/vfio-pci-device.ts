@@ -3,8 +3,10 @@ import type { DeviceBackend } from "../seam/backend.ts";
 import { DecodeControl } from "./decoding.ts";
 import { command } from "../pci/header-registers.ts";
 import { WriteEffect } from "./write-effects.ts";
-import { allOnes, GuestAnswers } from "../seam/guest-answers.ts";
+import { GuestAnswers } from "../seam/guest-answers.ts";
 import { badConfigValue } from "./config/config-value.ts";
+import { hostAddressOf } from "./bars/host-address.ts";
+import { unansweredConfig } from "./config/unanswered-config.ts";
 import { BusAccess } from "./bars/bus-access.ts";
 import { describe, type DeviceDescription } from "./describe.ts";
 import { VfioError } from "../../ffi/errors.ts";
@@ -16,7 +18,6 @@ import { TraceKind, type Tracer } from "../seam/trace.ts";
 import { RegionIndex } from "../../regs/vfio/regions.ts";
 import { checkOptions, type AttachOptions } from "./options.ts";
 import type { Platform } from "../seam/platform.ts";
-import { contains } from "../address/range.ts";
 import {
   applySnapshot,
   restoring,
@@ -121,19 +122,8 @@ export class VfioPciDevice implements Disposable {
   }
 
   #unansweredConfig(access: "read" | "write", offset: number, width: number): number {
-    const { config, answers } = this.#parts;
-    const unanswered = { access, region: RegionIndex.config, offset, width };
-    if (this.#closed) answers.silent(unanswered, "the device is detached");
-    else if (config.gone) answers.silent(unanswered, "the device is gone");
-    // A guest looks for extended config space by reading there: nothing is wrong.
-    else if (config.isBeyond(offset, width)) answers.silent(unanswered, "config space ends before it");
-    else {
-      const where = `config ${access} of ${width} at ${offset}`;
-      answers.failed("bad-access", where, unanswered, "no PCI host makes such an access");
-    }
-    return allOnes(width);
+    return unansweredConfig(this.#parts, { access, region: RegionIndex.config, offset, width }, this.#closed);
   }
-
   /**
    * A guest's config write; see `configRead`. Dropped where it cannot be.
    * @param value an integer from 0 to 0xffffffff, of which `width` bytes count
@@ -165,8 +155,7 @@ export class VfioPciDevice implements Disposable {
    * told. One that is gone is an event (`device-gone`); from then on its guest reads all ones, and `dispose` is what is left.
    */
   checkPresence(): boolean {
-    const { config } = this.#open();
-    const present = config.isPresent();
+    const present = this.#open().config.isPresent();
     if (!present) this.#decode.sync();
     return present;
   }
@@ -205,7 +194,7 @@ export class VfioPciDevice implements Disposable {
    * model holds of it is as after attach all the same; the power state is the one that the device says it is in.
    */
   reset(): void {
-    this.#present();
+    this.#open(true);
     this.#trace?.record(TraceKind.reset, 0, 0, 0, 0, 0);
     this.#decode.reset(() => this.#backend.reset());
   }
@@ -215,13 +204,7 @@ export class VfioPciDevice implements Disposable {
    * range across a hole is not memory. For mappings that a virtual IOMMU asks for.
    */
   hostAddress(gpa: number, size: number): { readonly hva: number; readonly writable: boolean } | undefined {
-    const { placement } = this.#open();
-    if (!(size >= 1)) return undefined;
-    for (const { bar, mapping } of placement.bars)
-      for (const area of mapping.mapped)
-        if (contains({ base: area.gpa, size: area.size }, gpa, size))
-          return { hva: area.hva + (gpa - area.gpa), writable: this.#backend.regions[bar.region]!.writable };
-    return undefined;
+    return hostAddressOf(this.#open().placement, gpa, size);
   }
 
   /** Whether it was disposed of: it answers nothing any more. */
@@ -245,7 +228,7 @@ export class VfioPciDevice implements Disposable {
    * cannot tell which vectors are pending
    */
   snapshot(): DeviceSnapshot {
-    this.#present();
+    this.#open(true);
     this.#trace?.record(TraceKind.snapshot, 0, 0, 0, 0, 0);
     return takeSnapshot(this.#attached, this.#options);
   }
@@ -286,14 +269,12 @@ export class VfioPciDevice implements Disposable {
     return { backend: this.#backend, parts: this.#parts, decoding: this.#decode };
   }
 
-  #present(): void {
+  /** @param present whether it must be there, too @throws VfioError (`ECLOSED`, `ENODEV`) */
+  #open(present = false): AttachedDevice {
     const { name } = this.#backend;
-    if (this.#open().config.gone) throw new VfioError(`${name} is gone`, { code: "ENODEV", device: name });
-  }
-
-  #open(): AttachedDevice {
-    if (this.#closed)
-      throw new VfioError(`${this.#backend.name} is closed`, { code: "ECLOSED", device: this.#backend.name });
+    if (this.#closed) throw new VfioError(`${name} is closed`, { code: "ECLOSED", device: name });
+    if (present && this.#parts.config.gone)
+      throw new VfioError(`${name} is gone`, { code: "ENODEV", device: name });
     return this.#parts;
   }
 }

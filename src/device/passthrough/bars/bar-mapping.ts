@@ -69,6 +69,11 @@ export class BarMapping {
     );
   }
 
+  /** Whether writes reach the memory of its areas. */
+  get isWritable(): boolean {
+    return this.#region.writable;
+  }
+
   get mapped(): readonly MappedArea[] {
     return this.#mapped.map(({ area: _, ...mapped }) => mapped);
   }
