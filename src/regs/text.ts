@@ -2,7 +2,7 @@
 // labels, names of values, and hexadecimal come from the maps.
 //
 // A flag prints as `Name+` or `Name-`; everything else as `Name: value`, parted by commas. A label of the form
-// `Section: Name` prints its section once before its names. Values have no units: the maps' comments give them.
+// `Section: Name` prints its section once before its names. A value has a unit behind it where its map says one.
 import { classNameOf } from "./class-names.ts";
 import {
   decodeCapability,
