@@ -6,6 +6,7 @@ import { PollSet } from "../../../ffi/poll.ts";
 import { setSocketTimeout } from "../../../ffi/unix-socket.ts";
 import { Connection, protocolError } from "../connection.ts";
 import { bodyAt, commandName, header, isError, messageType, noReply } from "../messages/header.ts";
+import { asVfioError, closedError, goneError, lateError, silentError } from "./link-errors.ts";
 import { LateReplies } from "./late-replies.ts";
 
 /** A reply, or a request of the server's, where it lies: until the next call. */
@@ -29,8 +30,6 @@ export interface LinkOptions {
   /** Hears, once, why nothing more comes. */
   readonly onGone: (error: VfioError) => void;
 }
-
-const hint = "The server has ended, or hangs. Unplug the device; start the server again, and connect again.";
 
 /** One connection. Owned: `dispose` closes it; nobody is told then. */
 export class Link implements Disposable {
@@ -112,14 +111,7 @@ export class Link implements Disposable {
 
   /** Where the body of the next request is written. @throws VfioError as `call`, where the device is gone */
   get request(): Connection {
-    if (this.#gone)
-      throw new VfioError(`${this.#options.name} is gone: ${this.#gone.message}`, {
-        code: "ENODEV",
-        errno: 19,
-        device: this.#options.name,
-        cause: this.#gone,
-        hint,
-      });
+    if (this.#gone) throw goneError(this.#options.name, this.#gone);
     if (this.connection.closed)
       throw new VfioError(`${this.#options.name} is closed`, { code: "ECLOSED", device: this.#options.name });
     return this.connection;
@@ -208,13 +200,7 @@ export class Link implements Disposable {
   #timedOut(id: number, command: number, what: (() => string) | undefined): VfioError {
     const { name: device, timeout } = this.#options;
     const request = what?.() ?? commandName(command);
-    const error = new VfioError(`${device} does not answer ${request} within ${timeout} ms`, {
-      code: "ETIMEDOUT",
-      errno: 110,
-      request,
-      device,
-      hint,
-    });
+    const error = lateError(device, request, timeout);
     if (!this.#late.giveUp(id)) return this.fail(error);
     return error;
   }
@@ -222,16 +208,7 @@ export class Link implements Disposable {
   /** A server that has been silent for too long is given up before anything more is asked of it. */
   #checkLate(now: number): void {
     const silence = this.#late.silence(now);
-    if (silence === undefined) return;
-    const { name: device } = this.#options;
-    throw this.fail(
-      new VfioError(`${device} has been silent for ${Math.round(silence)} ms`, {
-        code: "ETIMEDOUT",
-        errno: 110,
-        device,
-        hint,
-      }),
-    );
+    if (silence !== undefined) throw this.fail(silentError(this.#options.name, silence));
   }
 
   /** Serves what the server asks while nobody calls. */
@@ -254,22 +231,12 @@ export class Link implements Disposable {
   }
 
   #closedError(): VfioError {
-    const { name: device } = this.#options;
-    return new VfioError(`${device} has closed the connection`, { code: "EPIPE", errno: 32, device, hint });
+    return closedError(this.#options.name);
   }
 
   /** The end of the device, told once. @returns the error, for the call that found out */
   fail(cause: unknown): VfioError {
-    const { name: device } = this.#options;
-    const error =
-      cause instanceof VfioError
-        ? cause
-        : new VfioError(`${device}: ${cause instanceof Error ? cause.message : String(cause)}`, {
-            code: "EPROTO",
-            errno: 71,
-            device,
-            cause,
-          });
+    const error = asVfioError(this.#options.name, cause);
     if (this.#gone || this.connection.closed) return error;
     this.#gone = error;
     this.#close();

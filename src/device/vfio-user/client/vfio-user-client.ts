@@ -61,8 +61,7 @@ export class VfioUserClient implements DeviceBackend {
     using failed = new DisposableStack();
     failed.use(socket);
     const connected = this.#greet(socket);
-    failed.use(connected.link);
-    const { link } = connected;
+    const link = failed.use(connected.link);
     const { resettable, regions, irqs } = describeDevice(link);
     this.resettable = resettable;
     this.#described = describeRegions(link, regions);
@@ -236,8 +235,7 @@ export class VfioUserClient implements DeviceBackend {
     using failed = new DisposableStack();
     failed.use(socket);
     const connected = this.#greet(socket);
-    const { link } = connected;
-    failed.use(link);
+    const link = failed.use(connected.link);
     const { regions, irqs } = describeDevice(link);
     const described = describeRegions(link, regions);
     for (const { file } of described) if (file) failed.use(file);
