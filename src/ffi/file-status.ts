@@ -1,5 +1,6 @@
 // What a descriptor is open on, for descriptors that come from somebody else: memory that is mapped from a file ends where
 // the file does, and touching what lies behind ends the process.
+import { checked, int32 } from "../regs/ioctl/integer.ts";
 import { fcntlCommand, sealFlag } from "./constants.ts";
 import { systemCalls, systemError } from "./system-calls.ts";
 import type { FailureContext } from "./system-error.ts";
@@ -19,12 +20,13 @@ export interface FileStatus {
   readonly identity: string;
 }
 
+const descriptor = int32("a file descriptor");
 const room = new Uint8Array(new ArrayBuffer(statLayout.room));
 const view = new DataView(room.buffer);
 
-/** fstat(2). @throws VfioError, as EBADF */
+/** fstat(2). @throws VfioError, as EBADF; TypeError, RangeError for a descriptor that is none */
 export function fileStatus(fd: number, name: string, context: FailureContext = {}): FileStatus {
-  const result = systemCalls().fstat(fd, room);
+  const result = systemCalls().fstat(checked(fd, descriptor), room);
   if (result < 0) throw systemError("fstat", -result, name, context);
   const word = (at: number): number => view.getUint32(at, true);
   const long = (at: number): number => word(at) + word(at + 4) * 2 ** 32;
@@ -35,10 +37,13 @@ export function fileStatus(fd: number, name: string, context: FailureContext = {
   };
 }
 
-/** Has a memory file never get smaller, for anybody. @returns false for a file that cannot be sealed */
+/**
+ * Has a memory file never get smaller, for anybody.
+ * @returns false for a file that cannot be sealed @throws TypeError, RangeError for a descriptor that is none
+ */
 export function sealAgainstShrinking(fd: number): boolean {
   const { fcntl } = systemCalls();
-  const seals = fcntl(fd, fcntlCommand.GET_SEALS, 0);
+  const seals = fcntl(checked(fd, descriptor), fcntlCommand.GET_SEALS, 0);
   if (seals < 0) return false;
   if ((seals & sealFlag.SHRINK) !== 0) return true;
   return fcntl(fd, fcntlCommand.ADD_SEALS, sealFlag.SHRINK) === 0;

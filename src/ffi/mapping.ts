@@ -1,3 +1,4 @@
+import { checked, int32 } from "../regs/ioctl/integer.ts";
 import { mapAligned } from "./address-space.ts";
 import { mapFlag, protection } from "./constants.ts";
 import { VfioError } from "./errors.ts";
@@ -7,6 +8,8 @@ import { maxViewSize, MemoryWindows } from "./memory-windows.ts";
 import { pageSize } from "./page-size.ts";
 
 export { maxViewSize } from "./memory-windows.ts";
+
+const descriptor = int32("a file descriptor");
 
 /** Of a huge page as x86-64 and aarch64 have them: no larger alignment is of use. In bytes. */
 export const maxAlignment = 2 ** 30;
@@ -59,7 +62,7 @@ export class Mapping implements Disposable {
         access
       ],
       flags: shared | (populate ? mapFlag.POPULATE : 0),
-      fd: fd ?? -1,
+      fd: fd === undefined ? -1 : checked(fd, descriptor),
       offset,
     };
     const address = mapAligned(request, alignment, pageSize());

@@ -1,7 +1,9 @@
 // Waiting for one of several descriptors in this thread (ppoll(2)), over memory that is made once.
+import { checked, int32 } from "../regs/ioctl/integer.ts";
 import { pollFlag } from "./constants.ts";
 import { systemCalls, systemError } from "./system-calls.ts";
 
+const descriptor = int32("a file descriptor");
 const interrupted = 4;
 /** struct pollfd: an int fd, a short events, a short revents. */
 const pollfdSize = 8;
@@ -18,10 +20,11 @@ export class PollSet {
     this.#memory = new Int32Array(new ArrayBuffer(pollfdSize * capacity));
   }
 
-  /** Waits for these from now on. @throws RangeError for more than there is room for */
+  /** Waits for these from now on. @throws RangeError for more than there is room for; TypeError, RangeError for one that is none */
   set(...fds: readonly number[]): void {
     if (2 * fds.length > this.#memory.length)
       throw new RangeError(`a poll set of ${this.#memory.length / 2} cannot hold ${fds.length} descriptors`);
+    for (const fd of fds) checked(fd, descriptor);
     this.#count = fds.length;
     fds.forEach((fd, i) => {
       this.#memory[2 * i] = fd;

@@ -77,7 +77,8 @@ export function takeSignal(signal: number): boolean {
  * @throws VfioError
  */
 export function signalThread(thread: number, signal: number): boolean {
-  if (!Number.isInteger(thread) || thread <= 0)
+  // Above 31 bits the kernel would see another thread.
+  if (!Number.isInteger(thread) || thread <= 0 || thread >= 2 ** 31)
     throw new VfioError(`there is no thread ${thread}`, { code: "ESRCH", errno: noThread });
   const result = systemCalls().tgkill(process.pid, thread, signal);
   if (result === 0) return true;

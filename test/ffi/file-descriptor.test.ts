@@ -1,6 +1,15 @@
 import { describe, expect, test } from "bun:test";
 import { readdirSync } from "node:fs";
-import { FileDescriptor, readAt, writeAt } from "../../src/ffi/index.ts";
+import {
+  FileDescriptor,
+  fileStatus,
+  Mapping,
+  MemoryFile,
+  PollSet,
+  readAt,
+  sealAgainstShrinking,
+  writeAt,
+} from "../../src/ffi/index.ts";
 import { traceSyscalls } from "../../src/ffi/trace.ts";
 import { Sandbox } from "../support/sandbox.ts";
 import { refusal } from "../support/refusal.ts";
@@ -81,6 +90,22 @@ describe("a file descriptor", () => {
     }
     expect(() => FileDescriptor.open("/dev/\0null")).toThrow(RangeError);
     expect(refusal(() => FileDescriptor.duplicate(999_999, "file")).code).toBe("EBADF");
+  });
+
+  test("of above 32 bits is never another one: not looked at, not sealed, not mapped, not waited for", () => {
+    using file = new MemoryFile({ size: 4096, name: "memory" });
+    const poll = new PollSet(1);
+    const uses = [
+      (fd: number) => fileStatus(fd, "file"),
+      sealAgainstShrinking,
+      (fd: number) => new Mapping({ fd, size: 4096, name: "file" }),
+      (fd: number) => poll.set(fd),
+    ];
+    for (const use of uses) {
+      for (const fd of [2 ** 32 + file.fd, file.fd + 0.5, NaN]) expect(() => use(fd)).toThrow(RangeError);
+      expect(() => use(String(file.fd) as never)).toThrow(TypeError);
+    }
+    expect(sealAgainstShrinking(file.fd)).toBe(true);
   });
 
   test("is closed once, and refuses use afterwards", () => {

@@ -41,6 +41,6 @@ describe("a held signal", () => {
 test("a thread that has ended is no error, one that never was is", () => {
   // The highest number that Linux can give a thread, 2^22, is never in use on its own.
   expect(signalThread(2 ** 22, kickSignal)).toBe(false);
-  for (const thread of [0, -1, 1.5])
+  for (const thread of [0, -1, 1.5, 2 ** 32 + threadId(), NaN])
     expect(() => signalThread(thread, kickSignal)).toThrow(expect.objectContaining({ code: "ESRCH" }));
 });
