@@ -6,7 +6,7 @@ import { KvmMsiGroup } from "./msi-group.ts";
 import { RoutingTable, type RoutingOptions } from "./routing-table.ts";
 
 /** Vectors of an MSI-X capability: 11 bits of Message Control hold their number (PCIe Base Specification 7.7.2.2). */
-const mostVectors = 2048;
+const maxVectors = 2048;
 
 /** The interrupts of one virtual machine: MSI groups and INTx lines of all its devices over one routing table. */
 export class KvmInterrupts implements Disposable {
@@ -37,8 +37,8 @@ export class KvmInterrupts implements Disposable {
    * @throws RangeError for another number
    */
   createMsiGroup(vectors: number): MsiGroup {
-    if (!Number.isInteger(vectors) || vectors < 1 || vectors > mostVectors)
-      throw new RangeError(`vectors must be an integer from 1 to ${mostVectors}, not ${vectors}`);
+    if (!Number.isInteger(vectors) || vectors < 1 || vectors > maxVectors)
+      throw new RangeError(`vectors must be an integer from 1 to ${maxVectors}, not ${vectors}`);
     const group: KvmMsiGroup = new KvmMsiGroup(this.#calls, this.#table, vectors, () =>
       this.#open.delete(group),
     );

@@ -1,11 +1,11 @@
 import { setKvmIoeventfd, type IoeventfdWrite } from "../ffi/kvm-interrupts.ts";
-import type { OpenMachine } from "./open-machine.ts";
+import type { VmDescriptor } from "./vm-descriptor.ts";
 
 /** Guest writes that signal an eventfd in the kernel, without an exit: doorbells of devices of the VMM's own. */
 export class Ioeventfds {
-  readonly #vm: OpenMachine;
+  readonly #vm: VmDescriptor;
 
-  constructor(vm: OpenMachine) {
+  constructor(vm: VmDescriptor) {
     this.#vm = vm;
   }
 

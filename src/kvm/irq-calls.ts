@@ -7,7 +7,7 @@ import {
   setGsiRouting,
   type ChipRoute,
 } from "../ffi/kvm-interrupts.ts";
-import type { OpenMachine } from "./open-machine.ts";
+import type { VmDescriptor } from "./vm-descriptor.ts";
 
 /** What the logic of interrupts asks of a virtual machine. Each call does all of its work or throws a `VfioError`. */
 export interface IrqCalls {
@@ -20,7 +20,7 @@ export interface IrqCalls {
 }
 
 /** The calls on a virtual machine's descriptor. @param withDevid whether KVM routes by device ID (KVM_CAP_MSI_DEVID) */
-export const irqCalls = (vm: OpenMachine, withDevid: boolean): IrqCalls => ({
+export const irqCalls = (vm: VmDescriptor, withDevid: boolean): IrqCalls => ({
   setRouting: (chips, messages) => setGsiRouting(vm.fd, encodeRouting(chips, messages, withDevid)),
   connect: (eventfd, gsi, resample) => assignIrqfd(vm.fd, eventfd, gsi, resample),
   disconnect: (eventfd, gsi) => deassignIrqfd(vm.fd, eventfd, gsi),

@@ -5,7 +5,7 @@ import { getDirtyLog, setUserMemoryRegion } from "../ffi/kvm-memory.ts";
 import { pageSize } from "../ffi/page-size.ts";
 import { Unreleased } from "../ffi/unreleased.ts";
 import { kvmMemoryFlag } from "../regs/ioctl/kvm-memory.ts";
-import type { OpenMachine } from "./open-machine.ts";
+import type { VmDescriptor } from "./vm-descriptor.ts";
 
 /** A memory slot of KVM, with what KVM offers besides. */
 export interface KvmSlotRequest extends SlotRequest {
@@ -15,12 +15,12 @@ export interface KvmSlotRequest extends SlotRequest {
 
 /** The memory slots of a virtual machine (KVM_SET_USER_MEMORY_REGION), numbered from the lowest free one. */
 export class KvmMemorySlots implements MemorySlots {
-  readonly #vm: OpenMachine;
+  readonly #vm: VmDescriptor;
   readonly #limit: number;
   readonly #slots: (KvmSlotRequest | undefined)[] = [];
 
   /** @param limit KVM_CAP_NR_MEMSLOTS */
-  constructor(vm: OpenMachine, limit: number) {
+  constructor(vm: VmDescriptor, limit: number) {
     this.#vm = vm;
     this.#limit = limit;
   }

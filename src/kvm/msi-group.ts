@@ -12,7 +12,7 @@ interface Vector {
   routed: boolean;
 }
 
-interface Plan {
+interface RoutingUpdate {
   readonly routes: RouteChange[];
   readonly withdrawn: number[];
   readonly fresh: number[];
@@ -89,8 +89,8 @@ export class KvmMsiGroup implements MsiGroup {
    * What an update comes to, and the GSIs that it needs, before anything is asked of KVM. Vectors that are routed may get the
    * GSIs of those that are withdrawn with them. @throws VfioError (`ENOSPC`); then no GSI has changed hands
    */
-  #plan(messages: ReadonlyMap<number, MsiMessage | undefined>): Plan {
-    const plan: Plan = { routes: [], withdrawn: [], fresh: [] };
+  #plan(messages: ReadonlyMap<number, MsiMessage | undefined>): RoutingUpdate {
+    const plan: RoutingUpdate = { routes: [], withdrawn: [], fresh: [] };
     for (const [index, message] of messages) {
       const { gsi, routed } = this.#vector(index);
       if (message || !routed) continue;
@@ -117,7 +117,7 @@ export class KvmMsiGroup implements MsiGroup {
   }
 
   /** Takes back what was done of an update. @returns the error to throw: that of the update, with those of the undoing */
-  #takeBack({ withdrawn, fresh }: Plan, { on, before }: Done, error: unknown): unknown {
+  #takeBack({ withdrawn, fresh }: RoutingUpdate, { on, before }: Done, error: unknown): unknown {
     const failures: unknown[] = [];
     const tried = (step: () => unknown): boolean => {
       try {

@@ -6,7 +6,7 @@ import type { Entries, PlainRegisters } from "./entries.ts";
 import type { Fields, FieldValue } from "./field.ts";
 import type { Raw, Register, Registers } from "./register.ts";
 
-type Show<T> = { [K in keyof T]: T[K] } & {};
+type Simplify<T> = { [K in keyof T]: T[K] } & {};
 /** Each field of each register, with the name that it has in a view: `control` and `enable` give `controlEnable`. */
 type NamedFields<M extends Registers> = {
   [K in keyof M & string]: {
@@ -46,7 +46,7 @@ export type JoinedWritable<M extends Registers, P extends string> = [PathAccess<
   : false;
 
 /** Accessors of a group of registers over memory: each register's raw value, and each field under both names joined. */
-export type RegistersView<M extends Registers> = Show<
+export type RegistersView<M extends Registers> = Simplify<
   { readonly [K in keyof M as K extends Assignable<M> ? never : K]: Raw<M[K]["width"]> } & {
     -readonly [K in keyof M as K extends Assignable<M> ? K : never]: Raw<M[K]["width"]>;
   } & { readonly [P in ReadOnlyField<NamedFields<M>> as P["name"]]: FieldValue<P["field"]> } & {
@@ -54,7 +54,7 @@ export type RegistersView<M extends Registers> = Show<
   }
 >;
 /** Accessors of one register over memory: its whole value as `raw`, and its fields. */
-export type RegisterView<R extends Register> = Show<
+export type RegisterView<R extends Register> = Simplify<
   (IsAssignable<R> extends true ? { raw: Raw<R["width"]> } : { readonly raw: Raw<R["width"]> }) &
     FieldsView<R["fields"]>
 >;
@@ -110,7 +110,7 @@ type OthersView<M extends Entries> = {
  * throws, before anything is written, a TypeError for a wrong type and a RangeError for a value that the bits cannot hold or
  * the field has no name for.
  */
-export type View<M extends Entries> = Show<
+export type View<M extends Entries> = Simplify<
   RegistersView<PlainRegisters<M>> &
     OthersView<M> & {
       /** The same fields by register, as `fields.control.enable`: slower, and an editor shows the comment of each. */

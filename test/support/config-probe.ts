@@ -2,7 +2,7 @@ import { RecordedDevice } from "../../src/device/backends/recorded/recorded-devi
 import { syntheticImage, type SyntheticDevice } from "./synthetic-image.ts";
 
 /** A device with config accesses as numbers. */
-export class Probe extends RecordedDevice {
+export class ConfigProbe extends RecordedDevice {
   constructor(device: SyntheticDevice) {
     super(syntheticImage(device));
   }

@@ -1,7 +1,7 @@
 // Interrupt requests in a few words, and a device with the eventfds that go with it.
 import { Eventfd } from "../../src/ffi/eventfd.ts";
 import type { IrqRequest } from "../../src/regs/vfio/irqs.ts";
-import { codeOf, Probe } from "./probe.ts";
+import { codeOf, ConfigProbe } from "./config-probe.ts";
 import type { SyntheticDevice } from "./synthetic-image.ts";
 
 type Action = IrqRequest["action"];
@@ -37,11 +37,11 @@ export const error = 3;
 export const request = 4;
 
 /** A device, and eventfds that go with it. */
-export class Bench implements Disposable {
-  readonly device: Probe;
+export class IrqFixture implements Disposable {
+  readonly device: ConfigProbe;
   readonly #eventfds: Eventfd[] = [];
   constructor(device: SyntheticDevice = shape) {
-    this.device = new Probe(device);
+    this.device = new ConfigProbe(device);
   }
   eventfds(count: number): Eventfd[] {
     const made = Array.from({ length: count }, () => new Eventfd());
@@ -60,4 +60,4 @@ export class Bench implements Disposable {
   }
 }
 export const drained = (eventfds: readonly Eventfd[]): number[] => eventfds.map((eventfd) => eventfd.drain());
-export const fine = "no error";
+export const noError = "no error";

@@ -150,7 +150,7 @@ export class DecodeControl implements Stateful<DecodingState> {
       }
     });
     // What runs in the guest next has other things in the memory that the device may still write to.
-    if (!stopped) config.strictly(() => config.writeRegister(command, 0));
+    if (!stopped) config.throwing(() => config.writeRegister(command, 0));
     if (this.#silent)
       throw new VfioError(`${backend.name}: ${silentText}`, {
         code: "ENODEV",

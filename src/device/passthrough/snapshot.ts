@@ -60,7 +60,7 @@ export function takeSnapshot(attached: Attached, options: AttachOptions): Device
   const { backend, parts, decoding } = attached;
   const { config } = parts;
   const { msi, msix } = parts.interrupts;
-  return config.strictly(() => {
+  return config.throwing(() => {
     // Reserved bits of COMMAND and STATUS read 0: a device that is gone may answer all the same, with all ones.
     if (config.read(offsetOf(commandRegister), 4) === allOnes(4)) throw gone(backend.name);
     const own = backend.ownState?.save() as DeviceSnapshot["own"];
@@ -159,7 +159,7 @@ export function applySnapshot(attached: Attached, snapshot: DeviceSnapshot): voi
     parts.placement.restore(snapshot.bars);
     decoding.sync();
   };
-  restoring(name, () => parts.config.strictly(restore));
+  restoring(name, () => parts.config.throwing(restore));
 }
 
 function checkIdentity(saved: DeviceIdentity, here: DeviceIdentity, name: string): void {

@@ -16,7 +16,7 @@ import { joinHint, missingNode, openHint } from "./open-hints.ts";
 import { toRanges } from "./iova-ranges.ts";
 import { lockableBytes, memlockAccount } from "./memlock.ts";
 import { mapHint, unmapHint } from "./map-hints.ts";
-import { SharedLife } from "./shared-lifetime.ts";
+import { SharedLifetime } from "./shared-lifetime.ts";
 
 /** How to open a container. */
 export interface ContainerOptions {
@@ -51,7 +51,7 @@ export class Container implements Iommu {
   readonly host: HostFiles;
   readonly #descriptor: FileDescriptor;
   readonly #groups = new Map<number, Member>();
-  readonly #life: SharedLife;
+  readonly #life: SharedLifetime;
   #limit: number | undefined;
   #pageSize = 0;
   #active = false;
@@ -72,7 +72,7 @@ export class Container implements Iommu {
     this.host = host;
     const account = isIommufd ? memlockAccount(descriptor.fd) : "process";
     this.dma = iommu === "noiommu" ? undefined : new DmaMap(this, { lockable: () => lockableBytes(account) });
-    this.#life = new SharedLife(
+    this.#life = new SharedLifetime(
       () => this.name,
       () => {
         using _ = descriptor;
@@ -122,7 +122,7 @@ export class Container implements Iommu {
 
   /** Keeps it open for a device whose group somebody else has. @returns what ends that @throws VfioError (`ECLOSED`) */
   hold(): () => void {
-    return this.#life.enter();
+    return this.#life.acquire();
   }
 
   /** Groups that are in it now. */
@@ -163,7 +163,7 @@ export class Container implements Iommu {
     const group = failed.use(Group.open(this.host, bdf, id, fd));
     group.join(this.#descriptor.fd, bdf);
     if (!this.#active) this.#start(bdf, group);
-    const member = { group, users: 0, leave: this.#life.enter() };
+    const member = { group, users: 0, leave: this.#life.acquire() };
     this.#groups.set(group.number, member);
     failed.move();
     return member;

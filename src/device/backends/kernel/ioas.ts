@@ -15,7 +15,7 @@ import { openHint } from "./open-hints.ts";
 import { toRanges } from "./iova-ranges.ts";
 import { lockableBytes, memlockAccount } from "./memlock.ts";
 import { mapHint, unmapHint } from "./map-hints.ts";
-import { SharedLife } from "./shared-lifetime.ts";
+import { SharedLifetime } from "./shared-lifetime.ts";
 
 const everything = 2n ** 64n - 1n;
 
@@ -30,12 +30,12 @@ export interface IommufdOptions {
 export class Iommufd implements Disposable {
   readonly host: HostFiles;
   readonly #descriptor: FileDescriptor;
-  readonly #life: SharedLife;
+  readonly #life: SharedLifetime;
 
   private constructor(descriptor: FileDescriptor, host: HostFiles) {
     this.#descriptor = descriptor;
     this.host = host;
-    this.#life = new SharedLife(
+    this.#life = new SharedLifetime(
       () => "iommufd",
       () => descriptor[Symbol.dispose](),
     );
@@ -61,7 +61,7 @@ export class Iommufd implements Disposable {
 
   /** Keeps it open. @returns what ends that @throws VfioError (`ECLOSED`) */
   enter(): () => void {
-    return this.#life.enter();
+    return this.#life.acquire();
   }
 
   /** What the IOMMU behind a device can do. @param device `iommufdDevice` of an open device */
@@ -90,7 +90,7 @@ export class Ioas implements Iommu {
   readonly exclusive = true;
   /** What is mapped in it, for all of its devices. */
   readonly dma: DmaMap;
-  readonly #life: SharedLife;
+  readonly #life: SharedLifetime;
   #closed = false;
   /** As the devices that are in it now leave them. */
   #allowed: { readonly pageSize: number; readonly ranges: readonly Range[] } | undefined;
@@ -101,7 +101,7 @@ export class Ioas implements Iommu {
     this.mapsFiles = knowsMapFile(iommufd.fd);
     const account = memlockAccount(iommufd.fd);
     this.dma = new DmaMap(this, { lockable: () => lockableBytes(account) });
-    this.#life = new SharedLife(
+    this.#life = new SharedLifetime(
       () => this.name,
       () => {
         using order = new DisposableStack();
@@ -142,7 +142,7 @@ export class Ioas implements Iommu {
 
   /** Keeps it while a device is attached. @returns what ends that @throws VfioError (`ECLOSED`) */
   enter(): () => void {
-    const leave = this.#life.enter();
+    const leave = this.#life.acquire();
     this.#allowed = undefined;
     return () => {
       this.#allowed = undefined;

@@ -4,7 +4,7 @@ import { VfioError } from "../../../ffi/errors.ts";
  * The life of something that several users share: its owner lets go of it once, and it ends when the last user has left.
  * So the kernel sees the one order that it allows, in whatever order its users are closed.
  */
-export class SharedLife {
+export class SharedLifetime {
   readonly #name: () => string;
   readonly #end: () => void;
   #users = 0;
@@ -27,7 +27,7 @@ export class SharedLife {
   }
 
   /** One more user. @returns what takes it off again; safe to call twice @throws VfioError (`ECLOSED`) */
-  enter(): () => void {
+  acquire(): () => void {
     this.check();
     this.#users++;
     let inside = true;

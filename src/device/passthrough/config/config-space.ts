@@ -203,7 +203,7 @@ export class ConfigSpace {
    * Runs `act` for the VMM: what the device refuses meanwhile throws, and is not answered as a guest's access would be.
    * @throws VfioError, and what `act` throws
    */
-  strictly<T>(act: () => T): T {
+  throwing<T>(act: () => T): T {
     const outer = this.#strict;
     this.#strict = true;
     try {

@@ -6,7 +6,7 @@ import { type EndOfInterrupt, Line } from "./line.ts";
 import { Vectors } from "./vectors.ts";
 
 /** Vectors of an MSI-X capability: 11 bits of Message Control hold their number (PCIe Base Specification 7.7.2.2). */
-const mostVectors = 2048;
+const maxVectors = 2048;
 
 export interface InterruptOptions {
   readonly maxRoutes: number;
@@ -37,8 +37,8 @@ export class InterruptController implements Interrupts {
 
   createMsiGroup(vectors: number): MsiGroup {
     if (typeof vectors !== "number") throw new TypeError(`vectors must be a number, not ${typeof vectors}`);
-    if (!Number.isInteger(vectors) || vectors < 1 || vectors > mostVectors)
-      throw new RangeError(`vectors must be an integer from 1 to ${mostVectors}, not ${vectors}`);
+    if (!Number.isInteger(vectors) || vectors < 1 || vectors > maxVectors)
+      throw new RangeError(`vectors must be an integer from 1 to ${maxVectors}, not ${vectors}`);
     let inUse = vectors;
     for (const { count } of this.groups) inUse += count;
     if (inUse > this.#options.maxVectors)

@@ -1,7 +1,7 @@
 // Capabilities through RecordedDevice, against facts of drivers/vfio/pci/vfio_pci_config.c of Linux 6.12.
 import { describe, expect, test } from "bun:test";
 import { Eventfd } from "../../../../src/ffi/eventfd.ts";
-import { codeOf, Probe } from "../../../support/probe.ts";
+import { codeOf, ConfigProbe } from "../../../support/config-probe.ts";
 import { at, type SyntheticDevice } from "../../../support/synthetic-image.ts";
 
 const byte = new Uint8Array(new ArrayBuffer(1));
@@ -19,14 +19,14 @@ describe("power management", () => {
     },
   };
   test("wake-up is the host's: its bits read 0 and stay so", () => {
-    using it = new Probe(device);
+    using it = new ConfigProbe(device);
     expect([it.get(at.pm + 2, 2), it.get(at.pm + 4, 2)]).toEqual([0x0003, 0x0008]);
     it.put(at.pm + 4, 2, 0x8100);
     expect(it.get(at.pm + 4, 2)).toBe(0x0008);
   });
 
   test("in D3hot memory does not answer; in D0 it does again", () => {
-    using it = new Probe(device);
+    using it = new ConfigProbe(device);
     it.put(4, 2, 2);
     it.read(0, 0, byte);
     it.put(at.pm + 4, 1, 3);
@@ -40,7 +40,7 @@ describe("power management", () => {
   });
 
   test("a state that the device does not have is not entered", () => {
-    using it = new Probe(device);
+    using it = new ConfigProbe(device);
     for (const state of [1, 2]) {
       it.put(at.pm + 4, 2, state);
       expect(it.get(at.pm + 4, 2) & 3).toBe(0);
@@ -48,7 +48,7 @@ describe("power management", () => {
   });
 
   test("a reset ends D3hot", () => {
-    using it = new Probe(device);
+    using it = new ConfigProbe(device);
     it.put(4, 2, 2);
     it.put(at.pm + 4, 2, 3);
     it.reset();
@@ -64,7 +64,11 @@ describe("function-level reset", () => {
   ];
   for (const [name, shape, offset, bit] of ways) {
     test(`${name}: the device begins again, the host gives config space back, the bit reads 0`, () => {
-      using it = new Probe({ bars: { 0: { size: 0x1000 } }, msi: { log2: 0, maskable: true }, ...shape });
+      using it = new ConfigProbe({
+        bars: { 0: { size: 0x1000 } },
+        msi: { log2: 0, maskable: true },
+        ...shape,
+      });
       it.put(4, 2, 0x0006);
       it.put(0x10, 4, 0xabcde000);
       it.put(0x3c, 1, 7);
@@ -80,7 +84,7 @@ describe("function-level reset", () => {
   }
 
   test("a device that does not offer it is not reset", () => {
-    using it = new Probe({
+    using it = new ConfigProbe({
       pcie: true,
       af: true,
       patch: (config, view) => {
@@ -97,7 +101,7 @@ describe("function-level reset", () => {
 
 describe("PCI Express", () => {
   test("device control is the user's but for phantom functions; of device control 2 the host keeps ARI", () => {
-    using it = new Probe({ pcie: true, patch: (_, view) => view.setUint32(at.pcie + 4, 0x8028, true) });
+    using it = new ConfigProbe({ pcie: true, patch: (_, view) => view.setUint32(at.pcie + 4, 0x8028, true) });
     it.put(at.pcie + 8, 2, 0x7fff);
     expect(it.get(at.pcie + 8, 2) & 0x0200).toBe(0);
     expect(it.get(at.pcie + 8, 2) & 0x70e0).toBe(0x70e0);
@@ -106,7 +110,7 @@ describe("PCI Express", () => {
   });
 
   test("link control and the capability registers are read-only", () => {
-    using it = new Probe({ pcie: true });
+    using it = new ConfigProbe({ pcie: true });
     const before = [0, 4, 12, 16].map((offset) => it.get(at.pcie + offset));
     for (const offset of [0, 4, 12, 16]) it.put(at.pcie + offset, 4, 0xffffffff);
     expect([0, 4, 12, 16].map((offset) => it.get(at.pcie + offset))).toEqual(before);
@@ -114,14 +118,14 @@ describe("PCI Express", () => {
 
   test("so is link status 2, the capability's last register, with the bit that a one would clear", () => {
     const status2 = at.pcie + 0x32;
-    using it = new Probe({ pcie: true, patch: (config) => void (config[status2] = 0x20) });
+    using it = new ConfigProbe({ pcie: true, patch: (config) => void (config[status2] = 0x20) });
     it.put(status2, 2, 0x0020);
     it.put(status2 - 2, 4, 0xffffffff);
     expect(it.get(status2, 2)).toBe(0x0020);
   });
 
   test("advanced errors: masks and severity are writable, status bits are cleared by ones", () => {
-    using it = new Probe({
+    using it = new ConfigProbe({
       pcie: true,
       extended: [0x01],
       patch: (_, view) => {
@@ -146,7 +150,7 @@ describe("MSI", () => {
   const control = at.msi + 2;
 
   test("is not enabled by a write alone; address and data are the user's own", () => {
-    using it = new Probe(shape);
+    using it = new ConfigProbe(shape);
     it.put(control, 2, 0x01b7);
     expect(it.get(control, 2)).toBe(0x0186);
     it.put(at.msi + 4, 4, 0xfee00000);
@@ -158,7 +162,7 @@ describe("MSI", () => {
   });
 
   test("once vectors are set, enable stays and the vectors in use are those that were set", () => {
-    using it = new Probe(shape);
+    using it = new ConfigProbe(shape);
     const eventfds = [new Eventfd(), new Eventfd()];
     it.setIrqs({
       index: 1,
@@ -184,7 +188,7 @@ describe("MSI-X", () => {
     msix: { vectors: 4, table: [0, 0x2000], pba: [0, 0x3000] },
   };
   test("takes no writes at all; its control register shows what SET_IRQS did", () => {
-    using it = new Probe(shape);
+    using it = new ConfigProbe(shape);
     const before = it.get(at.msix);
     for (const offset of [0, 4, 8]) it.put(at.msix + offset, 4, 0xffffffff);
     expect(it.get(at.msix)).toBe(before);
@@ -211,7 +215,7 @@ describe("other capabilities", () => {
     },
   };
   test("a VPD transfer is done at once, and the flag turns", () => {
-    using it = new Probe(vpd);
+    using it = new ConfigProbe(vpd);
     it.put(0xd2, 2, 0x0010);
     expect([it.get(0xd2, 2), it.get(0xd4)]).toEqual([0x8010, 0]);
     it.put(0xd4, 4, 0xaabbccdd);
@@ -225,7 +229,7 @@ describe("other capabilities", () => {
   });
 
   test("a vendor-specific capability is written as it is, and the device takes what it can", () => {
-    using it = new Probe(vpd);
+    using it = new ConfigProbe(vpd);
     it.put(0xe0, 4, 0xffffffff);
     expect(it.get(0xe0)).toBe(0x05140009);
     it.put(0xe8, 4, 0x1234);
@@ -233,7 +237,7 @@ describe("other capabilities", () => {
   });
 
   test("read request sizes reach the device no smaller than its payload size, and are reset with it", () => {
-    using it = new Probe({ pcie: true, patch: (_, view) => view.setUint16(at.pcie + 8, 0x2810, true) });
+    using it = new ConfigProbe({ pcie: true, patch: (_, view) => view.setUint16(at.pcie + 8, 0x2810, true) });
     expect(it.get(at.pcie + 8, 2)).toBe(0x2810);
     it.put(at.pcie + 8, 2, 0x5010);
     expect(it.get(at.pcie + 8, 2)).toBe(0x5010);

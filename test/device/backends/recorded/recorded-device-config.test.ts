@@ -2,14 +2,14 @@
 import { describe, expect, test } from "bun:test";
 import { RecordedDevice } from "../../../../src/device/backends/recorded/recorded-device.ts";
 import { walkCapabilities, walkExtendedCapabilities } from "../../../../src/regs/index.ts";
-import { codeOf, Probe } from "../../../support/probe.ts";
+import { codeOf, ConfigProbe } from "../../../support/config-probe.ts";
 import { at, syntheticImage } from "../../../support/synthetic-image.ts";
 
 const byte = new Uint8Array(new ArrayBuffer(1));
 
 describe("the header", () => {
   test("identity, status, capability pointer and interrupt pin are read-only, the interrupt line is the user's", () => {
-    using device = new Probe({ pm: true });
+    using device = new ConfigProbe({ pm: true });
     const before = device.get(0);
     const status = device.get(6, 2);
     device.put(0, 4, 0xffffffff);
@@ -21,7 +21,7 @@ describe("the header", () => {
   });
 
   test("an error bit of STATUS stays for a write of STATUS, and goes with a dword write of COMMAND, which carries it", () => {
-    using device = new Probe({ patch: (config) => void (config[0x07] = 0x80) });
+    using device = new ConfigProbe({ patch: (config) => void (config[0x07] = 0x80) });
     device.put(6, 2, 0x8000);
     expect(device.get(6, 2) & 0x8000).toBe(0x8000);
     device.put(4, 4, 0);
@@ -29,7 +29,7 @@ describe("the header", () => {
   });
 
   test("COMMAND holds what the device can hold", () => {
-    using device = new Probe({});
+    using device = new ConfigProbe({});
     device.put(4, 2, 0xffff);
     // Of a function of conventional PCI all bits that its specification has; PCI Express hardwires some of them to 0.
     expect(device.get(4, 2)).toBe(0x07ff);
@@ -38,7 +38,7 @@ describe("the header", () => {
   });
 
   test("BARs read back the bits that their size leaves", () => {
-    using device = new Probe({
+    using device = new ConfigProbe({
       bars: {
         0: { size: 0x4000 },
         1: { size: 2 ** 34, kind: "memory64", prefetchable: true },
@@ -58,7 +58,7 @@ describe("the header", () => {
   });
 
   test("a BAR that the host gave no memory reads 0, whatever is written", () => {
-    using device = new Probe({ bars: { 0: { size: 0x1000 } } });
+    using device = new ConfigProbe({ bars: { 0: { size: 0x1000 } } });
     for (const offset of [0x14, 0x24, 0x30]) {
       device.put(offset, 4, 0xffffffff);
       expect(device.get(offset)).toBe(0);
@@ -75,7 +75,7 @@ describe("the header", () => {
 
 describe("accesses", () => {
   test("of any size and alignment read what bytes read", () => {
-    using device = new Probe({
+    using device = new ConfigProbe({
       bars: { 0: { size: 0x4000 } },
       pm: true,
       pcie: true,
@@ -100,7 +100,7 @@ describe("accesses", () => {
   });
 
   test("past the end fail and change nothing", () => {
-    using device = new Probe({ configSize: 256 });
+    using device = new ConfigProbe({ configSize: 256 });
     expect(codeOf(() => device.get(256, 1))).toBe("EFAULT");
     expect(codeOf(() => device.get(254, 4))).toBe("EFAULT");
     expect(codeOf(() => device.put(254, 4, 0))).toBe("EFAULT");
@@ -109,13 +109,13 @@ describe("accesses", () => {
   });
 
   test("bytes that no capability covers keep their recorded value", () => {
-    using device = new Probe({ patch: (config) => void config.fill(0x5a, 0xd0, 0xe0) });
+    using device = new ConfigProbe({ patch: (config) => void config.fill(0x5a, 0xd0, 0xe0) });
     device.put(0xd0, 4, 0xffffffff);
     expect(device.get(0xd0)).toBe(0x5a5a5a5a);
   });
 
   test("a write across capabilities reaches each", () => {
-    using device = new Probe({ bars: { 0: { size: 0x1000 } } });
+    using device = new ConfigProbe({ bars: { 0: { size: 0x1000 } } });
     // BAR0's upper half and BAR1, which is absent; then the interrupt line beside the pin.
     device.put(0x12, 4, 0xffffffff);
     expect(device.get(0x10)).toBe(0xffff0000);
@@ -135,7 +135,7 @@ describe("capability lists", () => {
       config.set([0x09, 0x80, 0x08], 0x70);
       config.set([0x0a, 0x00], 0x80);
     };
-    using device = new Probe({ patch: chain });
+    using device = new ConfigProbe({ patch: chain });
     const config = new Uint8Array(new ArrayBuffer(256));
     device.read(7, 0, config);
     expect(walkCapabilities(config).found.map(({ id, offset }) => [id, offset])).toEqual([
@@ -145,7 +145,7 @@ describe("capability lists", () => {
   });
 
   test("with none left, STATUS says that there is no list", () => {
-    using device = new Probe({
+    using device = new ConfigProbe({
       patch: (config) => {
         config[6]! |= 0x10;
         config[0x34] = 0x40;
@@ -157,7 +157,7 @@ describe("capability lists", () => {
 
   test("hidden extended capabilities are linked past; at 0x100 an empty head keeps the list", () => {
     // PASID, AER, secondary PCIe, ARI, L1 substates.
-    using device = new Probe({ pcie: true, extended: [0x1b, 0x01, 0x19, 0x0e, 0x1e] });
+    using device = new ConfigProbe({ pcie: true, extended: [0x1b, 0x01, 0x19, 0x0e, 0x1e] });
     const config = new Uint8Array(new ArrayBuffer(4096));
     device.read(7, 0, config);
     expect(device.get(0x100)).toBe(0x14000000);
@@ -173,19 +173,19 @@ describe("capability lists", () => {
   });
 
   test("with no extended capability left the head is empty", () => {
-    using device = new Probe({ pcie: true, extended: [0x1b, 0x19] });
+    using device = new ConfigProbe({ pcie: true, extended: [0x1b, 0x19] });
     expect(device.get(0x100)).toBe(0);
   });
 
   test("without PCI Express there is no extended list to change", () => {
-    using device = new Probe({ extended: [0x1b, 0x01] });
+    using device = new ConfigProbe({ extended: [0x1b, 0x01] });
     expect(device.get(0x100)).toBe(0x1401001b);
   });
 });
 
 describe("a virtual function", () => {
   test("has no memory enable: its memory always answers", () => {
-    using it = new Probe({
+    using it = new ConfigProbe({
       bars: { 0: { size: 0x1000 } },
       patch: (config) => void config.fill(0xff, 0, 4),
     });

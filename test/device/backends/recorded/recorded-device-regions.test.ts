@@ -3,7 +3,7 @@ import { describe, expect, test } from "bun:test";
 import { read as peek, toArrayBuffer, type Pointer } from "bun:ffi";
 import { RecordedDevice } from "../../../../src/device/backends/recorded/recorded-device.ts";
 import type { DeviceImage } from "../../../../src/image/index.ts";
-import { codeOf, Probe } from "../../../support/probe.ts";
+import { codeOf, ConfigProbe } from "../../../support/config-probe.ts";
 import { at, syntheticImage, type SyntheticDevice } from "../../../support/synthetic-image.ts";
 
 const get = (device: RecordedDevice, region: number, offset: number, size: number): string => {
@@ -40,7 +40,7 @@ describe("reads and writes", () => {
   });
 
   test("of memory need memory enable, whichever byte of COMMAND is written", () => {
-    using device = new Probe(shape);
+    using device = new ConfigProbe(shape);
     device.put(4, 2, 0x0001);
     for (const region of [0, 3, 6]) expect(codeOf(() => get(device, region, 0, 4))).toBe("EIO");
     expect(codeOf(() => put(device, 0, 0, "01"))).toBe("EIO");
@@ -51,7 +51,7 @@ describe("reads and writes", () => {
   });
 
   test("of I/O ports are let through by the host; without I/O enable the device does not answer", () => {
-    using device = new Probe(shape);
+    using device = new ConfigProbe(shape);
     put(device, 2, 4, "12345678");
     device.put(4, 2, 0x0002);
     expect(get(device, 2, 4, 4)).toBe("ffffffff");
@@ -61,7 +61,7 @@ describe("reads and writes", () => {
   });
 
   test("outside of a region, and of one that is not there, fail and change nothing", () => {
-    using device = new Probe(shape);
+    using device = new ConfigProbe(shape);
     for (const [region, offset, size] of [
       [0, 0x4000, 1],
       [0, 0x3fff, 2],
@@ -79,7 +79,7 @@ describe("reads and writes", () => {
   });
 
   test("follow the region's flags: a ROM is not written", () => {
-    using device = new Probe({ bars: { 0: { size: 0x1000, writable: false } }, romSize: 0x800 });
+    using device = new ConfigProbe({ bars: { 0: { size: 0x1000, writable: false } }, romSize: 0x800 });
     for (const region of [0, 6]) {
       expect(codeOf(() => put(device, region, 0, "01"))).toBe("EINVAL");
       expect(get(device, region, 0, 1)).toBe("00");
@@ -93,7 +93,7 @@ describe("reads and writes", () => {
   });
 
   test("of the MSI-X table give ones and nothing; the bytes beside it, and the PBA, are the device's", () => {
-    using device = new Probe({
+    using device = new ConfigProbe({
       bars: { 0: { size: 0x4000 } },
       msix: { vectors: 3, table: [0, 0x2000], pba: [0, 0x3000] },
     });
@@ -108,7 +108,7 @@ describe("reads and writes", () => {
 
   test("inside of the MSI-X table do not ask whether the device answers; those that leave it do", () => {
     // The table is kept away from the user even where the rest of MSI-X makes no sense, as a PBA over it.
-    using device = new Probe({
+    using device = new ConfigProbe({
       bars: { 0: { size: 0x4000 } },
       msix: { vectors: 3, table: [0, 0x2000], pba: [0, 0x2000] },
     });
@@ -121,7 +121,7 @@ describe("reads and writes", () => {
   });
 
   test("to a ROM are refused for what they are before memory enable is looked at", () => {
-    using device = new Probe(shape);
+    using device = new ConfigProbe(shape);
     device.put(4, 2, 0);
     expect([codeOf(() => put(device, 6, 0, "01")), codeOf(() => get(device, 6, 0, 1))]).toEqual([
       "EINVAL",
@@ -130,7 +130,7 @@ describe("reads and writes", () => {
   });
 
   test("are counted, refused ones not", () => {
-    using device = new Probe(shape);
+    using device = new ConfigProbe(shape);
     get(device, 0, 0, 4);
     get(device, 7, 0, 4);
     put(device, 0, 0, "01");
@@ -144,7 +144,7 @@ describe("reads and writes", () => {
   });
 
   test("of a huge BAR cost what is touched", () => {
-    using device = new Probe({ bars: { 0: { size: 2 ** 37, kind: "memory64" } } });
+    using device = new ConfigProbe({ bars: { 0: { size: 2 ** 37, kind: "memory64" } } });
     put(device, 0, 2 ** 36 + 5, "0102");
     put(device, 0, 2 ** 37 - 1, "03");
     expect(get(device, 0, 2 ** 36 + 4, 4)).toBe("00010200");
@@ -153,7 +153,7 @@ describe("reads and writes", () => {
   });
 
   test("of a BAR that this process has no room for fail", () => {
-    using device = new Probe({ bars: { 0: { size: 2 ** 52, kind: "memory64" } } });
+    using device = new ConfigProbe({ bars: { 0: { size: 2 ** 52, kind: "memory64" } } });
     expect(codeOf(() => get(device, 0, 0, 1))).toBe("ENOMEM");
   });
 });
@@ -173,7 +173,10 @@ describe("mappings", () => {
   });
 
   test("need whole pages, inside of a region that can be mapped; a small BAR has its page", () => {
-    using device = new Probe({ ...shape, bars: { ...shape.bars, 4: { size: 0x1000, mappable: false } } });
+    using device = new ConfigProbe({
+      ...shape,
+      bars: { ...shape.bars, 4: { size: 0x1000, mappable: false } },
+    });
     for (const [region, offset, size] of [
       [0, 0x10, 0x1000],
       [0, 0, 0x800],
@@ -192,7 +195,7 @@ describe("mappings", () => {
   });
 
   test("stay in the sparse areas, and off the MSI-X table where the host wants that", () => {
-    using device = new Probe({
+    using device = new ConfigProbe({
       bars: {
         0: { size: 0x10000, sparse: [{ offset: 0x1000, size: 0x4000 }] },
         1: { size: 0x4000, msixMappable: false },
@@ -209,7 +212,7 @@ describe("mappings", () => {
   });
 
   test("outlive the device, like the kernel's", () => {
-    const device = new Probe(shape);
+    const device = new ConfigProbe(shape);
     put(device, 0, 0, "2a");
     const mapping = device.map(0, { offset: 0, size: 0x1000 });
     device[Symbol.dispose]();
@@ -235,7 +238,7 @@ describe("reset", () => {
   });
 
   test("clears what the host does not save, and what it saves comes back", () => {
-    using device = new Probe({ pcie: true, extended: [0x01], pm: true });
+    using device = new ConfigProbe({ pcie: true, extended: [0x01], pm: true });
     const state = (): number[] => [
       device.get(at.pm + 4, 2),
       device.get(at.pcie + 8, 2),
@@ -274,7 +277,7 @@ describe("reset", () => {
       [0x00, 0x10],
       [0x08, 0x20],
     ] as const) {
-      using device = new Probe({
+      using device = new ConfigProbe({
         bars: { 0: { size: 0x1000 } },
         pm: true,
         patch: (config) => void (config[at.pm + 4] = noSoftReset),
@@ -292,7 +295,7 @@ describe("reset", () => {
 
   test("clears MSI's mask bits, unless MSI is on: only then the host restores them", () => {
     for (const on of [false, true]) {
-      using device = new Probe({ msi: { log2: 2, maskable: true } });
+      using device = new ConfigProbe({ msi: { log2: 2, maskable: true } });
       if (on) device.setIrqs({ index: 1, action: "trigger", start: 0, data: { kind: "eventfd", fds: [-1] } });
       device.put(at.msi + 12, 4, 0b1010);
       device.reset();
@@ -304,8 +307,8 @@ describe("reset", () => {
 test("features are those of vfio-pci itself: low power, and the token of a function that has virtual ones", () => {
   const known = (device: RecordedDevice): number[] =>
     Array.from({ length: 12 }, (_, feature) => feature).filter((feature) => device.probeFeature(feature));
-  using plain = new Probe({ pcie: true });
-  using physical = new Probe({ pcie: true, extended: [0x10] });
+  using plain = new ConfigProbe({ pcie: true });
+  using physical = new ConfigProbe({ pcie: true, extended: [0x10] });
   expect([known(plain), known(physical)]).toEqual([
     [3, 4, 5],
     [0, 3, 4, 5],
@@ -314,7 +317,7 @@ test("features are those of vfio-pci itself: low power, and the token of a funct
 });
 
 test("a closed device refuses everything, and is closed once", () => {
-  const device = new Probe(shape);
+  const device = new ConfigProbe(shape);
   get(device, 0, 0, 1);
   device[Symbol.dispose]();
   device[Symbol.dispose]();
