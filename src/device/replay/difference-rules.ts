@@ -1,7 +1,12 @@
 // Where a replayed guest may read something else than the recorded one did, and why: bit by bit, decided from what was
 // found at attach. A difference that no rule covers is a defect of the model or of the recording.
-import type { ConfigLayout } from "../../regs/index.ts";
+import { capabilityId, msixCapability, type ConfigLayout } from "../../regs/index.ts";
 import type { DescribedBar, DeviceDescription } from "../passthrough/describe.ts";
+import { offsetOf } from "../pci/config-offset.ts";
+import { barRegisters, multiFunction, romRegister } from "../pci/header-registers.ts";
+
+const msixTable = msixCapability.register("table");
+const msixPending = msixCapability.register("pba");
 
 /** Why a value may differ from the recorded guest's. */
 export type DifferenceRule =
@@ -99,12 +104,16 @@ function modelMasks({ bars, patches, msix, capabilities }: DeviceDescription, si
   const hidden = table();
   const patched = table();
   for (const patch of patches)
-    // The one bit that is patched: the multi-function bit of the header type.
-    if (patch.kind === "bit") patched[patch.offset] = 0x80;
+    // The one bit that is patched.
+    if (patch.kind === "bit") patched[patch.offset] = multiFunction.mask;
     else hidden.fill(0xff, patch.offset, patch.offset + patch.size);
   const moved = table();
-  const msixAt = capabilities.find(({ id, extended }) => id === 0x11 && !extended)?.offset;
-  if (msix?.relocated && msixAt !== undefined) moved.fill(0xff, msixAt + 4, msixAt + 12);
+  const capability = capabilities.find(({ id, extended }) => id === capabilityId.msix && !extended);
+  if (msix?.relocated && capability)
+    for (const register of [msixTable, msixPending]) {
+      const at = offsetOf(register, capability);
+      moved.fill(0xff, at, at + register.size);
+    }
   return [
     ["bar-address", address],
     ["hidden-capability", hidden],
@@ -115,8 +124,8 @@ function modelMasks({ bars, patches, msix, capabilities }: DeviceDescription, si
 
 /** Address bits alone: the kind of a BAR and its size, as long as it did not grow, are the device's. */
 function markAddress(bits: DataView, { region, kind, physicalSize }: DescribedBar): void {
-  const at = kind === "rom" ? 0x30 : 0x10 + 4 * region;
+  const { at } = kind === "rom" ? romRegister : barRegisters[region]!;
   const mask = (2n ** 64n - 1n) ^ (BigInt(physicalSize) - 1n);
   bits.setUint32(at, Number(mask & 0xffffffffn), true);
-  if (kind === "memory64") bits.setUint32(at + 4, Number(mask >> 32n), true);
+  if (kind === "memory64") bits.setUint32(barRegisters[region + 1]!.at, Number(mask >> 32n), true);
 }

@@ -3,6 +3,7 @@ import { irqName } from "../../regs/vfio/irqs.ts";
 import { regionName } from "../../regs/vfio/regions.ts";
 import { hex } from "../address/range.ts";
 import { eventKinds } from "./events.ts";
+import { noRegion } from "./guest-answers.ts";
 import {
   irqActions,
   lineKinds,
@@ -73,7 +74,7 @@ const texts: Readonly<Record<TraceKindName, (entry: TraceEntry) => string>> = {
   barRead: (e) => `${region(e)} read  ${at(e["offset"])} ${e["width"]} = ${value(e, Number(e["width"]))}`,
   barWrite: (e) => `${region(e)} write ${at(e["offset"])} ${e["width"]} = ${value(e, Number(e["width"]))}`,
   unanswered: (e) =>
-    `  ${e["access"] === "read" ? "all ones" : "dropped"}: ${Number(e["region"]) === 0xffff ? "address" : region(e)} ${at(e["offset"])} ${e["width"]}: ${e["reason"]}`,
+    `  ${e["access"] === "read" ? "all ones" : "dropped"}: ${Number(e["region"]) === noRegion ? "address" : region(e)} ${at(e["offset"])} ${e["width"]}: ${e["reason"]}`,
   event: (e) => `  event ${e["event"]}: ${e.text ?? ""}`,
   deviceRead: (e) =>
     `  device read  ${region(e)} ${at(e["offset"])} ${e["size"]} = ${value(e, Number(e["size"]))}`,

@@ -1,11 +1,11 @@
 import { endpointHeader } from "../../../regs/maps/header.ts";
 import { VfioError } from "../../../ffi/errors.ts";
+import { allOnes } from "../../seam/guest-answers.ts";
 
 /** What may last that long is given up: a function is ready 1 s after a reset (PCI Express Base Specification 6.6.1). */
 export const defaultResetTimeout = 1000;
 /** The dword of revision and class. Those before it are the kernel's own copy, and say nothing of the device. */
 export const aliveOffset: number = endpointHeader.register("revisionId").at;
-const allOnes = 0xffff_ffff;
 const firstPause = 1;
 const longestPause = 50;
 
@@ -32,7 +32,7 @@ export function waitAlive(bdf: string, read: () => number | undefined, timeout: 
   let pause = firstPause;
   for (let waited = 0; ; waited += pause, pause = Math.min(2 * pause, longestPause)) {
     const value = read();
-    if (value !== undefined && value !== allOnes) return;
+    if (value !== undefined && value !== allOnes(4)) return;
     if (waited >= timeout)
       throw new VfioError(`${bdf}: does not answer ${timeout} ms after its reset`, {
         code: "ETIMEDOUT",

@@ -103,14 +103,15 @@ export class BarAccess {
     this.#interrupts.addPending(data, from, count, index);
   }
 
-  #readDevice(region: number, offset: number, data: Uint8Array, otherwise = 0xff): void {
+  #readDevice(region: number, offset: number, data: Uint8Array, otherwise?: number): void {
     try {
       if (this.#backend.regions[region]!.readable) return this.#backend.read(region, offset, data);
       this.#failed("read", region, offset, data.length, "the region cannot be read");
     } catch (cause) {
       this.#failed("read", region, offset, data.length, "the device does not answer", cause);
     }
-    data.fill(otherwise);
+    if (otherwise === undefined) fillOnes(data);
+    else data.fill(otherwise);
   }
 
   #writeDevice(region: number, offset: number, data: Uint8Array): void {
