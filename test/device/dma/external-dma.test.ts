@@ -32,13 +32,13 @@ describe("mappings that a virtual IOMMU asks for", () => {
   });
 
   test("defect 56: a range across a hole of a BAR is refused, one inside an area is found", () => {
-    using it = attach({
+    using guest = attach({
       bars: { 0: { size: 0x4000 } },
       msix: { vectors: 2, table: [0, 0x1000], pba: [0, 0x1800] },
     });
-    it.device.configWrite(0x04, 2, memory);
-    const base = it.device.configRead(0x10, 4);
-    const dma = new ExternalDma(it.platform.dma!, ram, [it.device]);
+    guest.device.configWrite(0x04, 2, memory);
+    const base = guest.device.configRead(0x10, 4);
+    const dma = new ExternalDma(guest.platform.dma!, ram, [guest.device]);
     expect(() => dma.map({ iova: 0x200000, gpa: base, size: 0x4000, ...both })).toThrow("not one piece");
     expect(() => dma.map({ iova: 0x200000, gpa: base + 0x1000, size: 0x1000, ...both })).toThrow(
       "not one piece",
@@ -46,21 +46,21 @@ describe("mappings that a virtual IOMMU asks for", () => {
     dma.map({ iova: 0x200000, gpa: base + 0x3000, size: 0x1000, ...both });
     expect(dma.mappings).toHaveLength(1);
     for (const size of [0, -1, NaN, 0x1001])
-      expect(it.device.hostAddress(base + 0x3000, size)).toBeUndefined();
-    expect(it.device.hostAddress(base + 0x3fff, 1)).toBeDefined();
-    expect(dma.forget(it.device)).toBe(0x1000);
+      expect(guest.device.hostAddress(base + 0x3000, size)).toBeUndefined();
+    expect(guest.device.hostAddress(base + 0x3fff, 1)).toBeDefined();
+    expect(dma.forget(guest.device)).toBe(0x1000);
     expect(dma.mappings).toEqual([]);
   });
 
   test("defect 57: access flags are kept, and a read-only BAR is not mapped for writing", () => {
-    using it = attach({ bars: { 0: { size: 0x1000, writable: false } } });
-    it.device.configWrite(0x04, 2, memory);
-    const gpa = it.device.configRead(0x10, 4);
-    const dma = new ExternalDma(it.platform.dma!, ram, [it.device]);
+    using guest = attach({ bars: { 0: { size: 0x1000, writable: false } } });
+    guest.device.configWrite(0x04, 2, memory);
+    const gpa = guest.device.configRead(0x10, 4);
+    const dma = new ExternalDma(guest.platform.dma!, ram, [guest.device]);
     expect(() => dma.map({ iova: 0x300000, gpa, size: 0x1000, ...both })).toThrow("cannot be written");
     dma.map({ iova: 0x300000, gpa, size: 0x1000, readable: true, writable: false });
     dma.map({ iova: 0x400000, gpa: 0, size: 0x1000, readable: false, writable: true });
-    const flags = state(it.platform).filter(({ iova }) => iova === 0x300000 || iova === 0x400000);
+    const flags = state(guest.platform).filter(({ iova }) => iova === 0x300000 || iova === 0x400000);
     expect(flags.map(({ readable, writable }) => [readable, writable])).toEqual([
       [true, false],
       [false, true],
@@ -152,13 +152,13 @@ describe("mappings that a virtual IOMMU asks for", () => {
   });
 
   test("what the IOMMU does not give back stays held, and keeps nothing else", () => {
-    using it = attach({ bars: { 0: { size: 0x4000 } } });
-    it.device.configWrite(0x04, 2, memory);
-    const gpa = it.device.configRead(0x10, 4);
-    const dma = new ExternalDma(it.platform.dma!, ram, [it.device]);
+    using guest = attach({ bars: { 0: { size: 0x4000 } } });
+    guest.device.configWrite(0x04, 2, memory);
+    const gpa = guest.device.configRead(0x10, 4);
+    const dma = new ExternalDma(guest.platform.dma!, ram, [guest.device]);
     const iovas = () => dma.mappings.map(({ iova }) => iova);
     const stuck = (iova: number): (() => void) =>
-      it.platform.failOn((action) => action.kind === "dma-unmap" && action.iova === iova);
+      guest.platform.failOn((action) => action.kind === "dma-unmap" && action.iova === iova);
     for (const page of [1, 2, 3]) {
       dma.map({ iova: page * 0x1000, gpa: gpa + page * 0x1000, size: 0x1000, ...both });
       dma.map({ iova: 0x10000 + page * 0x1000, gpa: 0, size: 0x1000, ...both });
@@ -166,9 +166,9 @@ describe("mappings that a virtual IOMMU asks for", () => {
     let mend = stuck(0x2000);
     expect(() => dma.unmap(0, 0x10000)).toThrow(VfioError);
     expect(iovas()).toEqual([0x2000, 0x11000, 0x12000, 0x13000]);
-    expect(() => dma.forget(it.device)).toThrow("1 of 1 mappings cannot be unmapped, the first is 0x2000");
+    expect(() => dma.forget(guest.device)).toThrow("1 of 1 mappings cannot be unmapped, the first is 0x2000");
     mend();
-    expect(dma.forget(it.device)).toBe(0x1000);
+    expect(dma.forget(guest.device)).toBe(0x1000);
     mend = stuck(0x11000);
     expect(() => dma.unmap(0x11000, 0x3000)).toThrow("1 of 3");
     mend();
@@ -221,14 +221,14 @@ const noRam = { hostAddress: () => undefined };
 // The plan, not an attached device: a recorded one leaves some of them out by itself, as vfio-pci does.
 
 test("defect 25: what a virtual IOMMU may name moves with the BAR", () => {
-  using it = attach({ bars: { 0: { size: 0x1000 } } });
-  it.device.configWrite(0x04, 2, memory);
-  const before = it.device.configRead(0x10, 4);
-  const dma = new ExternalDma(it.platform.dma!, noRam, [it.device]);
+  using guest = attach({ bars: { 0: { size: 0x1000 } } });
+  guest.device.configWrite(0x04, 2, memory);
+  const before = guest.device.configRead(0x10, 4);
+  const dma = new ExternalDma(guest.platform.dma!, noRam, [guest.device]);
   const request = { iova: 0x10000, size: 0x1000, readable: true, writable: true };
-  it.device.configWrite(0x10, 4, 0xd0000000);
+  guest.device.configWrite(0x10, 4, 0xd0000000);
   expect(() => dma.map({ ...request, gpa: before })).toThrow("not one piece");
   dma.map({ ...request, gpa: 0xd0000000 });
-  expect(dma.mappings[0]?.hva).toBe(it.device.describe().bars[0]!.mapped[0]!.hva);
-  expect(dma.forget(it.device)).toBe(0x1000);
+  expect(dma.mappings[0]?.hva).toBe(guest.device.describe().bars[0]!.mapped[0]!.hva);
+  expect(dma.forget(guest.device)).toBe(0x1000);
 });

@@ -3,26 +3,26 @@ import { at } from "../../support/synthetic-image.ts";
 import { attach, memory } from "../../support/attached.ts";
 
 test("a power state that the device does not have leaves its BARs decoding, as the register says", () => {
-  using it = attach({ bars: { 0: { size: 0x4000 } }, pm: true });
-  it.device.configWrite(0x04, 2, memory);
+  using guest = attach({ bars: { 0: { size: 0x4000 } }, pm: true });
+  guest.device.configWrite(0x04, 2, memory);
   // D1, which the power management capabilities do not offer.
-  it.device.configWrite(at.pm + 4, 2, 1);
-  expect(it.device.configRead(at.pm + 4, 2) & 3).toBe(0);
-  expect(it.device.describe().bars[0]!.base).toBeDefined();
-  expect(it.platform.state().slots.length).toBe(1);
-  expect(it.device.snapshot().decoding.power).toBe(0);
+  guest.device.configWrite(at.pm + 4, 2, 1);
+  expect(guest.device.configRead(at.pm + 4, 2) & 3).toBe(0);
+  expect(guest.device.describe().bars[0]!.base).toBeDefined();
+  expect(guest.platform.state().slots.length).toBe(1);
+  expect(guest.device.snapshot().decoding.power).toBe(0);
   // From D3hot the way leads to D0 alone.
-  it.device.configWrite(at.pm + 4, 2, 3);
-  it.device.configWrite(at.pm + 4, 2, 1);
-  expect(it.device.configRead(at.pm + 4, 2) & 3).toBe(3);
-  expect(it.device.snapshot().decoding.power).toBe(3);
-  expect(it.platform.state().trapped).toEqual([]);
+  guest.device.configWrite(at.pm + 4, 2, 3);
+  guest.device.configWrite(at.pm + 4, 2, 1);
+  expect(guest.device.configRead(at.pm + 4, 2) & 3).toBe(3);
+  expect(guest.device.snapshot().decoding.power).toBe(3);
+  expect(guest.platform.state().trapped).toEqual([]);
 });
 
 test("what a device decodes after D3hot is what its COMMAND register says, whatever was written while it slept", () => {
   // Without No_Soft_Reset the host restores the registers of before.
-  using it = attach({ bars: { 0: { size: 0x4000 } }, pm: true });
-  const { device } = it;
+  using guest = attach({ bars: { 0: { size: 0x4000 } }, pm: true });
+  const { device } = guest;
   device.configWrite(at.pm + 4, 2, 3);
   device.configWrite(0x04, 2, memory);
   device.configWrite(at.pm + 4, 2, 0);
@@ -35,8 +35,8 @@ test("what a device decodes after D3hot is what its COMMAND register says, whate
 
 test("BARs whose decoding was turned off while the device slept answer where COMMAND says so after it: the host is told again", () => {
   const pba = { vectors: 2, table: [0, 0], pba: [0, 0x2000] } as const;
-  using it = attach({ bars: { 0: { size: 0x4000 } }, pm: true, msix: pba });
-  const { device } = it;
+  using guest = attach({ bars: { 0: { size: 0x4000 } }, pm: true, msix: pba });
+  const { device } = guest;
   device.configWrite(0x04, 2, memory);
   device.configWrite(at.pm + 4, 2, 3);
   device.configWrite(0x04, 2, 0);
@@ -46,5 +46,5 @@ test("BARs whose decoding was turned off while the device slept answer where COM
   expect(device.mmioRead(device.describe().bars[0]!.base! + 0x1000, data)).toBe(true);
   expect([...data]).toEqual([0, 0, 0, 0]);
   expect(device.snapshot().decoding.command & memory).toBe(memory);
-  expect(it.events).toEqual([]);
+  expect(guest.events).toEqual([]);
 });

@@ -4,7 +4,7 @@ import { attach, type Attached } from "../../support/attached.ts";
 import { at, type SyntheticDevice } from "../../support/synthetic-image.ts";
 
 const device: SyntheticDevice = { bars: { 0: { size: 0x4000 } }, pm: true, pcie: true };
-const badAccess = (it: Attached): number => it.device.configRead(2, 4);
+const badAccess = (guest: Attached): number => guest.device.configRead(2, 4);
 
 describe("a flood of events", () => {
   test("of each kind the first hundred are told, then each whose number is a power of two", () => {
@@ -16,12 +16,12 @@ describe("a flood of events", () => {
   });
 
   test("that a guest causes reaches the VMM thinned, each with its number, and hides no other kind", () => {
-    using it = attach(device);
-    for (let i = 0; i < 1000; i++) expect(badAccess(it)).toBe(0xffffffff);
-    expect(it.events.map(({ count }) => count).slice(98)).toEqual([99, 100, 128, 256, 512]);
-    it.backend.fails = (call) => call.kind === "read" && call.size < 4;
-    it.device.configRead(0x06, 2);
-    expect(it.events.at(-1)).toMatchObject({ kind: "access-failed", count: 1 });
+    using guest = attach(device);
+    for (let i = 0; i < 1000; i++) expect(badAccess(guest)).toBe(0xffffffff);
+    expect(guest.events.map(({ count }) => count).slice(98)).toEqual([99, 100, 128, 256, 512]);
+    guest.backend.fails = (call) => call.kind === "read" && call.size < 4;
+    guest.device.configRead(0x06, 2);
+    expect(guest.events.at(-1)).toMatchObject({ kind: "access-failed", count: 1 });
   });
 });
 
@@ -35,13 +35,13 @@ describe("a listener that throws", () => {
       heard++;
       throw broken;
     };
-    using it = attach(device, { onEvent });
-    expect(badAccess(it)).toBe(0xffffffff);
-    it.device.configWrite(2, 4, 0);
-    it.backend.fails = (call) => call.kind !== "close" && !(call.kind === "read" && call.size === 4);
-    expect(it.device.configRead(0x06, 2)).toBe(0xffff);
-    it.device.configWrite(at.pcie + 8, 2, 0x8000);
-    it.device[Symbol.dispose]();
+    using guest = attach(device, { onEvent });
+    expect(badAccess(guest)).toBe(0xffffffff);
+    guest.device.configWrite(2, 4, 0);
+    guest.backend.fails = (call) => call.kind !== "close" && !(call.kind === "read" && call.size === 4);
+    expect(guest.device.configRead(0x06, 2)).toBe(0xffff);
+    guest.device.configWrite(at.pcie + 8, 2, 0x8000);
+    guest.device[Symbol.dispose]();
     expect(heard).toBeGreaterThan(4);
     expect(later).toHaveLength(heard);
     expect(queue).toHaveBeenCalledTimes(heard);
@@ -51,17 +51,17 @@ describe("a listener that throws", () => {
 
 describe("config space of 256 bytes", () => {
   test("a guest that looks for more finds nothing, which is no event", () => {
-    using it = attach({ ...device, configSize: 256 });
+    using guest = attach({ ...device, configSize: 256 });
     for (const offset of [0x100, 0x104, 0xffc]) {
-      expect(it.device.configRead(offset, 4)).toBe(0xffffffff);
-      it.device.configWrite(offset, 4, 0);
+      expect(guest.device.configRead(offset, 4)).toBe(0xffffffff);
+      guest.device.configWrite(offset, 4, 0);
     }
-    expect(it.device.configRead(0x103, 1)).toBe(0xff);
-    expect(it.events).toEqual([]);
+    expect(guest.device.configRead(0x103, 1)).toBe(0xff);
+    expect(guest.events).toEqual([]);
   });
 
   test("an access that no PCI host makes is one there too", () => {
-    using it = attach({ ...device, configSize: 256 });
+    using guest = attach({ ...device, configSize: 256 });
     for (const [offset, width] of [
       [0x102, 4],
       [0x100, 3],
@@ -69,13 +69,13 @@ describe("config space of 256 bytes", () => {
       [0x1000, 4],
       [0x100, 8],
     ] as const)
-      it.device.configRead(offset, width);
-    expect(it.eventsOf("bad-access")).toHaveLength(5);
+      guest.device.configRead(offset, width);
+    expect(guest.eventsOf("bad-access")).toHaveLength(5);
   });
 });
 
 test("a write of 8 bytes is the guest's, so it is dropped whatever number stands for it", () => {
-  using it = attach(device);
-  for (const value of [2 ** 40, 2n ** 63n]) it.device.configWrite(0x10, 8, value as number);
-  expect(it.eventsOf("bad-access")).toHaveLength(2);
+  using guest = attach(device);
+  for (const value of [2 ** 40, 2n ** 63n]) guest.device.configWrite(0x10, 8, value as number);
+  expect(guest.eventsOf("bad-access")).toHaveLength(2);
 });

@@ -38,50 +38,50 @@ function busy({ device }: Attached): void {
 
 describe("teardown", () => {
   test("defect 37: everything is withdrawn once, interrupts before memory, the backend last; twice is safe", () => {
-    const it = attach(full);
-    busy(it);
-    const calls = it.backend.calls.length;
-    it.platform.clearRecord();
-    it.device[Symbol.dispose]();
-    it.device[Symbol.dispose]();
-    const kinds = it.platform.actions.map(({ kind }) => kind);
+    const guest = attach(full);
+    busy(guest);
+    const calls = guest.backend.calls.length;
+    guest.platform.clearRecord();
+    guest.device[Symbol.dispose]();
+    guest.device[Symbol.dispose]();
+    const kinds = guest.platform.actions.map(({ kind }) => kind);
     expect(kinds.lastIndexOf("msi-close")).toBeLessThan(kinds.indexOf("slot-remove"));
     expect(kinds.indexOf("dma-unmap")).toBeLessThan(kinds.indexOf("slot-remove"));
-    expect(it.platform.leaks()).toEqual([]);
-    const after = it.backend.calls.slice(calls);
+    expect(guest.platform.leaks()).toEqual([]);
+    const after = guest.backend.calls.slice(calls);
     // Bus mastering goes first: no DMA into memory that is being taken away.
     expect(after[0]).toEqual({ kind: "write", region: 7, offset: 4, size: 2 });
     expect(after.filter(({ kind }) => kind === "close")).toHaveLength(1);
     expect(after.at(-1)).toEqual({ kind: "close" });
-    expect(() => it.device.describe()).toThrow("is closed");
-    it.platform[Symbol.dispose]();
+    expect(() => guest.device.describe()).toThrow("is closed");
+    guest.platform[Symbol.dispose]();
   });
 
   test("a device that is gone can be detached: nothing leaks, every failure is an event", () => {
-    const it = attach(full);
-    busy(it);
-    it.backend.fails = (call) => call.kind !== "close";
-    it.device[Symbol.dispose]();
-    expect(it.platform.leaks()).toEqual([]);
-    expect(it.events.length).toBeGreaterThan(0);
-    it.platform[Symbol.dispose]();
+    const guest = attach(full);
+    busy(guest);
+    guest.backend.fails = (call) => call.kind !== "close";
+    guest.device[Symbol.dispose]();
+    expect(guest.platform.leaks()).toEqual([]);
+    expect(guest.events.length).toBeGreaterThan(0);
+    guest.platform[Symbol.dispose]();
   });
 
   test("one kind of interrupts that cannot be given back keeps no other", () => {
-    const it = attach({ ...full, pin: 1 });
-    it.platform.failNext("msi-close");
-    it.device[Symbol.dispose]();
+    const guest = attach({ ...full, pin: 1 });
+    guest.platform.failNext("msi-close");
+    guest.device[Symbol.dispose]();
     expect(
-      it.platform.leaks().filter((line) => line.startsWith("MSI") || line.startsWith("INTx")),
+      guest.platform.leaks().filter((line) => line.startsWith("MSI") || line.startsWith("INTx")),
     ).toHaveLength(1);
-    expect(it.eventsOf("teardown")).toHaveLength(1);
-    it.platform[Symbol.dispose]();
+    expect(guest.eventsOf("teardown")).toHaveLength(1);
+    guest.platform[Symbol.dispose]();
   });
 
   test("defects 12 and 62: whatever call of attach fails, nothing is left behind and the backend is closed", () => {
     const count = (): number => {
-      using it = attach(full);
-      return it.backend.calls.length;
+      using guest = attach(full);
+      return guest.backend.calls.length;
     };
     const calls = count();
     let failed = 0;
@@ -149,24 +149,24 @@ describe("teardown", () => {
 });
 
 describe("snapshots", () => {
-  const view = (it: Attached): unknown => ({
-    config: Array.from({ length: it.device.configSize / 4 }, (_, i) => it.device.configRead(4 * i, 4)),
-    routes: it.platform.state().routes.map(({ vector, message }) => [vector, message]),
-    trapped: it.platform.state().trapped,
-    slots: it.platform.state().slots.map(({ gpa, size }) => [gpa, size]),
-    bars: it.device.describe().bars.map(({ address, base }) => [address, base]),
-    mode: it.device.describe().interrupts.mode,
-    table: Array.from({ length: 32 }, (_, i) => mmioRead(it.device, 0xd0002000 + 4 * i, 4)),
+  const view = (guest: Attached): unknown => ({
+    config: Array.from({ length: guest.device.configSize / 4 }, (_, i) => guest.device.configRead(4 * i, 4)),
+    routes: guest.platform.state().routes.map(({ vector, message }) => [vector, message]),
+    trapped: guest.platform.state().trapped,
+    slots: guest.platform.state().slots.map(({ gpa, size }) => [gpa, size]),
+    bars: guest.device.describe().bars.map(({ address, base }) => [address, base]),
+    mode: guest.device.describe().interrupts.mode,
+    table: Array.from({ length: 32 }, (_, i) => mmioRead(guest.device, 0xd0002000 + 4 * i, 4)),
   });
 
   test("defects 9, 17, 18 and 63: a restored device is in no way different to the guest", () => {
-    using it = attach(full, { attach: { requesterId: 0x20, hide: [0x01] } });
-    busy(it);
-    it.recorded.raise(2, 2);
-    const snapshot: unknown = JSON.parse(JSON.stringify(it.device.snapshot()));
+    using guest = attach(full, { attach: { requesterId: 0x20, hide: [0x01] } });
+    busy(guest);
+    guest.recorded.raise(2, 2);
+    const snapshot: unknown = JSON.parse(JSON.stringify(guest.device.snapshot()));
     using back = attach(full, { snapshot, attach: { requesterId: 0x20 } });
-    expect(view(back)).toEqual(view(it));
-    expect(back.device.snapshot()).toEqual(it.device.snapshot());
+    expect(view(back)).toEqual(view(guest));
+    expect(back.device.snapshot()).toEqual(guest.device.snapshot());
     // The event of the masked vector waited through it.
     expect(mmioRead(back.device, 0xd0003000, 1)).toBe(0b100);
     back.device.mmioWrite(0xd0002000 + 2 * 16 + 12, bytesOf(0, 4));
@@ -176,16 +176,16 @@ describe("snapshots", () => {
   });
 
   test("MSI with masked and pending vectors comes back, and so does a sleeping device", () => {
-    using it = attach(full);
-    it.device.configWrite(at.msi + 4, 4, 0xfee00000);
-    it.device.configWrite(at.msi + 12, 2, 0x30);
-    it.device.configWrite(at.msi + 2, 2, 0x21);
-    it.device.configWrite(at.msi + 16, 4, 0b10);
-    it.recorded.raise(1, 1);
-    it.device.configWrite(0x04, 2, memory);
-    it.device.configWrite(at.pm + 4, 2, 3);
-    using back = attach(full, { snapshot: it.device.snapshot() });
-    expect(view(back)).toEqual(view(it));
+    using guest = attach(full);
+    guest.device.configWrite(at.msi + 4, 4, 0xfee00000);
+    guest.device.configWrite(at.msi + 12, 2, 0x30);
+    guest.device.configWrite(at.msi + 2, 2, 0x21);
+    guest.device.configWrite(at.msi + 16, 4, 0b10);
+    guest.recorded.raise(1, 1);
+    guest.device.configWrite(0x04, 2, memory);
+    guest.device.configWrite(at.pm + 4, 2, 3);
+    using back = attach(full, { snapshot: guest.device.snapshot() });
+    expect(view(back)).toEqual(view(guest));
     expect(back.device.configRead(at.msi + 20, 4)).toBe(0b10);
     expect(back.platform.state().slots).toEqual([]);
     back.device.configWrite(at.pm + 4, 2, 0);
@@ -195,19 +195,19 @@ describe("snapshots", () => {
   test("of two BARs at one address the same one decodes after a restore, where the device slept too", () => {
     const two: SyntheticDevice = { bars: { 1: { size: 0x1000 } }, romSize: 0x1000, pm: true };
     const place = 0xd0000000;
-    using it = attach(two);
-    it.device.configWrite(0x30, 4, place); // off: it has the address first
-    it.device.configWrite(0x14, 4, place);
-    it.device.configWrite(at.pm + 4, 2, 3);
-    it.device.configWrite(0x04, 2, memory);
-    using back = attach(two, { snapshot: it.device.snapshot() });
-    expect(back.device.snapshot()).toEqual(it.device.snapshot());
+    using guest = attach(two);
+    guest.device.configWrite(0x30, 4, place); // off: it has the address first
+    guest.device.configWrite(0x14, 4, place);
+    guest.device.configWrite(at.pm + 4, 2, 3);
+    guest.device.configWrite(0x04, 2, memory);
+    using back = attach(two, { snapshot: guest.device.snapshot() });
+    expect(back.device.snapshot()).toEqual(guest.device.snapshot());
     const wake = ({ device }: Attached): unknown => {
       device.configWrite(0x30, 4, place + 1);
       device.configWrite(at.pm + 4, 2, 0);
       return [device.describe().bars.map(({ name, base }) => [name, base]), device.configRead(0x04, 2)];
     };
-    expect(wake(back)).toEqual(wake(it));
+    expect(wake(back)).toEqual(wake(guest));
   });
 
   test("a device's own state goes with the snapshot, and comes before everything else", () => {
@@ -216,17 +216,17 @@ describe("snapshots", () => {
         value: { save: () => state.value, restore: (saved: unknown) => void (state.value = saved) },
       });
     const before = { value: { queues: [1, 2] } as unknown };
-    using it = attach(full, { prepare: (backend) => own(backend, before) });
-    const snapshot: unknown = JSON.parse(JSON.stringify(it.device.snapshot()));
+    using guest = attach(full, { prepare: (backend) => own(backend, before) });
+    const snapshot: unknown = JSON.parse(JSON.stringify(guest.device.snapshot()));
     const after = { value: undefined as unknown };
     using _ = attach(full, { snapshot, prepare: (backend) => own(backend, after) });
     expect(after.value).toEqual({ queues: [1, 2] });
   });
 
   test("a snapshot of a device that does not decode asks nothing of it that it cannot answer", () => {
-    using it = attach(full);
-    it.device.snapshot();
-    expect(it.events).toEqual([]);
+    using guest = attach(full);
+    guest.device.snapshot();
+    expect(guest.events).toEqual([]);
   });
 
   test("a restored BAR keeps its prefetchable bit, the ROM its enable bit", () => {
@@ -234,17 +234,17 @@ describe("snapshots", () => {
       bars: { 0: { size: 0x1000, kind: "memory64", prefetchable: true } },
       romSize: 0x800,
     };
-    using it = attach(device);
-    it.device.configWrite(0x30, 4, 0xd0000001);
-    it.device.configWrite(0x04, 2, memory);
-    using back = attach(device, { snapshot: it.device.snapshot() });
+    using guest = attach(device);
+    guest.device.configWrite(0x30, 4, 0xd0000001);
+    guest.device.configWrite(0x04, 2, memory);
+    using back = attach(device, { snapshot: guest.device.snapshot() });
     expect(back.device.configRead(0x10, 4) & 0xf).toBe(0xc);
     expect(back.device.describe().bars[1]!.base).toBe(0xd0000000);
   });
 
   test("defect 12: a snapshot that is malformed, newer or of another device is refused with the place, and nothing leaks", () => {
-    using it = attach(full);
-    const good = it.device.snapshot();
+    using guest = attach(full);
+    const good = guest.device.snapshot();
     const { msix } = good.interrupts;
     const withRegister = (offset: number, value: number) => ({
       ...good,
@@ -288,14 +288,14 @@ describe("snapshots", () => {
 
 describe("interrupts that the platform does not take back", () => {
   test.each(["msi-close", "intx-close"] as const)("%s: tried again by the next dispose", (kind) => {
-    const it = attach({ bars: { 0: { size: 0x1000 } }, msi: { log2: 0 } });
-    it.platform.failNext(kind);
-    it.device[Symbol.dispose]();
-    expect([it.device.closed, it.device.released]).toEqual([true, false]);
-    expect(it.eventsOf("teardown")).toHaveLength(1);
-    it.device[Symbol.dispose]();
-    expect([it.device.released, it.platform.leaks()]).toEqual([true, []]);
-    it[Symbol.dispose]();
+    const guest = attach({ bars: { 0: { size: 0x1000 } }, msi: { log2: 0 } });
+    guest.platform.failNext(kind);
+    guest.device[Symbol.dispose]();
+    expect([guest.device.closed, guest.device.released]).toEqual([true, false]);
+    expect(guest.eventsOf("teardown")).toHaveLength(1);
+    guest.device[Symbol.dispose]();
+    expect([guest.device.released, guest.platform.leaks()]).toEqual([true, []]);
+    guest[Symbol.dispose]();
   });
 
   test("at an attach that fails for another reason: that reason comes out, with its code", () => {

@@ -10,18 +10,18 @@ const device: SyntheticDevice = {
 
 describe("the requester ID", () => {
   const requesterIdOf = (how: AttachTest): number => {
-    using it = attach(device, how);
-    it.device.configWrite(0x10, 4, 0xd0000000);
-    it.device.configWrite(0x04, 2, memory);
-    it.device.mmioWrite(0xd0002000, bytesOf(0xfee00000, 4));
-    it.device.mmioWrite(0xd000200c, bytesOf(0, 4));
-    it.device.configWrite(at.msix + 2, 2, 0x8000);
-    return it.platform.state().routes[0]!.message.requesterId;
+    using guest = attach(device, how);
+    guest.device.configWrite(0x10, 4, 0xd0000000);
+    guest.device.configWrite(0x04, 2, memory);
+    guest.device.mmioWrite(0xd0002000, bytesOf(0xfee00000, 4));
+    guest.device.mmioWrite(0xd000200c, bytesOf(0, 4));
+    guest.device.configWrite(at.msix + 2, 2, 0x8000);
+    return guest.platform.state().routes[0]!.message.requesterId;
   };
 
   test("comes back with a restore; one that is given counts more; a snapshot without one restores", () => {
-    using it = attach(device, { attach: { requesterId: 0x1a } });
-    const snapshot = it.device.snapshot();
+    using guest = attach(device, { attach: { requesterId: 0x1a } });
+    const snapshot = guest.device.snapshot();
     expect(snapshot.options.requesterId).toBe(0x1a);
     expect(requesterIdOf({ snapshot })).toBe(0x1a);
     expect(requesterIdOf({ snapshot, attach: { requesterId: 0x20 } })).toBe(0x20);
@@ -31,8 +31,8 @@ describe("the requester ID", () => {
   });
 
   test("that is none is refused as an option, at attach and at restore", () => {
-    using it = attach(device);
-    for (const how of [{}, { snapshot: it.device.snapshot() }]) {
+    using guest = attach(device);
+    for (const how of [{}, { snapshot: guest.device.snapshot() }]) {
       const refused = (requesterId: unknown, type: typeof RangeError): void => {
         const options = { ...how, attach: { requesterId: requesterId as number } };
         expect(tryAttach(device, options, (error) => expect(error).toBeInstanceOf(type))).toBeUndefined();

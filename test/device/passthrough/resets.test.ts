@@ -11,111 +11,112 @@ const device: SyntheticDevice = {
   msix: { vectors: 2, table: [0, 0], pba: [0, 0x800] },
 };
 const registers = [0x10, 0x14, 0x18, 0x20, 0x30];
-const barsOf = (it: Attached): number[] => registers.map((register) => it.device.configRead(register, 4));
-const functionReset = (it: Attached): void => it.device.configWrite(at.pcie + 8, 2, 0x8000);
+const barsOf = (guest: Attached): number[] =>
+  registers.map((register) => guest.device.configRead(register, 4));
+const functionReset = (guest: Attached): void => guest.device.configWrite(at.pcie + 8, 2, 0x8000);
 const isFunctionReset = (call: Call): boolean => call.kind === "write" && call.offset === at.pcie + 8;
-const powerOf = (it: Attached): number => it.device.configRead(at.pm + 4, 2) & 3;
+const powerOf = (guest: Attached): number => guest.device.configRead(at.pm + 4, 2) & 3;
 
 describe("a guest's function-level reset", () => {
   test("leaves the BARs at 0, as hardware does; the VMM's reset brings the first addresses back", () => {
-    using it = attach(device);
-    const first = barsOf(it);
-    it.device.configWrite(0x30, 4, (first[4]! | 1) >>> 0);
-    it.device.configWrite(0x04, 2, memory | io);
-    functionReset(it);
-    expect(barsOf(it)).toEqual([4, 0, 0, 1, 0]);
-    expect(it.platform.state().trapped).toEqual([]);
+    using guest = attach(device);
+    const first = barsOf(guest);
+    guest.device.configWrite(0x30, 4, (first[4]! | 1) >>> 0);
+    guest.device.configWrite(0x04, 2, memory | io);
+    functionReset(guest);
+    expect(barsOf(guest)).toEqual([4, 0, 0, 1, 0]);
+    expect(guest.platform.state().trapped).toEqual([]);
     // What Linux does after it: the registers of before.
-    registers.forEach((register, i) => it.device.configWrite(register, 4, first[i]!));
-    it.device.configWrite(0x04, 2, memory | io);
-    expect(it.platform.state().trapped).toHaveLength(3);
-    functionReset(it);
-    it.device.reset();
-    expect(barsOf(it)).toEqual(first);
-    expect(it.events).toEqual([]);
+    registers.forEach((register, i) => guest.device.configWrite(register, 4, first[i]!));
+    guest.device.configWrite(0x04, 2, memory | io);
+    expect(guest.platform.state().trapped).toHaveLength(3);
+    functionReset(guest);
+    guest.device.reset();
+    expect(barsOf(guest)).toEqual(first);
+    expect(guest.events).toEqual([]);
   });
 
   test("that does not reach the device changes nothing, and is an event", () => {
-    using it = attach(device);
-    it.device.configWrite(0x04, 2, memory);
-    it.device.configWrite(at.msix + 2, 2, 0x8000);
+    using guest = attach(device);
+    guest.device.configWrite(0x04, 2, memory);
+    guest.device.configWrite(at.msix + 2, 2, 0x8000);
     const seen = (): unknown => ({
-      bars: [barsOf(it), it.device.describe().bars.map(({ base }) => base)],
-      command: it.device.configRead(0x04, 2),
-      interrupts: it.device.describe().interrupts.mode,
-      slots: it.platform.state().slots.map(({ gpa, size, hva }) => [gpa, size, hva]),
+      bars: [barsOf(guest), guest.device.describe().bars.map(({ base }) => base)],
+      command: guest.device.configRead(0x04, 2),
+      interrupts: guest.device.describe().interrupts.mode,
+      slots: guest.platform.state().slots.map(({ gpa, size, hva }) => [gpa, size, hva]),
     });
     const before = seen();
     let mapped: number | undefined;
-    it.backend.fails = (call) => {
-      if (isFunctionReset(call)) mapped = it.platform.state().slots.length;
+    guest.backend.fails = (call) => {
+      if (isFunctionReset(call)) mapped = guest.platform.state().slots.length;
       return isFunctionReset(call);
     };
-    functionReset(it);
+    functionReset(guest);
     // It might have arrived: a guest's access to a mapping would then have faulted in the host.
     expect(mapped).toBe(0);
     expect(seen()).toEqual(before);
     expect(before).toMatchObject({ command: memory, interrupts: "MSI-X" });
-    expect(it.platform.state().slots.length).toBeGreaterThan(0);
-    expect(it.eventsOf("access-failed")).toHaveLength(1);
+    expect(guest.platform.state().slots.length).toBeGreaterThan(0);
+    expect(guest.eventsOf("access-failed")).toHaveLength(1);
   });
 
   test("that does not reach a sleeping device leaves it asleep, with nothing mapped", () => {
-    using it = attach(device);
-    it.device.configWrite(0x04, 2, memory);
-    it.device.configWrite(at.pm + 4, 2, 3);
-    it.backend.fails = isFunctionReset;
-    functionReset(it);
-    it.device.configWrite(0x04, 2, memory);
-    expect(it.platform.state()).toMatchObject({ slots: [], trapped: [], dma: [] });
-    expect([powerOf(it), it.device.snapshot().decoding.power]).toEqual([3, 3]);
-    it.backend.fails = () => false;
-    functionReset(it);
-    expect([powerOf(it), it.device.snapshot().decoding.power]).toEqual([0, 0]);
+    using guest = attach(device);
+    guest.device.configWrite(0x04, 2, memory);
+    guest.device.configWrite(at.pm + 4, 2, 3);
+    guest.backend.fails = isFunctionReset;
+    functionReset(guest);
+    guest.device.configWrite(0x04, 2, memory);
+    expect(guest.platform.state()).toMatchObject({ slots: [], trapped: [], dma: [] });
+    expect([powerOf(guest), guest.device.snapshot().decoding.power]).toEqual([3, 3]);
+    guest.backend.fails = () => false;
+    functionReset(guest);
+    expect([powerOf(guest), guest.device.snapshot().decoding.power]).toEqual([0, 0]);
   });
 });
 
 describe("the VMM's reset", () => {
   test("that fails leaves a sleeping device asleep, with nothing mapped; one that works wakes it", () => {
-    using it = attach(device);
-    it.device.configWrite(at.pm + 4, 2, 3);
-    it.backend.fails = ({ kind }) => kind === "reset";
-    expect(() => it.device.reset()).toThrow("reset fails as told");
-    it.device.configWrite(0x04, 2, memory);
-    expect(it.platform.state()).toMatchObject({ slots: [], trapped: [], dma: [] });
-    expect([powerOf(it), it.device.snapshot().decoding.power]).toEqual([3, 3]);
-    it.backend.fails = () => false;
-    it.device.reset();
-    it.device.configWrite(0x04, 2, memory);
-    expect(it.device.snapshot().decoding.power).toBe(0);
-    expect(it.platform.state().slots.length).toBeGreaterThan(0);
+    using guest = attach(device);
+    guest.device.configWrite(at.pm + 4, 2, 3);
+    guest.backend.fails = ({ kind }) => kind === "reset";
+    expect(() => guest.device.reset()).toThrow("reset fails as told");
+    guest.device.configWrite(0x04, 2, memory);
+    expect(guest.platform.state()).toMatchObject({ slots: [], trapped: [], dma: [] });
+    expect([powerOf(guest), guest.device.snapshot().decoding.power]).toEqual([3, 3]);
+    guest.backend.fails = () => false;
+    guest.device.reset();
+    guest.device.configWrite(0x04, 2, memory);
+    expect(guest.device.snapshot().decoding.power).toBe(0);
+    expect(guest.platform.state().slots.length).toBeGreaterThan(0);
   });
 
   test("throws where the device cannot be kept from DMA; a second try is made", () => {
-    using it = attach(device);
-    it.device.configWrite(0x04, 2, memory | master);
+    using guest = attach(device);
+    guest.device.configWrite(0x04, 2, memory | master);
     let writes = 0;
     const isCommand = (call: Call): boolean => call.kind === "write" && call.offset === 0x04;
-    it.backend.fails = (call) => isCommand(call) && writes++ < 1;
-    it.device.reset();
-    expect([writes, it.device.configRead(0x04, 2)]).toEqual([2, 0]);
-    it.backend.fails = isCommand;
-    expect(() => it.device.reset()).toThrow("config write of 2 at 0x4 fails");
-    expect(it.platform.state().trapped).toEqual([]);
-    it.backend.fails = (call) => isCommand(call) || call.kind === "reset";
-    expect(() => it.device.reset()).toThrow("reset fails as told");
+    guest.backend.fails = (call) => isCommand(call) && writes++ < 1;
+    guest.device.reset();
+    expect([writes, guest.device.configRead(0x04, 2)]).toEqual([2, 0]);
+    guest.backend.fails = isCommand;
+    expect(() => guest.device.reset()).toThrow("config write of 2 at 0x4 fails");
+    expect(guest.platform.state().trapped).toEqual([]);
+    guest.backend.fails = (call) => isCommand(call) || call.kind === "reset";
+    expect(() => guest.device.reset()).toThrow("reset fails as told");
   });
 
   test("maps nothing on a device that does not say whether it is awake", () => {
-    using it = attach(device);
-    it.backend.fails = (call) => call.kind === "read" && call.offset === at.pm + 4;
-    it.device.reset();
-    it.device.configWrite(0x04, 2, memory);
-    expect(it.platform.state()).toMatchObject({ slots: [], trapped: [] });
-    it.backend.fails = () => false;
+    using guest = attach(device);
+    guest.backend.fails = (call) => call.kind === "read" && call.offset === at.pm + 4;
+    guest.device.reset();
+    guest.device.configWrite(0x04, 2, memory);
+    expect(guest.platform.state()).toMatchObject({ slots: [], trapped: [] });
+    guest.backend.fails = () => false;
     // The guest's next word on power tells.
-    it.device.configWrite(at.pm + 4, 2, 0);
-    expect(it.platform.state().slots.length).toBeGreaterThan(0);
+    guest.device.configWrite(at.pm + 4, 2, 0);
+    expect(guest.platform.state().slots.length).toBeGreaterThan(0);
   });
 });
 
@@ -131,29 +132,29 @@ describe("a device is stopped before it is reset", () => {
       return data.kind === "eventfd" && data.fds.some((fd) => fd >= 0) ? ["interrupts on"] : [];
     });
   const started = (): Attached => {
-    const it = attach(device);
-    it.device.configWrite(0x04, 2, memory | master);
-    it.device.configWrite(at.msix + 2, 2, 0x8000);
-    it.backend.calls.length = 0;
-    return it;
+    const guest = attach(device);
+    guest.device.configWrite(0x04, 2, memory | master);
+    guest.device.configWrite(at.msix + 2, 2, 0x8000);
+    guest.backend.calls.length = 0;
+    return guest;
   };
   const quiet = ["COMMAND", "interrupts off", "reset", "COMMAND", "interrupts on"];
 
   test("at attach", () => {
-    using it = attach({ ...device, msix: { ...device.msix!, noResize: false } });
-    expect(orderOf(it)).toEqual(["COMMAND", "reset", "COMMAND", "interrupts on"]);
+    using guest = attach({ ...device, msix: { ...device.msix!, noResize: false } });
+    expect(orderOf(guest)).toEqual(["COMMAND", "reset", "COMMAND", "interrupts on"]);
   });
 
   test("by the VMM", () => {
-    using it = started();
-    it.device.reset();
-    expect(orderOf(it)).toEqual(quiet);
+    using guest = started();
+    guest.device.reset();
+    expect(orderOf(guest)).toEqual(quiet);
   });
 
   test("by the guest; one that does not arrive gives COMMAND and interrupts back", () => {
-    using it = started();
-    functionReset(it);
-    expect(orderOf(it)).toEqual(quiet);
+    using guest = started();
+    functionReset(guest);
+    expect(orderOf(guest)).toEqual(quiet);
     using other = started();
     writeVector(other.device, other.device.describe().bars[0]!.base!, 1, 0x41);
     other.backend.calls.length = 0;
@@ -169,37 +170,37 @@ describe("a device is stopped before it is reset", () => {
 
 describe("a device that does not come back from a reset", () => {
   const dying = (what: SyntheticDevice): Attached => {
-    const it = attach(what);
-    it.device.configWrite(0x04, 2, memory | master);
-    const reset = it.backend.reset.bind(it.backend);
-    it.backend.reset = () => (reset(), it.backend.fallOff());
-    return it;
+    const guest = attach(what);
+    guest.device.configWrite(0x04, 2, memory | master);
+    const reset = guest.backend.reset.bind(guest.backend);
+    guest.backend.reset = () => (reset(), guest.backend.fallOff());
+    return guest;
   };
 
   test.each([true, false])(
     "is an error for the VMM, and nothing of it is mapped (power management: %p)",
     (pm) => {
-      using it = dying({ bars: { 0: { size: 0x4000 } }, pm, pcie: true });
-      expect(() => it.device.reset()).toThrow(expect.objectContaining({ code: "ENODEV" }));
-      it.device.configWrite(0x04, 2, memory | master);
-      expect(it.device.configRead(0x04, 2)).toBe(0xffff);
-      expect(it.platform.state()).toMatchObject({ slots: [], trapped: [], dma: [] });
+      using guest = dying({ bars: { 0: { size: 0x4000 } }, pm, pcie: true });
+      expect(() => guest.device.reset()).toThrow(expect.objectContaining({ code: "ENODEV" }));
+      guest.device.configWrite(0x04, 2, memory | master);
+      expect(guest.device.configRead(0x04, 2)).toBe(0xffff);
+      expect(guest.platform.state()).toMatchObject({ slots: [], trapped: [], dma: [] });
     },
   );
 
   test("is an event where the guest reset it, and is mapped again when it answers", () => {
-    using it = attach({ bars: { 0: { size: 0x4000 } }, pcie: true });
-    const { read, write } = it.backend;
-    it.backend.write = (region, offset, data) => {
-      write.call(it.backend, region, offset, data);
-      if (offset === at.pcie + 8) it.backend.fallOff();
+    using guest = attach({ bars: { 0: { size: 0x4000 } }, pcie: true });
+    const { read, write } = guest.backend;
+    guest.backend.write = (region, offset, data) => {
+      write.call(guest.backend, region, offset, data);
+      if (offset === at.pcie + 8) guest.backend.fallOff();
     };
-    functionReset(it);
-    expect(it.eventsOf("reset-failed")).toHaveLength(1);
-    it.backend.read = read;
-    it.backend.write = write;
-    it.device.configWrite(0x10, 4, 0xd0000000);
-    it.device.configWrite(0x04, 2, memory);
-    expect(it.platform.state().slots).toHaveLength(1);
+    functionReset(guest);
+    expect(guest.eventsOf("reset-failed")).toHaveLength(1);
+    guest.backend.read = read;
+    guest.backend.write = write;
+    guest.device.configWrite(0x10, 4, 0xd0000000);
+    guest.device.configWrite(0x04, 2, memory);
+    expect(guest.platform.state().slots).toHaveLength(1);
   });
 });

@@ -22,40 +22,40 @@ const device: SyntheticDevice = {
 
 describe("a snapshot of a device that does not answer", () => {
   test("is refused: all ones of a failed read are no value of a register", () => {
-    using it = attach(device);
-    it.device.configWrite(at.pcie + 8, 2, 0x2000);
-    it.backend.fails = (call) => call.kind === "read" && call.offset === at.pcie + 8;
-    const error = refusal(() => it.device.snapshot());
-    expect(error).toMatchObject({ code: "EIO", device: it.device.name });
+    using guest = attach(device);
+    guest.device.configWrite(at.pcie + 8, 2, 0x2000);
+    guest.backend.fails = (call) => call.kind === "read" && call.offset === at.pcie + 8;
+    const error = refusal(() => guest.device.snapshot());
+    expect(error).toMatchObject({ code: "EIO", device: guest.device.name });
     expect(error.cause).toBeInstanceOf(VfioError);
-    expect(it.events).toEqual([]);
+    expect(guest.events).toEqual([]);
     // The guest's own reads are answered as ever.
-    expect(it.device.configRead(at.pcie + 8, 2)).toBe(0xffff);
-    expect(it.eventsOf("access-failed")).toHaveLength(1);
-    it.backend.fails = () => false;
-    expect(it.device.snapshot().config.registers).toContainEqual({ offset: at.pcie + 8, value: 0x2000 });
+    expect(guest.device.configRead(at.pcie + 8, 2)).toBe(0xffff);
+    expect(guest.eventsOf("access-failed")).toHaveLength(1);
+    guest.backend.fails = () => false;
+    expect(guest.device.snapshot().config.registers).toContainEqual({ offset: at.pcie + 8, value: 0x2000 });
   });
 
   test("is refused: pending bits of a failed read are not none", () => {
-    using it = attach(device);
-    it.device.configWrite(0x04, 2, memory);
-    it.backend.fails = (call) => call.kind === "read" && call.region === 0;
-    expect(refusal(() => it.device.snapshot()).code).toBe("EIO");
+    using guest = attach(device);
+    guest.device.configWrite(0x04, 2, memory);
+    guest.backend.fails = (call) => call.kind === "read" && call.region === 0;
+    expect(refusal(() => guest.device.snapshot()).code).toBe("EIO");
   });
 
   test("is refused: a device that is gone answers all ones", () => {
-    using it = attach(device);
-    const read = it.backend.read.bind(it.backend);
-    it.backend.read = (_region, _offset, data) => void data.fill(0xff);
-    expect(refusal(() => it.device.snapshot()).code).toBe("ENODEV");
-    it.backend.read = read;
-    expect(it.device.snapshot().version).toBe(2);
+    using guest = attach(device);
+    const read = guest.backend.read.bind(guest.backend);
+    guest.backend.read = (_region, _offset, data) => void data.fill(0xff);
+    expect(refusal(() => guest.device.snapshot()).code).toBe("ENODEV");
+    guest.backend.read = read;
+    expect(guest.device.snapshot().version).toBe(2);
   });
 });
 
 test("a snapshot is refused where the platform cannot tell what is pending: that is not none", () => {
   let broken = false;
-  using it = attach(
+  using guest = attach(
     { ...device, msi: { log2: 0, wide: true, maskable: true } },
     {
       prepare: (_, { interrupts }) => {
@@ -73,25 +73,25 @@ test("a snapshot is refused where the platform cannot tell what is pending: that
     },
   );
   const bar = 0xd0000000;
-  it.device.configWrite(0x10, 4, bar);
-  it.device.configWrite(0x04, 2, memory);
-  writeVector(it.device, bar + 0x2000, 1, 0x41);
-  it.device.configWrite(at.msix + 2, 2, 0x8000);
-  writeVector(it.device, bar + 0x2000, 1, 0x41, true);
-  it.recorded.raise(IrqIndex.msix, 1);
-  expect(it.device.snapshot().interrupts.msix!.pending).toEqual([1]);
+  guest.device.configWrite(0x10, 4, bar);
+  guest.device.configWrite(0x04, 2, memory);
+  writeVector(guest.device, bar + 0x2000, 1, 0x41);
+  guest.device.configWrite(at.msix + 2, 2, 0x8000);
+  writeVector(guest.device, bar + 0x2000, 1, 0x41, true);
+  guest.recorded.raise(IrqIndex.msix, 1);
+  expect(guest.device.snapshot().interrupts.msix!.pending).toEqual([1]);
   broken = true;
-  expect(() => it.device.snapshot()).toThrow("no answer");
+  expect(() => guest.device.snapshot()).toThrow("no answer");
   // A guest that reads its pending bits is answered as ever.
-  expect(mmioRead(it.device, bar + 0x3000, 4)).toBe(0);
-  expect(it.eventsOf("interrupt-failed")).toHaveLength(1);
+  expect(mmioRead(guest.device, bar + 0x3000, 4)).toBe(0);
+  expect(guest.eventsOf("interrupt-failed")).toHaveLength(1);
   // MSI's pending bits are worked out in the same way.
-  it.device.configWrite(at.msix + 2, 2, 0);
-  it.device.configWrite(at.msi + 2, 2, 1);
-  it.device.configWrite(at.msi + 16, 4, 1);
-  expect(() => it.device.snapshot()).toThrow("no answer");
+  guest.device.configWrite(at.msix + 2, 2, 0);
+  guest.device.configWrite(at.msi + 2, 2, 1);
+  guest.device.configWrite(at.msi + 16, 4, 1);
+  expect(() => guest.device.snapshot()).toThrow("no answer");
   broken = false;
-  expect(it.device.snapshot().interrupts.msi!.pending).toEqual([]);
+  expect(guest.device.snapshot().interrupts.msi!.pending).toEqual([]);
 });
 
 describe("a restore", () => {
@@ -100,10 +100,10 @@ describe("a restore", () => {
     // Attach itself writes it once.
     ["COMMAND", 0x04, 1],
   ] as const)("whose device refuses %s fails, and leaves nothing", (_, offset, before) => {
-    using it = attach(device);
-    it.device.configWrite(at.pcie + 8, 2, 0x2000);
-    it.device.configWrite(0x04, 2, memory);
-    const snapshot = it.device.snapshot();
+    using guest = attach(device);
+    guest.device.configWrite(at.pcie + 8, 2, 0x2000);
+    guest.device.configWrite(0x04, 2, memory);
+    const snapshot = guest.device.snapshot();
     let writes = 0;
     const refuses = (call: Call): boolean =>
       call.kind === "write" && call.offset === offset && writes++ >= before;
@@ -116,20 +116,20 @@ describe("a restore", () => {
     const { bdf: _, ...rest } = syntheticImage(device);
     const image = { ...rest, bdf: "0000:01:00.0 in a socket's path".padEnd(300, "/") };
     const hide = Array.from({ length: 600 }, (_, i) => i % 300);
-    using it = attach(image, { attach: { hide } });
-    const snapshot: unknown = JSON.parse(JSON.stringify(it.device.snapshot()));
+    using guest = attach(image, { attach: { hide } });
+    const snapshot: unknown = JSON.parse(JSON.stringify(guest.device.snapshot()));
     using back = attach(image, { snapshot });
-    expect(back.device.snapshot()).toEqual(it.device.snapshot());
+    expect(back.device.snapshot()).toEqual(guest.device.snapshot());
     expect(back.device.snapshot().options.hide).toHaveLength(300);
   });
 });
 
 test("a snapshot whose GPUDirect clique does not fit the device is a bad snapshot, and none in it means none", () => {
   const nvidia = { vendorId: 0x10de, bars: { 0: { size: 0x4000 } } };
-  using it = attach(nvidia);
-  const snapshot = it.device.snapshot();
+  using guest = attach(nvidia);
+  const snapshot = guest.device.snapshot();
   using back = attach(nvidia, { snapshot, attach: { gpuDirectClique: 3 } });
-  expect(back.device.describe().patches).toEqual(it.device.describe().patches);
+  expect(back.device.describe().patches).toEqual(guest.device.describe().patches);
   using other = attach({ bars: { 0: { size: 0x4000 } } });
   const wrong = { ...other.device.snapshot(), options: { ...snapshot.options, gpuDirectClique: 3 } };
   try {

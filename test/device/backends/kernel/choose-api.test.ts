@@ -17,8 +17,8 @@ function host(...nodes: string[]): FakeHost {
 
 describe("auto", () => {
   test("prefers the cdev, and says why and what else there is", () => {
-    using it = host("iommu", "vfio/vfio", "vfio/12", "vfio/devices/vfio3");
-    const { api, explain } = chooseApi(it.files, bdf, "auto");
+    using fake = host("iommu", "vfio/vfio", "vfio/12", "vfio/devices/vfio3");
+    const { api, explain } = chooseApi(fake.files, bdf, "auto");
     const dev = "/dev";
     expect(api).toBe("iommufd");
     expect(explain).toEqual([
@@ -31,41 +31,41 @@ describe("auto", () => {
   });
 
   test("takes the group where the kernel has no cdev: sysfs names one all the same", () => {
-    using it = host("iommu", "vfio/vfio", "vfio/12");
-    const { api, explain } = chooseApi(it.files, bdf, "auto");
+    using fake = host("iommu", "vfio/vfio", "vfio/12");
+    const { api, explain } = chooseApi(fake.files, bdf, "auto");
     expect(api).toBe("group");
     expect(explain[1]).toBe(`iommufd: no, ${bdf} has no node in /dev/vfio/devices`);
   });
 
   test("takes the group where there is no iommufd", () => {
-    using it = host("vfio/vfio", "vfio/12", "vfio/devices/vfio3");
-    const { api, explain } = chooseApi(it.files, bdf, "auto");
+    using fake = host("vfio/vfio", "vfio/12", "vfio/devices/vfio3");
+    const { api, explain } = chooseApi(fake.files, bdf, "auto");
     expect([api, explain[1]]).toEqual(["group", `iommufd: no, there is no /dev/iommu`]);
   });
 
   test("takes the group with an iommufd where there is no container", () => {
-    using it = host("iommu", "vfio/12");
-    expect(chooseApi(it.files, bdf, "auto").api).toBe("iommufd-compat");
+    using fake = host("iommu", "vfio/12");
+    expect(chooseApi(fake.files, bdf, "auto").api).toBe("iommufd-compat");
   });
 
   test("takes the group for the sake of a VF token, and says so", () => {
-    using it = host("iommu", "vfio/vfio", "vfio/12", "vfio/devices/vfio3");
-    const { api, explain } = chooseApi(it.files, bdf, "auto", true);
+    using fake = host("iommu", "vfio/vfio", "vfio/12", "vfio/devices/vfio3");
+    const { api, explain } = chooseApi(fake.files, bdf, "auto", true);
     expect(api).toBe("group");
     expect(explain[1]).toContain("VF token");
   });
 
   test("never takes noiommu: it says what that means, and how to ask for it", () => {
-    using it = fakeHost();
-    it.device(bdf, { driver: "vfio-pci", group: 0, noiommu: true });
-    for (const node of ["vfio/vfio", "vfio/noiommu-0"]) it.node(node);
-    expect(() => chooseApi(it.files, bdf, "auto")).toThrow(
+    using fake = fakeHost();
+    fake.device(bdf, { driver: "vfio-pci", group: 0, noiommu: true });
+    for (const node of ["vfio/vfio", "vfio/noiommu-0"]) fake.node(node);
+    expect(() => chooseApi(fake.files, bdf, "auto")).toThrow(
       expect.objectContaining({
         code: "EPERM",
         hint: 'Without an IOMMU the device can read and write all memory. If it is trusted, ask for it: { api: "noiommu" }.',
       }),
     );
-    expect(chooseApi(it.files, bdf, "noiommu").api).toBe("noiommu");
+    expect(chooseApi(fake.files, bdf, "noiommu").api).toBe("noiommu");
   });
 });
 
@@ -98,21 +98,21 @@ describe("Linux 7.3 without an IOMMU: the device has a node of its own, as one t
 
   for (const [name, groups] of kernels) {
     test(`${name}: auto takes no way; noiommu is possible, and every other is explained`, () => {
-      using it = kernel(groups);
-      refused(() => chooseApi(it.files, bdf, "auto"));
-      refused(() => chooseApi(it.files, bdf, "auto", true));
-      expect(chooseApi(it.files, bdf, "noiommu").explain).toEqual([
+      using fake = kernel(groups);
+      refused(() => chooseApi(fake.files, bdf, "auto"));
+      refused(() => chooseApi(fake.files, bdf, "auto", true));
+      expect(chooseApi(fake.files, bdf, "noiommu").explain).toEqual([
         "noiommu: asked for",
         `iommufd: no, ${bdf} has no IOMMU`,
         `group: no, ${bdf} has no IOMMU${groups ? "" : " group"}`,
         `iommufd-compat: no, ${bdf} has no IOMMU${groups ? "" : " group"}`,
         "noiommu: possible, with /dev/iommu and /dev/vfio/devices/noiommu-vfio0",
       ]);
-      expect(hasOwnNodeWithoutIommu(it.files, bdf)).toBe(true);
+      expect(hasOwnNodeWithoutIommu(fake.files, bdf)).toBe(true);
       // Without an iommufd the group is what is left.
-      rmSync(it.files.at("/dev/iommu"));
-      expect(hasOwnNodeWithoutIommu(it.files, bdf)).toBe(!groups);
-      expect(chooseApi(it.files, bdf, "noiommu").explain.at(-1)).toBe(
+      rmSync(fake.files.at("/dev/iommu"));
+      expect(hasOwnNodeWithoutIommu(fake.files, bdf)).toBe(!groups);
+      expect(chooseApi(fake.files, bdf, "noiommu").explain.at(-1)).toBe(
         groups
           ? "noiommu: possible, with /dev/vfio/vfio and /dev/vfio/noiommu-0"
           : "noiommu: no, there is no /dev/iommu",
@@ -120,8 +120,8 @@ describe("Linux 7.3 without an IOMMU: the device has a node of its own, as one t
     });
 
     test(`${name}: openDevice refuses it by iommufd, in whatever form that comes`, () => {
-      using it = kernel(groups);
-      const host = it.files;
+      using fake = kernel(groups);
+      const host = fake.files;
       // A descriptor of the node, which a sysfs that is not there could not tell of.
       const fd = openSync(host.at("/dev/vfio/devices/noiommu-vfio0"), "r");
       using bare = fakeHost();
@@ -138,31 +138,31 @@ describe("Linux 7.3 without an IOMMU: the device has a node of its own, as one t
   }
 
   test("a group that VFIO made up is enough, whatever the node is called", () => {
-    using it = fakeHost();
-    it.device(bdf, { driver: "vfio-pci", group: 0, noiommu: true, vfioDev: "vfio0" });
-    for (const node of ["iommu", "vfio/devices/vfio0"]) it.node(node);
-    expect(() => chooseApi(it.files, bdf, "auto")).toThrow(`iommufd: no, ${bdf} has no IOMMU`);
+    using fake = fakeHost();
+    fake.device(bdf, { driver: "vfio-pci", group: 0, noiommu: true, vfioDev: "vfio0" });
+    for (const node of ["iommu", "vfio/devices/vfio0"]) fake.node(node);
+    expect(() => chooseApi(fake.files, bdf, "auto")).toThrow(`iommufd: no, ${bdf} has no IOMMU`);
   });
 });
 
 describe("where nothing is open", () => {
-  const hintOf = (it: FakeHost): unknown => {
+  const hintOf = (fake: FakeHost): unknown => {
     try {
-      return chooseApi(it.files, bdf, "auto");
+      return chooseApi(fake.files, bdf, "auto");
     } catch (error) {
       return (error as { hint?: string }).hint;
     }
   };
 
   test("the device is not there", () => {
-    using it = fakeHost();
-    expect(hintOf(it)).toBe(`There is no PCI device ${bdf} on this host.`);
+    using fake = fakeHost();
+    expect(hintOf(fake)).toBe(`There is no PCI device ${bdf} on this host.`);
   });
 
   test("the device has another driver, or none: the commands", () => {
-    using it = fakeHost();
-    it.device(bdf, { driver: "nvme", group: 12 });
-    expect(hintOf(it)).toBe(
+    using fake = fakeHost();
+    fake.device(bdf, { driver: "nvme", group: 12 });
+    expect(hintOf(fake)).toBe(
       `${bdf} is bound to nvme, not to vfio-pci. Give it to vfio-pci: ` +
         `echo vfio-pci > /sys/bus/pci/devices/${bdf}/driver_override; ` +
         `echo ${bdf} > /sys/bus/pci/devices/${bdf}/driver/unbind; echo ${bdf} > /sys/bus/pci/drivers_probe`,
@@ -174,16 +174,16 @@ describe("where nothing is open", () => {
   });
 
   test("the nodes are missing", () => {
-    using it = host();
-    expect(hintOf(it)).toBe(
+    using fake = host();
+    expect(hintOf(fake)).toBe(
       "The kernel has nodes for it that are not in this /dev: in a container, pass them in, as docker run --device /dev/vfio/vfio --device /dev/vfio/12; otherwise see whether udev runs, and for iommufd modprobe iommufd.",
     );
   });
 
   test("vfio-pci is not loaded", () => {
-    using it = fakeHost();
-    it.device(bdf, { driver: "nvme", group: 12 });
-    rmSync(it.files.at("/sys/bus/pci/drivers/vfio-pci"), { recursive: true });
-    expect(hintOf(it)).toBe(`vfio-pci is not loaded: modprobe vfio-pci; then bun-vfio bind ${bdf}`);
+    using fake = fakeHost();
+    fake.device(bdf, { driver: "nvme", group: 12 });
+    rmSync(fake.files.at("/sys/bus/pci/drivers/vfio-pci"), { recursive: true });
+    expect(hintOf(fake)).toBe(`vfio-pci is not loaded: modprobe vfio-pci; then bun-vfio bind ${bdf}`);
   });
 });

@@ -137,81 +137,81 @@ function make(): Made {
 
 describe("config space", () => {
   test("comes from the description", () => {
-    using it = make();
+    using made = make();
     const config = new Uint8Array(new ArrayBuffer(256));
-    it.device.read(RegionIndex.config, 0, config);
+    made.device.read(RegionIndex.config, 0, config);
     const { capabilities, header } = decodeConfig(config);
     expect(capabilities.map(({ name }) => name)).toEqual(["PM", "PCIe", "MSI", "MSI-X"]);
     expect(header.registers).toMatchObject({ vendorId: 0x1234, deviceId: 0x5678, revisionId: 3 });
     expect([config[0x09], config[0x0a], config[0x0b]]).toEqual([0x00, 0x02, 0x08]);
-    expect(it.device.irqs.map(({ count }) => count).slice(0, 3)).toEqual([1, 2, 4]);
-    expect(it.device.regions.map(({ size }) => size).slice(0, 3)).toEqual([0x4000, 0, 8]);
+    expect(made.device.irqs.map(({ count }) => count).slice(0, 3)).toEqual([1, 2, 4]);
+    expect(made.device.regions.map(({ size }) => size).slice(0, 3)).toEqual([0x4000, 0, 8]);
   });
 });
 
 describe("access words", () => {
   test("reset values, read-only bits, write 1 to clear, and bits that start something", () => {
-    using it = make();
-    expect(it.read(0x00, 4)).toBe(0x1234_0001);
-    it.write(0x00, 4, 0);
-    expect(it.read(0x00, 4)).toBe(0x1234_0001);
-    it.write(0x04, 4, 0b0111);
-    expect(it.read(0x04, 4)).toBe(0b0101);
-    expect(it.calls).toEqual([["control", true, true, "two", false]]);
-    expect(it.read(0x08, 4)).toBe(0b10);
-    it.environment.advance(10);
-    expect(it.read(0x08, 4)).toBe(0b01);
-    it.write(0x08, 1, 1);
-    expect(it.read(0x08, 4)).toBe(0);
+    using made = make();
+    expect(made.read(0x00, 4)).toBe(0x1234_0001);
+    made.write(0x00, 4, 0);
+    expect(made.read(0x00, 4)).toBe(0x1234_0001);
+    made.write(0x04, 4, 0b0111);
+    expect(made.read(0x04, 4)).toBe(0b0101);
+    expect(made.calls).toEqual([["control", true, true, "two", false]]);
+    expect(made.read(0x08, 4)).toBe(0b10);
+    made.environment.advance(10);
+    expect(made.read(0x08, 4)).toBe(0b01);
+    made.write(0x08, 1, 1);
+    expect(made.read(0x08, 4)).toBe(0);
   });
 
   test("a read that clears, one that a handler answers, and a register that is another when it is read", () => {
-    using it = make();
-    it.write(0x0c, 4, 7);
-    expect([it.read(0x0c, 4), it.read(0x0c, 4)]).toEqual([8, 9]);
-    it.write(0x10, 1, 0x0f);
-    expect(it.read(0x10, 1)).toBe(0xf0);
+    using made = make();
+    made.write(0x0c, 4, 7);
+    expect([made.read(0x0c, 4), made.read(0x0c, 4)]).toEqual([8, 9]);
+    made.write(0x10, 1, 0x0f);
+    expect(made.read(0x10, 1)).toBe(0xf0);
   });
 
   test("64 bits written as two halves are one register; part of a register is the whole for its handler", () => {
-    using it = make();
-    it.write(0x18, 4, 0x89abcdef);
-    it.write(0x1c, 4, 0x01234567);
-    expect(it.calls).toEqual([
+    using made = make();
+    made.write(0x18, 4, 0x89abcdef);
+    made.write(0x1c, 4, 0x01234567);
+    expect(made.calls).toEqual([
       ["address", 0x89abcdefn],
       ["address", 0x01234567_89abcdefn],
     ]);
   });
 
   test("tables: the index says which", () => {
-    using it = make();
-    it.write(0x38, 4, 5);
-    it.write(0x62, 2, 9);
-    it.write(0x60, 4, 0x000a_0000);
-    expect(it.calls).toEqual([
+    using made = make();
+    made.write(0x38, 4, 5);
+    made.write(0x62, 2, 9);
+    made.write(0x60, 4, 0x000a_0000);
+    expect(made.calls).toEqual([
       ["doorbell", 3, 5],
       ["tail", 1, 9],
       ["tail", 1, 10],
     ]);
-    expect(it.read(0x38, 4)).toBe(0);
+    expect(made.read(0x38, 4)).toBe(0);
   });
 
   test("what no register covers is the rest's, and an access may cross into it", () => {
-    using it = make();
-    expect(it.read(0x1000, 2)).toBe(0x0000);
-    expect(it.read(0x7f, 1)).toBe(0x7f);
-    it.write(0x14, 4, 1);
-    expect(it.calls).toEqual([["rest", 0x14, [1, 0, 0, 0]]]);
+    using made = make();
+    expect(made.read(0x1000, 2)).toBe(0x0000);
+    expect(made.read(0x7f, 1)).toBe(0x7f);
+    made.write(0x14, 4, 1);
+    expect(made.calls).toEqual([["rest", 0x14, [1, 0, 0, 0]]]);
   });
 
   test("a reset gives reset values, and keeps what is sticky", () => {
-    using it = make();
-    it.write(0x04, 4, 0b1101);
-    it.write(0x0c, 4, 7);
-    it.device.reset();
-    expect(it.read(0x04, 4)).toBe(0b1100);
-    expect(it.read(0x0c, 4)).toBe(1);
-    expect(it.calls).toContain("reset");
+    using made = make();
+    made.write(0x04, 4, 0b1101);
+    made.write(0x0c, 4, 7);
+    made.device.reset();
+    expect(made.read(0x04, 4)).toBe(0b1100);
+    expect(made.read(0x0c, 4)).toBe(1);
+    expect(made.calls).toContain("reset");
   });
 });
 
@@ -264,19 +264,19 @@ describe("under the passthrough model", () => {
   });
 
   test("INTx is held until the device lets go: it comes again as long as it is asserted", () => {
-    using it = make();
+    using made = make();
     using line = new Eventfd();
     const irqs = (
       action: "trigger" | "unmask",
       data: { kind: "none"; count: number } | { kind: "eventfd"; fds: number[] },
-    ) => it.device.setIrqs({ index: IrqIndex.intx, action, start: 0, data });
+    ) => made.device.setIrqs({ index: IrqIndex.intx, action, start: 0, data });
     irqs("trigger", { kind: "eventfd", fds: [line.fd] });
-    it.write(0x04, 4, 0b10);
-    it.environment.advance(10);
+    made.write(0x04, 4, 0b10);
+    made.environment.advance(10);
     expect(line.drain()).toBe(1);
     irqs("unmask", { kind: "none", count: 1 });
     expect(line.drain()).toBe(1);
-    it.write(0x08, 4, 1);
+    made.write(0x08, 4, 1);
     irqs("unmask", { kind: "none", count: 1 });
     expect(line.drain()).toBe(0);
   });

@@ -185,14 +185,14 @@ describe("capability lists", () => {
 
 describe("a virtual function", () => {
   test("has no memory enable: its memory always answers", () => {
-    using it = new ConfigProbe({
+    using probe = new ConfigProbe({
       bars: { 0: { size: 0x1000 } },
       patch: (config) => void config.fill(0xff, 0, 4),
     });
-    expect(it.get(4, 2) & 2).toBe(2);
-    it.put(4, 2, 0);
-    expect(it.get(4, 2) & 2).toBe(0);
-    it.read(0, 0, byte);
+    expect(probe.get(4, 2) & 2).toBe(2);
+    probe.put(4, 2, 0);
+    expect(probe.get(4, 2) & 2).toBe(0);
+    probe.read(0, 0, byte);
     expect(byte[0]).toBe(0);
   });
 });

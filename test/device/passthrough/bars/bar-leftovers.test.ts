@@ -14,10 +14,10 @@ const removals = ["dma-unmap", "slot-remove", "bus-remove", "address-free"] as c
 const at = 0xd0000000;
 
 /** Moves BAR0 to `at` with decoding on, and says where it was. */
-function moved(it: Attached): number {
-  it.device.configWrite(0x04, 2, memory);
-  const home = it.device.configRead(0x10, 4);
-  it.device.configWrite(0x10, 4, at);
+function moved(guest: Attached): number {
+  guest.device.configWrite(0x04, 2, memory);
+  const home = guest.device.configRead(0x10, 4);
+  guest.device.configWrite(0x10, 4, at);
   return home;
 }
 /** Addresses by what the platform holds there. */
@@ -39,129 +39,129 @@ const sorted = (lists: Record<string, number[]>): Record<string, number[]> =>
 
 describe("what a platform does not take back", () => {
   test.each(removals)("%s: is said once, tried at each sync, and gone when the platform lets it", (kind) => {
-    using it = attach(oneBar);
-    const mend = it.platform.failOn((action) => action.kind === kind);
-    const home = moved(it);
-    it.device.configWrite(0x3c, 1, 5);
-    it.device.configWrite(0x04, 2, memory);
-    it.device.configWrite(0x04, 2, memory);
-    expect(it.eventsOf("teardown")).toHaveLength(1);
-    expect(it.device.describe().bars[0]!.base).toBe(at);
-    const now = sorted(held(it));
+    using guest = attach(oneBar);
+    const mend = guest.platform.failOn((action) => action.kind === kind);
+    const home = moved(guest);
+    guest.device.configWrite(0x3c, 1, 5);
+    guest.device.configWrite(0x04, 2, memory);
+    guest.device.configWrite(0x04, 2, memory);
+    expect(guest.eventsOf("teardown")).toHaveLength(1);
+    expect(guest.device.describe().bars[0]!.base).toBe(at);
+    const now = sorted(held(guest));
     // What lies above in the order of removal has gone; the address stays with whatever is left there.
     expect(now["addresses"]).toContain(home);
     expect(now["slots"]!.includes(home)).toBe(kind === "slot-remove");
     expect(now["dma"]!.includes(home)).toBe(kind === "dma-unmap");
     expect(now["trapped"]!.includes(home)).toBe(kind !== "address-free");
     mend();
-    it.device.configWrite(0x04, 2, memory);
-    expect(sorted(held(it))).toEqual(everywhere(at));
+    guest.device.configWrite(0x04, 2, memory);
+    expect(sorted(held(guest))).toEqual(everywhere(at));
   });
 
   test.each(removals)(
     "%s: at detach is reported, host memory stays under what is left, and the next dispose takes all",
     (kind) => {
-      const it = attach(oneBar);
-      it.device.configWrite(0x04, 2, memory);
-      const [slot] = it.platform.state().slots;
-      const mend = it.platform.failOn((action) => action.kind === kind);
-      expect([it.device.closed, it.device.released]).toEqual([false, false]);
-      it.device[Symbol.dispose]();
-      expect(it.backend.unmappedInUse).toEqual([]);
-      expect(it.eventsOf("teardown").length).toBeGreaterThan(0);
-      const users = it.platform.usersOf(slot!.hva, slot!.size);
+      const guest = attach(oneBar);
+      guest.device.configWrite(0x04, 2, memory);
+      const [slot] = guest.platform.state().slots;
+      const mend = guest.platform.failOn((action) => action.kind === kind);
+      expect([guest.device.closed, guest.device.released]).toEqual([false, false]);
+      guest.device[Symbol.dispose]();
+      expect(guest.backend.unmappedInUse).toEqual([]);
+      expect(guest.eventsOf("teardown").length).toBeGreaterThan(0);
+      const users = guest.platform.usersOf(slot!.hva, slot!.size);
       expect(users).toHaveLength(kind === "slot-remove" || kind === "dma-unmap" ? 1 : 0);
-      const closed = (): number => it.backend.calls.filter((call) => call.kind === "close").length;
+      const closed = (): number => guest.backend.calls.filter((call) => call.kind === "close").length;
       // A backend takes its mappings along when it is closed.
       expect(closed()).toBe(users.length > 0 ? 0 : 1);
-      expect([it.device.closed, it.device.released]).toEqual([true, users.length === 0]);
-      const messages = it.eventsOf("teardown").map(({ message }) => message);
+      expect([guest.device.closed, guest.device.released]).toEqual([true, users.length === 0]);
+      const messages = guest.eventsOf("teardown").map(({ message }) => message);
       expect(messages.some((message) => message.includes("stays mapped"))).toBe(users.length > 0);
       expect(messages.some((message) => message.includes("the device stays open"))).toBe(users.length > 0);
-      expect(() => it.device.describe()).toThrow("is closed");
+      expect(() => guest.device.describe()).toThrow("is closed");
       mend();
-      for (let again = 0; again < 2; again++) it.device[Symbol.dispose]();
-      expect([it.platform.leaks(), it.backend.unmappedInUse, closed()]).toEqual([[], [], 1]);
-      it.platform[Symbol.dispose]();
+      for (let again = 0; again < 2; again++) guest.device[Symbol.dispose]();
+      expect([guest.platform.leaks(), guest.backend.unmappedInUse, closed()]).toEqual([[], [], 1]);
+      guest.platform[Symbol.dispose]();
     },
   );
 
   test("a slot that failed to go at a move, and went at detach, loses its host memory after it", () => {
-    using it = attach(oneBar);
-    it.platform.failNext("slot-remove");
-    moved(it);
-    expect(it.platform.state().slots).toHaveLength(2);
+    using guest = attach(oneBar);
+    guest.platform.failNext("slot-remove");
+    moved(guest);
+    expect(guest.platform.state().slots).toHaveLength(2);
   });
 
   test.each(removals)("%s: a BAR that comes back finds what it left, and takes it as its own", (kind) => {
-    using it = attach(oneBar);
-    const mend = it.platform.failOn((action) => action.kind === kind);
-    it.device.configWrite(0x04, 2, memory);
-    const before = it.platform.state();
-    it.device.configWrite(0x04, 2, 0);
-    it.device.configWrite(0x04, 2, memory);
-    expect(it.platform.state()).toEqual(before);
-    expect(it.device.describe().bars[0]!.mapped).toMatchObject(
+    using guest = attach(oneBar);
+    const mend = guest.platform.failOn((action) => action.kind === kind);
+    guest.device.configWrite(0x04, 2, memory);
+    const before = guest.platform.state();
+    guest.device.configWrite(0x04, 2, 0);
+    guest.device.configWrite(0x04, 2, memory);
+    expect(guest.platform.state()).toEqual(before);
+    expect(guest.device.describe().bars[0]!.mapped).toMatchObject(
       [{ ...before.slots[0], peer: true }].map(({ slot, gpa, hva, peer }) => ({ slot, gpa, hva, peer })),
     );
-    expect(it.eventsOf("area-trapped")).toEqual([]);
+    expect(guest.eventsOf("area-trapped")).toEqual([]);
     mend();
-    it.device.configWrite(0x04, 2, 0);
-    expect(held(it)).toMatchObject({ slots: [], dma: [], trapped: [] });
+    guest.device.configWrite(0x04, 2, 0);
+    expect(held(guest)).toMatchObject({ slots: [], dma: [], trapped: [] });
   });
 
   test.each(["dma-unmap", "slot-remove", "bus-remove"] as const)(
     "%s: no other BAR comes to be where something is left, until it is gone",
     (kind) => {
-      using it = attach(twoBars);
-      const mend = it.platform.failOn((action) => action.kind === kind);
-      const home = moved(it);
-      it.device.configWrite(0x14, 4, home);
-      expect(it.device.describe().bars.map(({ base }) => base)).toEqual([at, undefined]);
-      expect(it.eventsOf("bar-unplaced").map(({ message }) => message)).toEqual([
+      using guest = attach(twoBars);
+      const mend = guest.platform.failOn((action) => action.kind === kind);
+      const home = moved(guest);
+      guest.device.configWrite(0x14, 4, home);
+      expect(guest.device.describe().bars.map(({ base }) => base)).toEqual([at, undefined]);
+      expect(guest.eventsOf("bar-unplaced").map(({ message }) => message)).toEqual([
         `BAR1 cannot be at 0x${home.toString(16)}: what BAR0 had there is not taken back yet`,
       ]);
       mend();
-      it.device.configWrite(0x04, 2, memory);
-      expect(sorted(held(it))).toEqual(everywhere(at, home));
+      guest.device.configWrite(0x04, 2, memory);
+      expect(sorted(held(guest))).toEqual(everywhere(at, home));
     },
   );
 
   test("a guest that moves a BAR again and again does not pile up what is left", () => {
-    using it = attach(oneBar);
-    it.device.configWrite(0x04, 2, memory);
-    const mend = it.platform.failOn(({ kind }) => (removals as readonly string[]).includes(kind));
-    for (let i = 0; i < 100; i++) it.device.configWrite(0x10, 4, at + 0x1000 * i);
-    const counts = Object.values(held(it)).map(({ length }) => length);
+    using guest = attach(oneBar);
+    guest.device.configWrite(0x04, 2, memory);
+    const mend = guest.platform.failOn(({ kind }) => (removals as readonly string[]).includes(kind));
+    for (let i = 0; i < 100; i++) guest.device.configWrite(0x10, 4, at + 0x1000 * i);
+    const counts = Object.values(held(guest)).map(({ length }) => length);
     for (const count of counts) expect(count).toBeLessThan(10);
-    expect(it.device.describe().bars[0]!.base).toBeUndefined();
+    expect(guest.device.describe().bars[0]!.base).toBeUndefined();
     mend();
-    it.device.configWrite(0x04, 2, memory);
-    expect(held(it)).toEqual(everywhere(at + 0x1000 * 99));
+    guest.device.configWrite(0x04, 2, memory);
+    expect(held(guest)).toEqual(everywhere(at + 0x1000 * 99));
   });
 
   test("nor do addresses alone pile up, and the BAR goes on decoding without", () => {
-    using it = attach(oneBar);
-    it.device.configWrite(0x04, 2, memory);
-    const mend = it.platform.failOn(({ kind }) => kind === "address-free");
-    for (let i = 0; i < 100; i++) it.device.configWrite(0x10, 4, at + 0x1000 * i);
-    expect(held(it)).toMatchObject({ slots: [at + 0x63000], trapped: [at + 0x63000] });
-    expect(held(it)["addresses"]!.length).toBeLessThan(10);
+    using guest = attach(oneBar);
+    guest.device.configWrite(0x04, 2, memory);
+    const mend = guest.platform.failOn(({ kind }) => kind === "address-free");
+    for (let i = 0; i < 100; i++) guest.device.configWrite(0x10, 4, at + 0x1000 * i);
+    expect(held(guest)).toMatchObject({ slots: [at + 0x63000], trapped: [at + 0x63000] });
+    expect(held(guest)["addresses"]!.length).toBeLessThan(10);
     mend();
-    it.device.configWrite(0x04, 2, memory);
-    expect(held(it)).toEqual(everywhere(at + 0x63000));
+    guest.device.configWrite(0x04, 2, memory);
+    expect(held(guest)).toEqual(everywhere(at + 0x63000));
   });
 
   test("a platform that fails to reserve leaves a BAR that decodes, and says so once", () => {
-    using it = attach(oneBar);
-    const mend = it.platform.failOn(({ kind }) => kind === "address-reserve");
-    moved(it);
-    it.device.configWrite(0x04, 2, memory);
-    expect(it.device.describe().bars[0]!.base).toBe(at);
-    expect(it.eventsOf("address-unreserved")).toHaveLength(1);
+    using guest = attach(oneBar);
+    const mend = guest.platform.failOn(({ kind }) => kind === "address-reserve");
+    moved(guest);
+    guest.device.configWrite(0x04, 2, memory);
+    expect(guest.device.describe().bars[0]!.base).toBe(at);
+    expect(guest.eventsOf("address-unreserved")).toHaveLength(1);
     mend();
-    it.device.configWrite(0x04, 2, memory);
-    expect(held(it)).toEqual(everywhere(at));
+    guest.device.configWrite(0x04, 2, memory);
+    expect(held(guest)).toEqual(everywhere(at));
   });
 });
 

@@ -4,7 +4,7 @@ import { attach, memory } from "../../../support/attached.ts";
 test("peers are given a BAR as what it is: device memory, with its dma-buf where there is one", () => {
   for (const dmaBuf of [undefined, 17]) {
     const asked: unknown[] = [];
-    using it = attach(
+    using guest = attach(
       { bars: { 0: { size: 0x1000 } } },
       {
         prepare: (backend, platform) => {
@@ -18,7 +18,7 @@ test("peers are given a BAR as what it is: device memory, with its dma-buf where
         },
       },
     );
-    it.device.configWrite(0x04, 2, memory);
+    guest.device.configWrite(0x04, 2, memory);
     const file = dmaBuf === undefined ? undefined : { fd: dmaBuf, offset: 0 };
     expect(asked).toMatchObject([{ size: 0x1000, deviceMemory: true, file }]);
   }

@@ -19,14 +19,14 @@ function walk({ device }: Attached, start: number, next: (header: number) => num
   }
   return found;
 }
-const extended = (it: Attached): number[] => walk(it, 0x100, (header) => header >>> 20);
-const standard = (it: Attached): number[] =>
-  walk(it, it.device.configRead(0x34, 1), (header) => (header >>> 8) & 0xff);
+const extended = (guest: Attached): number[] => walk(guest, 0x100, (header) => header >>> 20);
+const standard = (guest: Attached): number[] =>
+  walk(guest, guest.device.configRead(0x34, 1), (header) => (header >>> 8) & 0xff);
 
 describe("config reads", () => {
   test("defect 1: what cannot change by itself costs no read of the device", () => {
-    using it = attach(plain);
-    const before = reads(it);
+    using guest = attach(plain);
+    const before = reads(guest);
     for (let i = 0; i < 50; i++) {
       for (const [offset, width] of [
         [0, 4],
@@ -39,40 +39,40 @@ describe("config reads", () => {
         [at.pcie + 4, 4],
         [0x100, 4],
       ] as const)
-        it.device.configRead(offset, width);
+        guest.device.configRead(offset, width);
     }
-    expect(reads(it)).toBe(before);
+    expect(reads(guest)).toBe(before);
   });
 
   test("what may change is read once for each guest read, however wide", () => {
-    using it = attach(plain);
-    const before = reads(it);
-    it.device.configRead(0x06, 2);
-    it.device.configRead(0x04, 4);
-    it.device.configRead(at.pcie + 8, 4);
-    expect(reads(it)).toBe(before + 3);
+    using guest = attach(plain);
+    const before = reads(guest);
+    guest.device.configRead(0x06, 2);
+    guest.device.configRead(0x04, 4);
+    guest.device.configRead(at.pcie + 8, 4);
+    expect(reads(guest)).toBe(before + 3);
   });
 
   test("after a write the register is read once, then known again", () => {
-    using it = attach(plain);
-    it.device.configWrite(0x04, 2, 4);
-    const before = reads(it);
-    expect(it.device.configRead(0x04, 2)).toBe(4);
-    expect(it.device.configRead(0x04, 2)).toBe(4);
-    expect(reads(it)).toBe(before + 1);
+    using guest = attach(plain);
+    guest.device.configWrite(0x04, 2, 4);
+    const before = reads(guest);
+    expect(guest.device.configRead(0x04, 2)).toBe(4);
+    expect(guest.device.configRead(0x04, 2)).toBe(4);
+    expect(reads(guest)).toBe(before + 1);
   });
 
   test("defect 52: a failed read is all ones and an event, a failed write is dropped", () => {
-    using it = attach(plain);
-    it.backend.fails = (call) => (call.kind === "read" && call.size < 4) || call.kind === "write";
-    expect([it.device.configRead(0x06, 2), it.device.configRead(0x06, 1)]).toEqual([0xffff, 0xff]);
-    it.device.configWrite(0x3c, 1, 5);
-    expect(it.eventsOf("access-failed")).toHaveLength(3);
-    it.backend.fails = () => false;
+    using guest = attach(plain);
+    guest.backend.fails = (call) => (call.kind === "read" && call.size < 4) || call.kind === "write";
+    expect([guest.device.configRead(0x06, 2), guest.device.configRead(0x06, 1)]).toEqual([0xffff, 0xff]);
+    guest.device.configWrite(0x3c, 1, 5);
+    expect(guest.eventsOf("access-failed")).toHaveLength(3);
+    guest.backend.fails = () => false;
   });
 
   test("accesses that no PCI host makes read all ones and change nothing", () => {
-    using it = attach(plain);
+    using guest = attach(plain);
     for (const [offset, width] of [
       [2, 4],
       [3, 2],
@@ -84,34 +84,34 @@ describe("config reads", () => {
       [NaN, 4],
       [0xfff, 2],
     ] as const) {
-      expect(it.device.configRead(offset, width)).toBe(
+      expect(guest.device.configRead(offset, width)).toBe(
         width === 2 ? 0xffff : width === 1 ? 0xff : 0xffffffff,
       );
-      it.device.configWrite(offset, width, 0);
+      guest.device.configWrite(offset, width, 0);
     }
-    expect(it.eventsOf("bad-access")).toHaveLength(18);
+    expect(guest.eventsOf("bad-access")).toHaveLength(18);
   });
 
   test("a value that no guest can write is the VMM's mistake, and told", () => {
-    using it = attach(plain);
+    using guest = attach(plain);
     for (const value of [-1, 2 ** 32, 1.5, NaN, Infinity])
-      expect(() => it.device.configWrite(0x3c, 1, value)).toThrow(RangeError);
+      expect(() => guest.device.configWrite(0x3c, 1, value)).toThrow(RangeError);
     for (const value of [5n, "1", undefined])
-      expect(() => it.device.configWrite(0x3c, 1, value as unknown as number)).toThrow(TypeError);
-    expect(it.device.configRead(0x3c, 1)).toBe(0);
+      expect(() => guest.device.configWrite(0x3c, 1, value as unknown as number)).toThrow(TypeError);
+    expect(guest.device.configRead(0x3c, 1)).toBe(0);
   });
 
   test("bytes in the middle of a dword, as ports 0xCFC to 0xCFF reach them", () => {
-    using it = attach(plain);
-    expect(it.device.configRead(1, 2)).toBe(0x7812);
-    expect(it.device.configRead(3, 1)).toBe(0x56);
+    using guest = attach(plain);
+    expect(guest.device.configRead(1, 2)).toBe(0x7812);
+    expect(guest.device.configRead(3, 1)).toBe(0x56);
   });
 
   test("registers whose read has a side effect are not read at attach", () => {
     // The window of a virtio device into its BARs: a read of its data reads the BAR.
     const window = 0xc4;
     const mailbox = window + 0x10;
-    using it = attach({
+    using guest = attach({
       ...plain,
       vendorId: 0x1af4,
       patch: (config, view) => {
@@ -120,41 +120,41 @@ describe("config reads", () => {
         config.set([0x09, 0x00, 20, 5], window);
       },
     });
-    const touched = it.backend.calls.filter(
+    const touched = guest.backend.calls.filter(
       (call) => call.kind === "read" && call.offset < mailbox + 4 && call.offset + call.size > mailbox,
     );
     expect(touched).toEqual([]);
-    const before = reads(it);
-    it.device.configRead(mailbox, 4);
-    expect(reads(it)).toBe(before + 1);
+    const before = reads(guest);
+    guest.device.configRead(mailbox, 4);
+    expect(reads(guest)).toBe(before + 1);
   });
 
   test("bytes of no capability are the device's, whatever they held at attach: read each time, written each time", () => {
     const image = syntheticImage({ ...plain, patch: (config) => (config[0xe8] = 0x55) });
-    using it = attach({ ...image, writable: [{ offset: 0x900, size: 4 }] });
-    const before = reads(it);
-    for (const offset of [0x900, 0xe8, 0x900]) it.device.configRead(offset, 1);
-    expect(reads(it)).toBe(before + 3);
-    it.device.configWrite(0x900, 4, 0x1234);
-    expect([it.device.configRead(0x900, 4), reads(it)]).toEqual([0x1234, before + 4]);
+    using guest = attach({ ...image, writable: [{ offset: 0x900, size: 4 }] });
+    const before = reads(guest);
+    for (const offset of [0x900, 0xe8, 0x900]) guest.device.configRead(offset, 1);
+    expect(reads(guest)).toBe(before + 3);
+    guest.device.configWrite(0x900, 4, 0x1234);
+    expect([guest.device.configRead(0x900, 4), reads(guest)]).toEqual([0x1234, before + 4]);
   });
 
   test("all ones settles nothing: what is static otherwise is asked for again", () => {
-    using it = attach(plain);
-    const { read } = it.backend;
+    using guest = attach(plain);
+    const { read } = guest.backend;
     const control = at.pcie + 8;
-    it.device.configWrite(control, 2, 0x2810);
-    it.backend.read = (_region, _offset, data) => void data.fill(0xff);
-    expect(it.device.configRead(control, 2)).toBe(0xffff);
-    it.backend.read = read;
-    expect(it.device.configRead(control, 2)).toBe(0x2810);
-    const before = reads(it);
-    expect([it.device.configRead(control, 2), reads(it)]).toEqual([0x2810, before]);
+    guest.device.configWrite(control, 2, 0x2810);
+    guest.backend.read = (_region, _offset, data) => void data.fill(0xff);
+    expect(guest.device.configRead(control, 2)).toBe(0xffff);
+    guest.backend.read = read;
+    expect(guest.device.configRead(control, 2)).toBe(0x2810);
+    const before = reads(guest);
+    expect([guest.device.configRead(control, 2), reads(guest)]).toEqual([0x2810, before]);
   });
 
   test("a register that read all ones at attach is asked for again, too", () => {
     let silent = true;
-    using it = attach(plain, {
+    using guest = attach(plain, {
       prepare(backend) {
         const read = backend.read.bind(backend);
         backend.read = (region, offset, data) => {
@@ -166,36 +166,36 @@ describe("config reads", () => {
       },
     });
     silent = false;
-    expect(it.device.configRead(0x2c, 4)).not.toBe(0xffffffff);
+    expect(guest.device.configRead(0x2c, 4)).not.toBe(0xffffffff);
   });
 });
 
 describe("what the guest is shown", () => {
   test("defects 6 and 7: ARI, SR-IOV and the resizable BARs are hidden without PM too, for reads and writes", () => {
-    using it = attach({ bars: plain.bars!, pcie: true, extended: [0x01, 0x0e, 0x10, 0x15, 0x03] });
-    expect(extended(it)).toEqual([0x100, 0x200]);
-    const before = it.backend.counts.configWrites;
+    using guest = attach({ bars: plain.bars!, pcie: true, extended: [0x01, 0x0e, 0x10, 0x15, 0x03] });
+    expect(extended(guest)).toEqual([0x100, 0x200]);
+    const before = guest.backend.counts.configWrites;
     for (const offset of [0x140, 0x180, 0x1c0])
       for (const part of [0, 4]) {
-        expect(it.device.configRead(offset + part, 4)).toBe(0);
-        it.device.configWrite(offset + part, 4, 0xffffffff);
-        expect(it.device.configRead(offset + part, 4)).toBe(0);
+        expect(guest.device.configRead(offset + part, 4)).toBe(0);
+        guest.device.configWrite(offset + part, 4, 0xffffffff);
+        expect(guest.device.configRead(offset + part, 4)).toBe(0);
       }
-    expect(it.backend.counts.configWrites).toBe(before);
+    expect(guest.backend.counts.configWrites).toBe(before);
   });
 
   test("a hidden head of the list stays as an empty one that links on", () => {
-    using it = attach({ ...plain, extended: [0x10, 0x01] });
-    expect(it.device.configRead(0x100, 4)).toBe(0x14000000);
-    expect(extended(it)).toEqual([0x100, 0x140]);
+    using guest = attach({ ...plain, extended: [0x10, 0x01] });
+    expect(guest.device.configRead(0x100, 4)).toBe(0x14000000);
+    expect(extended(guest)).toEqual([0x100, 0x140]);
   });
 
   test("more can be hidden, and what is hidden can be shown", () => {
-    using it = attach(
+    using guest = attach(
       { ...plain, extended: [0x01, 0x10, 0x03] },
       { attach: { hide: [0x03], expose: [0x10] } },
     );
-    expect(extended(it)).toEqual([0x100, 0x140]);
+    expect(extended(guest)).toEqual([0x100, 0x140]);
   });
 
   test("the multi-function bit is the guest's: clear, or set where the VMM says so; writes do not change it", () => {
@@ -207,37 +207,40 @@ describe("what the guest is shown", () => {
   });
 
   test("defect 3: no capability is read past the end", () => {
-    using it = attach({ ...plain, patch: (config) => ((config[at.pcie + 1] = 0xfc), (config[0xfc] = 0x11)) });
-    expect(standard(it)).toEqual([at.pm, at.pcie]);
-    expect(it.device.describe().msix).toBeUndefined();
+    using guest = attach({
+      ...plain,
+      patch: (config) => ((config[at.pcie + 1] = 0xfc), (config[0xfc] = 0x11)),
+    });
+    expect(standard(guest)).toEqual([at.pm, at.pcie]);
+    expect(guest.device.describe().msix).toBeUndefined();
   });
 
   test("defect 4: without the STATUS bit no list is followed", () => {
-    using it = attach({ ...plain, patch: (config) => (config[0x06]! &= ~0x10) });
-    expect(it.device.describe().capabilities).toEqual([]);
+    using guest = attach({ ...plain, patch: (config) => (config[0x06]! &= ~0x10) });
+    expect(guest.device.describe().capabilities).toEqual([]);
   });
 
   describe("defect 8: the GPUDirect clique", () => {
     const nvidia = { ...plain, vendorId: 0x10de };
     test("is a vendor capability with signature and clique, at the end of the list", () => {
-      using it = attach(nvidia, { attach: { gpuDirectClique: 9 } });
-      const offset = standard(it).at(-1)!;
-      expect([it.device.configRead(offset, 4), it.device.configRead(offset + 4, 4)]).toEqual([
+      using guest = attach(nvidia, { attach: { gpuDirectClique: 9 } });
+      const offset = standard(guest).at(-1)!;
+      expect([guest.device.configRead(offset, 4), guest.device.configRead(offset + 4, 4)]).toEqual([
         0x50080009, 0x00485032,
       ]);
-      it.device.configWrite(offset + 4, 4, 0);
-      expect(it.device.configRead(offset + 4, 4)).toBe(0x00485032);
+      guest.device.configWrite(offset + 4, 4, 0);
+      expect(guest.device.configRead(offset + 4, 4)).toBe(0x00485032);
     });
     test("makes a list where there is none", () => {
-      using it = attach({ vendorId: 0x10de }, { attach: { gpuDirectClique: 0 } });
-      expect(standard(it)).toEqual([0xd4]);
-      expect(it.device.configRead(0x06, 2) & 0x10).toBe(0x10);
-      expect(it.device.configRead(0, 4)).toBe(0x567810de);
+      using guest = attach({ vendorId: 0x10de }, { attach: { gpuDirectClique: 0 } });
+      expect(standard(guest)).toEqual([0xd4]);
+      expect(guest.device.configRead(0x06, 2) & 0x10).toBe(0x10);
+      expect(guest.device.configRead(0, 4)).toBe(0x567810de);
     });
     test("takes no byte where the device may have registers of its own", () => {
       const own = { ...nvidia, patch: (config: Uint8Array) => (config[0xd6] = 1) };
-      using it = attach(own, { attach: { gpuDirectClique: 0 } });
-      expect(standard(it)).toEqual([at.pm, at.pcie, 0x78]);
+      using guest = attach(own, { attach: { gpuDirectClique: 0 } });
+      expect(standard(guest)).toEqual([at.pm, at.pcie, 0x78]);
     });
     test.each([16, -1, 1.5, NaN])("refuses %p", (clique) => {
       expect(() => attach(nvidia, { attach: { gpuDirectClique: clique } })).toThrow(RangeError);
@@ -295,24 +298,24 @@ describe("lists as a device has them", () => {
 
 describe("resets and power", () => {
   test("a guest's function-level reset turns interrupts and decoding off, and the device is read afresh", () => {
-    using it = attach({ ...plain, msix: { vectors: 2, table: [0, 0], pba: [0, 0x800] } });
-    it.device.configWrite(0x04, 2, memory);
-    it.device.configWrite(at.msix + 2, 2, 0x8000);
-    it.device.configWrite(at.pcie + 8, 2, 0x8000);
-    expect(it.device.describe()).toMatchObject({ command: 0, interrupts: { mode: "INTx" } });
-    expect(it.device.configRead(0x04, 2)).toBe(0);
-    expect(it.platform.state().trapped).toEqual([]);
-    expect(it.device.configRead(at.msix + 2, 2)).toBe(1);
-    it.device.configWrite(0x10, 4, 0xd0000000);
-    it.device.configWrite(0x04, 2, memory);
-    expect(it.platform.state().trapped).toHaveLength(1);
+    using guest = attach({ ...plain, msix: { vectors: 2, table: [0, 0], pba: [0, 0x800] } });
+    guest.device.configWrite(0x04, 2, memory);
+    guest.device.configWrite(at.msix + 2, 2, 0x8000);
+    guest.device.configWrite(at.pcie + 8, 2, 0x8000);
+    expect(guest.device.describe()).toMatchObject({ command: 0, interrupts: { mode: "INTx" } });
+    expect(guest.device.configRead(0x04, 2)).toBe(0);
+    expect(guest.platform.state().trapped).toEqual([]);
+    expect(guest.device.configRead(at.msix + 2, 2)).toBe(1);
+    guest.device.configWrite(0x10, 4, 0xd0000000);
+    guest.device.configWrite(0x04, 2, memory);
+    expect(guest.platform.state().trapped).toHaveLength(1);
   });
 
   test("the same through Advanced Features; and no reset where the device does not offer one", () => {
-    using it = attach({ ...plain, af: true });
-    it.device.configWrite(0x04, 2, memory);
-    it.device.configWrite(at.af + 4, 1, 1);
-    expect(it.device.describe().command).toBe(0);
+    using guest = attach({ ...plain, af: true });
+    guest.device.configWrite(0x04, 2, memory);
+    guest.device.configWrite(at.af + 4, 1, 1);
+    expect(guest.device.describe().command).toBe(0);
     using not = attach({ ...plain, patch: (config) => (config[at.pcie + 7] = 0) });
     not.device.configWrite(0x04, 2, memory);
     not.device.configWrite(at.pcie + 8, 2, 0x8000);
@@ -320,12 +323,12 @@ describe("resets and power", () => {
   });
 
   test("defect 64: a reset that fails is an event at attach and an error on request", () => {
-    using it = attach(plain, { prepare: (backend) => (backend.fails = (call) => call.kind === "reset") });
-    expect(it.eventsOf("reset-failed")).toHaveLength(1);
-    it.device.configWrite(0x04, 2, memory);
-    expect(() => it.device.reset()).toThrow("reset fails as told");
-    expect(it.platform.state().trapped).toEqual([]);
-    it.backend.fails = () => false;
-    it.device.reset();
+    using guest = attach(plain, { prepare: (backend) => (backend.fails = (call) => call.kind === "reset") });
+    expect(guest.eventsOf("reset-failed")).toHaveLength(1);
+    guest.device.configWrite(0x04, 2, memory);
+    expect(() => guest.device.reset()).toThrow("reset fails as told");
+    expect(guest.platform.state().trapped).toEqual([]);
+    guest.backend.fails = () => false;
+    guest.device.reset();
   });
 });

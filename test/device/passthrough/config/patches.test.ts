@@ -27,10 +27,10 @@ test("defect 6: ATS, PRI and PASID are hidden, and can be shown", () => {
 
 test("defect 9: the GPUDirect clique and the hidden capabilities come back with a restore", () => {
   const device = { vendorId: 0x10de, pm: true, pcie: true, extended: [0x01, 0x10] };
-  using it = attach(device, { attach: { gpuDirectClique: 5 } });
-  const seen = (from: typeof it): number[] =>
+  using guest = attach(device, { attach: { gpuDirectClique: 5 } });
+  const seen = (from: typeof guest): number[] =>
     [0xd4, 0xd8, 0x100, 0x140].map((offset) => from.device.configRead(offset, 4));
-  expect(seen(it)[1]).toBe((5 << 19) | 0x5032);
-  using back = attach(device, { snapshot: it.device.snapshot() });
-  expect(seen(back)).toEqual(seen(it));
+  expect(seen(guest)[1]).toBe((5 << 19) | 0x5032);
+  using back = attach(device, { snapshot: guest.device.snapshot() });
+  expect(seen(back)).toEqual(seen(guest));
 });

@@ -25,11 +25,11 @@ const control = at.msix + 2;
 
 /** Attaches, turns decoding on, and returns the guest address of the table. */
 function ready(what: SyntheticDevice, test = {}): Attached & { table: number; pba: number } {
-  const it = attach(what, test);
-  it.device.configWrite(0x04, 2, memory);
-  const base = it.device.configRead(0x10, 4);
-  const { guest } = it.device.describe().msix!;
-  return Object.assign(it, { table: base + guest.table.offset, pba: base + guest.pba.offset });
+  const guest = attach(what, test);
+  guest.device.configWrite(0x04, 2, memory);
+  const base = guest.device.configRead(0x10, 4);
+  const { guest: place } = guest.device.describe().msix!;
+  return Object.assign(guest, { table: base + place.table.offset, pba: base + place.pba.offset });
 }
 const routes = ({ platform }: Attached): number[] => platform.state().routes.map(({ vector }) => vector);
 const irqfds = ({ platform }: Attached): number[] => platform.state().irqfds.map(({ vector }) => vector);
@@ -37,11 +37,11 @@ const routingUpdates = ({ platform }: Attached): number => platform.actionsOf("s
 
 describe("MSI-X", () => {
   test("an interrupt of the device arrives with the guest's message and requester ID", () => {
-    using it = ready(device(4), { attach: { requesterId: 0x0108 } });
-    writeVector(it.device, it.table, 2, 0x4021);
-    it.device.configWrite(control, 2, enable);
-    it.recorded.raise(2, 2);
-    expect(it.platform.deliver()).toEqual([
+    using guest = ready(device(4), { attach: { requesterId: 0x0108 } });
+    writeVector(guest.device, guest.table, 2, 0x4021);
+    guest.device.configWrite(control, 2, enable);
+    guest.recorded.raise(2, 2);
+    expect(guest.platform.deliver()).toEqual([
       {
         group: expect.any(Number),
         vector: 2,
@@ -53,30 +53,30 @@ describe("MSI-X", () => {
 
   test("defect 43: the control register takes writes of every width", () => {
     for (const write of [
-      (it: Attached) => it.device.configWrite(control, 2, enable),
-      (it: Attached) => it.device.configWrite(at.msix, 4, enable * 0x10000),
-      (it: Attached) => it.device.configWrite(control + 1, 1, enable >>> 8),
+      (guest: Attached) => guest.device.configWrite(control, 2, enable),
+      (guest: Attached) => guest.device.configWrite(at.msix, 4, enable * 0x10000),
+      (guest: Attached) => guest.device.configWrite(control + 1, 1, enable >>> 8),
     ]) {
-      using it = ready(device(4));
-      write(it);
-      expect(it.device.configRead(control, 2)).toBe(enable | 3);
-      expect(it.device.describe().interrupts.mode).toBe("MSI-X");
+      using guest = ready(device(4));
+      write(guest);
+      expect(guest.device.configRead(control, 2)).toBe(enable | 3);
+      expect(guest.device.describe().interrupts.mode).toBe("MSI-X");
     }
   });
 
   test("the control write never reaches the device: the host owns its register", () => {
-    using it = ready(device(4));
-    const before = it.backend.counts.configWrites;
-    it.device.configWrite(control, 2, enable);
-    expect(it.backend.counts.configWrites).toBe(before);
+    using guest = ready(device(4));
+    const before = guest.backend.counts.configWrites;
+    guest.device.configWrite(control, 2, enable);
+    expect(guest.backend.counts.configWrites).toBe(before);
   });
 
   test("defect 51: one request enables, for the vectors in use alone", () => {
-    using it = ready(device(64, { noResize: true }));
-    writeVector(it.device, it.table, 5, 1);
-    const before = it.backend.irqRequests.length;
-    it.device.configWrite(control, 2, enable);
-    const requests = it.backend.irqRequests.slice(before).filter(({ index }) => index === 2);
+    using guest = ready(device(64, { noResize: true }));
+    writeVector(guest.device, guest.table, 5, 1);
+    const before = guest.backend.irqRequests.length;
+    guest.device.configWrite(control, 2, enable);
+    const requests = guest.backend.irqRequests.slice(before).filter(({ index }) => index === 2);
     expect(requests).toHaveLength(1);
     const { data } = requests[0]!;
     expect(data.kind === "eventfd" && data.fds.map((fd) => fd >= 0)).toEqual([
@@ -87,285 +87,287 @@ describe("MSI-X", () => {
       false,
       true,
     ]);
-    expect([routes(it), irqfds(it)]).toEqual([[5], [5]]);
+    expect([routes(guest), irqfds(guest)]).toEqual([[5], [5]]);
   });
 
   test("a host that adds vectors gives those in use alone, and none below them", () => {
     const few = (call: Call): boolean =>
       call.kind === "irqs" && call.request.data.kind === "eventfd" && call.request.data.fds.length > 1;
-    using it = ready(device(256), { prepare: (backend: WatchedBackend) => void (backend.fails = few) });
-    writeVector(it.device, it.table, 255, 0x41);
-    it.device.configWrite(control, 2, enable);
-    expect(it.device.configRead(control, 2)).toBe(enable | 255);
-    it.recorded.raise(IrqIndex.msix, 255);
-    expect(it.platform.deliver().map(({ message }) => message.data)).toEqual([0x41]);
-    expect(it.events).toEqual([]);
+    using guest = ready(device(256), { prepare: (backend: WatchedBackend) => void (backend.fails = few) });
+    writeVector(guest.device, guest.table, 255, 0x41);
+    guest.device.configWrite(control, 2, enable);
+    expect(guest.device.configRead(control, 2)).toBe(enable | 255);
+    guest.recorded.raise(IrqIndex.msix, 255);
+    expect(guest.platform.deliver().map(({ message }) => message.data)).toEqual([0x41]);
+    expect(guest.events).toEqual([]);
   });
 
   test("a masked vector is not pending because others go off and on", () => {
-    using it = ready(device(8, { noResize: true }));
-    const mask = (masked: number): boolean => it.device.mmioWrite(it.table + 12, bytesOf(masked, 4));
-    it.device.configWrite(control, 2, enable);
-    writeVector(it.device, it.table, 0, 0x40);
+    using guest = ready(device(8, { noResize: true }));
+    const mask = (masked: number): boolean => guest.device.mmioWrite(guest.table + 12, bytesOf(masked, 4));
+    guest.device.configWrite(control, 2, enable);
+    writeVector(guest.device, guest.table, 0, 0x40);
     mask(1);
-    writeVector(it.device, it.table, 3, 0x43);
-    expect(mmioRead(it.device, it.pba, 8)).toBe(0);
-    it.platform.deliver();
+    writeVector(guest.device, guest.table, 3, 0x43);
+    expect(mmioRead(guest.device, guest.pba, 8)).toBe(0);
+    guest.platform.deliver();
     mask(0);
-    expect(it.platform.deliver()).toEqual([]);
+    expect(guest.platform.deliver()).toEqual([]);
   });
 
   test("enabled with every vector masked, the device has no eventfd, and INTx is off", () => {
-    using it = ready(device(4));
-    it.device.configWrite(control, 2, enable | functionMask);
-    expect(it.backend.irqRequests.at(-1)).toEqual({
+    using guest = ready(device(4));
+    guest.device.configWrite(control, 2, enable | functionMask);
+    expect(guest.backend.irqRequests.at(-1)).toEqual({
       index: 2,
       action: "trigger",
       start: 0,
       data: { kind: "eventfd", fds: [-1] },
     });
-    expect(it.device.describe().interrupts).toMatchObject({ mode: "MSI-X", routed: [] });
+    expect(guest.device.describe().interrupts).toMatchObject({ mode: "MSI-X", routed: [] });
   });
 
   test("a vector that comes into use later is armed alone where the host can grow", () => {
-    using it = ready(device(8));
-    it.device.configWrite(control, 2, enable);
-    const before = it.backend.irqRequests.length;
-    writeVector(it.device, it.table, 6, 1);
-    expect(it.backend.irqRequests.slice(before)).toMatchObject([{ index: 2, start: 6 }]);
-    expect(routes(it)).toEqual([6]);
+    using guest = ready(device(8));
+    guest.device.configWrite(control, 2, enable);
+    const before = guest.backend.irqRequests.length;
+    writeVector(guest.device, guest.table, 6, 1);
+    expect(guest.backend.irqRequests.slice(before)).toMatchObject([{ index: 2, start: 6 }]);
+    expect(routes(guest)).toEqual([6]);
   });
 
   test("where it cannot, all vectors are requested again, in powers of two", () => {
-    using it = ready(device(64, { noResize: true }));
-    it.device.configWrite(control, 2, enable);
-    const before = it.backend.irqRequests.length;
-    for (let vector = 0; vector < 33; vector++) writeVector(it.device, it.table, vector, vector);
-    const starts = it.backend.irqRequests
+    using guest = ready(device(64, { noResize: true }));
+    guest.device.configWrite(control, 2, enable);
+    const before = guest.backend.irqRequests.length;
+    for (let vector = 0; vector < 33; vector++) writeVector(guest.device, guest.table, vector, vector);
+    const starts = guest.backend.irqRequests
       .slice(before)
       .filter(({ data }) => data.kind === "eventfd" && data.fds.length > 1);
     expect(starts.map(({ data }) => data.kind === "eventfd" && data.fds.length)).toEqual([
       2, 4, 8, 16, 32, 64,
     ]);
-    expect(routes(it)).toHaveLength(33);
+    expect(routes(guest)).toHaveLength(33);
     // Each time round an event may have been lost, so one more is delivered: it does no harm.
-    it.platform.deliver();
-    it.recorded.raise(2, 0);
-    it.recorded.raise(2, 32);
-    expect(it.platform.deliver().map(({ vector }) => vector)).toEqual([0, 32]);
+    guest.platform.deliver();
+    guest.recorded.raise(2, 0);
+    guest.recorded.raise(2, 32);
+    expect(guest.platform.deliver().map(({ vector }) => vector)).toEqual([0, 32]);
   });
 
   test("defect 50: one routing update a guest write, however many vectors it changes", () => {
     for (const vectors of [1, 16, 257, 2048]) {
-      using it = ready(device(vectors));
-      it.device.configWrite(control, 2, enable | functionMask);
-      for (let vector = 0; vector < vectors; vector++) writeVector(it.device, it.table, vector, vector);
-      const before = routingUpdates(it);
-      it.device.configWrite(control, 2, enable);
-      expect(routingUpdates(it) - before).toBe(1);
-      expect(routes(it)).toHaveLength(vectors);
+      using guest = ready(device(vectors));
+      guest.device.configWrite(control, 2, enable | functionMask);
+      for (let vector = 0; vector < vectors; vector++) writeVector(guest.device, guest.table, vector, vector);
+      const before = routingUpdates(guest);
+      guest.device.configWrite(control, 2, enable);
+      expect(routingUpdates(guest) - before).toBe(1);
+      expect(routes(guest)).toHaveLength(vectors);
     }
   });
 
   test("defect 41: a masked vector has neither route nor irqfd", () => {
-    using it = ready(device(4));
-    writeVector(it.device, it.table, 0, 1);
-    writeVector(it.device, it.table, 1, 2, true);
-    it.device.configWrite(control, 2, enable);
-    expect([routes(it), irqfds(it)]).toEqual([[0], [0]]);
+    using guest = ready(device(4));
+    writeVector(guest.device, guest.table, 0, 1);
+    writeVector(guest.device, guest.table, 1, 2, true);
+    guest.device.configWrite(control, 2, enable);
+    expect([routes(guest), irqfds(guest)]).toEqual([[0], [0]]);
   });
 
   test("defect 44: a masked vector does not interrupt, shows in the PBA, and is delivered when unmasked", () => {
-    using it = ready(device(4));
-    writeVector(it.device, it.table, 1, 7);
-    it.device.configWrite(control, 2, enable);
-    it.device.mmioWrite(it.table + 16 + 12, bytesOf(1, 4));
-    it.recorded.raise(2, 1);
-    expect(it.platform.deliver()).toEqual([]);
-    expect(mmioRead(it.device, it.pba, 8)).toBe(0b10);
-    it.device.mmioWrite(it.pba, bytesOf(0, 8));
-    expect(mmioRead(it.device, it.pba, 1)).toBe(0b10);
-    it.device.mmioWrite(it.table + 16 + 12, bytesOf(0, 4));
-    expect(it.platform.deliver().map(({ vector }) => vector)).toEqual([1]);
-    expect(mmioRead(it.device, it.pba, 8)).toBe(0);
+    using guest = ready(device(4));
+    writeVector(guest.device, guest.table, 1, 7);
+    guest.device.configWrite(control, 2, enable);
+    guest.device.mmioWrite(guest.table + 16 + 12, bytesOf(1, 4));
+    guest.recorded.raise(2, 1);
+    expect(guest.platform.deliver()).toEqual([]);
+    expect(mmioRead(guest.device, guest.pba, 8)).toBe(0b10);
+    guest.device.mmioWrite(guest.pba, bytesOf(0, 8));
+    expect(mmioRead(guest.device, guest.pba, 1)).toBe(0b10);
+    guest.device.mmioWrite(guest.table + 16 + 12, bytesOf(0, 4));
+    expect(guest.platform.deliver().map(({ vector }) => vector)).toEqual([1]);
+    expect(mmioRead(guest.device, guest.pba, 8)).toBe(0);
   });
 
   test("defect 44: the function mask holds all vectors back and gives them free", () => {
-    using it = ready(device(4));
-    for (const vector of [0, 3]) writeVector(it.device, it.table, vector, vector);
-    it.device.configWrite(control, 2, enable);
-    it.device.configWrite(control, 2, enable | functionMask);
-    it.recorded.raise(2, 0);
-    it.recorded.raise(2, 3);
-    expect([it.platform.deliver(), mmioRead(it.device, it.pba, 4)]).toEqual([[], 0b1001]);
-    it.device.configWrite(control, 2, enable);
-    expect(it.platform.deliver().map(({ vector }) => vector)).toEqual([0, 3]);
+    using guest = ready(device(4));
+    for (const vector of [0, 3]) writeVector(guest.device, guest.table, vector, vector);
+    guest.device.configWrite(control, 2, enable);
+    guest.device.configWrite(control, 2, enable | functionMask);
+    guest.recorded.raise(2, 0);
+    guest.recorded.raise(2, 3);
+    expect([guest.platform.deliver(), mmioRead(guest.device, guest.pba, 4)]).toEqual([[], 0b1001]);
+    guest.device.configWrite(control, 2, enable);
+    expect(guest.platform.deliver().map(({ vector }) => vector)).toEqual([0, 3]);
   });
 
   test("defect 45: the table takes accesses of any width and alignment", () => {
-    using it = ready(device(4));
-    it.device.mmioWrite(it.table, bytesOf(0x1_2345_6788, 8));
-    it.device.mmioWrite(it.table + 9, bytesOf(0xab, 1));
-    it.device.mmioWrite(it.table + 10, bytesOf(0xcdef, 2));
-    expect(mmioRead(it.device, it.table, 8)).toBe(0x1_2345_6788);
-    expect(mmioRead(it.device, it.table + 8, 4)).toBe(0xcdefab00);
-    expect(mmioRead(it.device, it.table + 7, 3)).toBe(0xab0000);
-    expect(mmioRead(it.device, it.table + 12, 1)).toBe(1);
+    using guest = ready(device(4));
+    guest.device.mmioWrite(guest.table, bytesOf(0x1_2345_6788, 8));
+    guest.device.mmioWrite(guest.table + 9, bytesOf(0xab, 1));
+    guest.device.mmioWrite(guest.table + 10, bytesOf(0xcdef, 2));
+    expect(mmioRead(guest.device, guest.table, 8)).toBe(0x1_2345_6788);
+    expect(mmioRead(guest.device, guest.table + 8, 4)).toBe(0xcdefab00);
+    expect(mmioRead(guest.device, guest.table + 7, 3)).toBe(0xab0000);
+    expect(mmioRead(guest.device, guest.table + 12, 1)).toBe(1);
     // Address bits 1:0 and the reserved bits of the vector control are read-only.
-    it.device.mmioWrite(it.table, bytesOf(0xffffffff, 4));
-    it.device.mmioWrite(it.table + 12, bytesOf(0xfffffffe, 4));
-    expect([mmioRead(it.device, it.table, 4), mmioRead(it.device, it.table + 12, 4)]).toEqual([
+    guest.device.mmioWrite(guest.table, bytesOf(0xffffffff, 4));
+    guest.device.mmioWrite(guest.table + 12, bytesOf(0xfffffffe, 4));
+    expect([mmioRead(guest.device, guest.table, 4), mmioRead(guest.device, guest.table + 12, 4)]).toEqual([
       0xfffffffc, 0,
     ]);
   });
 
   test("defect 54: an access across the end of the table is split, and the device gets its part alone", () => {
-    using it = ready(device(4));
-    const calls = it.backend.calls.length;
-    it.device.mmioWrite(it.table - 2, bytesOf(0x11223344, 4));
-    expect(it.backend.calls.slice(calls)).toEqual([
+    using guest = ready(device(4));
+    const calls = guest.backend.calls.length;
+    guest.device.mmioWrite(guest.table - 2, bytesOf(0x11223344, 4));
+    expect(guest.backend.calls.slice(calls)).toEqual([
       { kind: "write", region: 0, offset: 0x10000 - 2, size: 2 },
     ]);
-    expect(mmioRead(it.device, it.table, 2)).toBe(0x1120);
-    expect(mmioRead(it.device, it.table + 4 * 16 - 4, 8)! % 2 ** 32).toBe(1);
+    expect(mmioRead(guest.device, guest.table, 2)).toBe(0x1120);
+    expect(mmioRead(guest.device, guest.table + 4 * 16 - 4, 8)! % 2 ** 32).toBe(1);
   });
 
   test("the device sees no access to the table, no write of the PBA, and one read of it for each read", () => {
-    using it = ready(device(4));
-    const before = it.backend.calls.length;
-    writeVector(it.device, it.table, 0, 5);
-    mmioRead(it.device, it.table, 4);
-    it.device.mmioWrite(it.pba, bytesOf(1, 8));
-    expect(it.backend.calls.slice(before)).toEqual([]);
-    mmioRead(it.device, it.pba, 8);
-    expect(it.backend.calls.slice(before)).toEqual([{ kind: "read", region: 0, offset: 0x18000, size: 8 }]);
+    using guest = ready(device(4));
+    const before = guest.backend.calls.length;
+    writeVector(guest.device, guest.table, 0, 5);
+    mmioRead(guest.device, guest.table, 4);
+    guest.device.mmioWrite(guest.pba, bytesOf(1, 8));
+    expect(guest.backend.calls.slice(before)).toEqual([]);
+    mmioRead(guest.device, guest.pba, 8);
+    expect(guest.backend.calls.slice(before)).toEqual([
+      { kind: "read", region: 0, offset: 0x18000, size: 8 },
+    ]);
   });
 
   test("defect 46: where the host refuses, the guest reads that MSI-X is off and keeps INTx", () => {
-    using it = ready(device(4));
-    it.backend.fails = (call) => call.kind === "irqs" && call.request.index === 2;
-    it.device.configWrite(control, 2, enable);
-    expect(it.device.configRead(control, 2)).toBe(3);
-    expect(it.device.describe().interrupts.mode).toBe("INTx");
-    expect(it.eventsOf("interrupt-failed")).toHaveLength(1);
-    it.backend.fails = () => false;
-    it.device.configWrite(control, 2, enable);
-    expect(it.device.describe().interrupts.mode).toBe("MSI-X");
+    using guest = ready(device(4));
+    guest.backend.fails = (call) => call.kind === "irqs" && call.request.index === 2;
+    guest.device.configWrite(control, 2, enable);
+    expect(guest.device.configRead(control, 2)).toBe(3);
+    expect(guest.device.describe().interrupts.mode).toBe("INTx");
+    expect(guest.eventsOf("interrupt-failed")).toHaveLength(1);
+    guest.backend.fails = () => false;
+    guest.device.configWrite(control, 2, enable);
+    expect(guest.device.describe().interrupts.mode).toBe("MSI-X");
   });
 
   test("a vector that the host does not have is not offered, and the others work", () => {
-    using it = ready(device(8, { available: 4 }));
-    expect(it.device.configRead(control, 2)).toBe(3);
-    for (const vector of [1, 6]) writeVector(it.device, it.table, vector, vector);
-    it.device.configWrite(control, 2, enable);
-    expect(routes(it)).toEqual([1]);
-    expect(it.events).toEqual([]);
+    using guest = ready(device(8, { available: 4 }));
+    expect(guest.device.configRead(control, 2)).toBe(3);
+    for (const vector of [1, 6]) writeVector(guest.device, guest.table, vector, vector);
+    guest.device.configWrite(control, 2, enable);
+    expect(routes(guest)).toEqual([1]);
+    expect(guest.events).toEqual([]);
   });
 
   test("defect 49: a full routing table is reported, nothing leaks, and what fits is delivered", () => {
-    using it = ready(device(8), { platform: { maxRoutes: 3 } });
-    for (let vector = 0; vector < 5; vector++) writeVector(it.device, it.table, vector, vector);
-    it.device.configWrite(control, 2, enable);
-    expect(routes(it)).toEqual([0, 1, 2]);
-    expect(it.eventsOf("interrupt-failed").length).toBeGreaterThan(0);
-    it.device.mmioWrite(it.table + 12, bytesOf(1, 4));
-    it.device.configWrite(control, 2, enable);
-    expect(routes(it)).toContain(3);
+    using guest = ready(device(8), { platform: { maxRoutes: 3 } });
+    for (let vector = 0; vector < 5; vector++) writeVector(guest.device, guest.table, vector, vector);
+    guest.device.configWrite(control, 2, enable);
+    expect(routes(guest)).toEqual([0, 1, 2]);
+    expect(guest.eventsOf("interrupt-failed").length).toBeGreaterThan(0);
+    guest.device.mmioWrite(guest.table + 12, bytesOf(1, 4));
+    guest.device.configWrite(control, 2, enable);
+    expect(routes(guest)).toContain(3);
   });
 
   test("a host that refuses to grow keeps the vectors it has, and nothing is routed that is not armed", () => {
-    using it = ready(device(64, { noResize: true }));
-    it.device.configWrite(control, 2, enable);
-    writeVector(it.device, it.table, 0, 1);
+    using guest = ready(device(64, { noResize: true }));
+    guest.device.configWrite(control, 2, enable);
+    writeVector(guest.device, guest.table, 0, 1);
     const larger = (call: Call): boolean =>
       call.kind === "irqs" && call.request.data.kind === "eventfd" && call.request.data.fds.length > 1;
-    it.backend.fails = larger;
-    writeVector(it.device, it.table, 9, 2);
-    expect(routes(it)).toEqual([0]);
-    it.recorded.raise(2, 0);
-    expect(it.platform.deliver().map(({ vector }) => vector)).toEqual([0]);
+    guest.backend.fails = larger;
+    writeVector(guest.device, guest.table, 9, 2);
+    expect(routes(guest)).toEqual([0]);
+    guest.recorded.raise(2, 0);
+    expect(guest.platform.deliver().map(({ vector }) => vector)).toEqual([0]);
     // Not even what it had: the guest reads that MSI-X is off, and has INTx again.
-    it.backend.fails = (call) =>
+    guest.backend.fails = (call) =>
       call.kind === "irqs" && call.request.index === 2 && call.request.data.kind === "eventfd";
-    writeVector(it.device, it.table, 9, 3);
-    expect(it.device.configRead(control, 2) & enable).toBe(0);
-    expect([routes(it), it.device.describe().interrupts.mode]).toEqual([[], "INTx"]);
-    it.backend.fails = () => false;
-    it.device.configWrite(control, 2, enable);
-    expect(routes(it)).toEqual([0, 9]);
+    writeVector(guest.device, guest.table, 9, 3);
+    expect(guest.device.configRead(control, 2) & enable).toBe(0);
+    expect([routes(guest), guest.device.describe().interrupts.mode]).toEqual([[], "INTx"]);
+    guest.backend.fails = () => false;
+    guest.device.configWrite(control, 2, enable);
+    expect(routes(guest)).toEqual([0, 9]);
   });
 
   test("an event that comes while vectors are requested again is not lost", () => {
-    using it = ready(device(8, { noResize: true }));
-    writeVector(it.device, it.table, 0, 1);
-    it.device.configWrite(control, 2, enable);
-    it.backend.fails = (call) => {
+    using guest = ready(device(8, { noResize: true }));
+    writeVector(guest.device, guest.table, 0, 1);
+    guest.device.configWrite(control, 2, enable);
+    guest.backend.fails = (call) => {
       // Between off and on: nobody listens.
-      if (call.kind === "irqs" && call.request.data.kind === "eventfd") it.recorded.raise(2, 0);
+      if (call.kind === "irqs" && call.request.data.kind === "eventfd") guest.recorded.raise(2, 0);
       return false;
     };
-    writeVector(it.device, it.table, 5, 2);
-    expect(it.platform.deliver().map(({ vector }) => vector)).toContain(0);
+    writeVector(guest.device, guest.table, 5, 2);
+    expect(guest.platform.deliver().map(({ vector }) => vector)).toContain(0);
   });
 
   test("a vector whose withdrawal failed is armed again with the others", () => {
-    using it = ready(device(4));
-    writeVector(it.device, it.table, 0, 1);
-    it.device.configWrite(control, 2, enable);
-    const mend = it.platform.failOn(({ kind }) => kind === "irqfd-off");
-    it.device.configWrite(control, 2, 0);
+    using guest = ready(device(4));
+    writeVector(guest.device, guest.table, 0, 1);
+    guest.device.configWrite(control, 2, enable);
+    const mend = guest.platform.failOn(({ kind }) => kind === "irqfd-off");
+    guest.device.configWrite(control, 2, 0);
     mend();
-    it.device.configWrite(control, 2, enable);
-    it.recorded.raise(2, 0);
-    expect(it.platform.deliver().map(({ vector }) => vector)).toEqual([0]);
+    guest.device.configWrite(control, 2, enable);
+    guest.recorded.raise(2, 0);
+    expect(guest.platform.deliver().map(({ vector }) => vector)).toEqual([0]);
   });
 
   test("what waited before a function reset does not arrive after it", () => {
-    using it = ready({ ...device(4), pcie: true });
-    writeVector(it.device, it.table, 1, 7);
-    it.device.configWrite(control, 2, enable);
-    it.device.mmioWrite(it.table + 16 + 12, bytesOf(1, 4));
-    it.recorded.raise(2, 1);
-    it.device.configWrite(at.pcie + 8, 2, 0x8000);
-    it.device.configWrite(0x10, 4, 0xd0000000);
-    it.device.configWrite(0x04, 2, memory);
-    expect(mmioRead(it.device, 0xd0018000, 8)).toBe(0);
-    writeVector(it.device, 0xd0010000, 1, 0x99);
-    it.device.configWrite(control, 2, enable);
-    expect(it.platform.deliver()).toEqual([]);
+    using guest = ready({ ...device(4), pcie: true });
+    writeVector(guest.device, guest.table, 1, 7);
+    guest.device.configWrite(control, 2, enable);
+    guest.device.mmioWrite(guest.table + 16 + 12, bytesOf(1, 4));
+    guest.recorded.raise(2, 1);
+    guest.device.configWrite(at.pcie + 8, 2, 0x8000);
+    guest.device.configWrite(0x10, 4, 0xd0000000);
+    guest.device.configWrite(0x04, 2, memory);
+    expect(mmioRead(guest.device, 0xd0018000, 8)).toBe(0);
+    writeVector(guest.device, 0xd0010000, 1, 0x99);
+    guest.device.configWrite(control, 2, enable);
+    expect(guest.platform.deliver()).toEqual([]);
   });
 
   test("a routing table with room for few costs a few updates and one event, not one a vector", () => {
-    using it = ready(device(2048), { platform: { maxRoutes: 16 } });
-    it.device.configWrite(control, 2, enable | functionMask);
-    for (let vector = 0; vector < 2048; vector++) writeVector(it.device, it.table, vector, vector);
-    it.device.configWrite(control, 2, enable);
-    expect(routes(it)).toHaveLength(16);
-    expect(routingUpdates(it)).toBeLessThan(30);
-    expect(it.eventsOf("interrupt-failed")).toHaveLength(1);
-    expect(it.events[0]?.message).toContain("2032 of 2048");
+    using guest = ready(device(2048), { platform: { maxRoutes: 16 } });
+    guest.device.configWrite(control, 2, enable | functionMask);
+    for (let vector = 0; vector < 2048; vector++) writeVector(guest.device, guest.table, vector, vector);
+    guest.device.configWrite(control, 2, enable);
+    expect(routes(guest)).toHaveLength(16);
+    expect(routingUpdates(guest)).toBeLessThan(30);
+    expect(guest.eventsOf("interrupt-failed")).toHaveLength(1);
+    expect(guest.events[0]?.message).toContain("2032 of 2048");
   });
 
   test("disabling withdraws the routes before the host frees the vectors, and brings INTx back", () => {
-    using it = ready(device(4));
-    writeVector(it.device, it.table, 0, 1);
-    it.device.configWrite(control, 2, enable);
+    using guest = ready(device(4));
+    writeVector(guest.device, guest.table, 0, 1);
+    guest.device.configWrite(control, 2, enable);
     let routed: number[] | undefined;
-    it.backend.fails = (call) => {
-      if (call.kind === "irqs" && call.request.index === 2) routed = routes(it);
+    guest.backend.fails = (call) => {
+      if (call.kind === "irqs" && call.request.index === 2) routed = routes(guest);
       return false;
     };
-    it.device.configWrite(control, 2, 0);
+    guest.device.configWrite(control, 2, 0);
     expect(routed).toEqual([]);
-    expect(it.device.describe().interrupts.mode).toBe("INTx");
+    expect(guest.device.describe().interrupts.mode).toBe("INTx");
   });
 
   test("defect 2: what the host has no vectors for is hidden", () => {
-    using it = attach(device(4, { available: 0 }));
-    expect(it.device.configRead(0x34, 1)).toBe(0);
-    expect(it.device.configRead(0x06, 2) & 0x10).toBe(0);
-    expect(it.device.configRead(at.msix, 4)).toBe(0);
-    expect(it.device.describe().msix).toBeUndefined();
+    using guest = attach(device(4, { available: 0 }));
+    expect(guest.device.configRead(0x34, 1)).toBe(0);
+    expect(guest.device.configRead(0x06, 2) & 0x10).toBe(0);
+    expect(guest.device.configRead(at.msix, 4)).toBe(0);
+    expect(guest.device.describe().msix).toBeUndefined();
   });
 
   test.each([
@@ -373,33 +375,33 @@ describe("MSI-X", () => {
     ["in a BAR that is not there", { table: [2, 0] as const }],
     ["in BAR 7", { table: [7, 0] as const }],
   ])("a table %s hides the capability and says why", (_, change) => {
-    using it = attach(device(4, change));
-    expect(it.device.describe().msix).toBeUndefined();
-    expect(it.eventsOf("msix")).toHaveLength(1);
+    using guest = attach(device(4, change));
+    expect(guest.device.describe().msix).toBeUndefined();
+    expect(guest.eventsOf("msix")).toHaveLength(1);
   });
 
   test("an enable that fails keeps no eventfd, and one that a vector got for nothing is closed too", () => {
     const open = ({ platform }: Attached): number =>
       platform.actionsOf("eventfd-create").length - platform.actionsOf("eventfd-close").length;
     const refused = (call: Call): boolean => call.kind === "irqs" && call.request.index === 2;
-    using it = ready(device(8));
-    for (let vector = 0; vector < 7; vector++) writeVector(it.device, it.table, vector, vector);
-    it.backend.fails = refused;
-    it.device.configWrite(control, 2, enable);
-    expect([it.device.configRead(control, 2) & enable, open(it)]).toEqual([0, 0]);
-    expect(it.platform.actionsOf("eventfd-create")).toHaveLength(7);
-    it.backend.fails = () => false;
-    it.device.configWrite(control, 2, enable);
-    expect(open(it)).toBe(7);
-    it.backend.fails = refused;
-    writeVector(it.device, it.table, 7, 7);
-    expect(open(it)).toBe(7);
-    it.backend.fails = () => false;
-    writeVector(it.device, it.table, 7, 7, true);
-    writeVector(it.device, it.table, 7, 7);
-    expect(open(it)).toBe(8);
-    it.recorded.raise(2, 7);
-    expect(it.platform.deliver().map(({ vector }) => vector)).toEqual([7]);
+    using guest = ready(device(8));
+    for (let vector = 0; vector < 7; vector++) writeVector(guest.device, guest.table, vector, vector);
+    guest.backend.fails = refused;
+    guest.device.configWrite(control, 2, enable);
+    expect([guest.device.configRead(control, 2) & enable, open(guest)]).toEqual([0, 0]);
+    expect(guest.platform.actionsOf("eventfd-create")).toHaveLength(7);
+    guest.backend.fails = () => false;
+    guest.device.configWrite(control, 2, enable);
+    expect(open(guest)).toBe(7);
+    guest.backend.fails = refused;
+    writeVector(guest.device, guest.table, 7, 7);
+    expect(open(guest)).toBe(7);
+    guest.backend.fails = () => false;
+    writeVector(guest.device, guest.table, 7, 7, true);
+    writeVector(guest.device, guest.table, 7, 7);
+    expect(open(guest)).toBe(8);
+    guest.recorded.raise(2, 7);
+    expect(guest.platform.deliver().map(({ vector }) => vector)).toEqual([7]);
   });
 });
 
@@ -415,44 +417,44 @@ describe("MSI-X relocation", () => {
   });
 
   test("defect 28: all of the device's BAR is mapped, the table is trapped in the half added to it", () => {
-    using it = ready(kioxia);
-    const base = it.device.describe().bars[0]!.base!;
-    expect(it.device.configRead(at.msix + 4, 4)).toBe(0x10000);
-    expect(it.device.configRead(at.msix + 8, 4)).toBe(0x11000);
-    expect(it.platform.state().slots).toMatchObject([{ gpa: base, size: 0x10000 }]);
-    expect(it.platform.state().trapped).toMatchObject([{ base, size: 0x20000 }]);
-    writeVector(it.device, base + 0x10000, 3, 9);
-    it.device.configWrite(control, 2, enable);
-    expect(routes(it)).toEqual([3]);
+    using guest = ready(kioxia);
+    const base = guest.device.describe().bars[0]!.base!;
+    expect(guest.device.configRead(at.msix + 4, 4)).toBe(0x10000);
+    expect(guest.device.configRead(at.msix + 8, 4)).toBe(0x11000);
+    expect(guest.platform.state().slots).toMatchObject([{ gpa: base, size: 0x10000 }]);
+    expect(guest.platform.state().trapped).toMatchObject([{ base, size: 0x20000 }]);
+    writeVector(guest.device, base + 0x10000, 3, 9);
+    guest.device.configWrite(control, 2, enable);
+    expect(routes(guest)).toEqual([3]);
   });
 
   test("defect 32: the PBA is read where the device has it, and addresses behind the device's end never reach it", () => {
-    using it = ready(kioxia);
-    const base = it.device.describe().bars[0]!.base!;
-    const before = it.backend.calls.length;
-    expect(mmioRead(it.device, base + 0x11000, 4)).toBe(0);
-    expect(mmioRead(it.device, base + 0x1f000, 4)).toBe(0xffffffff);
-    it.device.mmioWrite(base + 0x1f000, bytesOf(1, 4));
-    expect(it.backend.calls.slice(before)).toEqual([{ kind: "read", region: 0, offset: 0xd600, size: 4 }]);
+    using guest = ready(kioxia);
+    const base = guest.device.describe().bars[0]!.base!;
+    const before = guest.backend.calls.length;
+    expect(mmioRead(guest.device, base + 0x11000, 4)).toBe(0);
+    expect(mmioRead(guest.device, base + 0x1f000, 4)).toBe(0xffffffff);
+    guest.device.mmioWrite(base + 0x1f000, bytesOf(1, 4));
+    expect(guest.backend.calls.slice(before)).toEqual([{ kind: "read", region: 0, offset: 0xd600, size: 4 }]);
   });
 
   test("never: the shared page is trapped instead", () => {
-    using it = ready(kioxia, { attach: { msixRelocation: "never" } });
-    expect(it.device.configRead(at.msix + 4, 4)).toBe(0x5200);
-    expect(it.platform.state().slots.map(({ size }) => size)).toEqual([0x5000, 0x7000, 0x2000]);
+    using guest = ready(kioxia, { attach: { msixRelocation: "never" } });
+    expect(guest.device.configRead(at.msix + 4, 4)).toBe(0x5200);
+    expect(guest.platform.state().slots.map(({ size }) => size)).toEqual([0x5000, 0x7000, 0x2000]);
   });
 
   test("where the larger BAR gets no address, the table stays, and an event says so", () => {
     // Room for the device's own BAR, not for twice as much.
-    using it = ready(kioxia, { platform: windows(0x10000) });
-    expect(it.device.configRead(at.msix + 4, 4)).toBe(0x5200);
-    expect(it.platform.state().slots.map(({ size }) => size)).toEqual([0x5000, 0x7000, 0x2000]);
-    expect(it.eventsOf("msix").map(({ message }) => message)).toEqual([
+    using guest = ready(kioxia, { platform: windows(0x10000) });
+    expect(guest.device.configRead(at.msix + 4, 4)).toBe(0x5200);
+    expect(guest.platform.state().slots.map(({ size }) => size)).toEqual([0x5000, 0x7000, 0x2000]);
+    expect(guest.eventsOf("msix").map(({ message }) => message)).toEqual([
       "no guest address for a larger BAR0: the MSI-X table stays where it is",
     ]);
-    writeVector(it.device, it.device.describe().bars[0]!.base! + 0x5200, 3, 9);
-    it.device.configWrite(control, 2, enable);
-    expect(routes(it)).toEqual([3]);
+    writeVector(guest.device, guest.device.describe().bars[0]!.base! + 0x5200, 3, 9);
+    guest.device.configWrite(control, 2, enable);
+    expect(routes(guest)).toEqual([3]);
   });
 
   test("where no size gets an address, attach says what the device itself needs; always is not given up", () => {
@@ -464,16 +466,16 @@ describe("MSI-X relocation", () => {
   });
 
   test("a BAR that stays trapped is not made larger for its mapping", () => {
-    using it = ready(kioxia, { attach: { excludeFromMapping: [0] } });
-    expect(it.device.configRead(at.msix + 4, 4)).toBe(0x5200);
+    using guest = ready(kioxia, { attach: { excludeFromMapping: [0] } });
+    expect(guest.device.configRead(at.msix + 4, 4)).toBe(0x5200);
   });
 
   test("always: the table moves although nothing is gained; where the BAR cannot grow, attach is refused", () => {
     const own = { ...kioxia, msix: { vectors: 32, table: [0, 0x5000], pba: [0, 0xd000] } } as const;
     using plain = ready(own);
     expect(plain.device.describe().msix!.relocated).toBe(false);
-    using it = ready(own, { attach: { msixRelocation: "always" } });
-    expect(it.device.configRead(at.msix + 4, 4)).toBe(0x10000);
+    using guest = ready(own, { attach: { msixRelocation: "always" } });
+    expect(guest.device.configRead(at.msix + 4, 4)).toBe(0x10000);
     const large = { ...own, bars: { 0: { size: 2 ** 33, kind: "memory64" } } } as const;
     expect(() => attach(large, { attach: { msixRelocation: "always" } })).toThrow(RangeError);
   });
@@ -483,10 +485,10 @@ describe("MSI-X relocation", () => {
       ...kioxia,
       bars: { 0: { size: 0x10000, kind: "memory64", msixMappable: false } },
     } as const;
-    using it = ready(kept, { attach: { msixRelocation: "always" } });
-    expect(it.device.configRead(at.msix + 4, 4)).toBe(0x10000);
-    expect(it.platform.state().slots.map(({ size }) => size)).toEqual([0x5000, 0xa000]);
-    expect(it.eventsOf("area-trapped")).toEqual([]);
+    using guest = ready(kept, { attach: { msixRelocation: "always" } });
+    expect(guest.device.configRead(at.msix + 4, 4)).toBe(0x10000);
+    expect(guest.platform.state().slots.map(({ size }) => size)).toEqual([0x5000, 0xa000]);
+    expect(guest.eventsOf("area-trapped")).toEqual([]);
   });
 
   test("a restored device has its table where the guest found it, whatever this host would choose", () => {
@@ -514,9 +516,9 @@ describe("MSI-X relocation", () => {
   });
 
   test("defect 31: a BAR of 8 GiB keeps its table where it is", () => {
-    using it = ready({ ...kioxia, bars: { 0: { size: 2 ** 33, kind: "memory64" } } });
-    expect(it.device.configRead(at.msix + 4, 4)).toBe(0x5200);
-    expect(it.device.describe().bars[0]!.size).toBe(2 ** 33);
+    using guest = ready({ ...kioxia, bars: { 0: { size: 2 ** 33, kind: "memory64" } } });
+    expect(guest.device.configRead(at.msix + 4, 4)).toBe(0x5200);
+    expect(guest.device.describe().bars[0]!.size).toBe(2 ** 33);
   });
 });
 
@@ -536,70 +538,71 @@ describe("a PBA that lies nowhere costs the pending bits of the device, not MSI-
     ["over the table", [4, 0x40]],
   ];
   test.each(places)("%s", (_, pba) => {
-    using it = attach(virtualFunction(pba));
-    it.device.configWrite(0x04, 2, memory);
-    const { guest, relocated } = it.device.describe().msix!;
-    const bar = it.device.describe().bars.find(({ region }) => region === 4)!.base!;
-    expect([relocated, it.eventsOf("msix").length]).toEqual([true, 1]);
-    writeVector(it.device, bar + guest.table.offset, 1, 0x41);
-    it.device.configWrite(control, 2, enable);
-    it.recorded.raise(IrqIndex.msix, 1);
-    expect(it.platform.deliver().map(({ message }) => message.data)).toEqual([0x41]);
-    const pending = (): number | undefined => mmioRead(it.device, bar + guest.pba.offset, 8);
+    using guest = attach(virtualFunction(pba));
+    guest.device.configWrite(0x04, 2, memory);
+    const { guest: place, relocated } = guest.device.describe().msix!;
+    const bar = guest.device.describe().bars.find(({ region }) => region === 4)!.base!;
+    expect([relocated, guest.eventsOf("msix").length]).toEqual([true, 1]);
+    writeVector(guest.device, bar + place.table.offset, 1, 0x41);
+    guest.device.configWrite(control, 2, enable);
+    guest.recorded.raise(IrqIndex.msix, 1);
+    expect(guest.platform.deliver().map(({ message }) => message.data)).toEqual([0x41]);
+    const pending = (): number | undefined => mmioRead(guest.device, bar + place.pba.offset, 8);
     expect(pending()).toBe(0);
-    it.device.mmioWrite(bar + guest.table.offset + 16 + 12, bytesOf(1, 4));
-    it.recorded.raise(IrqIndex.msix, 1);
+    guest.device.mmioWrite(bar + place.table.offset + 16 + 12, bytesOf(1, 4));
+    guest.recorded.raise(IrqIndex.msix, 1);
     expect(pending()).toBe(2);
-    expect(it.device.snapshot().interrupts.msix).toMatchObject({ pending: [1] });
+    expect(guest.device.snapshot().interrupts.msix).toMatchObject({ pending: [1] });
   });
 
   test("of which the guest hears nothing where the BAR cannot grow, or must not", () => {
-    using it = attach(virtualFunction([4, 0x8000]), { attach: { msixRelocation: "never" } });
-    it.device.configWrite(0x04, 2, memory);
-    const bar = it.device.describe().bars.find(({ region }) => region === 4)!.base!;
-    writeVector(it.device, bar, 1, 0x41);
-    it.device.configWrite(control, 2, enable);
-    it.recorded.raise(IrqIndex.msix, 1);
-    expect(it.platform.deliver()).toHaveLength(1);
+    using guest = attach(virtualFunction([4, 0x8000]), { attach: { msixRelocation: "never" } });
+    guest.device.configWrite(0x04, 2, memory);
+    const bar = guest.device.describe().bars.find(({ region }) => region === 4)!.base!;
+    writeVector(guest.device, bar, 1, 0x41);
+    guest.device.configWrite(control, 2, enable);
+    guest.recorded.raise(IrqIndex.msix, 1);
+    expect(guest.platform.deliver()).toHaveLength(1);
   });
 });
 
 describe("what the platform refuses", () => {
   const started = (vectors: number): Attached & { table: number } => {
-    const it = ready(device(vectors));
-    for (let vector = 0; vector < vectors; vector++) writeVector(it.device, it.table, vector, 0x40 + vector);
-    return it;
+    const guest = ready(device(vectors));
+    for (let vector = 0; vector < vectors; vector++)
+      writeVector(guest.device, guest.table, vector, 0x40 + vector);
+    return guest;
   };
 
   test.each([0, 1, 3])("vector %d alone keeps no other from being routed", (refused) => {
-    using it = started(4);
-    it.platform.failOn((action) => action.kind === "irqfd-on" && action.vector === refused);
-    it.device.configWrite(control, 2, enable);
-    expect(it.device.describe().interrupts.routed).toEqual(
+    using guest = started(4);
+    guest.platform.failOn((action) => action.kind === "irqfd-on" && action.vector === refused);
+    guest.device.configWrite(control, 2, enable);
+    expect(guest.device.describe().interrupts.routed).toEqual(
       [0, 1, 2, 3].filter((vector) => vector !== refused),
     );
-    expect(it.eventsOf("interrupt-failed")).toHaveLength(1);
+    expect(guest.eventsOf("interrupt-failed")).toHaveLength(1);
   });
 
   test("a withdrawal that fails is made up for at the guest's next write to the table, masked or not", () => {
-    using it = started(4);
-    it.device.configWrite(control, 2, enable);
-    const mend = it.platform.failOn((action) => action.kind === "irqfd-off" && action.vector === 2);
-    it.device.configWrite(control, 2, enable | functionMask);
-    expect(routes(it)).toEqual([2]);
+    using guest = started(4);
+    guest.device.configWrite(control, 2, enable);
+    const mend = guest.platform.failOn((action) => action.kind === "irqfd-off" && action.vector === 2);
+    guest.device.configWrite(control, 2, enable | functionMask);
+    expect(routes(guest)).toEqual([2]);
     mend();
-    it.device.mmioWrite(it.table + 12, bytesOf(1, 4));
-    expect(routes(it)).toEqual([]);
+    guest.device.mmioWrite(guest.table + 12, bytesOf(1, 4));
+    expect(routes(guest)).toEqual([]);
   });
 
   test("a full table costs a few updates, however many vectors do not fit", () => {
-    using it = ready(device(512), { platform: { maxRoutes: 16 } });
-    for (let vector = 0; vector < 512; vector++) writeVector(it.device, it.table, vector, vector);
-    const before = it.platform.actions.length;
-    it.device.configWrite(control, 2, enable);
-    expect(routes(it)).toEqual(Array.from({ length: 16 }, (_, vector) => vector));
+    using guest = ready(device(512), { platform: { maxRoutes: 16 } });
+    for (let vector = 0; vector < 512; vector++) writeVector(guest.device, guest.table, vector, vector);
+    const before = guest.platform.actions.length;
+    guest.device.configWrite(control, 2, enable);
+    expect(routes(guest)).toEqual(Array.from({ length: 16 }, (_, vector) => vector));
     expect(
-      it.platform.actions.slice(before).filter(({ kind }) => kind === "set-routing").length,
+      guest.platform.actions.slice(before).filter(({ kind }) => kind === "set-routing").length,
     ).toBeLessThan(32);
   });
 });
