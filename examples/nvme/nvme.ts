@@ -66,8 +66,8 @@ export class Nvme implements Disposable {
     command.modify({ busMaster: true });
     this.#own.defer(() => this.#stop());
     controller.adminLastEntries.modify({ submission: depth - 1, completion: depth - 1 });
-    controller.adminSubmissions.write(BigInt(this.queues[0]!.memory.addressOf(0)));
-    controller.adminCompletions.write(BigInt(this.queues[0]!.memory.addressOf(page)));
+    controller.adminSubmissions.write(BigInt(this.queues[0]!.memory.addressAt(0)));
+    controller.adminCompletions.write(BigInt(this.queues[0]!.memory.addressAt(page)));
     // Entries of 2^6 and 2^4 bytes.
     controller.configuration.modify({ enable: true, submissionSize: 6, completionSize: 4 });
     this.#wait("ready", () => controller.status.read().ready);
@@ -95,9 +95,9 @@ export class Nvme implements Disposable {
       if (id === 0) continue;
       const size = this.#controller.adminLastEntries.read().submission * 0x10000 + id;
       // In one piece, with interrupts by vector `id`; then the submission queue, which names the completion queue `id`.
-      const create = { name: `create queue ${id}`, memory: memory.addressOf(page) };
+      const create = { name: `create queue ${id}`, memory: memory.addressAt(page) };
       await ask({ ...create, opcode: 5, dwords: [size, id * 0x10000 + 3] });
-      await ask({ ...create, opcode: 1, memory: memory.addressOf(0), dwords: [size, id * 0x10000 + 1] });
+      await ask({ ...create, opcode: 1, memory: memory.addressAt(0), dwords: [size, id * 0x10000 + 1] });
     }
   }
 

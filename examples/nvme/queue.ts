@@ -17,23 +17,11 @@ const meanings: Record<number, string> = {
   0x80: "LBA out of range",
 };
 
-/** Memory for a device: by IOVAs, or, where there is no IOMMU, by the host's own addresses. Each page of it is in one piece. */
-function allocate({ dma, physical, name }: KernelDevice, size: number) {
-  const label = "NVMe queue";
-  const memory: DmaBuffer | PhysicalBuffer | undefined =
-    dma?.allocate(size, { label }) ?? physical?.allocate(size, { label });
-  if (!memory)
-    throw new Error(`${name} has no memory: without an IOMMU a driver needs to know where it is (Linux 7.3)`);
-  return Object.assign(memory, {
-    addressOf: (at: number): number => ("iova" in memory ? memory.iova + at : memory.addressAt(at)),
-  });
-}
-
 /** A submission and a completion queue, and memory for the data of each command. `dispose` takes it from the device. */
 export class Queue implements Disposable {
   interrupts = 0;
   /** A page of submissions, one of completions, then the data of each command. */
-  readonly memory: ReturnType<typeof allocate>;
+  readonly memory: DmaBuffer | PhysicalBuffer;
   readonly #options: Options;
   readonly #free: number[];
   readonly #pending = new Map<number, Pending>();
@@ -47,16 +35,13 @@ export class Queue implements Disposable {
     const { depth, transfer } = (this.#options = options);
     // One command less than entries: a full ring would look like an empty one.
     this.#free = Array.from({ length: depth - 1 }, (_, id) => 2 * page + id * (transfer + page));
-    this.memory = allocate(device, 2 * page + (depth - 1) * (transfer + page));
-    const { view } = this.memory;
+    const memory = (device.dma ?? device.physical)?.allocate(2 * page + (depth - 1) * (transfer + page));
+    if (!memory) throw new Error("without an IOMMU the kernel has to tell where memory is: Linux 7.3");
+    this.memory = memory;
     // Behind the data of each slot, the list of its pages from the second on. It stays as it is.
     for (const slot of this.#free)
-      for (let n = 1; n * page < transfer; n++)
-        view.setBigUint64(
-          slot + transfer + (n - 1) * 8,
-          BigInt(this.memory.addressOf(slot + n * page)),
-          true,
-        );
+      for (let n = 1, list = slot + transfer; n * page < transfer; n++, list += 8)
+        memory.view.setBigUint64(list, BigInt(memory.addressAt(slot + n * page)), true);
   }
 
   /** @throws Error where the controller refuses (with its `status`) or does not answer; RangeError for too much data */
@@ -71,11 +56,9 @@ export class Queue implements Disposable {
     const id = (slot - 2 * page) / (transfer + page);
     if (send) this.memory.bytes.set(send, slot);
     // A second page is named in the command itself; of more, the list is.
-    const second = this.memory.addressOf(slot + (size > 2 * page ? transfer : page));
-    const prps = [memory ?? this.memory.addressOf(slot), second].flatMap((at) => [
-      at,
-      Math.floor(at / 2 ** 32),
-    ]);
+    const first = memory ?? this.memory.addressAt(slot);
+    const second = this.memory.addressAt(slot + (size > 2 * page ? transfer : page));
+    const prps = [first, second].flatMap((at) => [at, Math.floor(at / 2 ** 32)]);
     const words = [opcode | (id << 16), namespace, 0, 0, 0, 0, ...prps, ...dwords, 0, 0, 0].slice(0, 13);
     this.memory.bytes.set(new Uint8Array(Uint32Array.from(words).buffer), this.#tail * 64);
     const timer = setTimeout(() => {

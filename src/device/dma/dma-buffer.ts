@@ -89,6 +89,13 @@ export class DmaBuffer implements Disposable {
     return this.#iova;
   }
 
+  /** Where the device finds a byte. @param offset from 0 to below `size` @throws RangeError; VfioError (`ECLOSED`) after `dispose` */
+  addressAt(offset: number): number {
+    if (!Number.isSafeInteger(offset) || offset < 0 || offset >= this.size)
+      throw new RangeError(`the offset must be from 0 to ${this.size - 1}, not ${offset}`);
+    return this.iova + offset;
+  }
+
   /** Host virtual address. @throws VfioError (`ECLOSED`) after `dispose` */
   get hva(): number {
     return this.#memory.address;

@@ -16,6 +16,8 @@ test("a buffer is zeros on whole pages, at an IOVA that nothing else has, until 
   using first = dma.allocate(100, { label: "queue" });
   using second = dma.allocate(2 * page);
   expect([first.size, first.iova, second.iova]).toEqual([100, 0x10000, 0x11000]);
+  expect([first.addressAt(99), second.addressAt(page)]).toEqual([0x10000 + 99, 0x12000]);
+  for (const offset of [-1, 100, 0.5]) expect(() => first.addressAt(offset)).toThrow(RangeError);
   expect(first.bytes).toEqual(new Uint8Array(100));
   expect(dma.mappings).toMatchObject([
     { iova: 0x10000, size: page, hva: first.hva, readable: true, writable: true, label: "queue" },
