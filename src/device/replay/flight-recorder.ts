@@ -1,7 +1,8 @@
 // A ring of memory that keeps the newest of what a device's model does: numbers in typed arrays, no allocation an entry.
-import { closeSync, openSync, writeSync } from "node:fs";
+import { closeSync, fchmodSync, fstatSync, openSync, writeSync } from "node:fs";
 import { cycleCounter, type CycleCounter } from "../../ffi/cycle-counter.ts";
 import { DurableFile } from "../../ffi/durable-file.ts";
+import { VfioError } from "../../ffi/errors.ts";
 import { Mapping } from "../../ffi/mapping.ts";
 import type { TracedDevice, Tracer } from "../seam/trace.ts";
 import {
@@ -37,6 +38,9 @@ const zeros = 2 ** 20;
 function fileOf(path: string, size: number): number {
   const fd = openSync(path, "w+", 0o600);
   try {
+    if (!fstatSync(fd).isFile()) throw new VfioError(`${path} is no regular file`, { code: "EINVAL" });
+    // One that is there already keeps its mode otherwise.
+    fchmodSync(fd, 0o600);
     const block = new Uint8Array(Math.min(size, zeros));
     for (let done = 0; done < size;)
       done += writeSync(fd, block, 0, Math.min(block.length, size - done), done);

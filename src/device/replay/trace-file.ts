@@ -1,11 +1,14 @@
 // A trace as a text file of bounded size: a line an entry, for people and for grep.
-import { closeSync, openSync, renameSync, writeSync } from "node:fs";
+import { closeSync, fchmodSync, fstatSync, openSync, realpathSync, renameSync, writeSync } from "node:fs";
 import { formatTraceEntry, traceEntry } from "../seam/trace-text.ts";
 import type { Tracer } from "../seam/trace.ts";
 
 /** Options of a `TraceFile`. */
 export interface TraceFileOptions {
-  /** Bytes of one file, at least 64 KiB (default 64 MiB). A full one is renamed to `PATH.1`, in place of the one before. */
+  /**
+   * Bytes of one file, at least 64 KiB (default 64 MiB). A full one is renamed to `PATH.1`, in place of the one before; what
+   * is no file, as a pipe or a device, has no end and keeps its name.
+   */
   readonly maxBytes?: number | undefined;
 }
 
@@ -13,6 +16,14 @@ const defaultBytes = 64 * 2 ** 20;
 /** Text that is kept back: a system call for each entry would slow the guest down. */
 const bufferedCharacters = 2 ** 14;
 const leastBytes = 2 ** 16;
+
+/** Opens a file for its owner alone, whatever its mode was before. What is no file, as a terminal, stays as it is. */
+function openAnew(path: string): { readonly fd: number; readonly isFile: boolean } {
+  const fd = openSync(path, "w", 0o600);
+  const isFile = fstatSync(fd).isFile();
+  if (isFile) fchmodSync(fd, 0o600);
+  return { fd, isFile };
+}
 
 /**
  * Writes traces to a file of mode 0600, never more than two files of `maxBytes`. What cannot be written is not traced any
@@ -22,6 +33,8 @@ export class TraceFile implements Disposable {
   readonly path: string;
   readonly #maxBytes: number;
   #fd: number | undefined;
+  /** Where the file is; undefined for what is none, and is never renamed. */
+  readonly #place: string | undefined;
   #written = 0;
   #text = "";
   /** Why nothing is written any more; undefined while all is well. */
@@ -33,7 +46,10 @@ export class TraceFile implements Disposable {
       throw new RangeError(`"maxBytes" must be an integer from ${leastBytes}, not ${maxBytes}`);
     this.path = path;
     this.#maxBytes = maxBytes;
-    this.#fd = openSync(path, "w", 0o600);
+    const { fd, isFile } = openAnew(path);
+    this.#fd = fd;
+    // A link keeps its name: it may be one of the system's, as /dev/stdout.
+    this.#place = isFile ? realpathSync(path) : undefined;
   }
 
   /** A tracer whose lines begin with the seconds since the process began, and a name. @param name of a device, as its BDF */
@@ -54,7 +70,8 @@ export class TraceFile implements Disposable {
     const bytes = new TextEncoder().encode(this.#text);
     this.#text = "";
     try {
-      if (this.#written > 0 && this.#written + bytes.length > this.#maxBytes) this.#rotate();
+      if (this.#place !== undefined && this.#written > 0 && this.#written + bytes.length > this.#maxBytes)
+        this.#rotate(this.#place);
       for (let done = 0; done < bytes.length;) done += writeSync(this.#fd, bytes, done);
       this.#written += bytes.length;
     } catch (cause) {
@@ -63,10 +80,10 @@ export class TraceFile implements Disposable {
     }
   }
 
-  #rotate(): void {
-    renameSync(this.path, `${this.path}.1`);
+  #rotate(place: string): void {
+    renameSync(place, `${place}.1`);
     closeSync(this.#fd!);
-    this.#fd = openSync(this.path, "w", 0o600);
+    this.#fd = openAnew(place).fd;
     this.#written = 0;
   }
 

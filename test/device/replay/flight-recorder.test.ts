@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
+import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { RecordedDevice } from "../../../src/device/backends/recorded/recorded-device.ts";
@@ -20,6 +20,7 @@ import type { VfioPciDevice } from "../../../src/device/passthrough/vfio-pci-dev
 import { parseTrace } from "../../../src/image/trace.ts";
 import { readImage } from "../../../src/image/read.ts";
 import { attach, memory, mmioRead, writeVector } from "../../support/attached.ts";
+import { Sandbox } from "../../support/sandbox.ts";
 import { at, type SyntheticDevice } from "../../support/synthetic-image.ts";
 
 const root = join(import.meta.dir, "../../..");
@@ -235,6 +236,17 @@ describe("a replay", () => {
       /its first \d+ entries are overwritten/,
     );
   });
+});
+
+test("a recorder's file is its owner's alone, also where it was there, and nothing else than a file", () => {
+  using there = new Sandbox();
+  const path = there.write("flight", "old");
+  chmodSync(path, 0o644);
+  using _ = new FlightRecorder({ entries: 16, file: path });
+  expect(statSync(path).mode & 0o777).toBe(0o600);
+  expect(() => new FlightRecorder({ entries: 16, file: "/dev/null" })).toThrow(
+    "/dev/null is no regular file",
+  );
 });
 
 describe("a file that is none", () => {

@@ -1,5 +1,17 @@
 import { expect, test } from "bun:test";
-import { existsSync, mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
+import { spawnSync } from "bun";
+import {
+  chmodSync,
+  existsSync,
+  lstatSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { TraceFile } from "../../../src/device/replay/trace-file.ts";
@@ -33,6 +45,35 @@ test("a full file makes room: there are two of them at most, and the newest entr
   expect(readFileSync(path, "utf8").trimEnd()).toEndWith("0x00004e1f");
   expect(existsSync(`${path}.1`)).toBe(true);
   for (const name of [path, `${path}.1`]) expect(statSync(name).size).toBeLessThanOrEqual(maxBytes);
+});
+
+test("an older file that others could read is the owner's alone from then on", () => {
+  using there = folder();
+  const path = join(there.path, "trace");
+  writeFileSync(path, "old");
+  chmodSync(path, 0o644);
+  using _ = new TraceFile(path);
+  expect(statSync(path)).toMatchObject({ size: 0, mode: 0o100600 });
+});
+
+test("what is no file keeps its name, however much is written, and a link stays one", async () => {
+  using there = folder();
+  const [pipe, link, target] = ["pipe", "link", "target"].map((name) => join(there.path, name)) as [
+    string,
+    string,
+    string,
+  ];
+  expect(spawnSync(["mkfifo", pipe]).success).toBe(true);
+  symlinkSync(target, link);
+  const reader = Bun.spawn(["cat", pipe], { stdout: "ignore" });
+  for (const path of [pipe, link]) {
+    using file = new TraceFile(path, { maxBytes: 2 ** 16 });
+    const tracer = file.of("device");
+    for (let i = 0; i < 20_000; i++) tracer.record(TraceKind.configRead, 0, 4, i, 0, 0);
+  }
+  await reader.exited;
+  expect(readdirSync(there.path).sort()).toEqual(["link", "pipe", "target", "target.1"]);
+  expect([lstatSync(pipe).isFIFO(), lstatSync(link).isSymbolicLink()]).toEqual([true, true]);
 });
 
 test("a disk that is full stops the trace, not who traces", () => {
