@@ -24,6 +24,7 @@ if (!hasIommu)
     using group = FileDescriptor.open(groupNode(groupIdOf(thisHost, bdf)!));
     using container = FileDescriptor.open("/dev/vfio/vfio");
     const device = openDevice(bdf, { api: "noiommu", fds: { group: group.fd, container: container.fd } });
+    expect(device.api).toBe("noiommu");
     device.reset();
     device[Symbol.dispose]();
   });

@@ -1,5 +1,6 @@
 // DEVICE_SET_IRQS and DEVICE_RESET.
 import { systemCalls } from "../../../ffi/system-calls.ts";
+import { turnOff } from "../../seam/irq-requests.ts";
 import { decodeIrqSet } from "../messages/irqs.ts";
 import { refusal } from "../refusals.ts";
 import type { Handler, SessionContext } from "./context.ts";
@@ -40,7 +41,7 @@ export function quietIrqs({ device, irqs }: SessionContext): void {
   for (const { index, count } of irqs) {
     if (count === 0) continue;
     try {
-      device.setIrqs({ index, action: "trigger", start: 0, data: { kind: "none", count: 0 } });
+      device.setIrqs(turnOff(index));
     } catch {
       // VFIO refuses to turn off what is not on, and nothing tells whether it is.
     }
