@@ -1,6 +1,7 @@
 // machines: (vmm)
 // takes: 60 s
 // Devices of a vfio-user server in a guest that the example VMM boots: no IOMMU, no VFIO, nothing of the host's.
+import "./support/devices.ts";
 import { expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
