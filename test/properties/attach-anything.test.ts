@@ -24,11 +24,11 @@ const beginning = fc.subarray<Step>([
 const anyGuest = fc.tuple(beginning, anySteps).map((parts) => parts.flat());
 
 /** The step, its offset moved from where a synthetic device has MSI and MSI-X to where this one has them. */
-function aimed(step: Step, it: Attached): Step {
+function aimed(step: Step, guest: Attached): Step {
   if (step.do !== "config") return step;
   const from = step.offset >= at.msix && step.offset < at.pcie ? at.msix : at.msi;
   if (step.offset < at.msi || step.offset >= at.pcie) return step;
-  const found = it.device
+  const found = guest.device
     .describe()
     .capabilities.find(
       ({ id, extended, hidden }) => !extended && !hidden && id === (from === at.msi ? 0x05 : 0x11),
@@ -37,11 +37,11 @@ function aimed(step: Step, it: Attached): Step {
 }
 
 /** A device that cannot be reset says so; every other step is the guest's, and throws nothing. */
-function act(step: Step, it: Attached): void {
+function act(step: Step, guest: Attached): void {
   try {
-    perform(it, aimed(step, it));
+    perform(guest, aimed(step, guest));
   } catch (error) {
-    if (step.do !== "reset" || it.backend.resettable || !(error instanceof VfioError)) throw error;
+    if (step.do !== "reset" || guest.backend.resettable || !(error instanceof VfioError)) throw error;
   }
 }
 
@@ -68,21 +68,21 @@ test("any recording: attach fails as documented and leaves nothing, or the guest
   let routed = 0;
   fc.assert(
     fc.property(anyImage, anyOptions, platforms, anyGuest, (image, options, platform, steps) => {
-      using it = tryAttach(image, { attach: options, platform }, documented);
-      if (!it) return;
+      using guest = tryAttach(image, { attach: options, platform }, documented);
+      if (!guest) return;
       attached++;
-      const { msix, interrupts } = it.device.describe();
+      const { msix, interrupts } = guest.device.describe();
       if (msix) withMsix++;
       if (interrupts.msiVectors > 0) withMsi++;
       for (const step of steps) {
-        const before = it.backend.counts.configReads;
-        act(step, it);
-        if (step.do === "look") expect(it.backend.counts.configReads - before).toBeLessThanOrEqual(1);
+        const before = guest.backend.counts.configReads;
+        act(step, guest);
+        if (step.do === "look") expect(guest.backend.counts.configReads - before).toBeLessThanOrEqual(1);
       }
-      checkInvariants(it);
-      if (it.platform.state().slots.length > 0) mapped++;
-      if (it.platform.state().routes.length > 0) routed++;
-      checkCalls(it);
+      checkInvariants(guest);
+      if (guest.platform.state().slots.length > 0) mapped++;
+      if (guest.platform.state().routes.length > 0) routed++;
+      checkCalls(guest);
     }),
     runs("attachAnything"),
   );
@@ -103,11 +103,11 @@ test("any recording on a machine with next to nothing: BARs stay one truth, and 
   });
   fc.assert(
     fc.property(anyImage, scarce, anyGuest, (image, platform, steps) => {
-      using it = tryAttach(image, { platform }, documented);
-      if (!it) return;
-      for (const step of steps) act(step, it);
-      checkInvariants(it, "some");
-      checkCalls(it);
+      using guest = tryAttach(image, { platform }, documented);
+      if (!guest) return;
+      for (const step of steps) act(step, guest);
+      checkInvariants(guest, "some");
+      checkCalls(guest);
     }),
     runs("scarcePlatforms"),
   );

@@ -53,25 +53,25 @@ test("whatever the platform's pending bits and the listener throw reaches no gue
       const before = all.listener;
       const later: (() => void)[] = [];
       using _ = spyOn(globalThis, "queueMicrotask").mockImplementation((task) => void later.push(task));
-      using it = attach(device, {
+      using guest = attach(device, {
         prepare: (_, platform) => breakPending(platform, () => fails("pending")),
         onEvent: () => {
           if (fails("listener")) throw new Error("the listener fails as told");
         },
       });
-      it.backend.fails = ({ kind }: Call) => kind !== "close" && broken && dice.next().value === 0;
-      for (const step of beginning) perform(it, step);
+      guest.backend.fails = ({ kind }: Call) => kind !== "close" && broken && dice.next().value === 0;
+      for (const step of beginning) perform(guest, step);
       broken = true;
       for (const step of steps) {
-        lookForPending(it);
-        if (step.do !== "reset") perform(it, step);
+        lookForPending(guest);
+        if (step.do !== "reset") perform(guest, step);
       }
       broken = false;
       expect(later).toHaveLength(all.listener - before);
-      if (!resetAfterFaults(it, outcomes)) return;
-      checkInvariants(it);
-      for (const step of after) perform(it, step);
-      checkInvariants(it);
+      if (!resetAfterFaults(guest, outcomes)) return;
+      checkInvariants(guest);
+      for (const step of after) perform(guest, step);
+      checkInvariants(guest);
     }),
     runs("callbacks"),
   );

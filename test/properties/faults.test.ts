@@ -37,22 +37,22 @@ test("whatever the platform and the device refuse, no guest access throws, nothi
   const outcomes: Outcomes = { mended: 0, gone: 0 };
   fc.assert(
     fc.property(anyDevice, anySteps, anySteps, fc.infiniteStream(fc.nat(5)), (device, steps, after, dice) => {
-      using it = attach(device);
+      using guest = attach(device);
       const fails = (): boolean => dice.next().value === 0;
-      const mend = it.platform.failOn(({ kind }) => refusable.includes(kind) && fails());
-      it.backend.fails = ({ kind }: Call) => kind !== "close" && fails();
-      for (const step of steps) if (step.do !== "reset") perform(it, step);
+      const mend = guest.platform.failOn(({ kind }) => refusable.includes(kind) && fails());
+      guest.backend.fails = ({ kind }: Call) => kind !== "close" && fails();
+      for (const step of steps) if (step.do !== "reset") perform(guest, step);
       mend();
-      it.backend.fails = () => false;
-      if (!resetAfterFaults(it, outcomes)) return;
-      checkInvariants(it);
-      it.device.configWrite(0x04, 2, 3);
-      checkInvariants(it);
-      checkReservations(it);
-      expect(it.backend.unmappedInUse).toEqual([]);
-      for (const step of after) perform(it, step);
-      checkInvariants(it);
-      expect(it.device.describe().interrupts.mode === "none" && device.pin === 1).toBe(false);
+      guest.backend.fails = () => false;
+      if (!resetAfterFaults(guest, outcomes)) return;
+      checkInvariants(guest);
+      guest.device.configWrite(0x04, 2, 3);
+      checkInvariants(guest);
+      checkReservations(guest);
+      expect(guest.backend.unmappedInUse).toEqual([]);
+      for (const step of after) perform(guest, step);
+      checkInvariants(guest);
+      expect(guest.device.describe().interrupts.mode === "none" && device.pin === 1).toBe(false);
     }),
     runs("faults"),
   );
@@ -62,19 +62,19 @@ test("whatever the platform and the device refuse, no guest access throws, nothi
 test("whatever a platform does not take back at detach has its host memory still, and an event", () => {
   fc.assert(
     fc.property(anyDevice, anySteps, fc.infiniteStream(fc.nat(2)), (device, steps, dice) => {
-      const it = attach(device);
-      it.device.configWrite(0x04, 2, 3);
-      it.platform.failOn(({ kind }) => removals.includes(kind) && dice.next().value === 0);
-      for (const step of steps) perform(it, step);
-      const before = it.eventsOf("teardown").length;
-      it.device[Symbol.dispose]();
-      expect(it.backend.unmappedInUse).toEqual([]);
-      const { slots, dma } = it.platform.state();
+      const guest = attach(device);
+      guest.device.configWrite(0x04, 2, 3);
+      guest.platform.failOn(({ kind }) => removals.includes(kind) && dice.next().value === 0);
+      for (const step of steps) perform(guest, step);
+      const before = guest.eventsOf("teardown").length;
+      guest.device[Symbol.dispose]();
+      expect(guest.backend.unmappedInUse).toEqual([]);
+      const { slots, dma } = guest.platform.state();
       const shown = new Set([...slots, ...dma].map(({ hva }) => hva));
-      expect(it.eventsOf("teardown").length - before).toBeGreaterThanOrEqual(shown.size);
-      const left = [...it.platform.leaks()];
-      if (left.length > 0) expect(it.eventsOf("teardown").length).toBeGreaterThan(0);
-      it.platform[Symbol.dispose]();
+      expect(guest.eventsOf("teardown").length - before).toBeGreaterThanOrEqual(shown.size);
+      const left = [...guest.platform.leaks()];
+      if (left.length > 0) expect(guest.eventsOf("teardown").length).toBeGreaterThan(0);
+      guest.platform[Symbol.dispose]();
     }),
     runs("detachFaults"),
   );

@@ -134,8 +134,8 @@ export const anySteps: fc.Arbitrary<Step[]> = fc.array(
 const bytes = (number: number, size: number): Uint8Array =>
   Uint8Array.from({ length: size }, (_, i) => Math.floor(number / 2 ** (8 * i)) % 256);
 
-export function perform(it: Attached, step: Step): void {
-  const { device } = it;
+export function perform(guest: Attached, step: Step): void {
+  const { device } = guest;
   switch (step.do) {
     case "config":
       return device.configWrite(step.offset, step.width, step.value);
@@ -158,9 +158,9 @@ export function perform(it: Attached, step: Step): void {
       return void device.mmioWrite(entry + 12, bytes(step.masked ? 1 : 0, 4));
     }
     case "raise":
-      return void it.recorded.raise(step.index, step.vector);
+      return void guest.recorded.raise(step.index, step.vector);
     case "deliver":
-      return void it.platform.deliver();
+      return void guest.platform.deliver();
     case "reset":
       return device.reset();
   }
@@ -173,15 +173,15 @@ const overlaps = (a: { offset: number; size: number }, b: { offset: number; size
  * Guest-visible BAR = trapped range = memory slots = peer mappings; unmasked vectors = routes = irqfds.
  * @param vectors whether the platform takes every route: where it does not, those that it has are wanted ones
  */
-export function checkInvariants(it: Attached, vectors: "all" | "some" = "all"): void {
-  const description = it.device.describe();
+export function checkInvariants(guest: Attached, vectors: "all" | "some" = "all"): void {
+  const description = guest.device.describe();
   const { bars, msix, command } = description;
-  const state = it.platform.state();
+  const state = guest.platform.state();
   const placed = bars.filter(({ base }) => base !== undefined);
   for (const bar of placed) {
     expect(bar.base).toBe(bar.address!);
     expect((command & (bar.kind === "io" ? 1 : 2)) !== 0).toBe(true);
-    const low = it.device.configRead(bar.region === 6 ? 0x30 : 0x10 + 4 * bar.region, 4);
+    const low = guest.device.configRead(bar.region === 6 ? 0x30 : 0x10 + 4 * bar.region, 4);
     expect((low & (bar.kind === "io" ? ~3 : bar.kind === "rom" ? ~0x7ff : ~15)) >>> 0).toBe(
       bar.base! % 2 ** 32,
     );
@@ -209,7 +209,7 @@ export function checkInvariants(it: Attached, vectors: "all" | "some" = "all"): 
     .map(({ area }) => `${area.gpa} ${area.size} ${area.hva}`);
   expect(state.dma.map(({ iova, size, hva }) => `${iova} ${size} ${hva}`).sort()).toEqual(peers.sort());
 
-  const wanted = wantedVectors(it);
+  const wanted = wantedVectors(guest);
   const routed = state.routes.map(({ vector }) => vector).sort((a, b) => a - b);
   expect(state.irqfds.map(({ vector }) => vector).sort((a, b) => a - b)).toEqual(routed);
   if (wanted)
@@ -220,8 +220,8 @@ export function checkInvariants(it: Attached, vectors: "all" | "some" = "all"): 
  * Vectors that the guest has enabled and not masked, from the registers and the table that it sees. Undefined for a device
  * that gives all ones for COMMAND and STATUS, as no device does that answers: nothing of it can be taken then.
  */
-function wantedVectors(it: Attached): number[] | undefined {
-  const { device } = it;
+function wantedVectors(guest: Attached): number[] | undefined {
+  const { device } = guest;
   if (device.configRead(0x04, 4) === 0xffff_ffff) {
     expect(refusal(() => device.snapshot()).code).toBe("ENODEV");
     return undefined;
@@ -237,7 +237,7 @@ function wantedVectors(it: Attached): number[] | undefined {
       return control & 0x4000
         ? []
         : // The host may have fewer vectors than the table: what it cannot give is reported, and not routed.
-          range(Math.min(msix.guest.vectors, it.backend.irqs[2]!.count)).filter(
+          range(Math.min(msix.guest.vectors, guest.backend.irqs[2]!.count)).filter(
             (vector) => !(table[16 * vector + 12]! & 1),
           );
   }

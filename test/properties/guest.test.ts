@@ -8,16 +8,16 @@ import { runs } from "./runs.ts";
 test("whatever a guest does: one truth about BARs and vectors, at most one device read an access, no leak", () => {
   fc.assert(
     fc.property(anyDevice, anySteps, fc.boolean(), (device, steps, resample) => {
-      using it = attach(device, { platform: { resample } });
+      using guest = attach(device, { platform: { resample } });
       for (const step of steps) {
-        const before = it.backend.counts.configReads;
-        perform(it, step);
-        if (step.do === "look") expect(it.backend.counts.configReads - before).toBeLessThanOrEqual(1);
+        const before = guest.backend.counts.configReads;
+        perform(guest, step);
+        if (step.do === "look") expect(guest.backend.counts.configReads - before).toBeLessThanOrEqual(1);
       }
-      checkInvariants(it);
-      for (const call of it.backend.calls)
+      checkInvariants(guest);
+      for (const call of guest.backend.calls)
         if (call.kind === "read" || call.kind === "write")
-          expect(call.offset + call.size).toBeLessThanOrEqual(it.backend.regions[call.region]!.size);
+          expect(call.offset + call.size).toBeLessThanOrEqual(guest.backend.regions[call.region]!.size);
     }),
     runs("guestSequences"),
   );
@@ -35,20 +35,20 @@ function configOf({ device }: Attached): number[] {
 }
 
 test("whatever a guest did, a snapshot brings it back", () => {
-  const seen = (it: Attached): unknown => ({
-    config: configOf(it),
-    bars: it.device.describe().bars.map(({ address, base }) => [address, base]),
-    state: it.platform.state().routes.map(({ vector, message }) => [vector, message]),
-    snapshot: it.device.snapshot(),
+  const seen = (guest: Attached): unknown => ({
+    config: configOf(guest),
+    bars: guest.device.describe().bars.map(({ address, base }) => [address, base]),
+    state: guest.platform.state().routes.map(({ vector, message }) => [vector, message]),
+    snapshot: guest.device.snapshot(),
   });
   fc.assert(
     fc.property(anyDevice, anySteps, (device, steps) => {
-      using it = attach(device);
-      for (const step of steps) perform(it, step);
-      const snapshot: unknown = JSON.parse(JSON.stringify(it.device.snapshot()));
+      using guest = attach(device);
+      for (const step of steps) perform(guest, step);
+      const snapshot: unknown = JSON.parse(JSON.stringify(guest.device.snapshot()));
       using back = attach(device, { snapshot });
       checkInvariants(back);
-      expect(seen(back)).toEqual(seen(it));
+      expect(seen(back)).toEqual(seen(guest));
     }),
     runs("snapshots"),
   );

@@ -20,9 +20,9 @@ test("a damaged snapshot is refused in words and leaves nothing, or restores a d
     fc.property(anyDevice, anySteps, jsonEdits, anySteps, (device, steps, edits, more) => {
       let snapshot: unknown;
       {
-        using it = attach(device);
-        for (const step of steps) perform(it, step);
-        snapshot = editedJson(JSON.parse(JSON.stringify(it.device.snapshot())), edits);
+        using guest = attach(device);
+        for (const step of steps) perform(guest, step);
+        snapshot = editedJson(JSON.parse(JSON.stringify(guest.device.snapshot())), edits);
       }
       // Without a snapshot at all this would be a plain attach.
       using back = tryAttach(device, { snapshot: snapshot ?? null }, documented);

@@ -43,49 +43,49 @@ function make(): Made {
 }
 
 test("identification, liveness, and what is not implemented", () => {
-  using it = make();
-  expect(it.registers.identification.read()).toMatchObject({ raw: 0x0100_00ed, magic: 0xed, major: 1 });
-  it.registers.liveness.write(0x1234_5678);
-  expect(it.registers.liveness.read()).toBe(0xedcb_a987);
-  expect(it.registers.raise.read()).toBe(0xffff_ffff);
+  using made = make();
+  expect(made.registers.identification.read()).toMatchObject({ raw: 0x0100_00ed, magic: 0xed, major: 1 });
+  made.registers.liveness.write(0x1234_5678);
+  expect(made.registers.liveness.read()).toBe(0xedcb_a987);
+  expect(made.registers.raise.read()).toBe(0xffff_ffff);
   const data = new Uint8Array(4);
-  it.device.read(0, 0x40, data);
+  made.device.read(0, 0x40, data);
   expect([...data]).toEqual([255, 255, 255, 255]);
 });
 
 test("factorials, modulo 2^32, with an interrupt if it is wanted; no number takes long", () => {
-  using it = make();
+  using made = make();
   const of = (n: number): number => {
-    it.registers.factorial.write(n);
-    expect(it.registers.status.read().computing).toBe(true);
-    it.registers.factorial.write(3);
-    it.environment.advance(0);
-    return it.registers.factorial.read();
+    made.registers.factorial.write(n);
+    expect(made.registers.status.read().computing).toBe(true);
+    made.registers.factorial.write(3);
+    made.environment.advance(0);
+    return made.registers.factorial.read();
   };
   expect([of(10), of(12), of(0), of(0xffff_ffff)]).toEqual([3628800, 479001600, 1, 0]);
-  expect(it.heard()).toBe(0);
-  it.registers.status.modify({ interruptWhenDone: true });
+  expect(made.heard()).toBe(0);
+  made.registers.status.modify({ interruptWhenDone: true });
   expect(of(4)).toBe(24);
-  expect([it.heard(), it.registers.causes.read()]).toEqual([1, 1]);
-  it.registers.acknowledge.write(1);
-  expect(it.registers.causes.read()).toBe(0);
+  expect([made.heard(), made.registers.causes.read()]).toEqual([1, 1]);
+  made.registers.acknowledge.write(1);
+  expect(made.registers.causes.read()).toBe(0);
 });
 
 test("DMA both ways; the address has 28 bits; past its own memory, or where there is none, nothing moves", () => {
-  using it = make();
+  using made = make();
   const move = (source: number, destination: number, bytes: number, toMemory: boolean): void => {
-    it.registers.dmaSource.write(BigInt(source));
-    it.registers.dmaDestination.write(BigInt(destination));
-    it.registers.dmaBytes.write(BigInt(bytes));
-    it.registers.dma.write({ run: true, toMemory, interruptWhenDone: true });
-    it.registers.dmaBytes.write(1n);
-    expect(it.registers.dma.read().run).toBe(true);
-    it.environment.advance(100);
-    expect(it.registers.dma.read().run).toBe(false);
-    expect([it.heard(), it.registers.causes.read()]).toEqual([1, 0x100]);
-    it.registers.acknowledge.write(0x100);
+    made.registers.dmaSource.write(BigInt(source));
+    made.registers.dmaDestination.write(BigInt(destination));
+    made.registers.dmaBytes.write(BigInt(bytes));
+    made.registers.dma.write({ run: true, toMemory, interruptWhenDone: true });
+    made.registers.dmaBytes.write(1n);
+    expect(made.registers.dma.read().run).toBe(true);
+    made.environment.advance(100);
+    expect(made.registers.dma.read().run).toBe(false);
+    expect([made.heard(), made.registers.causes.read()]).toEqual([1, 0x100]);
+    made.registers.acknowledge.write(0x100);
   };
-  const { base, bytes } = it.memory;
+  const { base, bytes } = made.memory;
   bytes.set([1, 2, 3, 4]);
   move(base, 0x40000, 4096, false);
   move(0x40000, base + 2 ** 28 + 0x1000, 4096, true);
@@ -97,13 +97,13 @@ test("DMA both ways; the address has 28 bits; past its own memory, or where ther
 });
 
 test("a reset ends what is under way; a state goes on in another", () => {
-  using it = make();
-  it.registers.factorial.write(5);
-  it.device.reset();
-  it.environment.advance(0);
-  expect(it.registers.factorial.read()).toBe(0);
-  it.registers.factorial.write(5);
-  const state: unknown = JSON.parse(JSON.stringify(it.device.ownState.save()));
+  using made = make();
+  made.registers.factorial.write(5);
+  made.device.reset();
+  made.environment.advance(0);
+  expect(made.registers.factorial.read()).toBe(0);
+  made.registers.factorial.write(5);
+  const state: unknown = JSON.parse(JSON.stringify(made.device.ownState.save()));
   using other = make();
   other.device.ownState.restore(state);
   other.environment.advance(0);

@@ -43,60 +43,66 @@ function port(): Port {
 }
 
 test("what is sent goes out at once, and is told by an interrupt that reading acknowledges", () => {
-  using it = port();
-  it.write(1, 2);
-  expect([it.heard(), it.read(2)]).toEqual([true, 2]);
-  it.heard();
-  expect(it.heard()).toBe(false);
-  it.write(0, 65);
-  expect([it.sent, it.read(5), it.heard()]).toEqual([[65], 0x60, true]);
+  using serial = port();
+  serial.write(1, 2);
+  expect([serial.heard(), serial.read(2)]).toEqual([true, 2]);
+  serial.heard();
+  expect(serial.heard()).toBe(false);
+  serial.write(0, 65);
+  expect([serial.sent, serial.read(5), serial.heard()]).toEqual([[65], 0x60, true]);
 });
 
 test("what comes in holds the line until the guest has taken it", () => {
-  using it = port();
-  it.write(1, 1);
-  it.receive(1, 2);
-  expect([it.heard(), it.read(2), it.read(5), it.read(0), it.heard()]).toEqual([true, 4, 0x61, 1, true]);
-  expect(it.read(0)).toBe(2);
-  it.read(5);
-  it.heard();
-  expect([it.heard(), it.read(5), it.read(2)]).toEqual([false, 0x60, 1]);
+  using serial = port();
+  serial.write(1, 1);
+  serial.receive(1, 2);
+  expect([serial.heard(), serial.read(2), serial.read(5), serial.read(0), serial.heard()]).toEqual([
+    true,
+    4,
+    0x61,
+    1,
+    true,
+  ]);
+  expect(serial.read(0)).toBe(2);
+  serial.read(5);
+  serial.heard();
+  expect([serial.heard(), serial.read(5), serial.read(2)]).toEqual([false, 0x60, 1]);
 });
 
 test("the divisor is behind data and interrupt enable while its latch is open", () => {
-  using it = port();
-  it.write(1, 1);
-  it.write(3, 0x83);
-  it.write(0, 12);
-  it.write(1, 3);
-  expect([it.read(0), it.read(1), it.sent]).toEqual([12, 3, []]);
-  it.write(3, 3);
-  expect([it.read(0), it.read(1), it.read(3)]).toEqual([0, 1, 3]);
+  using serial = port();
+  serial.write(1, 1);
+  serial.write(3, 0x83);
+  serial.write(0, 12);
+  serial.write(1, 3);
+  expect([serial.read(0), serial.read(1), serial.sent]).toEqual([12, 3, []]);
+  serial.write(3, 3);
+  expect([serial.read(0), serial.read(1), serial.read(3)]).toEqual([0, 1, 3]);
 });
 
 test("looped back: the modem's lines and data are its own, and nobody hears them", () => {
-  using it = port();
-  expect(it.read(6)).toBe(0xb0);
-  it.write(4, 0x1a);
-  expect(it.read(6)).toBe(0x90);
-  it.write(1, 1);
-  it.write(0, 7);
-  expect([it.sent, it.heard(), it.read(0)]).toEqual([[], false, 7]);
+  using serial = port();
+  expect(serial.read(6)).toBe(0xb0);
+  serial.write(4, 0x1a);
+  expect(serial.read(6)).toBe(0x90);
+  serial.write(1, 1);
+  serial.write(0, 7);
+  expect([serial.sent, serial.heard(), serial.read(0)]).toEqual([[], false, 7]);
 });
 
 test("FIFOs are said to be there once they are on; the scratch register keeps what it is given", () => {
-  using it = port();
-  expect(it.read(2) >> 6).toBe(0);
-  it.write(2, 1);
-  it.write(7, 0x5a);
-  expect([it.read(2) >> 6, it.read(7)]).toEqual([3, 0x5a]);
+  using serial = port();
+  expect(serial.read(2) >> 6).toBe(0);
+  serial.write(2, 1);
+  serial.write(7, 0x5a);
+  expect([serial.read(2) >> 6, serial.read(7)]).toEqual([3, 0x5a]);
 });
 
 test("its state goes on in another port; input that nobody takes has an end", () => {
-  using it = port();
-  it.write(1, 1);
-  it.receive(...Array<number>(10_000).fill(9));
-  const state: unknown = JSON.parse(JSON.stringify(it.device.ownState.save()));
+  using serial = port();
+  serial.write(1, 1);
+  serial.receive(...Array<number>(10_000).fill(9));
+  const state: unknown = JSON.parse(JSON.stringify(serial.device.ownState.save()));
   using other = port();
   other.device.ownState.restore(state);
   expect((other.device.ownState.save() as { own: { input: number[] } }).own.input).toHaveLength(4096);
