@@ -13,6 +13,7 @@ import { printable } from "./printable.ts";
 import { irqWords, regionWords } from "./region-words.ts";
 import { noteSkipped } from "./skipped-note.ts";
 import { styleOf, type Style } from "./style.ts";
+import { hex } from "../regs/hex-text.ts";
 
 export interface DiffOptions {
   readonly json?: boolean | undefined;
@@ -129,8 +130,6 @@ class DiffText {
 
   end(): void {}
 }
-
-const hex = (value: number): string => `0x${value.toString(16)}`;
 
 /** Each fact by its name; one that does not hold is empty. */
 type Facts = Readonly<Record<string, string>>;

@@ -7,6 +7,7 @@ import { classText, findDevice, idsText, viewHost, type HostView } from "./host.
 import { print } from "./output.ts";
 import { styleOf, type Style } from "./style.ts";
 import { markOf, verdictWords } from "./verdict-text.ts";
+import { hex } from "../regs/hex-text.ts";
 
 export interface GroupsOptions {
   readonly json?: boolean | undefined;
@@ -49,8 +50,6 @@ function groupOf({ files, groups }: HostView, text: string): number {
 
 const orNull = (facts: object): Record<string, unknown> =>
   Object.fromEntries(Object.entries(facts).map(([key, value]) => [key, value ?? null]));
-
-const hex = (value: bigint): string => `0x${value.toString(16)}`;
 
 function groupJson(group: IommuGroup, { uses }: HostView): unknown {
   const { id, domain, noiommu, members, viable, reserved } = group;

@@ -6,6 +6,7 @@ import type { HostFiles } from "../device/host/host-files.ts";
 import type { PciDevice } from "../device/host/pci-device.ts";
 import { writeDurably } from "../ffi/durable-file.ts";
 import { CliError } from "./failure.ts";
+import { hex } from "../regs/hex-text.ts";
 
 /** A file of the host's /etc. */
 export interface PersistFile {
@@ -19,8 +20,6 @@ const header = "# Written by bun-vfio bind --persist; bun-vfio unbind or undo de
 /** Before 80-drivers.rules, which loads the driver. */
 const rulePath = (bdf: string): string => `/etc/udev/rules.d/70-bun-vfio-${bdf}.rules`;
 const modulePath = (bdf: string): string => `/etc/modules-load.d/bun-vfio-${bdf}.conf`;
-const hex = (id: number): string => `0x${id.toString(16).padStart(4, "0")}`;
-
 /** Whether a file is one of ours; undefined where there is none. */
 function isOurs(files: HostFiles, path: string): boolean | undefined {
   if (!files.exists(path)) return undefined;
@@ -48,7 +47,7 @@ export function persistFiles(files: HostFiles, devices: readonly PciDevice[], dr
       );
     const rule = [
       `ACTION=="add", SUBSYSTEM=="pci", KERNEL=="${bdf}"`,
-      `ATTR{vendor}=="${hex(vendorId)}", ATTR{device}=="${hex(deviceId)}"`,
+      `ATTR{vendor}=="${hex(vendorId, 4)}", ATTR{device}=="${hex(deviceId, 4)}"`,
       `ATTR{driver_override}="${driver}"`,
     ].join(", ");
     const wanted = [

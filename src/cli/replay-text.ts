@@ -2,8 +2,7 @@ import { bytesText } from "../device/address/size-text.ts";
 import type { DescribedBar, DeviceDescription } from "../device/passthrough/describe.ts";
 import type { Style } from "./style.ts";
 import type { DifferenceRule, ReplayDifference, ReplayReport } from "../device/replay/replay.ts";
-
-const hex = (value: number, digits = 0): string => `0x${value.toString(16).padStart(digits, "0")}`;
+import { hex } from "../regs/hex-text.ts";
 
 const ruleText: Record<DifferenceRule, string> = {
   "bar-address": "BAR registers: this guest got other addresses",

@@ -11,8 +11,7 @@ import type { Input, InputDevice } from "./input.ts";
 import { printable } from "./printable.ts";
 import { regionWords } from "./region-words.ts";
 import type { Style } from "./style.ts";
-
-const hex = (value: number): string => `0x${value.toString(16)}`;
+import { hex } from "../regs/hex-text.ts";
 
 /** @param leftOut what of it is not wrong but left out of the recording */
 export function deviceText(

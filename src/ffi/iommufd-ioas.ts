@@ -14,12 +14,11 @@ import { iommufdRequest } from "../regs/ioctl/iommufd-requests.ts";
 import { addressOf, exact, ioctl, ioctlError, ioctlOrErrno, type IoctlContext } from "./ioctl.ts";
 import { malformed } from "./vfio-info.ts";
 import type { IovaSpan } from "./vfio-type1.ts";
+import { hex } from "../regs/hex-text.ts";
 
 const messageSize = 90;
 /** The most IOVA ranges that an address space may report. */
 const maxRanges = 4096;
-const hex = (value: number | bigint): string => `0x${value.toString(16)}`;
-
 /** IOMMU_DESTROY: any object by its id. @throws VfioError EBUSY while something uses it */
 export function destroyObject(iommufd: number, id: number, context: IoctlContext = {}): void {
   const destroy = create(IommuDestroy);

@@ -9,6 +9,7 @@ import {
 import { iommufdRequest } from "../regs/ioctl/iommufd-requests.ts";
 import { bytesOf, create, wide } from "../regs/ioctl/struct.ts";
 import { flagNames, ioctl, ioctlOrErrno, type IoctlContext } from "./ioctl.ts";
+import { hex } from "../regs/hex-text.ts";
 
 const map = create(IommuIoasMap);
 map.size = IommuIoasMap.baseSize;
@@ -17,8 +18,6 @@ mapFile.size = IommuIoasMapFile.baseSize;
 const unmap = create(IommuIoasUnmap);
 unmap.size = IommuIoasUnmap.baseSize;
 const noTty = 25;
-
-const hex = (value: number | bigint): string => `0x${value.toString(16)}`;
 
 /**
  * IOMMU_IOAS_MAP.

@@ -4,6 +4,7 @@ import { kvmVmRequest } from "../regs/ioctl/kvm-requests.ts";
 import { checked, uint32, type IntegerRange } from "../regs/ioctl/integer.ts";
 import { bytesOf, create, wide } from "../regs/ioctl/struct.ts";
 import { addressOf, flagNames, ioctl, type IoctlContext } from "./ioctl.ts";
+import { hex } from "../regs/hex-text.ts";
 
 /** A memory slot. Addresses and sizes in bytes, multiples of a page. */
 export interface MemoryRegion {
@@ -17,8 +18,6 @@ export interface MemoryRegion {
   /** Of `kvmMemoryFlag`. */
   readonly flags: number;
 }
-
-const hex = (value: number): string => `0x${value.toString(16)}`;
 
 /** KVM_SET_USER_MEMORY_REGION. */
 export function setUserMemoryRegion(vm: number, region: MemoryRegion, context: IoctlContext = {}): void {

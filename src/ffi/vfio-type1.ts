@@ -20,6 +20,7 @@ import {
 import { vfioRequest } from "../regs/ioctl/vfio-requests.ts";
 import { addressOf, exact, flagNames, ioctl, ioctlOrErrno, type IoctlContext } from "./ioctl.ts";
 import { askInfo, infoCapabilities, malformed, type InfoCapability } from "./vfio-info.ts";
+import { hex } from "../regs/hex-text.ts";
 
 /** The most IOVA ranges that a container may report. */
 const maxRanges = 4096;
@@ -89,8 +90,6 @@ const map = create(VfioIommuType1DmaMap);
 map.argsz = VfioIommuType1DmaMap.baseSize;
 const unmap = create(VfioIommuType1DmaUnmap);
 unmap.argsz = VfioIommuType1DmaUnmap.baseSize;
-
-const hex = (value: number | bigint): string => `0x${value.toString(16)}`;
 
 /**
  * VFIO_IOMMU_MAP_DMA.

@@ -12,6 +12,7 @@ import {
   type ImageArea,
 } from "./image.ts";
 import { contentLine, formatName, imageFileSchema } from "./schema.ts";
+import { hex } from "../regs/hex-text.ts";
 
 /** Blocks of contents above this many bytes are written as base64: nobody reads them, and it takes half the space. */
 const hexLimit = 65536;
@@ -35,7 +36,6 @@ export function writeImage(image: DeviceImage): string {
   return text;
 }
 
-const hex = (value: number): string => `0x${value.toString(16)}`;
 const byIndex = (a: { index: number }, b: { index: number }): number => a.index - b.index;
 const byOffset = (a: { offset: number }, b: { offset: number }): number => a.offset - b.offset;
 const flags = (given: Readonly<Record<string, boolean>>): string[] =>

@@ -1,8 +1,7 @@
 import { valueName } from "../ffi/ioctl.ts";
 import { kvmExitReason, kvmInternalError, kvmSystemEvent } from "../regs/ioctl/kvm-run.ts";
 import type { RunPage } from "./run-page.ts";
-
-const hex = (value: number | bigint): string => `0x${value.toString(16)}`;
+import { hex } from "../regs/hex-text.ts";
 
 /** An exit for a message: `KVM_EXIT_MMIO read of 4 at 0xfebf0000`. */
 export function formatExit(page: RunPage): string {

@@ -1,14 +1,14 @@
 // Arithmetic on addresses and ranges of them. Addresses are numbers below 2^53, where every integer is exact;
 // a bitwise operator would cut them to 32 bits, so none stands here.
+import { hex } from "../../regs/hex-text.ts";
+
+export { hex };
 
 /** `size` bytes (or ports) from `base`; the end is below 2^53. */
 export interface Range {
   readonly base: number;
   readonly size: number;
 }
-
-/** An address or size for a message: `0xfebf0000`. */
-export const hex = (value: number): string => `0x${value.toString(16)}`;
 
 /** A range for a message, its last byte included: `0xfebf0000-0xfebf3fff`; an empty one as `0xfebf0000+0`. */
 export const formatRange = ({ base, size }: Range): string =>

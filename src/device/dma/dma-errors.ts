@@ -1,6 +1,7 @@
 // Why memory cannot be mapped for a device, and the next step: the facts as data, then as an error.
 import { VfioError } from "../../ffi/errors.ts";
 import { bytesText } from "../address/size-text.ts";
+import { entriesHint, mapHint, memlockHint } from "./map-hints.ts";
 import type { Iommu } from "../seam/iommu.ts";
 import { formatRange, hex, type Range } from "../address/range.ts";
 
@@ -26,11 +27,6 @@ interface Asked extends Range {
 const shownRanges = 8;
 const verb: Partial<Record<DmaProblem["kind"], string>> = { cut: "unmap", short: "unmap" };
 const partName = { iova: "the IOVA", size: "the size", hva: "the host address" } as const;
-const memlockHint =
-  "Raise RLIMIT_MEMLOCK (`ulimit -l unlimited`, LimitMEMLOCK= of a systemd unit), run with CAP_IPC_LOCK, " +
-  "or let several devices share one container or IOAS: memory is locked once for each of them.";
-const entriesHint =
-  "Map in larger pieces, raise the parameter dma_entry_limit of the module vfio_iommu_type1, or use iommufd, which has no such limit.";
 
 const nameOf = ({ label, ...range }: Asked): string =>
   `${label ? `${label}, ` : ""}IOVA ${formatRange({ base: range.iova, size: range.size })}`;
@@ -116,13 +112,7 @@ function explainKernel(cause: unknown, mappings: number): { code: string; why: s
   const why = cause instanceof Error ? cause.message : String(cause);
   if (!(cause instanceof VfioError)) return { code: "EIO", why };
   const { code } = cause;
-  if (code === "ENOMEM") return { code, why, hint: memlockHint };
-  if (code === "ENOSPC") return { code, why: `${why}, with ${mappings} mappings in use`, hint: entriesHint };
-  if (code === "EFAULT")
-    return {
-      code,
-      why,
-      hint: "The memory is not mapped in this process, is not writable, or is a device's: an IOAS of iommufd takes no device memory by address.",
-    };
-  return cause.hint === undefined ? { code, why } : { code, why, hint: cause.hint };
+  const hint = mapHint(code) ?? cause.hint;
+  const told = code === "ENOSPC" ? `${why}, with ${mappings} mappings in use` : why;
+  return hint === undefined ? { code, why: told } : { code, why: told, hint };
 }

@@ -1,7 +1,7 @@
 // What a guest's writes set off, in words: each write's changes, told once.
 import type { DescribedBar, DeviceDescription } from "../passthrough/describe.ts";
+import { hex } from "../../regs/hex-text.ts";
 
-const hex = (value: number): string => `0x${value.toString(16)}`;
 const span = (base: number, size: number): string => `${hex(base)}-${hex(base + size - 1)}`;
 const busMaster = 4;
 

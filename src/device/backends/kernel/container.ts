@@ -15,7 +15,7 @@ import { Group } from "./group.ts";
 import { joinHint, missingNode, openHint } from "./open-hints.ts";
 import { toRanges } from "./iova-ranges.ts";
 import { lockableBytes, memlockAccount } from "./memlock.ts";
-import { mapHint, unmapHint } from "./map-hints.ts";
+import { mapHint, unmapHint } from "../../dma/map-hints.ts";
 import { SharedLifetime } from "./shared-lifetime.ts";
 
 /** How to open a container. */

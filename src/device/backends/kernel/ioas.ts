@@ -14,7 +14,7 @@ import { iommufdNode } from "../../host/vfio-nodes.ts";
 import { openHint } from "./open-hints.ts";
 import { toRanges } from "./iova-ranges.ts";
 import { lockableBytes, memlockAccount } from "./memlock.ts";
-import { mapHint, unmapHint } from "./map-hints.ts";
+import { mapHint, unmapHint } from "../../dma/map-hints.ts";
 import { SharedLifetime } from "./shared-lifetime.ts";
 
 const everything = 2n ** 64n - 1n;

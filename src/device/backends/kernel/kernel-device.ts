@@ -128,11 +128,11 @@ export class KernelDevice implements DeviceBackend {
 
   /** One pread(2). @throws VfioError EINVAL outside of the region (EFAULT in config space), EIO where the device does not decode */
   read(region: number, offset: number, data: Uint8Array): void {
-    readRegion(this.fd, this.name, this.regions, region, offset, data);
+    readRegion(this, region, offset, data);
   }
   /** One pwrite(2). @throws VfioError as `read`, and EINVAL for a region that is read-only */
   write(region: number, offset: number, data: Uint8Array): void {
-    writeRegion(this.fd, this.name, this.regions, region, offset, data);
+    writeRegion(this, region, offset, data);
   }
 
   /**

@@ -11,57 +11,34 @@ import { offsetOf } from "../../pci/config-offset.ts";
 import { command, memorySpace } from "../../pci/header-registers.ts";
 import { RegionIndex } from "../../../regs/vfio/regions.ts";
 
-type Regions = readonly DeviceRegionInfo[];
-
-/** Fills `data` from a region. @throws VfioError */
-export function readRegion(
-  fd: number,
-  bdf: string,
-  regions: Regions,
-  region: number,
-  offset: number,
-  data: Uint8Array,
-): void {
-  const info = check("pread", bdf, regions, region, offset, data.length);
-  const done = systemCalls().pread(fd, data, data.length, info.offset + offset);
-  if (done === data.length) return;
-  throw failed("pread", done < 0 ? -done : undefined, {
-    fd,
-    bdf,
-    regions,
-    region,
-    offset,
-    size: data.length,
-  });
+/** An open device, as its regions are reached. */
+export interface OpenRegions {
+  readonly fd: number;
+  /** Its BDF, for messages. */
+  readonly name: string;
+  readonly regions: readonly DeviceRegionInfo[];
 }
 
+/** Fills `data` from a region. @throws VfioError */
+export const readRegion = (of: OpenRegions, region: number, offset: number, data: Uint8Array): void =>
+  transfer("pread", of, region, offset, data);
+
 /** Writes all of `data` to a region. @throws VfioError */
-export function writeRegion(
-  fd: number,
-  bdf: string,
-  regions: Regions,
-  region: number,
-  offset: number,
-  data: Uint8Array,
-): void {
-  const info = check("pwrite", bdf, regions, region, offset, data.length);
-  const done = systemCalls().pwrite(fd, data, data.length, info.offset + offset);
-  if (done === data.length) return;
-  throw failed("pwrite", done < 0 ? -done : undefined, {
-    fd,
-    bdf,
-    regions,
-    region,
-    offset,
-    size: data.length,
-  });
+export const writeRegion = (of: OpenRegions, region: number, offset: number, data: Uint8Array): void =>
+  transfer("pwrite", of, region, offset, data);
+
+type Call = "pread" | "pwrite";
+
+function transfer(call: Call, of: OpenRegions, region: number, offset: number, data: Uint8Array): void {
+  const info = check(call, of, region, offset, data.length);
+  const done = systemCalls()[call](of.fd, data, data.length, info.offset + offset);
+  if (done !== data.length) throw failed(call, of, region, offset, data.length, done < 0 ? -done : undefined);
 }
 
 /** An offset beyond the region would reach the next one in the device file. */
 function check(
-  syscall: "pread" | "pwrite",
-  bdf: string,
-  regions: Regions,
+  syscall: Call,
+  { name, regions }: OpenRegions,
   region: number,
   offset: number,
   size: number,
@@ -74,43 +51,40 @@ function check(
     why = `the region is not ${syscall === "pread" ? "readable" : "writable"}`;
   if (info && why === undefined) return info;
   const code = region === RegionIndex.config ? "EFAULT" : "EINVAL";
-  throw new VfioError(`${text(syscall, bdf, region, offset, size)} fails with ${code}: ${why}`, {
+  throw new VfioError(`${text(syscall, name, region, offset, size)} fails with ${code}: ${why}`, {
     code,
     syscall,
-    device: bdf,
+    device: name,
   });
 }
 
-const text = (syscall: string, bdf: string, region: number, offset: number, size: number): string =>
-  `${bdf}: ${syscall} of ${size} at ${regionName(region)} 0x${offset.toString(16)}`;
+const text = (syscall: string, name: string, region: number, offset: number, size: number): string =>
+  `${name}: ${syscall} of ${size} at ${regionName(region)} ${hex(offset)}`;
 
-interface Access {
-  readonly fd: number;
-  readonly bdf: string;
-  readonly regions: Regions;
-  readonly region: number;
-  readonly offset: number;
-  readonly size: number;
-}
-
-function failed(syscall: string, errno: number | undefined, access: Access): VfioError {
-  const { bdf, region, offset, size } = access;
+function failed(
+  syscall: Call,
+  of: OpenRegions,
+  region: number,
+  offset: number,
+  size: number,
+  errno: number | undefined,
+): VfioError {
   // The kernel moves what it can: a part alone means that the device refused the rest.
   const code = errno === undefined ? "EIO" : errnoName(errno);
   const why = errno === undefined ? ": only a part was moved" : "";
-  return new VfioError(`${text(syscall, bdf, region, offset, size)} fails with ${code}${why}`, {
+  return new VfioError(`${text(syscall, of.name, region, offset, size)} fails with ${code}${why}`, {
     code,
     errno,
     syscall,
-    device: bdf,
-    hint: code === "EIO" || code === "ENODEV" ? silentHint(access) : undefined,
+    device: of.name,
+    hint: code === "EIO" || code === "ENODEV" ? silentHint(of, region) : undefined,
   });
 }
 
 const powerState = powerManagementCapability.field("control.powerState");
 
 /** Why a device does not answer at a BAR. */
-function silentHint({ fd, regions, region }: Access): string | undefined {
+function silentHint({ fd, regions }: OpenRegions, region: number): string | undefined {
   if (region === RegionIndex.config) return "The device does not answer: it may be gone, or in D3cold.";
   const info = regions[RegionIndex.config];
   const config = new Uint8Array(new ArrayBuffer(standardEnd));
