@@ -78,7 +78,7 @@ export class Pc implements AsyncDisposable {
   readonly ram: GuestMemory;
   readonly machine: VirtualMachine;
   readonly #hotplug: Hotplug;
-  readonly #bus = new TrapBus();
+  readonly #bus: TrapBus;
   readonly #owned = new AsyncDisposableStack();
   readonly #host: PcHost;
   #cpus!: VcpuThreads;
@@ -115,6 +115,7 @@ export class Pc implements AsyncDisposable {
   /** Memory, interrupt chips, and the devices that every machine has. */
   private constructor(kvm: Kvm, options: PcOptions, host: PcHost) {
     this.#host = host;
+    this.#bus = new TrapBus(undefined, undefined, host.trace?.of("bus"));
     using failed = new DisposableStack();
     this.machine = failed.use(new VirtualMachine(kvm));
     const { machine } = this;

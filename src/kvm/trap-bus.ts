@@ -1,7 +1,8 @@
 import type { AddressKind, GuestBus, TrappedRange } from "../device/seam/platform.ts";
 import { contains, formatRange, toRange, type Range } from "../device/address/range.ts";
 import { RangeTable } from "../device/address/range-table.ts";
-import { fillOnes } from "../device/seam/guest-answers.ts";
+import { fillOnes, traceUnanswered } from "../device/seam/guest-answers.ts";
+import type { Tracer } from "../device/seam/trace.ts";
 import { VfioError } from "../ffi/errors.ts";
 import type { AccessHandlers } from "./run-loop.ts";
 
@@ -42,18 +43,22 @@ export class TrapBus implements AccessHandlers {
 
   /** Who answers what nobody here does. */
   readonly #otherwise: AccessHandlers | undefined;
+  readonly #trace: Tracer | undefined;
 
   /**
    * An empty bus.
    * @param onMissing told of each access that nobody answers; `width` is in bytes
    * @param otherwise gets those accesses: a bus of fewer devices before one of all
+   * @param trace hears of each of them that is answered here, with the reason
    */
   constructor(
     onMissing?: (kind: AddressKind, address: number, width: number) => void,
     otherwise?: AccessHandlers,
+    trace?: Tracer,
   ) {
     this.#onMissing = onMissing;
     this.#otherwise = otherwise;
+    this.#trace = trace;
   }
 
   /**
@@ -114,33 +119,39 @@ export class TrapBus implements AccessHandlers {
   }
 
   /** What has all of an access. One that reaches over the end of a range is nobody's. */
-  #find(kind: AddressKind, address: number, width: number): TrapTarget | undefined {
+  #find(kind: AddressKind, address: number, width: number, access: "read" | "write"): TrapTarget | undefined {
     const entry = this.#tables[kind].overlap({ base: address, size: 1 });
     const target = entry && contains(entry, address, width) ? entry.target() : undefined;
     if (target && !target.closed) return target;
     this.#onMissing?.(kind, address, width);
+    if (this.#trace !== undefined && !this.#otherwise)
+      traceUnanswered(
+        this.#trace,
+        { access, region: undefined, offset: address, width },
+        target ? "the device is detached" : "no BAR decodes the address",
+      );
     return undefined;
   }
 
   mmioRead(address: number, data: Uint8Array): void {
-    const target = this.#find("mmio", address, data.length);
+    const target = this.#find("mmio", address, data.length, "read");
     if (!target && this.#otherwise) return this.#otherwise.mmioRead(address, data);
     fillOnes(data);
     target?.mmioRead?.(address, data);
   }
   mmioWrite(address: number, data: Uint8Array): void {
-    const target = this.#find("mmio", address, data.length);
+    const target = this.#find("mmio", address, data.length, "write");
     if (!target) return this.#otherwise?.mmioWrite(address, data);
     target.mmioWrite?.(address, data);
   }
   ioRead(port: number, data: Uint8Array): void {
-    const target = this.#find("io", port, data.length);
+    const target = this.#find("io", port, data.length, "read");
     if (!target && this.#otherwise) return this.#otherwise.ioRead(port, data);
     fillOnes(data);
     target?.ioRead?.(port, data);
   }
   ioWrite(port: number, data: Uint8Array): void {
-    const target = this.#find("io", port, data.length);
+    const target = this.#find("io", port, data.length, "write");
     if (!target) return this.#otherwise?.ioWrite(port, data);
     target.ioWrite?.(port, data);
   }

@@ -1,3 +1,4 @@
+import { formatTraceEntry, traceListener } from "../../src/device/seam/trace-text.ts";
 import { describe, expect, test } from "bun:test";
 import { TrapBus, type TrapTarget } from "../../src/kvm/trap-bus.ts";
 import { refusal } from "../support/refusal.ts";
@@ -91,6 +92,24 @@ describe("a device's part", () => {
     );
     part.remove(range);
     expect(bus.nameAt("mmio", 0xfe00_0000)).toBeUndefined();
+  });
+
+  test("tells a trace why nobody answers: nobody has the address, or whoever had it is closed", () => {
+    const entries: string[] = [];
+    const trace = traceListener((entry) => void entries.push(formatTraceEntry(entry)));
+    const bus = new TrapBus(undefined, undefined, trace);
+    const part = bus.forDevice("edu");
+    part.insert(range);
+    bus.ioRead(0x80, new Uint8Array(1));
+    part.device = { closed: true };
+    bus.mmioWrite(range.base, new Uint8Array(4));
+    expect(entries).toEqual([
+      "  all ones: address 0x080 1: no BAR decodes the address",
+      `  dropped: address 0x${range.base.toString(16)} 4: the device is detached`,
+    ]);
+    part.device = { mmioRead: (_, data) => void data.fill(7) };
+    bus.mmioRead(range.base, new Uint8Array(4));
+    expect(entries).toHaveLength(2);
   });
 
   test("answers nothing once the device is closed, wherever a range of it is left", () => {

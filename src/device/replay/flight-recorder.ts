@@ -1,5 +1,6 @@
 // A ring of memory that keeps the newest of what a device's model does: numbers in typed arrays, no allocation an entry.
-import { closeSync, fchmodSync, fstatSync, openSync, writeSync } from "node:fs";
+import { randomUUID } from "node:crypto";
+import { closeSync, openSync, renameSync, rmSync, statSync, writeSync } from "node:fs";
 import { cycleCounter, type CycleCounter } from "../../ffi/cycle-counter.ts";
 import { DurableFile } from "../../ffi/durable-file.ts";
 import { VfioError } from "../../ffi/errors.ts";
@@ -34,19 +35,24 @@ export interface FlightRecorderOptions {
 const defaultEntries = 2 ** 16;
 const zeros = 2 ** 20;
 
-/** Makes a file of zeros, which has all of its disk space: a page that the disk has no room for would end the process. */
+/**
+ * Makes a file of zeros, which has all of its disk space: a page that the disk has no room for would end the process. It takes
+ * its name once it has that, so that an older file stays where the disk is full.
+ */
 function fileOf(path: string, size: number): number {
-  const fd = openSync(path, "w+", 0o600);
+  if (statSync(path, { throwIfNoEntry: false })?.isFile() === false)
+    throw new VfioError(`${path} is no regular file`, { code: "EINVAL" });
+  const temporary = `${path}.${randomUUID()}.tmp`;
+  const fd = openSync(temporary, "wx+", 0o600);
   try {
-    if (!fstatSync(fd).isFile()) throw new VfioError(`${path} is no regular file`, { code: "EINVAL" });
-    // One that is there already keeps its mode otherwise.
-    fchmodSync(fd, 0o600);
     const block = new Uint8Array(Math.min(size, zeros));
     for (let done = 0; done < size;)
       done += writeSync(fd, block, 0, Math.min(block.length, size - done), done);
+    renameSync(temporary, path);
     return fd;
   } catch (error) {
     closeSync(fd);
+    rmSync(temporary, { force: true });
     throw error;
   }
 }

@@ -30,6 +30,22 @@ const reasonIds = new Map<UnansweredReason, number>(unansweredReasons.map((reaso
 /** Region of an entry about an address that no BAR decodes; above every region index. */
 export const noRegion = 0xffff;
 
+/** Tells a trace that nothing answers a guest's access. One that is undefined hears nothing. */
+export function traceUnanswered(
+  trace: Tracer | undefined,
+  { access, region = noRegion, offset, width }: Unanswered,
+  reason: UnansweredReason,
+): void {
+  trace?.record(
+    TraceKind.unanswered,
+    reasonIds.get(reason)!,
+    unansweredAccesses.indexOf(access),
+    region,
+    offset,
+    width,
+  );
+}
+
 /** The answers of one device. */
 export class GuestAnswers {
   readonly #report: ReportEvent;
@@ -41,15 +57,8 @@ export class GuestAnswers {
   }
 
   /** Nothing answers, and that is how PCI has it: an entry of the trace, no event. */
-  silent({ access, region = noRegion, offset, width }: Unanswered, reason: UnansweredReason): void {
-    this.#trace?.record(
-      TraceKind.unanswered,
-      reasonIds.get(reason)!,
-      unansweredAccesses.indexOf(access),
-      region,
-      offset,
-      width,
-    );
+  silent(unanswered: Unanswered, reason: UnansweredReason): void {
+    traceUnanswered(this.#trace, unanswered, reason);
   }
 
   /** Nothing answers, and somebody should know. @param where what was accessed, for the event's message */
