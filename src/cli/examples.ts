@@ -31,6 +31,11 @@ export const examples: Readonly<Record<string, readonly Example[]>> = {
   export: [["bun-vfio export card.json -o card.txt; lspci -F card.txt", "for lspci to read"]],
   replay: [
     ["bun-vfio replay images/igb.json test/traces/igb.txt", "a guest's accesses, on a recorded device"],
+    ["bun-vfio replay card.flight", "what a flight recorder kept, on the model of today"],
+  ],
+  trace: [
+    ["bun-vfio trace card.flight --why", "what nothing answered, what failed, and what set it off"],
+    ["bun-vfio trace card.flight --bar 0 --slow 50us", "accesses of BAR 0 that took long"],
   ],
   serve: [
     ["bun-vfio serve images/nvme.json --socket nvme.sock", "a recorded device, for a guest of QEMU"],

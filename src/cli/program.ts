@@ -9,11 +9,13 @@ import { addHostCommands } from "./host-commands.ts";
 import { importCommand, type ImportOptions } from "./import.ts";
 import { print, ReaderLeft, stdout, tell } from "./output.ts";
 import { replayCommand, type ReplayOptions } from "./replay.ts";
+import { replayFlightCommand } from "./replay-flight.ts";
 import { addShellCommands } from "./shell-commands.ts";
 import { addServeCommand } from "./serve.ts";
 import { showCommand, type ShowOptions } from "./show.ts";
 import { wantsColor } from "./style.ts";
 import { sudoHint } from "./sudo-hint.ts";
+import { addTraceCommand } from "./trace.ts";
 
 const formatVersion = (text: string): DecodeFormat => {
   if (text === "1" || text === "2") return text === "1" ? 1 : 2;
@@ -99,15 +101,18 @@ export function makeProgram(color: boolean, done: (code: number) => void): Comma
   program
     .command("replay")
     .description(
-      "attach a recorded device, replay a guest's config accesses, and tell what came of it; exit code 1 if a value differs that no rule explains",
+      "attach a recorded device, replay a guest's config accesses, and tell what came of it; or run a flight recorder's file again; exit code 1 if something differs that no rule explains",
     )
-    .argument("<image>", "an image")
-    .argument("<trace>", "lines of `read OFFSET VALUE` or `write OFFSET VALUE`")
+    .argument("<image>", "an image; or a flight recorder's file alone")
+    .argument("[trace]", "lines of `read OFFSET VALUE` or `write OFFSET VALUE`")
     .option("--json", "as JSON (docs/replay-json.md)")
     .option("--trace", "print what the model did instead, a line an entry; with --json an object a line")
-    .action((image: string, trace: string, options: Omit<ReplayOptions, "color">) => {
-      done(replayCommand(image, trace, { ...options, color }));
+    .action((file: string, trace: string | undefined, options: Omit<ReplayOptions, "color">) => {
+      const all = { ...options, color };
+      done(trace === undefined ? replayFlightCommand(file, all) : replayCommand(file, trace, all));
     });
+
+  addTraceCommand(program, color, done);
 
   addShellCommands(program, version);
   return program;

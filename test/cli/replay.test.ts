@@ -200,10 +200,10 @@ describe("one line and exit code 2", () => {
   });
 
   test("usage", () => {
-    expect(bunVfio(["replay", image("nvme")])).toEqual({
+    expect(bunVfio(["replay"])).toEqual({
       code: 2,
       out: "",
-      err: "bun-vfio: missing required argument 'trace'; see bun-vfio --help\n",
+      err: "bun-vfio: missing required argument 'image'; see bun-vfio --help\n",
     });
     expect(bunVfio(["replay", "--jsn", image("nvme"), trace("nvme")]).err).toBe(
       "bun-vfio: unknown option '--jsn' (Did you mean --json?); see bun-vfio --help\n",

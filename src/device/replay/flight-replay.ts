@@ -3,11 +3,11 @@
 import { VfioError } from "../../ffi/errors.ts";
 import type { AttachOptions } from "../passthrough/options.ts";
 import { VfioPciDevice } from "../passthrough/vfio-pci-device.ts";
-import { noRegion } from "../seam/guest-answers.ts";
 import { traceEntry, type TraceEntry } from "../seam/trace-text.ts";
 import { TraceKind, type Tracer } from "../seam/trace.ts";
 import { recordedBackend, recordedPlatform } from "./flight-answers.ts";
 import type { FlightEntry, FlightRecording } from "./flight-format.ts";
+import { isCause, isMiss, standsLast } from "./flight-groups.ts";
 
 /** Where a replay left its recording. */
 export interface FlightDifference {
@@ -30,14 +30,6 @@ export interface FlightReport {
 }
 
 const asEntry = ({ kind, numbers, text }: FlightEntry): TraceEntry => traceEntry(kind, numbers, text);
-
-/** Entries that begin something: by the guest or by the VMM. Everything between them is what these set off. */
-const causes: ReadonlySet<number> = new Set([
-  ...[TraceKind.configRead, TraceKind.configWrite, TraceKind.barRead, TraceKind.barWrite],
-  ...[TraceKind.endOfInterrupt, TraceKind.reset, TraceKind.snapshot, TraceKind.detach],
-]);
-/** Those that stand after what they set off. */
-const comesLast: ReadonlySet<number> = new Set([TraceKind.configRead, TraceKind.barRead]);
 
 class Comparison implements Tracer {
   readonly #recording: FlightRecording;
@@ -135,9 +127,9 @@ export function replayFlight(recording: FlightRecording, name: string): FlightRe
   while (!comparison.difference && comparison.at < count) {
     const cause = nextCause(recording, comparison.at);
     if (cause === undefined) break;
-    const { index, kind, numbers } = cause;
+    const { index, numbers } = cause;
     // What stands before it, though nothing set it off, the model of today does not do.
-    if (index > comparison.at && !comesLast.has(kind) && !isMiss(cause)) comparison.differ(undefined);
+    if (index > comparison.at && !standsLast(cause) && !isMiss(cause)) comparison.differ(undefined);
     else {
       accesses++;
       if (isMiss(cause)) missAgain(device, numbers);
@@ -150,14 +142,10 @@ export function replayFlight(recording: FlightRecording, name: string): FlightRe
   return { accesses, entries: difference ? difference.index : at, difference };
 }
 
-/** An access at an address that no BAR decodes: its only entry is that nothing answers. */
-const isMiss = ({ kind, numbers }: FlightEntry): boolean =>
-  kind === TraceKind.unanswered && numbers[2] === noRegion;
-
 function nextCause(recording: FlightRecording, from: number): FlightEntry | undefined {
   for (let index = from; index < recording.count; index++) {
     const entry = recording.entry(index);
-    if (causes.has(entry.kind) || isMiss(entry)) return entry;
+    if (isCause(entry)) return entry;
   }
   return undefined;
 }
