@@ -209,3 +209,54 @@ describe("nothing is lost:", () => {
     expect(capabilities[0]).toMatchObject({ name: "SFI", bytes: expect.stringMatching(/^443322110{8}/) });
   });
 });
+
+describe("what else is one value in several registers", () => {
+  test("the regions of virtual functions are those of BARs", () => {
+    const words = [0, 0, 0, 0, 0, 0, 0, 0, 0x0000000c, 0x381, 0xfe80000c, 0, 0, 0xfd000000, 0];
+    const space = extended(0x10, 1, words);
+    expect(valuesOf(space)).toEqual({
+      region0: { space: "memory", address: "0x38100000000", width: 64, prefetchable: true },
+      region2: { space: "memory", address: "0xfe800000", width: 64, prefetchable: true },
+      region5: { space: "memory", address: "0xfd000000", width: 32, prefetchable: false },
+    });
+    expect(lines(space)).toContain("Region 0: Memory at 38100000000 (64-bit, prefetchable)");
+  });
+
+  test("an entry of Enhanced Allocation has a base and a last offset of up to 64 bits", () => {
+    const entries = [0xc0000104, 0x80000002, 0xfffffffe, 0x380, 0x1, 0x80ff0002, 0xfe800000, 0x000ffffc];
+    expect(valuesOf(standard(0x14, 2, 0, ...le32(...entries)))).toEqual({
+      entry0BaseWhole: "0x0000038080000000",
+      entry0MaxOffsetWhole: "0x00000001ffffffff",
+      entry1BaseWhole: "0x00000000fe800000",
+      entry1MaxOffsetWhole: "0x00000000000fffff",
+    });
+  });
+
+  test("MSI's address, with and without what follows its data", () => {
+    expect(valuesOf(standard(5, 0x80, 0, ...le32(0xfee00418, 0x12)))).toEqual({
+      messageAddress: "0x00000012fee00418",
+    });
+    expect(valuesOf(standard(5, 0x80, 1, ...le32(0xfee00418, 0x12)))).toEqual({
+      messageAddress: "0x00000012fee00418",
+    });
+  });
+
+  test("multicast's window", () => {
+    expect(valuesOf(extended(0x12, 1, [0, 0x1000000c, 0x380]))).toEqual({
+      windowBase: "0x0000038010000000",
+    });
+  });
+
+  test("times of Readiness Time Reporting", () => {
+    expect(valuesOf(extended(0x22, 1, [0x80000000 | (0x405 << 12) | 0x203, 0xfff]))).toEqual({
+      reset: 96,
+      linkUp: 5120,
+      d3hotToD0: 0,
+    });
+  });
+
+  test("power budgets, in watts", () => {
+    expect(valuesOf(extended(4, 1, [0, 0xf1, 0]))).toEqual({ power: { watts: 275, above: false } });
+    expect(valuesOf(extended(4, 1, [0, 0x123, 0]))).toEqual({ power: { watts: 3.5, above: false } });
+  });
+});

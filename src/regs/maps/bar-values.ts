@@ -43,19 +43,20 @@ function regionText({ space, address, width, prefetchable }: Region): string {
 
 type Names = "region0" | "region1" | "region2" | "region3" | "region4" | "region5";
 
-/** `region0` to the last of `count` registers `bar0` and on. */
+/** `region0` to the last of `count` registers, whose names are `register` and their number. */
 export function regions<const N extends 1 | 2 | 6>(
   count: N,
+  register = "bar",
 ): Readonly<
   Record<N extends 6 ? Names : N extends 2 ? "region0" | "region1" : "region0", Composed<Region, string>>
 > {
   const values: Record<string, Composed<Region, string>> = {};
   for (let index = 0; index < count; index++) {
     // Its own register first: that is where the region is found.
-    const before = Array.from({ length: index }, (_, i) => `bar${i}`);
-    const next = index + 1 < count ? [`bar${index + 1}`] : [];
+    const before = Array.from({ length: index }, (_, i) => `${register}${i}`);
+    const next = index + 1 < count ? [`${register}${index + 1}`] : [];
     values[`region${index}`] = composed(
-      [`bar${index}`, ...before, ...next],
+      [`${register}${index}`, ...before, ...next],
       (own = 0, ...others) => regionOf([...others.slice(0, index), own], others[index]),
       { label: `Region ${index}`, text: regionText },
     );

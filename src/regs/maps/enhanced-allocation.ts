@@ -1,3 +1,5 @@
+import { joinedBig } from "../derived.ts";
+import type { Entry } from "../entries.ts";
 import { standardCapability, standardHead } from "../capability.ts";
 import { hex, hwinit, ro, rw, scaled } from "../field.ts";
 import { registerMap } from "../map.ts";
@@ -71,7 +73,7 @@ export const enhancedAllocation = standardCapability(
   (config, at, limit) => {
     const bridge = (config.getUint8(0x0e) & 0x7f) === 1;
     let size = bridge ? 8 : 4;
-    const registers: Record<string, Register> = { ...header };
+    const registers: Record<string, Entry> = { ...header };
     if (bridge) {
       registers["fixedSecondaryBus"] = r8(0x04, "ro", "secondary");
       registers["fixedSubordinateBus"] = r8(0x05, "ro", "subordinate");
@@ -93,6 +95,20 @@ export const enhancedAllocation = standardCapability(
       take("MaxOffset", (offset) => half(offset, `Entry ${index} MaxOffset`));
       if (wideBase) take("BaseUpper", (offset) => hex(r32(offset, "rw")));
       if (wideLimit) take("MaxOffsetUpper", (offset) => hex(r32(offset, "rw")));
+      const whole = (name: string, upper: boolean, label: string, plus?: number): void => {
+        const own = `entry${index}${name}`;
+        if (!registers[own] || (upper && !registers[`${own}Upper`])) return;
+        const parts = [...(upper ? [`${own}Upper`] : []), `${own}.address`];
+        registers[`${own}Whole`] = joinedBig(parts, {
+          by: 4,
+          plus,
+          hex: true,
+          label: `Entry ${index} ${label}`,
+        });
+      };
+      whole("Base", wideBase, "begins at");
+      // The two bits below the field are ones.
+      whole("MaxOffset", wideLimit, "ends at offset", 3);
       size = end;
     }
     return registerMap("EA", size, registers);

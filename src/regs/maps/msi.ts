@@ -1,3 +1,4 @@
+import { joinedBig } from "../derived.ts";
 import { standardCapability, standardHead } from "../capability.ts";
 import { emulated, hex, ro, rw, volatile } from "../field.ts";
 import { registerMap } from "../map.ts";
@@ -33,7 +34,10 @@ const masking = (at: number) => ({
   mask: emulated(hex(r32(at, "rw", "Masking"))),
   pending: emulated(volatile(hex(r32(at + 4, "ro", "Pending")))),
 });
-const upper = { upperAddress: emulated(hex(r32(0x08, "rw", "Upper address"))) } as const;
+const upper = {
+  upperAddress: emulated(hex(r32(0x08, "rw", "Upper address"))),
+  messageAddress: joinedBig(["upperAddress", "address"], { hex: true, label: "Message address" }),
+} as const;
 
 /** MSI Capability with 32-bit addresses, PCI Express Base Specification 7.7.1. */
 export const msi32 = registerMap("MSI", 12, { ...common, ...data(0x08) });
@@ -46,7 +50,7 @@ export const msi64Masked = registerMap("MSI", 24, { ...common, ...upper, ...data
 
 // Without extended message data the capability ends with its data register, and another may start there.
 const short = (map: typeof msi32 | typeof msi64) => {
-  const { extendedData: _, ...registers } = map.registers;
+  const { extendedData: _, ...registers } = map.entries;
   return registerMap("MSI", map.size - 2, registers);
 };
 const msi32Short = short(msi32);

@@ -1,3 +1,4 @@
+import { joinedBig } from "../derived.ts";
 import { extendedCapability, extendedHead } from "../capability.ts";
 import { hex, hwinit, ro, rw, scaled } from "../field.ts";
 import { registerMap } from "../map.ts";
@@ -37,6 +38,7 @@ const registers = {
     "McastBAR",
   ),
   baseUpper: hex(r32(0x0c, "rw")),
+  windowBase: joinedBig(["baseUpper", "base.address"], { by: 0x1000, hex: true, label: "BaseAddr" }),
   receive: hex(r64(0x10, "rw", "McastReceiveVec")),
   blockAll: hex(r64(0x18, "rw", "McastBlockAllVec")),
   blockUntranslated: hex(r64(0x20, "rw", "McastBlockUntransVec")),
@@ -58,6 +60,11 @@ export const multicastPortCapability = registerMap("Multicast", 0x30, {
     "McastOverlayBAR",
   ),
   overlayUpper: hex(r32(0x2c, "rw")),
+  overlayBase: joinedBig(["overlayUpper", "overlay.address"], {
+    by: 0x40,
+    hex: true,
+    label: "OverlayAddr",
+  }),
 });
 
 export const multicast = extendedCapability(

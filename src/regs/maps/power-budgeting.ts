@@ -2,6 +2,7 @@ import { extendedCapability, extendedHead } from "../capability.ts";
 import { hwinit, ro, volatile } from "../field.ts";
 import { registerMap } from "../map.ts";
 import { r32, r8 } from "../register.ts";
+import { slotPower } from "./slot-power.ts";
 import { extendedCapabilityId } from "./ids.ts";
 
 /** Power Budgeting, PCI Express Base Specification 7.8.1. */
@@ -27,6 +28,7 @@ export const powerBudgetingCapability = registerMap("PowerBudgeting", 0x10, {
       powerRail: ro(20, 18, { "12V": 0, "3.3V": 1, "1.5V/1.8V": 2, "48V": 3, "5V": 4, Thermal: 7 }),
     }),
   ),
+  power: slotPower("data.basePower", "data.dataScale", "Power"),
   capability: r8(0x0c, { systemAllocated: hwinit(0) }),
 });
 

@@ -1,7 +1,9 @@
+import { composed } from "../derived.ts";
 import { extendedCapability, extendedHead } from "../capability.ts";
 import { hex, hwinit, ro, rw, rw1c, volatile } from "../field.ts";
 import { registerMap } from "../map.ts";
 import { r16, r32 } from "../register.ts";
+import { latency } from "./latency.ts";
 import { extendedCapabilityId } from "./ids.ts";
 
 /** FRS Queueing, PCI Express Base Specification 7.8.10: messages of functions that became ready. */
@@ -19,11 +21,18 @@ export const frsQueueing = extendedCapability(
   frsQueueingCapability,
 );
 
+const time = <const P extends string>(field: P, label: string) =>
+  composed([field], (bits) => latency(bits! & 0x1ff, bits! >> 9), { label, unit: "ns" });
+
 /** Readiness Time Reporting, PCI Express Base Specification 7.9.16. A time is 9 bits of value and 3 of scale: value * 32^scale ns. */
 export const readinessTimeCapability = registerMap("RTR", 12, {
   ...extendedHead,
   times1: r32(0x04, { resetTime: hwinit(11, 0), linkUpTime: hwinit(23, 12), valid: hwinit(31) }),
   times2: r32(0x08, { functionResetTime: hwinit(11, 0), d3hotToD0Time: hwinit(23, 12) }),
+  reset: time("times1.resetTime", "Reset time"),
+  linkUp: time("times1.linkUpTime", "Link up time"),
+  functionReset: time("times2.functionResetTime", "FLR time"),
+  d3hotToD0: time("times2.d3hotToD0Time", "D3hot to D0 time"),
 });
 export const readinessTime = extendedCapability(
   extendedCapabilityId.readinessTime,

@@ -2,9 +2,10 @@ import { extendedCapability, extendedHead } from "../capability.ts";
 import { hex, ro, rw, rw1c, scaled, volatile } from "../field.ts";
 import { registerMap } from "../map.ts";
 import { r16, r32, r8, reset } from "../register.ts";
+import { regions } from "./bar-values.ts";
 import { extendedCapabilityId } from "./ids.ts";
 
-const bar = (index: number) => hex(r32(0x24 + 4 * index, "rw", `Region ${index}`));
+const bar = (index: number) => hex(r32(0x24 + 4 * index, "rw", `VF BAR${index}`));
 
 /** Single Root I/O Virtualization, PCI Express Base Specification 9.3.3. */
 export const srIovCapability = registerMap("SR-IOV", 0x40, {
@@ -49,6 +50,7 @@ export const srIovCapability = registerMap("SR-IOV", 0x40, {
   vfBar3: bar(3),
   vfBar4: bar(4),
   vfBar5: bar(5),
+  ...regions(6, "vfBar"),
   migrationStateArray: r32(
     0x3c,
     {
