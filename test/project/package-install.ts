@@ -226,6 +226,7 @@ describe("an installed copy", () => {
         `${manifest.name}/ffi ERR_PACKAGE_PATH_NOT_EXPORTED`,
         `${manifest.name}/kvm ERR_PACKAGE_PATH_NOT_EXPORTED`,
         `${manifest.name}/image runs`,
+        `${manifest.name}/vfio-user ERR_PACKAGE_PATH_NOT_EXPORTED`,
       ]);
     },
     minute,

@@ -29,7 +29,7 @@ const way = ways[0]!;
 const everything = `
   const { EventfdListener } = ffi;
   device.write(7, 4, Uint8Array.of(6, 0));
-  const mapping = device.map(0, { offset: 0, size: page });
+  const mapping = device.map(0, { offset: 0, size: ${page} });
   mapping.registers.read32(0);
   const memory = new ffi.AnonymousMemory(2 ** 21);
   device.iommu?.map({ iova: 2 ** 21, size: 2 ** 21, hva: memory.address, readable: true, writable: true });
@@ -107,7 +107,7 @@ test("a mapping that is touched without memory decoding ends the process with SI
   const bdf = take("nvme");
   const dark = `
     device.write(7, 4, Uint8Array.of(2, 0));
-    const mapping = device.map(0, { offset: 0, size: page });
+    const mapping = device.map(0, { offset: 0, size: ${page} });
     device.write(7, 4, Uint8Array.of(0, 0));
     try { device.read(0, 0, new Uint8Array(4)); } catch ({ code }) { if (code !== "EIO") throw code; }
     process.on("SIGTERM", () => mapping.registers.read32(0));`;
