@@ -1,6 +1,6 @@
 #!/usr/bin/env bun
 // A virtual machine monitor for Linux guests with devices of the host. See README.md beside this file.
-import { TraceFile, VfioError } from "bun-vfio";
+import { FlightRecorder, TraceFile, VfioError } from "bun-vfio";
 import { help, Keys, openTerminal, writeAll, type Command } from "./console.ts";
 import { parseOptions, usage, UsageError, type VmmOptions } from "./options.ts";
 import { Pc, type PcEnd, type PcHost } from "./pc.ts";
@@ -67,7 +67,9 @@ async function vmm(options: VmmOptions): Promise<number> {
   const keys = new Keys(obey);
   using trace = options.trace === undefined ? undefined : new TraceFile(options.trace);
   for (;;) {
-    await using current = await Pc.build(machine, { ...host, trace }, saved);
+    using recorders = new DisposableStack();
+    const flight = flightOf(options.flightRecorder, recorders);
+    await using current = await Pc.build(machine, { ...host, trace, flight }, saved);
     pc = current;
     // What is typed while there is no machine waits in the terminal for the next.
     using _terminal = openTerminal((typed) => current.serial.receive(keys.take(typed)));
@@ -81,6 +83,12 @@ async function vmm(options: VmmOptions): Promise<number> {
     saved = undefined;
   }
 }
+
+/** Makes recorders whose files a SIGKILL leaves readable. @param path of slot 1's */
+const flightOf = (path: string | undefined, recorders: DisposableStack) =>
+  path === undefined
+    ? undefined
+    : (slot: number) => recorders.use(new FlightRecorder({ file: slot === 1 ? path : `${path}.${slot}` }));
 
 /** @throws what is no VfioError: that is a defect */
 async function failureOf(saving: Promise<void>): Promise<VfioError | undefined> {

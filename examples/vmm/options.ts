@@ -18,6 +18,7 @@ export const usage = `usage: bun examples/vmm/main.ts --kernel FILE [OPTION...]
   --snapshot FILE     where Ctrl-A s saves the machine: FILE, and its memory in FILE.ram (or FILE.ram2, as FILE says)
   --restore FILE      goes on with a saved machine; only --api and --snapshot are looked at besides
   --trace FILE        writes what the models of the devices do to FILE and FILE.1, 64 MiB each at most
+  --flight-recorder FILE   keeps the newest of it for bun-vfio trace and replay: of slot 1 in FILE, of slot 2 in FILE.2
   --no-reboot         ends with status 3 when the guest resets itself
 exit status: 0 the guest turned itself off, or Ctrl-A; 1 something is wrong; 2 the command line is; 3 see --no-reboot
 `;
@@ -26,6 +27,7 @@ export interface VmmOptions extends PcOptions {
   readonly snapshot: string | undefined;
   readonly restore: string | undefined;
   readonly trace: string | undefined;
+  readonly flightRecorder: string | undefined;
   readonly reboot: boolean;
 }
 
@@ -77,6 +79,7 @@ const known = {
   snapshot: { type: "string" },
   restore: { type: "string" },
   trace: { type: "string" },
+  "flight-recorder": { type: "string" },
   "no-reboot": { type: "boolean", default: false },
   help: { type: "boolean", short: "h", default: false },
 } as const;
@@ -97,6 +100,8 @@ export function parseOptions(words: readonly string[]): VmmOptions | undefined {
   if (devices.length > lastSlot) throw new UsageError(`there are ${lastSlot} slots for devices`);
   const twice = devices.find((bdf, i) => devices.indexOf(bdf) !== i);
   if (twice !== undefined) throw new UsageError(`--device ${twice} is there twice`);
+  if (values.trace !== undefined && values["flight-recorder"] !== undefined)
+    throw new UsageError("--trace and --flight-recorder exclude each other");
   return {
     kernel: values.kernel ?? "",
     initrd: values.initrd,
@@ -108,6 +113,7 @@ export function parseOptions(words: readonly string[]): VmmOptions | undefined {
     snapshot: values.snapshot,
     restore: values.restore,
     trace: values.trace,
+    flightRecorder: values["flight-recorder"],
     reboot: !values["no-reboot"],
   };
 }

@@ -1,6 +1,6 @@
 // The machine: everything of it in the order in which it is built, and the loop in which its CPUs are served.
 import { readFileSync } from "node:fs";
-import { ConfigAddressPort, type DeviceSnapshot, type TraceFile } from "bun-vfio";
+import { ConfigAddressPort, type DeviceSnapshot, type TraceFile, type Tracer } from "bun-vfio";
 import {
   cpuidOf,
   GuestMemory,
@@ -50,6 +50,8 @@ export interface PcHost {
   say(message: string): void;
   /** Where what the devices' models do is written. */
   readonly trace?: TraceFile | undefined;
+  /** A recorder for the device of a slot, instead. */
+  readonly flight?: ((slot: number) => Tracer) | undefined;
 }
 
 /** How a run ended: by the guest, or by `stop`. */
@@ -148,7 +150,7 @@ export class Pc implements AsyncDisposable {
     const around = { machine, bus, ram: this.ram, pci: this.pci };
     this.devices = new PassedDevices(
       {
-        ...{ ...around, trace: host.trace },
+        ...{ ...around, trace: host.trace, flight: host.flight },
         say: (message) => host.say(message),
         onRequest: (slot) => this.#wantedBack(slot),
       },

@@ -1,5 +1,12 @@
 // The host's devices in the guest's slots: attached, and given back.
-import { IrqIndex, RangeAllocator, VfioPciDevice, type DeviceSnapshot, type TraceFile } from "bun-vfio";
+import {
+  IrqIndex,
+  RangeAllocator,
+  VfioPciDevice,
+  type DeviceSnapshot,
+  type TraceFile,
+  type Tracer,
+} from "bun-vfio";
 import { Unreleased } from "bun-vfio/ffi";
 import { KvmPlatform, type GuestMemory, type TrapBus, type VirtualMachine } from "bun-vfio/kvm";
 import { gsiOf, memory, ports, type Window } from "../layout.ts";
@@ -15,6 +22,7 @@ export interface Surroundings {
   readonly pci: PciBus;
   readonly say: (message: string) => void;
   readonly trace: TraceFile | undefined;
+  readonly flight: ((slot: number) => Tracer) | undefined;
   /** The host wants the device of a slot back. */
   readonly onRequest: (slot: number) => void;
 }
@@ -70,7 +78,7 @@ export class PassedDevices implements Disposable {
    * @throws VfioError with what is wrong and the next step
    */
   insert(slot: number, bdf: string, snapshot?: DeviceSnapshot): void {
-    const { machine, bus, pci, ram, say, trace, onRequest } = this.#around;
+    const { machine, bus, pci, ram, say, trace, flight, onRequest } = this.#around;
     this.#leaving.settle();
     const taken = new Unreleased(giveBack);
     using failed = new DisposableStack();
@@ -89,7 +97,7 @@ export class PassedDevices implements Disposable {
     });
     const options = {
       requesterId: slot << 3,
-      trace: trace?.of(bdf),
+      trace: flight?.(slot) ?? trace?.of(bdf),
       onEvent: ({ kind, message }: { kind: string; message: string }) => say(`${bdf}: ${kind}: ${message}`),
     };
     const device = snapshot

@@ -7,6 +7,7 @@ test("what is not said has a default", () => {
   expect(parse("--kernel k")).toEqual({
     ...{ kernel: "k", initrd: undefined, commandLine: "console=ttyS0", memory: 2 ** 29, cpus: 1 },
     ...{ devices: [], api: "auto", snapshot: undefined, restore: undefined, trace: undefined, reboot: true },
+    flightRecorder: undefined,
   });
   expect(parse("--help")).toBeUndefined();
 });
@@ -48,6 +49,7 @@ describe("refused, with the option and what it got", () => {
     ["--kernel k --device vfio-user:", 'not "vfio-user:"'],
     ["--kernel k --device vfio-user:/s --device vfio-user:/s", "--device vfio-user:/s is there twice"],
     ["--kernel k --device 01:00.0 --device 0000:01:00.0", "--device 0000:01:00.0 is there twice"],
+    ["--kernel k --trace t --flight-recorder f", "--trace and --flight-recorder exclude each other"],
     ["--kernel k --disk d", "--disk"],
   ] as const;
   for (const [words, message] of cases)

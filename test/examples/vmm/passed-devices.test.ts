@@ -74,6 +74,7 @@ function machine() {
     ram: { mapFor: () => counted("memory") } as unknown as Surroundings["ram"],
     say: (message: string) => void said.push(message),
     trace: undefined,
+    flight: undefined,
     onRequest: () => {},
   };
   const devices = new PassedDevices(around, "group", source);
