@@ -8,6 +8,7 @@ import { bytesOf, create } from "../../../regs/ioctl/struct.ts";
 import { VfioDeviceInfo } from "../../../regs/ioctl/vfio-device.ts";
 import { vfioRequest } from "../../../regs/ioctl/vfio-requests.ts";
 import { thisHost, type HostFiles } from "../../host/host-files.ts";
+import { ReadOnce } from "../../host/read-once.ts";
 import { cdevNode, groupIdOf } from "../../host/vfio-nodes.ts";
 import {
   checkIommu,
@@ -65,14 +66,22 @@ export function openDevice(bdf: string, options: OpenOptions = {}): KernelDevice
   const name = formatBdf(parseBdf(bdf));
   if (options.vfToken !== undefined) checkToken(options.vfToken);
   const host = options.iommu?.host ?? options.host ?? thisHost;
+  // What leads to the choice is asked once; what comes later, as hints, looks again.
+  const seen = new ReadOnce(host);
   const choice = options.iommu
     ? shared(options.iommu, options.api ?? "auto")
-    : chooseApi(host, name, options.api ?? wayOf(options.fds), options.vfToken !== undefined);
+    : chooseApi(seen, name, options.api ?? wayOf(options.fds), options.vfToken !== undefined);
   // A container looks at the groups that enter it.
   if (choice.api === "iommufd" || isAlone(options))
-    checkIommu(host, name, choice, nodeOf(options.fds?.device));
-  return isByCdev(name, choice, host, options)
-    ? openCdev(name, choice, host, options)
+    checkIommu(seen, name, choice, nodeOf(options.fds?.device));
+  return isByCdev(name, choice, seen, options)
+    ? openCdev(
+        name,
+        choice,
+        host,
+        options,
+        options.fds?.device === undefined ? cdevNode(seen, name) : undefined,
+      )
     : openInGroup(name, choice, host, options);
 }
 
@@ -167,10 +176,17 @@ function openInGroup(bdf: string, choice: ApiChoice, host: HostFiles, options: O
   });
 }
 
-function openCdev(bdf: string, choice: ApiChoice, host: HostFiles, options: OpenOptions): KernelDevice {
+/** @param node its node; not looked at where a descriptor of it is given */
+function openCdev(
+  bdf: string,
+  choice: ApiChoice,
+  host: HostFiles,
+  options: OpenOptions,
+  node: string | undefined,
+): KernelDevice {
   const { fds = {}, vfToken } = options;
   using failed = new DisposableStack();
-  const descriptor = failed.use(cdevOf(bdf, host, fds.device));
+  const descriptor = failed.use(cdevOf(bdf, host, node, fds.device));
   const bound = isBound(descriptor.fd);
   if (bound && isAlone(options)) {
     failed.move();
@@ -211,9 +227,13 @@ function openCdev(bdf: string, choice: ApiChoice, host: HostFiles, options: Open
   });
 }
 
-function cdevOf(bdf: string, host: HostFiles, fd: number | undefined): FileDescriptor {
+function cdevOf(
+  bdf: string,
+  host: HostFiles,
+  node: string | undefined,
+  fd: number | undefined,
+): FileDescriptor {
   if (fd !== undefined) return FileDescriptor.duplicate(fd, bdf, { device: bdf });
-  const node = cdevNode(host, bdf);
   if (node === undefined)
     throw new VfioError(`${bdf}: has no node in /dev/vfio/devices`, {
       code: "ENOENT",
