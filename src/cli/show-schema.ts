@@ -76,9 +76,7 @@ const recording = z.strictObject({
   host: z.record(z.string(), z.json()),
 });
 
-/** Format 2 of `show --json`. */
-export const showSchema = z.strictObject({
-  formatVersion: z.literal(2),
+const file = {
   source: z.enum(["image", "lspci", "config", "sysfs"]),
   skipped: z.record(z.string(), z.int().min(0)).optional(),
   devices: z.array(
@@ -90,6 +88,15 @@ export const showSchema = z.strictObject({
       recording: recording.nullable(),
     }),
   ),
+};
+const formatVersion = z.literal(2);
+
+/** Format 2 of `show --json`, of one file. */
+export const showSchema = z.strictObject({ formatVersion, ...file });
+/** Of several files. */
+export const showFilesSchema = z.strictObject({
+  formatVersion,
+  files: z.array(z.strictObject({ path: z.string(), ...file })),
 });
 
 /** The same as JSON Schema. */
@@ -97,5 +104,5 @@ export const showJsonSchema = (): unknown => ({
   title: "bun-vfio show --json, format 2",
   description:
     "Described in docs/show-json.md. Within a format keys are added, never taken away or given another meaning.",
-  ...z.toJSONSchema(showSchema, { target: "draft-2020-12" }),
+  ...z.toJSONSchema(z.union([showSchema, showFilesSchema]), { target: "draft-2020-12" }),
 });

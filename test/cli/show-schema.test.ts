@@ -2,7 +2,7 @@
 import { expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { showJsonSchema, showSchema } from "../../src/cli/show-schema.ts";
+import { showFilesSchema, showJsonSchema, showSchema } from "../../src/cli/show-schema.ts";
 import { bunVfio } from "./run.ts";
 
 const root = join(import.meta.dir, "../..");
@@ -20,6 +20,14 @@ for (const file of files)
     expect(result.error?.issues.slice(0, 3)).toBeUndefined();
     expect(result.data!.devices.length).toBeGreaterThan(0);
   });
+
+test("what is printed of several files fits it", () => {
+  const { out } = bunVfio(["show", "--json", ...files.map((file) => join(root, file))]);
+  const result = showFilesSchema.safeParse(JSON.parse(out));
+  expect(result.error?.issues.slice(0, 3)).toBeUndefined();
+  expect(result.data!.files.map(({ source }) => source)).toEqual(["image", "image", "lspci"]);
+  expect(showJsonSchema()).toHaveProperty("anyOf.1.properties.files");
+});
 
 interface Capability {
   readonly name: string;
