@@ -16,7 +16,8 @@ const pair = "[0-9a-f]{2}";
 /** Numbers as tools print them: a serial number of 8 bytes, a MAC address, and what follows the word. */
 const serialText = new RegExp(`\\b(?:${pair}-){7}${pair}\\b`, "gi");
 const macText = new RegExp(`(?<![:-])\\b${pair}([:-])(?:${pair}\\1){4}${pair}\\b(?![:-])`, "gi");
-const namedText = /\b(serial(?: ?(?:number|no\.?))?\s*[:=]\s*)([^\s,;]+)/gi;
+const namedText = /\b((?:serial(?: ?(?:number|no\.?))?|s\/?n)\s*[:=]\s*)([^\s,;]+)/gi;
+const dottedMac = /(?<![.\w])[0-9a-f]{4}\.[0-9a-f]{4}\.[0-9a-f]{4}(?![.\w])/gi;
 
 const keySize = 32;
 const macSize = 6;
@@ -74,6 +75,12 @@ export class Redaction {
         const mac = Uint8Array.fromHex(digits.replaceAll(sign, ""));
         return this.#mac(mac).toHex().match(/../g)!.join(sign);
       })
+      .replace(dottedMac, (digits) =>
+        this.#mac(Uint8Array.fromHex(digits.replaceAll(".", "")))
+          .toHex()
+          .match(/..../g)!
+          .join("."),
+      )
       .replace(namedText, (_, word: string, value: string) => {
         const digest = this.#digest(new TextEncoder().encode(value)).toHex();
         return `${word}${digest.slice(0, Math.min(value.length, digest.length))}`;

@@ -92,3 +92,13 @@ test("an image: its contents are left out, its notes are redacted, its device is
   expect(redacted.host.notes![1]).toContain(", 01:00.0 of 0000:00:1c.0");
   expect(redacted.host.kernel).toBe("Linux 6.12");
 });
+
+test("a MAC address with points, and a serial number by its short name", () => {
+  const redaction = new Redaction(new Uint8Array(32));
+  const [dots, colons] = ["001b.21aa.bbcc", "00:1b:21:aa:bb:cc"].map((text) => redaction.text(text));
+  expect(dots!.replaceAll(".", "")).toBe(colons!.replaceAll(":", ""));
+  expect(dots).toMatch(/^(?!001b)[0-9a-f]{4}\.[0-9a-f]{4}\.[0-9a-f]{4}$/);
+  for (const text of ["S/N: ABC123", "SN=ABC123", "[SN] Serial number: ABC123"])
+    expect(redaction.text(text)).not.toContain("ABC");
+  for (const text of ["version 1234.5678.9abc.def0", "snoop: on"]) expect(redaction.text(text)).toBe(text);
+});
