@@ -66,12 +66,15 @@ export function bitArray<A extends Access>(
 export const isRegister = (element: Register | Registers): element is Register =>
   typeof (element as Register).at === "number" && typeof (element as Register).width === "number";
 
-/** The registers of an array one by one, named as `table[3]` or `table[3].low`. */
-export function arrayRegisters(name: string, what: RegisterArray | BitArray): Registers {
+/**
+ * The registers of an array one by one, named as `table[3]` or `table[3].low`.
+ * @param size of the map, in bytes: of what lies outside there is one, so that the map is refused, whatever the count
+ */
+export function arrayRegisters(name: string, what: RegisterArray | BitArray, size: number): Registers {
   const registers: Record<string, Register> = {};
   if (what.kind === "bits") {
     const { at, count, width, kind: _, ...rest } = what;
-    for (let i = 0; i * width < count; i++)
+    for (let i = 0; i * width < count && (i - 1) * (width / 8) < size; i++)
       registers[`${name}[${i}]`] = {
         ...rest,
         width,
@@ -83,7 +86,7 @@ export function arrayRegisters(name: string, what: RegisterArray | BitArray): Re
     return registers;
   }
   const { element, count, stride } = what;
-  for (let i = 0; i < count; i++) {
+  for (let i = 0; i < count && (i - 1) * stride < size; i++) {
     const put = (key: string, register: Register): void => {
       registers[`${name}[${i}]${key}`] = { ...register, at: register.at + i * stride };
     };

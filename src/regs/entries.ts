@@ -21,7 +21,10 @@ export type OtherEntries<M extends Entries> = {
 export const isPlain = (entry: Entry): entry is Register => !("kind" in entry);
 
 /** The registers of a map one by one, those of a table as `table[3]`; and the derived entries apart. */
-export function sortEntries(entries: Entries): {
+export function sortEntries(
+  entries: Entries,
+  size: number,
+): {
   readonly plain: Registers;
   readonly all: Registers;
   readonly tables: Readonly<Record<string, RegisterArray | BitArray>>;
@@ -42,7 +45,7 @@ export function sortEntries(entries: Entries): {
   for (const [name, entry] of Object.entries(entries)) {
     const table = tables[name];
     if (isPlain(entry)) plain[name] = all[name] = entry;
-    else if (table) Object.assign(all, arrayRegisters(name, table));
+    else if (table) Object.assign(all, arrayRegisters(name, table, size));
   }
   return { plain, all, tables, derived };
 }

@@ -7,8 +7,14 @@ import type { Register, Registers } from "./register.ts";
 import { scaledBigint } from "./scale.ts";
 
 const names = /^[a-z][A-Za-z0-9_]*$/i;
-/** What accessors call their own. */
-const taken: readonly string[] = ["fields", "raw"];
+/** What accessors call their own, what every object has, and what makes a promise of one. */
+const taken: readonly string[] = ["fields", "raw", "then", ...Object.getOwnPropertyNames(Object.prototype)];
+
+/** @throws RangeError for a size that is no number of bytes */
+export function checkSize(name: string, size: number): void {
+  if (!Number.isSafeInteger(size) || size < 1)
+    throw new RangeError(`${name} expects a size of 1 byte or more, got ${size}`);
+}
 
 /** @throws RangeError for a name that accessors cannot carry */
 export function checkName(where: string, name: string): void {

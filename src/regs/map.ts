@@ -2,7 +2,7 @@ import { accessorClass, viewName } from "./accessors.ts";
 import type { RegisterBlock } from "./block.ts";
 import { isPlain, sortEntries, type Entries, type PlainRegisters } from "./entries.ts";
 import { liveEntries, type Live, type RegisterIo } from "./live.ts";
-import { checkDerived, checkName, checkOverlap, checkRegister } from "./map-check.ts";
+import { checkDerived, checkName, checkOverlap, checkRegister, checkSize } from "./map-check.ts";
 import { byteMasks, type ByteMasks } from "./masks.ts";
 import {
   fieldReference,
@@ -50,11 +50,12 @@ export interface RegisterMap<M extends Entries> extends RegisterBlock {
 /**
  * Describes a block of registers, once. Plain data in; accessors, byte masks, decoder and diff come from it.
  * @param size bytes that the block takes
- * @throws RangeError if a register ends past `size`, is not aligned, or overlaps another that it is no `alias` of; if fields
+ * @throws RangeError if `size` is no positive integer; if a register ends past it, is not aligned, or overlaps another that it is no `alias` of; if fields
  *   overlap or exceed their register, or named values their field; if a name would clash, or a derived value is made of nothing
  */
 export function registerMap<const M extends Entries>(name: string, size: number, entries: M): RegisterMap<M> {
-  const parts = sortEntries(entries);
+  checkSize(name, size);
+  const parts = sortEntries(entries, size);
   const names = new Set(Object.keys(entries));
   for (const key of names) checkName(`${name}.${key}`, key);
   for (const [key, register] of Object.entries(parts.all)) checkRegister(`${name}.${key}`, size, register);

@@ -184,3 +184,18 @@ describe("a map is checked when it is made:", () => {
     expect(refusal({ it: r64(0, { a: big(scaled(rw(63, 12), 4096)), b: wo(11, 0) }) })).toBe("");
   });
 });
+
+test("a map's size is a number of bytes", () => {
+  for (const size of [0, -4, 4.5, NaN])
+    expect(() => registerMap("map", size, {})).toThrow(`map expects a size of 1 byte or more, got ${size}`);
+});
+
+test("a table that is far too long is refused at once", () => {
+  expect(refusal({ it: array(1e9, 4, r32(0, "rw")) })).toBe("map.it[4] lies outside of the map's 16 bytes");
+  expect(refusal({ it: bitArray(0, 2 ** 40, "rw") })).toBe("map.it[4] lies outside of the map's 16 bytes");
+});
+
+test("names that every object has, or that make a promise of it, are refused", () => {
+  for (const name of ["constructor", "toString", "then"])
+    expect(refusal({ [name]: r32(0, "rw") })).toBe(`map.${name} is the accessors' own name`);
+});
