@@ -1,4 +1,5 @@
-// The MSI-X state machine: takes the guest's writes, says what must change. It makes no system call.
+// The MSI-X state machine: takes the guest's writes, says what must change. It makes no system call; vector-routing.ts does what it
+// says on the host.
 import { msixCapability, msixTableEntry } from "../../../regs/maps/msix.ts";
 import type { Located } from "../../pci/config-offset.ts";
 import { entrySize, showGeometry, type MsixGeometry } from "../../pci/msix-geometry.ts";
