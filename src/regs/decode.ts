@@ -2,7 +2,8 @@
 // an image of a precious register is as safe to read as any other.
 import { isReserved } from "./access.ts";
 import { decodeValues, type DecodedValues } from "./derived-decode.ts";
-import { exactValue, fieldValue, type AnyFieldValue } from "./field-value.ts";
+import { exactValue, fieldValue } from "./field-value.ts";
+import { asData } from "./hex-text.ts";
 import { isHeadOnly, layoutOf, type ConfigLayout, type LocatedCapability } from "./layout.ts";
 import { bridgeHeader, cardbusHeader, endpointHeader, unknownHeader } from "./maps/header.ts";
 import type { RegisterBlock } from "./map.ts";
@@ -150,20 +151,16 @@ function decodeRegister(
   raw: number | bigint,
   format: DecodeFormat | "exact",
 ): DecodedRegister {
-  if (!hasFields(register)) return plain(raw);
+  if (!hasFields(register)) return asData(raw);
   const fields: Record<string, DecodedValue> = {};
   for (const name in register.fields) {
     const field = register.fields[name]!;
-    if (format === 1 && field.scale) fields[name] = plain(fieldValue({ ...field, scale: undefined }, raw));
-    else if (format === "exact") fields[name] = plain(exactValue(field, raw));
-    else fields[name] = plain(fieldValue(field, raw));
+    if (format === 1 && field.scale) fields[name] = asData(fieldValue({ ...field, scale: undefined }, raw));
+    else if (format === "exact") fields[name] = asData(exactValue(field, raw));
+    else fields[name] = asData(fieldValue(field, raw));
   }
   return fields;
 }
-
-/** Numbers beyond what JSON can hold are written in hexadecimal. */
-const plain = (value: AnyFieldValue): DecodedValue =>
-  typeof value === "bigint" ? `0x${value.toString(16).padStart(16, "0")}` : value;
 
 /** The header's map as far as it is known: of an unknown layout the 16 bytes that all of them share. */
 export const headerMapOf = ({ header }: ConfigLayout): RegisterBlock => header ?? unknownHeader;

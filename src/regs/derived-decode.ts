@@ -1,7 +1,8 @@
 // The joined and composed values of a map as data and as text.
 import type { RegisterBlock } from "./block.ts";
-import type { AnyValue, ComposedValue, Derived } from "./derived.ts";
+import type { ComposedValue, Derived } from "./derived.ts";
 import { derivedValue, partsOf, type Part } from "./derived-value.ts";
+import { asData } from "./hex-text.ts";
 import { rawValue } from "./raw-value.ts";
 
 /** Values by their names in the map. */
@@ -52,10 +53,6 @@ export function foundValues(map: RegisterBlock, config: Uint8Array, base: number
 /** The same as plain data. */
 export const decodeValues = (map: RegisterBlock, config: Uint8Array, base = 0): DecodedValues =>
   Object.fromEntries(foundValues(map, config, base).map(({ name, value }) => [name, value]));
-
-/** Numbers beyond what JSON can hold are written in hexadecimal. */
-const asData = (value: Exclude<AnyValue, undefined>): ComposedValue =>
-  typeof value === "bigint" ? `0x${value.toString(16).padStart(16, "0")}` : value;
 
 /** A derived value in words. */
 export function derivedText({ derived, value }: Pick<FoundValue, "derived" | "value">): string {

@@ -7,6 +7,7 @@ import {
   type DecodedValue,
   type DecodeFormat,
 } from "./decode.ts";
+import { asData } from "./hex-text.ts";
 import { rawValue } from "./raw-value.ts";
 import { layoutOf, type ConfigLayout, type LocatedCapability } from "./layout.ts";
 import { derivedText, foundValues } from "./derived-decode.ts";
@@ -190,8 +191,7 @@ function valueDifferences(
 
 function wholeValue(register: Register, config: Uint8Array, base: number): DecodedValue {
   const memory = new DataView(config.buffer, config.byteOffset, config.byteLength);
-  const value = rawValue(register, memory, base);
-  return typeof value === "bigint" ? `0x${value.toString(16).padStart(16, "0")}` : value;
+  return asData(rawValue(register, memory, base));
 }
 
 type Change = readonly [field: string | undefined, from: DecodedValue | null, to: DecodedValue | null];
@@ -232,8 +232,6 @@ function byteDifferences(
   to: Uint8Array,
   into: ConfigDifference[],
 ): void {
-  const hex = (bytes: Uint8Array): string =>
-    Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
   const differs = (at: number): boolean => ((from[at]! ^ to[at]!) & ~(a[at]! | b[at]!)) !== 0;
   for (let at = 0; at < from.length; at++) {
     if (!differs(at)) continue;
@@ -242,8 +240,8 @@ function byteDifferences(
     into.push({
       kind: "bytes",
       offset: at,
-      from: hex(from.subarray(at, end)),
-      to: hex(to.subarray(at, end)),
+      from: from.subarray(at, end).toHex(),
+      to: to.subarray(at, end).toHex(),
     });
     at = end;
   }

@@ -28,6 +28,12 @@ function answer(next: NextEntry, kind: number): readonly number[] | undefined {
   return entry?.kind === kind ? entry.numbers : undefined;
 }
 
+/** Puts up to eight bytes of an entry's data back: `value` has the low four, `high` those above. What is longer keeps the rest. */
+export function putEntryBytes(data: Uint8Array, value: number, high: number): void {
+  for (let i = 0; i < Math.min(8, data.length); i++)
+    data[i] = Math.floor((i < 4 ? value : high) / 2 ** (8 * (i % 4))) % 256;
+}
+
 /** The first eight bytes of a read were recorded; at attach, the rest is the config space that came of it. */
 export function recordedBackend(device: TracedDevice, next: NextEntry): DeviceBackend {
   const { name, regions, irqs, resettable, config } = device;
@@ -36,8 +42,7 @@ export function recordedBackend(device: TracedDevice, next: NextEntry): DeviceBa
     read(_region, offset, data) {
       const [, , , value, high] = answer(next, TraceKind.deviceRead) ?? [];
       if (data.length > 8) data.set(config.subarray(offset, offset + data.length));
-      for (let i = 0; i < Math.min(8, data.length); i++)
-        data[i] = Math.floor((i < 4 ? (value ?? 0) : (high ?? 0)) / 2 ** (8 * (i % 4))) % 256;
+      putEntryBytes(data, value ?? 0, high ?? 0);
     },
     write: () => refuse(next, TraceKind.deviceWrite),
     map(_region, { size }): RegionMapping {

@@ -5,7 +5,7 @@ import type { AttachOptions } from "../passthrough/options.ts";
 import { VfioPciDevice } from "../passthrough/vfio-pci-device.ts";
 import { traceEntry, type TraceEntry } from "../seam/trace-text.ts";
 import { TraceKind, type Tracer } from "../seam/trace.ts";
-import { recordedBackend, recordedPlatform } from "./flight-answers.ts";
+import { putEntryBytes, recordedBackend, recordedPlatform } from "./flight-answers.ts";
 import type { FlightEntry, FlightRecording } from "./flight-format.ts";
 import { isCause, isMiss, standsLast } from "./flight-groups.ts";
 
@@ -64,14 +64,6 @@ class Comparison implements Tracer {
   }
 }
 
-/** Little-endian bytes of an entry's value. */
-function bytesOf(width: number, value: number, high: number): Uint8Array {
-  const data = new Uint8Array(new ArrayBuffer(width));
-  for (let i = 0; i < Math.min(8, width); i++)
-    data[i] = Math.floor((i < 4 ? value : high) / 2 ** (8 * (i % 4))) % 256;
-  return data;
-}
-
 /** Does again what an entry says that the guest or the VMM did. @returns whether it can be done */
 function act(device: VfioPciDevice, { kind, numbers }: FlightEntry): boolean {
   const [a, b, c, d, e] = numbers as [number, number, number, number, number];
@@ -97,7 +89,8 @@ function act(device: VfioPciDevice, { kind, numbers }: FlightEntry): boolean {
   }
   const bar = device.describe().bars.find(({ region }) => region === a);
   if (bar?.base === undefined) return false;
-  const data = bytesOf(c, d, e);
+  const data = new Uint8Array(new ArrayBuffer(c));
+  putEntryBytes(data, d, e);
   const ports = bar.kind === "io";
   const address = bar.base + b;
   if (kind === TraceKind.barRead)

@@ -3,7 +3,7 @@ import { VfioError } from "../../../ffi/errors.ts";
 import { regionName } from "../../../regs/vfio/regions.ts";
 import { hex } from "../../address/range.ts";
 import { bodyAt, Command, commandName } from "../messages/header.ts";
-import { regionAccess } from "../messages/regions.ts";
+import { putRegionAccess, regionAccess } from "../messages/regions.ts";
 import type { Link, Message } from "./link.ts";
 
 const small = 8;
@@ -34,10 +34,7 @@ export class RegionAccess {
     this.#count = count;
     const { view, outAt } = this.#link.request;
     const at = outAt + bodyAt;
-    view.setUint32(at, offset % 2 ** 32, true);
-    view.setUint32(at + 4, Math.floor(offset / 2 ** 32), true);
-    view.setUint32(at + 8, region, true);
-    view.setUint32(at + 12, count, true);
+    putRegionAccess(view, at, offset, region, count);
     return at + regionAccess.size;
   }
 

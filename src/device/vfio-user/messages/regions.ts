@@ -116,6 +116,19 @@ function readAreas(view: DataView, offset: number, size: number): RegionArea[] |
 
 /** REGION_READ and REGION_WRITE, and their replies; data follows a write and the reply to a read. */
 export const regionAccess = wireStruct(16, { offset: "u64", region: "u32", count: "u32" });
+const access = regionAccess.at;
+/** Their fixed part: what `encode` writes, without an object, since guests cause it all the time. @param at in bytes */
+export function putRegionAccess(
+  view: DataView,
+  at: number,
+  offset: number,
+  region: number,
+  count: number,
+): void {
+  setU64(view, at + access.offset, offset);
+  view.setUint32(at + access.region, region, true);
+  view.setUint32(at + access.count, count, true);
+}
 
 /** REGION_WRITE_MULTI: how many records follow; its reply is the same number. */
 export const writeMulti = wireStruct(8, { writes: "u64" });

@@ -1,6 +1,12 @@
 // Accesses to regions: what guests cause all the time. Nothing is allocated for an access of up to 8 bytes.
 import { bodyAt } from "../messages/header.ts";
-import { regionAccess, writeMulti, writeRecord, writeRecordSize } from "../messages/regions.ts";
+import {
+  putRegionAccess,
+  regionAccess,
+  writeMulti,
+  writeRecord,
+  writeRecordSize,
+} from "../messages/regions.ts";
 import { refusal } from "../refusals.ts";
 import { getU64 } from "../wire.ts";
 import type { Handler, SessionContext } from "./context.ts";
@@ -69,7 +75,8 @@ export const regionRead =
     const count = view.getUint32(at + field.count, true);
     if (!isInside(context, region, offset, count)) return refusal.invalid;
     if (count > 0) device.read(region, offset, buffers.reply(count));
-    echo(view, outAt, offset, region, count);
+    // The fixed part of a reply repeats that of the request.
+    putRegionAccess(view, outAt + bodyAt, offset, region, count);
     return regionAccess.size + count;
   };
 
@@ -87,20 +94,11 @@ export const regionWrite =
     if (count > request.size - regionAccess.size || !isInside(context, region, offset, count))
       return refusal.invalid;
     // A reply may go out while the device works: it is there already.
-    echo(view, outAt, offset, region, count);
+    putRegionAccess(view, outAt + bodyAt, offset, region, count);
     if (count > 0) device.write(region, offset, buffers.copy(at + regionAccess.size, count));
-    echo(view, outAt, offset, region, count);
+    putRegionAccess(view, outAt + bodyAt, offset, region, count);
     return regionAccess.size;
   };
-
-/** The fixed part of a reply repeats that of the request. */
-function echo(view: DataView, outAt: number, offset: number, region: number, count: number): void {
-  const out = outAt + bodyAt;
-  view.setUint32(out, offset % 2 ** 32, true);
-  view.setUint32(out + 4, Math.floor(offset / 2 ** 32), true);
-  view.setUint32(out + 8, region, true);
-  view.setUint32(out + 12, count, true);
-}
 
 /** REGION_WRITE_MULTI: in order; the first that fails is told of, and the others are done all the same. */
 export const regionWriteMulti: Handler = (context, { at, size }) => {
