@@ -71,14 +71,14 @@ interface Quiet extends Disposable {
 function quiet(device: VfioPciDevice): Quiet {
   const { at, width, busMaster, noIntx } = commandRegister;
   const command = device.configRead(at, width);
-  const it = { command, [Symbol.dispose]: () => device.configWrite(at, width, command) };
+  const quiet = { command, [Symbol.dispose]: () => device.configWrite(at, width, command) };
   using failed = new DisposableStack();
-  failed.use(it);
+  failed.use(quiet);
   device.configWrite(at, width, (command & ~busMaster) | noIntx);
   if (device.configRead(at, width) & busMaster)
     throw new VfioError(`${device.name} does not stop its DMA`, { code: "EIO", device: device.name });
   failed.move();
-  return it;
+  return quiet;
 }
 
 /** The memory of the machine that was saved there before; undefined where none was. */

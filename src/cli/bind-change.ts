@@ -8,7 +8,7 @@ import {
   type Rebinding,
   type WriteAttribute,
 } from "../device/host/binding.ts";
-import type { HostFiles } from "../device/host/host-files.ts";
+import type { Sysroot } from "../device/host/sysroot.ts";
 import { readGroup } from "../device/host/iommu-group.ts";
 import { rebind } from "../device/host/rebind.ts";
 import { refuse } from "./bind-refusals.ts";
@@ -38,7 +38,7 @@ export interface Change {
 
 /** Refuses, shows or does it. @param write in place of writes to sysfs, for tests @returns the exit code */
 export function change(
-  files: HostFiles,
+  files: Sysroot,
   { rebindings, doubts = [], write: wanted = [], remove = [] }: Change,
   { dryRun = false, undoFile, json, force = false }: ChangeOptions,
   write?: WriteAttribute,
@@ -111,7 +111,7 @@ export function change(
 
 /** A function that has its driver already is in the undo file for the sake of its files. */
 const bindingsOf = (
-  files: HostFiles,
+  files: Sysroot,
   before: readonly Binding[],
   persisted: ReadonlySet<string>,
 ): Binding[] => [
@@ -122,7 +122,7 @@ const bindingsOf = (
 ];
 
 /** Drivers that functions are to get by name must be there. What is only shown needs none. */
-function checkDrivers(files: HostFiles, rebindings: readonly Rebinding[]): void {
+function checkDrivers(files: Sysroot, rebindings: readonly Rebinding[]): void {
   for (const { now, wanted } of rebindings) {
     const { driver } = wanted;
     if (
@@ -151,11 +151,11 @@ function changeText(from: Binding, to: Binding): string {
   return `${is(from)} stays, driver_override ${from.driverOverride ?? "none"} -> ${to.driverOverride ?? "none"}`;
 }
 
-const isAsBefore = (files: HostFiles, before: Binding): boolean =>
+const isAsBefore = (files: Sysroot, before: Binding): boolean =>
   Bun.deepEquals(readBinding(files, before.bdf), before);
 
 /** A function that was bound is of no use as long as the host keeps another one of its group. */
-function noteBlocked(files: HostFiles, changed: readonly Binding[]): void {
+function noteBlocked(files: Sysroot, changed: readonly Binding[]): void {
   const groups = new Set(
     changed.flatMap(({ bdf }) => {
       const { vfio, iommuGroup } = findDevice(files, bdf);

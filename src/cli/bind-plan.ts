@@ -1,11 +1,11 @@
 // What `bind` would do to which devices: asked by bind itself, and by doctor before it advises it.
-import { readBinding, toDriver, toNoDriver, type Rebinding } from "../device/host/binding.ts";
-import type { HostFiles } from "../device/host/host-files.ts";
+import { readBinding, bindTo, detachDriver, type Rebinding } from "../device/host/binding.ts";
+import type { Sysroot } from "../device/host/sysroot.ts";
 import { readGroup } from "../device/host/iommu-group.ts";
 import { isHostPart, type PciDevice } from "../device/host/pci-device.ts";
 
 /** Functions with all of their groups but bridges that are in nobody's way, each once. */
-export function withGroups(files: HostFiles, devices: readonly PciDevice[]): PciDevice[] {
+export function withGroups(files: Sysroot, devices: readonly PciDevice[]): PciDevice[] {
   const all = devices.flatMap((device) => {
     const members =
       device.iommuGroup === undefined ? undefined : readGroup(files, device.iommuGroup)?.members;
@@ -27,7 +27,7 @@ export const each = (devices: readonly PciDevice[]): PciDevice[] => [
  * @param asked BDFs that the user named
  */
 export const plannedBindings = (
-  files: HostFiles,
+  files: Sysroot,
   devices: readonly PciDevice[],
   asked: ReadonlySet<string>,
   driver = "vfio-pci",
@@ -36,5 +36,5 @@ export const plannedBindings = (
     .filter((device) => device.driver !== driver || device.driverOverride !== driver)
     .map(({ bdf, bridge }): Rebinding => {
       const now = readBinding(files, bdf);
-      return { now, wanted: bridge && !asked.has(bdf) ? toNoDriver(now) : toDriver(driver) };
+      return { now, wanted: bridge && !asked.has(bdf) ? detachDriver(now) : bindTo(driver) };
     });

@@ -1,7 +1,7 @@
 // What the commands that change drivers say of what they had better not do.
 import { rebindRefusals, type RebindRefusal } from "../device/host/rebind-refusals.ts";
 import type { Rebinding } from "../device/host/binding.ts";
-import type { HostFiles } from "../device/host/host-files.ts";
+import type { Sysroot } from "../device/host/sysroot.ts";
 import { CliError } from "./failure.ts";
 
 const line = ({ bdf, reason, remedy }: RebindRefusal): string =>
@@ -14,7 +14,7 @@ const line = ({ bdf, reason, remedy }: RebindRefusal): string =>
  * @throws CliError with the reasons
  */
 export function refuse(
-  files: HostFiles,
+  files: Sysroot,
   rebindings: readonly Rebinding[],
   force: boolean,
   more: readonly string[] = [],

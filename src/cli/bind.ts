@@ -2,9 +2,9 @@
 import {
   bindingWrites,
   readBinding,
-  toBefore,
-  toHost,
-  toOwnDriver,
+  restoreBinding,
+  unbind,
+  clearOverride,
   type Rebinding,
   type WriteAttribute,
 } from "../device/host/binding.ts";
@@ -12,7 +12,7 @@ import { deviceFolder } from "../device/host/device-folder.ts";
 import { change, type ChangeOptions } from "./bind-change.ts";
 import { each, plannedBindings, withGroups } from "./bind-plan.ts";
 import { CliError } from "./failure.ts";
-import { findDevice, hostFiles, idsText } from "./host.ts";
+import { findDevice, sysroot, idsText } from "./host.ts";
 import { persistedFiles, persistFiles } from "./persist.ts";
 import { readUndo } from "./undo-file.ts";
 
@@ -25,7 +25,7 @@ export interface BindOptions extends ChangeOptions {
 
 /** Binds functions to a VFIO driver: all of them or none. @param write in place of writes to sysfs, for tests */
 export function bindCommand(bdfs: readonly string[], options: BindOptions, write?: WriteAttribute): number {
-  const files = hostFiles();
+  const files = sysroot();
   const driver = options.driver ?? "vfio-pci";
   if (!/^\w[\w-]{0,63}$/.test(driver))
     throw new CliError(`--driver: ${JSON.stringify(driver.slice(0, 80))} is no name of a driver`);
@@ -50,7 +50,7 @@ export function bindCommand(bdfs: readonly string[], options: BindOptions, write
  * `driver_override` alone.
  */
 export function unbindCommand(bdfs: readonly string[], options: BindOptions, write?: WriteAttribute): number {
-  const files = hostFiles();
+  const files = sysroot();
   const named = bdfs.map((bdf) => findDevice(files, bdf));
   const devices = options.group ? withGroups(files, named) : each(named);
   const remove = devices.flatMap(({ bdf }) => persistedFiles(files, bdf));
@@ -62,14 +62,14 @@ export function unbindCommand(bdfs: readonly string[], options: BindOptions, wri
   }
   const rebindings = given.map(({ bdf, vfio }): Rebinding => {
     const now = readBinding(files, bdf);
-    return { now, wanted: vfio || now.driver === undefined ? toHost : toOwnDriver(now) };
+    return { now, wanted: vfio || now.driver === undefined ? unbind : clearOverride(now) };
   });
   return change(files, { rebindings, remove }, options, write);
 }
 
 /** Puts functions back to the drivers that an undo file names. */
 export function undoCommand(path: string, options: BindOptions, write?: WriteAttribute): number {
-  const files = hostFiles();
+  const files = sysroot();
   const saved = readUndo(path).toReversed();
   const gone = saved.filter(({ bdf }) => !files.exists(deviceFolder(bdf)));
   const there = saved.filter((before) => !gone.includes(before));
@@ -80,7 +80,7 @@ export function undoCommand(path: string, options: BindOptions, write?: WriteAtt
       : [`${bdf}: it is another device than when the file was written: ${is}, not ${ids}`];
   });
   const rebindings = there
-    .map((before): Rebinding => ({ now: readBinding(files, before.bdf), wanted: toBefore(before) }))
+    .map((before): Rebinding => ({ now: readBinding(files, before.bdf), wanted: restoreBinding(before) }))
     .filter(({ now, wanted }) => bindingWrites(now, wanted).length > 0);
   const remove = saved.flatMap(({ bdf, persisted }) => (persisted ? persistedFiles(files, bdf) : []));
   const missing = gone.map(({ bdf }) => `${bdf}: this host has no such device any more`);

@@ -3,7 +3,7 @@ import { functionsNamed, type KernelNames } from "../device/host/kernel-names.ts
 import type { PciDevice } from "../device/host/pci-device.ts";
 import type { PciNames } from "../device/host/pci-names.ts";
 import { CliError } from "./failure.ts";
-import { devicesOf, idsText, looksLikeBdf, type HostView } from "./host.ts";
+import { devicesOf, idsText, looksLikeBdf, type HostState } from "./host.ts";
 
 /** What a device is called, by the kernel and by the PCI ID database. */
 export interface Named {
@@ -50,7 +50,7 @@ function matches(
  * @throws CliError for a word that stands for none
  */
 export function chosenDevices(
-  { files, devices, names }: HostView,
+  { files, devices, names }: HostState,
   words: readonly string[],
   known: PciNames,
 ): PciDevice[] {

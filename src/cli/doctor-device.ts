@@ -7,10 +7,10 @@ import { deviceNodes } from "../device/host/vfio-nodes.ts";
 import { plannedBindings, withGroups } from "./bind-plan.ts";
 import { missing, note, ok, type Check } from "./doctor-check.ts";
 import { CliError } from "./failure.ts";
-import { findDevice, type HostView } from "./host.ts";
+import { findDevice, type HostState } from "./host.ts";
 
 /** What one device needs besides. @param lacking names of checks of the host that are missing */
-export function deviceChecks(view: HostView, device: PciDevice, lacking: ReadonlySet<string>): Check[] {
+export function deviceChecks(view: HostState, device: PciDevice, lacking: ReadonlySet<string>): Check[] {
   const { bdf, bridge } = device;
   if (isHostPart(device) && !device.vfio)
     return [
@@ -35,7 +35,7 @@ export function deviceChecks(view: HostView, device: PciDevice, lacking: Readonl
   ];
 }
 
-function groupChecks(view: HostView, device: PciDevice): Check[] {
+function groupChecks(view: HostState, device: PciDevice): Check[] {
   const name = "group";
   const { groups, host } = view;
   const { bdf, iommuGroup, noiommu } = device;
@@ -78,7 +78,7 @@ function groupChecks(view: HostView, device: PciDevice): Check[] {
 }
 
 /** What frees a group: a command that does it, or what that would refuse, and what else there is. */
-function groupFix({ files }: HostView, device: PciDevice, group: IommuGroup): string {
+function groupFix({ files }: HostState, device: PciDevice, group: IommuGroup): string {
   const slots = new Set(group.members.map(({ name: member }) => member.replace(/\.\d$/, "")));
   const acs = slots.size > 1 ? "; a slot below a bridge with ACS would part them" : "";
   const bind = `bun-vfio bind --group ${device.bdf}`;
@@ -94,7 +94,7 @@ function groupFix({ files }: HostView, device: PciDevice, group: IommuGroup): st
   return `${why}; ${first.remedy}, then ${bind}${acs}`;
 }
 
-function driverCheck({ files }: HostView, device: PciDevice, cause: string | undefined): Check {
+function driverCheck({ files }: HostState, device: PciDevice, cause: string | undefined): Check {
   const { bdf, vfio, driver } = device;
   if (vfio) return ok("driver", `${bdf} is bound to ${driver}`);
   const found = rebindRefusals(files, plannedBindings(files, [device], new Set([bdf]))).filter(
@@ -118,7 +118,7 @@ function bindFix(bdf: string, found: readonly RebindRefusal[]): string {
     : `${[...remedies, "if the host can do without it"].join(", ")}, bun-vfio bind --force ${bdf}`;
 }
 
-function nodeChecks({ files }: HostView, device: PciDevice, lacking: ReadonlySet<string>): Check[] {
+function nodeChecks({ files }: HostState, device: PciDevice, lacking: ReadonlySet<string>): Check[] {
   const { vfio, iommuGroup } = device;
   const name = "device-permissions";
   if (!vfio) return [note(name, "its nodes in /dev/vfio come with the driver")];
@@ -156,7 +156,7 @@ function nodeChecks({ files }: HostView, device: PciDevice, lacking: ReadonlySet
   ];
 }
 
-function cdevCheck({ host }: HostView, { cdev, noiommu, vfio }: PciDevice): Check {
+function cdevCheck({ host }: HostState, { cdev, noiommu, vfio }: PciDevice): Check {
   const name = "cdev";
   if (cdev !== undefined) {
     const node = `it has a node of its own, /dev/vfio/devices/${cdev}`;
@@ -187,7 +187,7 @@ function resetCheck({ path, resetMethods, resettable }: PciDevice): Check {
 }
 
 function tokenCheck(
-  { files }: HostView,
+  { files }: HostState,
   { bdf, physicalFunction, virtualFunctions, vfio }: PciDevice,
 ): Check {
   const name = "vf-token";

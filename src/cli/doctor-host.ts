@@ -1,15 +1,15 @@
-import type { HostFiles } from "../device/host/host-files.ts";
-import type { Host } from "../device/host/host-info.ts";
+import type { Sysroot } from "../device/host/sysroot.ts";
+import type { HostInfo } from "../device/host/host-info.ts";
 import { KernelBuild } from "../device/host/kernel-build.ts";
 import type { PciDevice } from "../device/host/pci-device.ts";
 import { readSurroundings } from "../device/host/surroundings.ts";
 import { missing, note, ok, type Check } from "./doctor-check.ts";
 import { iommuCheck, remappingCheck, type Causes } from "./doctor-iommu.ts";
 import { backendCheck, lockdownCheck, pciModuleCheck } from "./doctor-modules.ts";
-import type { HostView } from "./host.ts";
+import type { HostState } from "./host.ts";
 
 /** What every device of the host needs. */
-export function hostChecks({ files, host, groups }: HostView, device?: PciDevice): Check[] {
+export function hostChecks({ files, host, groups }: HostState, device?: PciDevice): Check[] {
   const causes: Causes = { host, kernel: new KernelBuild(files), surroundings: readSurroundings(files) };
   const pci = pciModuleCheck(causes, device);
   return [
@@ -23,7 +23,7 @@ export function hostChecks({ files, host, groups }: HostView, device?: PciDevice
 }
 
 /** One of the two is enough. */
-function nodeChecks(files: HostFiles, { host: { noiommu, modules }, surroundings }: Causes): Check[] {
+function nodeChecks(files: Sysroot, { host: { noiommu, modules }, surroundings }: Causes): Check[] {
   const nodes = ["/dev/vfio/vfio", "/dev/iommu"].filter((node) => files.exists(node));
   const open = nodes.filter((node) => files.mayUse(node));
   const name = "permissions";
@@ -61,7 +61,7 @@ export function sizeText(bytes: number): string {
 }
 
 /** @param memory bytes of the guest's; @param bars bytes of the device's memory BARs, which are mapped for DMA as well */
-export function memlockCheck({ memlock }: Host, memory: number, bars: number): Check {
+export function memlockCheck({ memlock }: HostInfo, memory: number, bars: number): Check {
   const name = "memlock";
   const need = memory + bars;
   const what = `${sizeText(memory)} of guest memory${bars > 0 ? ` and ${sizeText(bars)} of BARs` : ""}`;

@@ -1,12 +1,12 @@
 // Whether there is an IOMMU, whether it remaps interrupts, and why not.
-import type { Host } from "../device/host/host-info.ts";
+import type { HostInfo } from "../device/host/host-info.ts";
 import type { KernelBuild } from "../device/host/kernel-build.ts";
 import type { Surroundings } from "../device/host/surroundings.ts";
 import { missing, note, ok, type Check } from "./doctor-check.ts";
 
 /** What the causes are looked for in. */
 export interface Causes {
-  readonly host: Host;
+  readonly host: HostInfo;
   readonly kernel: KernelBuild;
   readonly surroundings: Surroundings;
 }
@@ -69,7 +69,7 @@ function noIommu({ host, kernel, surroundings }: Causes): [cause: string, fix: s
 }
 
 /** No-IOMMU mode, where the kernel has it. */
-function without({ noiommu }: Host, kernel: KernelBuild): string {
+function without({ noiommu }: HostInfo, kernel: KernelBuild): string {
   const option = kernel.option("VFIO_NOIOMMU");
   if (noiommu === undefined && option !== "y") return "";
   const set =
@@ -79,7 +79,7 @@ function without({ noiommu }: Host, kernel: KernelBuild): string {
   return `; or, if the device is trusted with all memory, let VFIO do without: ${set}`;
 }
 
-export function remappingCheck({ interruptsIsolated, unsafeInterrupts, noiommu, iommus }: Host): Check {
+export function remappingCheck({ interruptsIsolated, unsafeInterrupts, noiommu, iommus }: HostInfo): Check {
   const name = "interrupt-remapping";
   if (interruptsIsolated) return ok(name, "interrupts are remapped");
   if (unsafeInterrupts)

@@ -3,7 +3,7 @@ import { CliError, exitCode, oneLine } from "./failure.ts";
 import { deviceChecks } from "./doctor-device.ts";
 import { hostChecks, memlockCheck } from "./doctor-host.ts";
 import { inOrder, rootCauses, type Check } from "./doctor-check.ts";
-import { findDevice, hostFiles, viewHost } from "./host.ts";
+import { findDevice, sysroot, readHostState } from "./host.ts";
 import { print } from "./output.ts";
 import { styleOf, type Style } from "./style.ts";
 import { outputWidth } from "./table.ts";
@@ -29,8 +29,8 @@ function memorySize(text: string): number {
 /** Prints what passing through needs, a line each, with what to do about it. @returns 1 if anything is missing */
 export function doctorCommand(text: string | undefined, options: DoctorOptions): number {
   const memory = memorySize(options.memory);
-  const device = text === undefined ? undefined : findDevice(hostFiles(), text);
-  const view = viewHost();
+  const device = text === undefined ? undefined : findDevice(sysroot(), text);
+  const view = readHostState();
   const bars = (device?.resources ?? [])
     .filter(({ index, kind }) => index < 6 && kind === "memory")
     .reduce((total, { size }) => total + size, 0);

@@ -3,7 +3,7 @@ import { readPciNames, type PciNames } from "../device/host/pci-names.ts";
 import { groupReason, groupState } from "../device/host/verdict.ts";
 import { deviceName } from "./device-title.ts";
 import { CliError, exitCode, oneLine } from "./failure.ts";
-import { classText, findDevice, idsText, viewHost, type HostView } from "./host.ts";
+import { classText, findDevice, idsText, readHostState, type HostState } from "./host.ts";
 import { print } from "./output.ts";
 import { styleOf, type Style } from "./style.ts";
 import { markOf, verdictWords } from "./verdict-text.ts";
@@ -16,7 +16,7 @@ export interface GroupsOptions {
 
 /** Prints the IOMMU groups, or those of some functions. @returns 1 if a driver of the host holds one that was asked for */
 export function groupsCommand(bdfs: readonly string[], options: GroupsOptions): number {
-  const view = viewHost();
+  const view = readHostState();
   const wanted = bdfs.map((bdf) => groupOf(view, bdf));
   const groups = bdfs.length === 0 ? view.groups : view.groups.filter((group) => wanted.includes(group.id));
   if (options.json) {
@@ -41,7 +41,7 @@ export function groupsCommand(bdfs: readonly string[], options: GroupsOptions): 
   return wanted.length > 0 && groups.some(({ viable }) => !viable) ? exitCode.found : exitCode.ok;
 }
 
-function groupOf({ files, groups }: HostView, text: string): number {
+function groupOf({ files, groups }: HostState, text: string): number {
   const { bdf, iommuGroup } = findDevice(files, text);
   if (iommuGroup === undefined || groups.every(({ id }) => id !== iommuGroup))
     throw new CliError(`${bdf}: it is in no IOMMU group; bun-vfio doctor ${bdf} tells what to do about it`);
@@ -51,7 +51,7 @@ function groupOf({ files, groups }: HostView, text: string): number {
 const orNull = (facts: object): Record<string, unknown> =>
   Object.fromEntries(Object.entries(facts).map(([key, value]) => [key, value ?? null]));
 
-function groupJson(group: IommuGroup, { uses }: HostView): unknown {
+function groupJson(group: IommuGroup, { uses }: HostState): unknown {
   const { id, domain, noiommu, members, viable, reserved } = group;
   return {
     id,
@@ -73,7 +73,7 @@ const stateText: Readonly<Record<GroupMember["state"], string>> = {
   blocks: "blocks",
 };
 
-function groupLines(group: IommuGroup, { uses }: HostView, names: PciNames, style: Style): string[] {
+function groupLines(group: IommuGroup, { uses }: HostState, names: PciNames, style: Style): string[] {
   const { id, domain, members, noiommu } = group;
   const state = groupState(group, uses);
   const verdict = markOf({ state, reason: noiommu ? "without an IOMMU" : "" }, style)(verdictWords[state]);

@@ -1,6 +1,6 @@
-import { HostFiles } from "../device/host/host-files.ts";
-import { readHost, type Host } from "../device/host/host-info.ts";
-import { readHostUse, type HostUse } from "../device/host/host-use.ts";
+import { Sysroot } from "../device/host/sysroot.ts";
+import { readHostInfo, type HostInfo } from "../device/host/host-info.ts";
+import { readInUse, type InUse } from "../device/host/in-use.ts";
 import { readGroups, type IommuGroup } from "../device/host/iommu-group.ts";
 import { functionsNamed, readKernelNames, type KernelNames } from "../device/host/kernel-names.ts";
 import { readPciDevice, readPciDevices, type PciDevice } from "../device/host/pci-device.ts";
@@ -8,26 +8,26 @@ import { formatBdf, parseBdf } from "../regs/bdf.ts";
 import { CliError } from "./failure.ts";
 
 /** The host to look at: this one, or for tests the copy that BUN_VFIO_ROOT names. */
-export const hostFiles = (): HostFiles => new HostFiles(process.env["BUN_VFIO_ROOT"] || "/");
+export const sysroot = (): Sysroot => new Sysroot(process.env["BUN_VFIO_ROOT"] || "/");
 
 /** All that the commands about the host's devices look at. */
-export interface HostView {
-  readonly files: HostFiles;
-  readonly host: Host;
+export interface HostState {
+  readonly files: Sysroot;
+  readonly host: HostInfo;
   readonly devices: readonly PciDevice[];
   readonly groups: readonly IommuGroup[];
-  readonly uses: ReadonlyMap<string, readonly HostUse[]>;
+  readonly uses: ReadonlyMap<string, readonly InUse[]>;
   readonly names: ReadonlyMap<string, KernelNames>;
 }
 
-export function viewHost(files: HostFiles = hostFiles()): HostView {
+export function readHostState(files: Sysroot = sysroot()): HostState {
   const devices = readPciDevices(files);
   return {
     files,
-    host: readHost(files),
+    host: readHostInfo(files),
     devices,
     groups: readGroups(files, devices),
-    uses: readHostUse(files),
+    uses: readInUse(files),
     names: readKernelNames(files),
   };
 }
@@ -41,7 +41,7 @@ export const looksLikeBdf = (text: string): boolean =>
  * calls its interface, disk or controller. None where there is none.
  * @throws CliError for a BDF that is none
  */
-export function devicesOf(files: HostFiles, text: string): PciDevice[] {
+export function devicesOf(files: Sysroot, text: string): PciDevice[] {
   if (looksLikeBdf(text)) {
     try {
       return [readPciDevice(files, formatBdf(parseBdf(text))) ?? []].flat();
@@ -55,11 +55,11 @@ export function devicesOf(files: HostFiles, text: string): PciDevice[] {
 }
 
 /** Whether a word is written as a BDF is, or stands for a function of the host. */
-export const namesDevice = (files: HostFiles, text: string): boolean =>
+export const namesDevice = (files: Sysroot, text: string): boolean =>
   looksLikeBdf(text) || devicesOf(files, text).length > 0;
 
 /** The one function that a word of the user's stands for. @throws CliError where it is none, not there, or several */
-export function findDevice(files: HostFiles, text: string): PciDevice {
+export function findDevice(files: Sysroot, text: string): PciDevice {
   const [device, ...others] = devicesOf(files, text);
   if (!device) {
     const lists = "bun-vfio ls lists those it has";

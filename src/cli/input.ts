@@ -12,7 +12,7 @@ import { formatBdf, parseBdf } from "../regs/bdf.ts";
 import { FileSource, inputName } from "./byte-source.ts";
 import { CliError, firstProblem } from "./failure.ts";
 import { binaryText, fileKind, textKind } from "./file-kind.ts";
-import { findDevice, hostFiles, namesDevice } from "./host.ts";
+import { findDevice, sysroot, namesDevice } from "./host.ts";
 
 export interface Input {
   /** As it reads in messages. */
@@ -51,7 +51,7 @@ export function bdfArgument(text: string): string {
 
 /** What is no file, but a device of this host, or written as one is: a BDF, `vendor:device`, `eth0`, `/dev/nvme0n1`. */
 const isLive = (path: string): boolean =>
-  (path.startsWith("/dev/") || !existsSync(path)) && namesDevice(hostFiles(), path);
+  (path.startsWith("/dev/") || !existsSync(path)) && namesDevice(sysroot(), path);
 
 /**
  * Opens a file and finds out what it is, or the device of this host that is named instead of one.
@@ -177,7 +177,7 @@ function oneDevice(
 }
 
 function readLive(path: string, wanted: string | undefined): Input {
-  const files = hostFiles();
+  const files = sysroot();
   const device = findDevice(files, path);
   const image = named(device.bdf, () => recordFromSysfs(files, device));
   return oneDevice(path, "sysfs", { ...fromImage(image), place: device }, wanted);

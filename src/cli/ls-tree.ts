@@ -4,7 +4,7 @@ import type { PciDevice } from "../device/host/pci-device.ts";
 import type { PciNames } from "../device/host/pci-names.ts";
 import { className, titleOf, type Row } from "./device-title.ts";
 import { oneLine } from "./failure.ts";
-import { classText, type HostView } from "./host.ts";
+import { classText, type HostState } from "./host.ts";
 
 import type { Style } from "./style.ts";
 import { markOf, verdictText } from "./verdict-text.ts";
@@ -14,7 +14,7 @@ const rootOf = ({ path }: PciDevice): string => /\/(pci[0-9a-f]{4,8}:[0-9a-f]{2}
 
 /** @param rows those to show; the bridges above them come along, without a verdict */
 export function treeLines(
-  { devices }: HostView,
+  { devices }: HostState,
   rows: readonly Row[],
   names: PciNames,
   style: Style,

@@ -4,7 +4,7 @@ import { deviceVerdict, type DeviceVerdict } from "../device/host/verdict.ts";
 import { chosenDevices } from "./device-filter.ts";
 import { className, ownName, titleOf, type Row } from "./device-title.ts";
 import { exitCode, oneLine } from "./failure.ts";
-import { classText, idsText, viewHost, type HostView } from "./host.ts";
+import { classText, idsText, readHostState, type HostState } from "./host.ts";
 import { treeLines } from "./ls-tree.ts";
 import { print } from "./output.ts";
 import { styleOf, type Style } from "./style.ts";
@@ -21,7 +21,7 @@ export interface ListOptions {
 
 /** Prints the PCI functions of the host and whether each can be passed through. @param words those of them alone */
 export function listCommand(words: readonly string[], options: ListOptions): number {
-  const view = viewHost();
+  const view = readHostState();
   const names = readPciNames(view.files);
   const rows = chosenDevices(view, words, names)
     .map((device): Row => ({ device, verdict: verdictOf(view, device), kernel: view.names.get(device.bdf) }))
@@ -45,7 +45,7 @@ export function listCommand(words: readonly string[], options: ListOptions): num
   return exitCode.ok;
 }
 
-const verdictOf = ({ groups, uses, host }: HostView, device: PciDevice): DeviceVerdict =>
+const verdictOf = ({ groups, uses, host }: HostState, device: PciDevice): DeviceVerdict =>
   deviceVerdict(
     device,
     groups.find(({ id }) => id === device.iommuGroup),

@@ -2,7 +2,7 @@
 // driver, and the module that is to be there. Neither takes a driver away.
 import { mkdirSync, readFileSync, rmSync } from "node:fs";
 import { dirname } from "node:path";
-import type { HostFiles } from "../device/host/host-files.ts";
+import type { Sysroot } from "../device/host/sysroot.ts";
 import type { PciDevice } from "../device/host/pci-device.ts";
 import { writeDurably } from "../ffi/durable-file.ts";
 import { CliError } from "./failure.ts";
@@ -21,20 +21,20 @@ const header = "# Written by bun-vfio bind --persist; bun-vfio unbind or undo de
 const rulePath = (bdf: string): string => `/etc/udev/rules.d/70-bun-vfio-${bdf}.rules`;
 const modulePath = (bdf: string): string => `/etc/modules-load.d/bun-vfio-${bdf}.conf`;
 /** Whether a file is one of ours; undefined where there is none. */
-function isOurs(files: HostFiles, path: string): boolean | undefined {
+function isOurs(files: Sysroot, path: string): boolean | undefined {
   if (!files.exists(path)) return undefined;
   return files.text(path)?.startsWith(header.trim()) ?? false;
 }
 
 /** Files of ours that make the binding of a function persist. */
-export const persistedFiles = (files: HostFiles, bdf: string): string[] =>
+export const persistedFiles = (files: Sysroot, bdf: string): string[] =>
   [rulePath(bdf), modulePath(bdf)].filter((path) => isOurs(files, path) === true);
 
 /**
  * The files that make functions go to a driver at each start.
  * @throws CliError where the host has no udev, or a file of somebody else has the name
  */
-export function persistFiles(files: HostFiles, devices: readonly PciDevice[], driver: string): PersistFile[] {
+export function persistFiles(files: Sysroot, devices: readonly PciDevice[], driver: string): PersistFile[] {
   if (devices.length === 0) return [];
   if (!["/etc/udev", "/usr/lib/udev", "/lib/udev"].some((path) => files.exists(path)))
     throw new CliError(
@@ -62,7 +62,7 @@ export function persistFiles(files: HostFiles, devices: readonly PciDevice[], dr
 }
 
 /** Writes files. @returns what brings back what was there before @throws VfioError; then nothing was changed */
-export function writePersistFiles(files: HostFiles, wanted: readonly PersistFile[]): () => void {
+export function writePersistFiles(files: Sysroot, wanted: readonly PersistFile[]): () => void {
   const before: (PersistFile & { readonly was: string | undefined })[] = [];
   const back = (): void => {
     for (const { path, was } of before.splice(0).reverse())
@@ -85,6 +85,6 @@ export function writePersistFiles(files: HostFiles, wanted: readonly PersistFile
 }
 
 /** Deletes files of ours. */
-export function deletePersistFiles(files: HostFiles, paths: readonly string[]): void {
+export function deletePersistFiles(files: Sysroot, paths: readonly string[]): void {
   for (const path of paths) rmSync(files.at(path), { force: true });
 }

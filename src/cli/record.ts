@@ -1,7 +1,7 @@
 import type { DeviceBackend } from "../device/seam/backend.ts";
 import { recordDevice } from "../device/backends/recorded/record.ts";
-import type { HostFiles } from "../device/host/host-files.ts";
-import { readHostUse } from "../device/host/host-use.ts";
+import type { Sysroot } from "../device/host/sysroot.ts";
+import { readInUse } from "../device/host/in-use.ts";
 import { imageHost, recordFromSysfs } from "../device/host/sysfs-recorder.ts";
 import { VfioError } from "../ffi/errors.ts";
 import { regionName } from "../regs/vfio/regions.ts";
@@ -10,7 +10,7 @@ import { Redaction } from "../image/redact.ts";
 import { writeImage } from "../image/write.ts";
 import { allOnesText, readsAllOnes } from "../regs/answers.ts";
 import { CliError, exitCode } from "./failure.ts";
-import { findDevice, hostFiles } from "./host.ts";
+import { findDevice, sysroot } from "./host.ts";
 import { print, tell, writeFiles } from "./output.ts";
 import { printable } from "./printable.ts";
 
@@ -34,7 +34,7 @@ export function recordCommand(
   open?: (bdf: string) => DeviceBackend,
 ): number {
   const { output, json, rom, barContents, force = false, redact = false } = options;
-  const files = hostFiles();
+  const files = sysroot();
   const device = findDevice(files, text);
   const { bdf } = device;
   const source = device.vfio && open ? "vfio" : "sysfs";
@@ -84,8 +84,8 @@ function answered(record: () => DeviceImage): DeviceImage | undefined {
  * While a ROM is read its device may answer at no BAR: the two may share a decoder (PCI Local Bus Specification 3.0,
  * 6.2.5.2). Through VFIO nobody else uses the device.
  */
-function checkRom(files: HostFiles, bdf: string): void {
-  const [use] = readHostUse(files).get(bdf) ?? [];
+function checkRom(files: Sysroot, bdf: string): void {
+  const [use] = readInUse(files).get(bdf) ?? [];
   if (use)
     throw new CliError(
       `refused: ${bdf}: ${use.text}, and its BARs may not answer while its ROM is read; record it without --rom, or free it first`,

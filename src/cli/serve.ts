@@ -8,7 +8,7 @@ import { formatTraceEntry, traceListener } from "../device/seam/trace-text.ts";
 import type { ServedDevice, ServerEvent } from "../device/vfio-user/server/options.ts";
 import { serveDevice } from "../device/vfio-user/server/serve-device.ts";
 import { CliError, exitCode, failureText } from "./failure.ts";
-import { findDevice, hostFiles } from "./host.ts";
+import { findDevice, sysroot } from "./host.ts";
 import { openInput } from "./input.ts";
 import { print, ReaderLeft, stdout, tell } from "./output.ts";
 
@@ -67,7 +67,7 @@ function serveCommand(what: string, options: ServeCommandOptions): number {
 function devices(what: string, device: string | undefined): ServedDevice {
   const input = openInput(what, device);
   if (input.kind === "sysfs") {
-    const { bdf, vfio } = findDevice(hostFiles(), what);
+    const { bdf, vfio } = findDevice(sysroot(), what);
     if (!vfio)
       throw new CliError(
         `${bdf}: only a device that is bound to vfio-pci can be served; bun-vfio bind ${bdf}`,

@@ -6,7 +6,7 @@ import { configText, type Verbosity } from "../regs/text.ts";
 import { irqName } from "../regs/vfio/irqs.ts";
 import { RegionIndex, regionName, type RegionInfo } from "../regs/vfio/regions.ts";
 import type { Malformation } from "../regs/walk.ts";
-import { hostFiles } from "./host.ts";
+import { sysroot } from "./host.ts";
 import type { Input, InputDevice } from "./input.ts";
 import { printable } from "./printable.ts";
 import { regionWords } from "./region-words.ts";
@@ -64,7 +64,7 @@ let database: PciNames | undefined;
 
 /** Vendor and device as the host's PCI ID database calls them. */
 function nameOf(config: Uint8Array): string | undefined {
-  database ??= readPciNames(hostFiles());
+  database ??= readPciNames(sysroot());
   const [vendorId, deviceId] = [0, 2].map((at) => config[at]! | (config[at + 1]! << 8)) as [number, number];
   const vendor = database.vendor.get(vendorId);
   const device = database.device.get(vendorId * 0x10000 + deviceId);

@@ -33,26 +33,26 @@ export function outputWidth(stream: {
 
 const width = (text: string): number => Bun.stringWidth(text);
 /** A text in at most so many columns. */
-function cut(text: string, most: number): string {
-  if (width(text) <= most) return text;
-  if (most >= 16) return `${text.slice(0, most - 1).trimEnd()}…`;
+function cut(text: string, max: number): string {
+  if (width(text) <= max) return text;
+  if (max >= 16) return `${text.slice(0, max - 1).trimEnd()}…`;
   // What is so short is a number, without a part of the name that follows.
   return text
-    .slice(0, most + 1)
+    .slice(0, max + 1)
     .replace(/ \S*$/, "")
-    .slice(0, most);
+    .slice(0, max);
 }
 
-/** Lines of a table, its titles first. @param most columns that a line may have; undefined for any number */
-export function tableLines(all: readonly Column[], most: number | undefined, style: Style): string[] {
+/** Lines of a table, its titles first. @param max columns that a line may have; undefined for any number */
+export function tableLines(all: readonly Column[], max: number | undefined, style: Style): string[] {
   const clean = all.map((column) => ({ ...column, cells: column.cells.map(oneLine) }));
   const natural = ({ title, cells }: Column): number => Math.max(width(title), ...cells.map(width));
-  const least = (column: Column, floor: number): number =>
+  const min = (column: Column, floor: number): number =>
     column.min === undefined
       ? natural(column)
       : Math.min(natural(column), column.drop === "last" ? column.min : Math.max(floor, column.min));
   const fits = (columns: readonly Column[], floor: number): boolean =>
-    most === undefined || columns.reduce((total, column) => total + least(column, floor) + gap, -gap) <= most;
+    max === undefined || columns.reduce((total, column) => total + min(column, floor) + gap, -gap) <= max;
 
   let shown = clean.filter(({ optional, cells }) => !optional || cells.some((cell) => !/^-?$/.test(cell)));
   let below: Column | undefined;
@@ -64,7 +64,7 @@ export function tableLines(all: readonly Column[], most: number | undefined, sty
   }
   for (const column of clean)
     if (column.drop === "last" && !fits(shown, comfortable)) shown = shown.filter((one) => one !== column);
-  const widths = shrunk(shown, shown.map(natural), most);
+  const widths = shrunk(shown, shown.map(natural), max);
 
   const line = (cells: readonly string[], marks?: (column: Column) => (text: string) => string): string =>
     cells
@@ -93,9 +93,9 @@ export function tableLines(all: readonly Column[], most: number | undefined, sty
 const same = (text: string): string => text;
 
 /** Widths that fit, taken from what may be left out as well, then from the widest of those that may be cut. */
-function shrunk(columns: readonly Column[], widths: number[], most: number | undefined): number[] {
+function shrunk(columns: readonly Column[], widths: number[], max: number | undefined): number[] {
   const total = (): number => widths.reduce((sum, one) => sum + one + gap, -gap);
-  while (most !== undefined && total() > most) {
+  while (max !== undefined && total() > max) {
     const able = columns.flatMap(({ min }, at) => (min !== undefined && widths[at]! > min ? at : []));
     if (able.length === 0) break;
     const first = able.filter((at) => columns[at]!.drop !== undefined);

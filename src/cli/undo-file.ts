@@ -1,6 +1,6 @@
 import { z } from "zod";
 import type { Binding } from "../device/host/binding.ts";
-import type { HostFiles } from "../device/host/host-files.ts";
+import type { Sysroot } from "../device/host/sysroot.ts";
 import { isBdfName } from "../device/host/pci-device.ts";
 import { CliError } from "./failure.ts";
 import { findDevice, idsText } from "./host.ts";
@@ -40,7 +40,7 @@ export interface SavedBinding extends Binding {
 
 /** What functions were bound to before they were changed, as a file. @param persisted those that files were written for */
 export const undoText = (
-  files: HostFiles,
+  files: Sysroot,
   bindings: readonly Binding[],
   persisted: ReadonlySet<string> = new Set(),
 ): string =>

@@ -2,16 +2,16 @@
 
 /**
  * A text in lines that are no wider, cut at blanks; what has none goes over. Lines after the first are indented.
- * @param most columns that a line may have; undefined for one line @param indent columns
+ * @param max columns that a line may have; undefined for one line @param indent columns
  */
-export function wrapped(text: string, most: number | undefined, indent: number): string[] {
-  if (most === undefined || Bun.stringWidth(text) <= most) return [text];
-  const lead = " ".repeat(Math.min(indent, Math.floor(most / 2)));
+export function wrapped(text: string, max: number | undefined, indent: number): string[] {
+  if (max === undefined || Bun.stringWidth(text) <= max) return [text];
+  const lead = " ".repeat(Math.min(indent, Math.floor(max / 2)));
   const lines: string[] = [];
   let line = /^ */.exec(text)![0];
   for (const word of text.trim().split(" ")) {
     const longer = line.trim() === "" ? `${line}${word}` : `${line} ${word}`;
-    if (line.trim() !== "" && Bun.stringWidth(longer) > most) {
+    if (line.trim() !== "" && Bun.stringWidth(longer) > max) {
       lines.push(line);
       line = `${lead}${word}`;
     } else line = longer;

@@ -6,15 +6,15 @@ import { systemCalls, systemError } from "./system-calls.ts";
 declare const self: Worker;
 
 const interrupted = 4;
-const most = 64;
+const maxEvents = 64;
 
 /** Of the event that ends the loop. */
 const stop = 0;
 
 self.onmessage = ({ data: epoll }: MessageEvent<number>): void => {
-  const events = epollEvents(most);
+  const events = epollEvents(maxEvents);
   for (;;) {
-    const count = systemCalls().epoll_pwait(epoll, events, most, -1, null, 0);
+    const count = systemCalls().epoll_pwait(epoll, events, maxEvents, -1, null, 0);
     if (count === -interrupted) continue;
     if (count < 0) throw systemError("epoll_pwait", -count, "the epoll thread");
     const values = epollValues(events, count);

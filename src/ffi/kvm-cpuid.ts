@@ -18,7 +18,7 @@ export interface CpuidEntry {
 }
 
 /** KVM_MAX_CPUID_ENTRIES (arch/x86/include/asm/kvm_host.h). */
-export const mostCpuidEntries = 256;
+export const maxCpuidEntries = 256;
 
 // By words: a typed-struct array of 256 leaves takes milliseconds.
 const headerWords = KvmCpuid2.baseSize / 4;
@@ -28,8 +28,8 @@ const ranges = members.map((member) => memberRange(KvmCpuidEntry2, member));
 
 /** Room for as many leaves as KVM may give. */
 export function emptyCpuid(): Uint8Array<ArrayBuffer> {
-  const words = new Uint32Array(new ArrayBuffer(4 * (headerWords + entryWords * mostCpuidEntries)));
-  words[0] = mostCpuidEntries;
+  const words = new Uint32Array(new ArrayBuffer(4 * (headerWords + entryWords * maxCpuidEntries)));
+  words[0] = maxCpuidEntries;
   return new Uint8Array(words.buffer);
 }
 

@@ -57,12 +57,12 @@ export function getSupportedCpuid(kvm: number, context: IoctlContext = {}): Cpui
 }
 
 /** More than any kernel has. */
-const mostMsrs = 4096;
+const maxMsrs = 4096;
 
 /** KVM_GET_MSR_INDEX_LIST (x86): the MSRs that are part of a vCPU's state. */
 export function getMsrIndexList(kvm: number, context: IoctlContext = {}): number[] {
-  const list = create(KvmMsrList, 4 * mostMsrs);
-  list.nmsrs = mostMsrs;
+  const list = create(KvmMsrList, 4 * maxMsrs);
+  list.nmsrs = maxMsrs;
   ioctl(kvm, kvmSystemRequest.GET_MSR_INDEX_LIST, bytesOf(list), {
     ...context,
     request: "KVM_GET_MSR_INDEX_LIST",

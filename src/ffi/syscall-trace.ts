@@ -11,7 +11,7 @@ if (process.env["BUN_VFIO_TRACE"] === "1")
 
 type Call = (...args: never[]) => unknown;
 /** Errnos are at most this; what is below it in value is an address. */
-const mostErrno = 4095;
+const maxErrno = 4095;
 
 /** The same functions, each of which tells the listeners. */
 export function tracedFunctions<Functions extends object>(plain: Functions): Functions {
@@ -25,7 +25,7 @@ export function tracedFunctions<Functions extends object>(plain: Functions): Fun
       const start = Bun.nanoseconds();
       const result = Number(call(...args));
       const microseconds = (Bun.nanoseconds() - start) / 1000;
-      const errno = result < 0 && result >= -mostErrno ? -result : undefined;
+      const errno = result < 0 && result >= -maxErrno ? -result : undefined;
       const record: Syscall = {
         name,
         args,

@@ -11,7 +11,7 @@ const chunk = 2 ** 16;
 const format = "bun-vfio-memory";
 const version = 1;
 /** Bytes of the words behind the memory, at most: a guest has one part, or two. */
-const mostWords = 2 ** 16;
+const maxWords = 2 ** 16;
 
 /** A guest's memory, as it is saved and loaded; `GuestMemory` is one. */
 export interface MemoryContents {
@@ -81,11 +81,11 @@ function check(memory: MemoryContents, file: string, input: number, id: string |
   const length = size - memory.size;
   if (length <= 0)
     throw bad(`it is shorter than the guest's memory, ${memory.size} bytes: cut off, or of another`);
-  const words = new Uint8Array(Math.min(length, mostWords));
+  const words = new Uint8Array(Math.min(length, maxWords));
   readAll(file, input, words, memory.size);
   const text = new TextDecoder().decode(words);
   const found = idIn(text);
-  if (length > mostWords || found === undefined || text !== wordsOf(memory, found))
+  if (length > maxWords || found === undefined || text !== wordsOf(memory, found))
     throw bad("this is no memory of a guest with memory in the same places");
   if (id !== undefined && found !== id)
     throw bad(`it was not saved with this state: it is ${found}, and the state's memory is ${id}`);

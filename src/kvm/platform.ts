@@ -1,5 +1,5 @@
 import type {
-  AddressSpaces,
+  AddressWindows,
   Dma,
   GuestBus,
   Interrupts,
@@ -12,7 +12,7 @@ import type { VirtualMachine } from "./machine.ts";
 /** What a device's platform has besides the machine. */
 export interface KvmPlatformOptions {
   /** Windows of guest addresses for BARs, shared by all devices of the machine. */
-  readonly addresses: AddressSpaces;
+  readonly addresses: AddressWindows;
   /** Who hands trapped accesses to the device: `TrapBus.forDevice`. */
   readonly bus: GuestBus;
   /** The IOMMU that maps guest memory for the device, where BARs may be mapped for peers too. */
@@ -30,7 +30,7 @@ export interface KvmPlatformOptions {
 export class KvmPlatform implements Platform {
   readonly memory: VirtualMachine["slots"];
   readonly interrupts: Interrupts;
-  readonly addresses: AddressSpaces;
+  readonly addresses: AddressWindows;
   readonly bus: GuestBus;
   readonly dma: Dma | undefined;
   readonly pageSize = pageSize();

@@ -45,9 +45,9 @@ const instructionSize = at("emulation_failure", KvmRunEmulationFailure, "insn_si
 const instructionBytes = at("emulation_failure", KvmRunEmulationFailure, "insn_bytes");
 const entryFailure = at("fail_entry", KvmRunFailEntry, "hardware_entry_failure_reason");
 const entryCpu = at("fail_entry", KvmRunFailEntry, "cpu");
-const mostInternal = 16;
-const mostInstruction = 15;
-const mostMmio = 8;
+const maxInternal = 16;
+const maxInstruction = 15;
+const maxMmio = 8;
 
 /** The shared page of one vCPU. What it says holds from one exit to the next `run`. */
 export class RunPage {
@@ -90,7 +90,7 @@ export class RunPage {
   }
   /** EXIT_MMIO: bytes, 1 to 8. */
   get width(): number {
-    return Math.min(this.#page.read32(length), mostMmio);
+    return Math.min(this.#page.read32(length), maxMmio);
   }
   /** EXIT_MMIO: the guest writes. */
   get isWrite(): boolean {
@@ -139,12 +139,12 @@ export class RunPage {
   }
   /** EXIT_INTERNAL_ERROR: what KVM adds, up to 16 words of 64 bits. */
   get internalData(): bigint[] {
-    const length = Math.min(this.#page.read32(internalCount), mostInternal);
+    const length = Math.min(this.#page.read32(internalCount), maxInternal);
     return Array.from({ length }, (_, i) => this.#page.read64(internalData + 8 * i));
   }
   /** EXIT_INTERNAL_ERROR EMULATION: the instruction that KVM cannot emulate, where it says. */
   get instruction(): Uint8Array {
-    const bytes = new Uint8Array(Math.min(this.#page.read8(instructionSize), mostInstruction));
+    const bytes = new Uint8Array(Math.min(this.#page.read8(instructionSize), maxInstruction));
     this.#take(instructionBytes, bytes);
     return bytes;
   }

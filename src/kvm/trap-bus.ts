@@ -1,4 +1,4 @@
-import type { AddressKind, GuestBus, TrappedRange } from "../device/seam/platform.ts";
+import type { AddressSpace, GuestBus, TrappedRange } from "../device/seam/platform.ts";
 import { contains, formatRange, toRange, type Range } from "../device/address/range.ts";
 import { RangeTable } from "../device/address/range-table.ts";
 import { fillOnes, traceUnanswered } from "../device/seam/guest-answers.ts";
@@ -34,12 +34,12 @@ export interface DeviceBus extends GuestBus {
 
 /** Who answers a guest's accesses to memory addresses and ports. Nobody: reads give all ones, writes are dropped. */
 export class TrapBus implements AccessHandlers {
-  readonly #tables: Readonly<Record<AddressKind, RangeTable<Entry>>> = {
+  readonly #tables: Readonly<Record<AddressSpace, RangeTable<Entry>>> = {
     mmio: new RangeTable(),
     io: new RangeTable(),
   };
   /** Told of accesses that nobody answers. */
-  readonly #onMissing: ((kind: AddressKind, address: number, width: number) => void) | undefined;
+  readonly #onMissing: ((kind: AddressSpace, address: number, width: number) => void) | undefined;
 
   /** Who answers what nobody here does. */
   readonly #otherwise: AccessHandlers | undefined;
@@ -52,7 +52,7 @@ export class TrapBus implements AccessHandlers {
    * @param trace hears of each of them that is answered here, with the reason
    */
   constructor(
-    onMissing?: (kind: AddressKind, address: number, width: number) => void,
+    onMissing?: (kind: AddressSpace, address: number, width: number) => void,
     otherwise?: AccessHandlers,
     trace?: Tracer,
   ) {
@@ -67,7 +67,7 @@ export class TrapBus implements AccessHandlers {
    * @returns disposing of it gives the range back
    * @throws VfioError EEXIST where another has part of it; RangeError
    */
-  insert(kind: AddressKind, base: number, size: number, name: string, target: TrapTarget): Disposable {
+  insert(kind: AddressSpace, base: number, size: number, name: string, target: TrapTarget): Disposable {
     const entry = this.#insert(kind, { base, size, name, region: undefined, target: () => target });
     let there = true;
     return {
@@ -91,7 +91,7 @@ export class TrapBus implements AccessHandlers {
     return bus;
   }
 
-  #insert(kind: AddressKind, entry: Entry): Entry {
+  #insert(kind: AddressSpace, entry: Entry): Entry {
     toRange(entry.base, entry.size, "trapped range");
     const table = this.#tables[kind];
     const there = table.overlap(entry);
@@ -114,12 +114,17 @@ export class TrapBus implements AccessHandlers {
   }
 
   /** Who has an address, for messages. */
-  nameAt(kind: AddressKind, address: number): string | undefined {
+  nameAt(kind: AddressSpace, address: number): string | undefined {
     return this.#tables[kind].overlap({ base: address, size: 1 })?.name;
   }
 
   /** What has all of an access. One that reaches over the end of a range is nobody's. */
-  #find(kind: AddressKind, address: number, width: number, access: "read" | "write"): TrapTarget | undefined {
+  #find(
+    kind: AddressSpace,
+    address: number,
+    width: number,
+    access: "read" | "write",
+  ): TrapTarget | undefined {
     const entry = this.#tables[kind].overlap({ base: address, size: 1 });
     const target = entry && contains(entry, address, width) ? entry.target() : undefined;
     if (target && !target.closed) return target;

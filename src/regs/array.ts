@@ -1,7 +1,7 @@
 // Many registers of one kind: tables of registers, and bits of which each stands for one of many things.
 import type { Access } from "./access.ts";
 import type { Register, Registers } from "./register.ts";
-import type { Traits } from "./traits.ts";
+import type { FieldTraits } from "./traits.ts";
 
 /** Registers, or groups of them, that repeat every `stride` bytes; the first lies where `element` says. */
 export interface RegisterArray<E extends Register | Registers = Register | Registers> {
@@ -12,7 +12,7 @@ export interface RegisterArray<E extends Register | Registers = Register | Regis
   readonly element: E;
 }
 /** One bit each for `count` things, in registers of `width` bits: bit n is bit `n % width` of the register `n / width`. */
-export interface BitArray<A extends Access = Access> extends Traits {
+export interface BitArray<A extends Access = Access> extends FieldTraits {
   readonly kind: "bits";
   /** Of the first register, in bytes. */
   readonly at: number;

@@ -110,10 +110,10 @@ export function placedBits(name: string, field: Field, value: unknown): bigint {
 function steps(field: Field): string {
   const { by, plus = 0, base } = field.scale!;
   const bits = field.hi - field.lo + 1;
-  const most = field.big
+  const max = field.big
     ? scaledBigint(field.scale!, (1n << BigInt(bits)) - 1n)
     : scaledValue(field.scale!, fieldMask(field));
-  const least = field.scale!.zero === undefined ? scaledValue(field.scale!, 0) : scaledValue(field.scale!, 1);
-  if (base !== undefined) return `${by} times a power of ${base} up to ${most}`;
-  return plus === 0 ? `a multiple of ${by} up to ${most}` : `${least} to ${most} in steps of ${by}`;
+  const min = field.scale!.zero === undefined ? scaledValue(field.scale!, 0) : scaledValue(field.scale!, 1);
+  if (base !== undefined) return `${by} times a power of ${base} up to ${max}`;
+  return plus === 0 ? `a multiple of ${by} up to ${max}` : `${min} to ${max} in steps of ${by}`;
 }

@@ -1,11 +1,11 @@
 import type { Access } from "./access.ts";
 import type { Scale } from "./scale.ts";
-import type { Traits } from "./traits.ts";
+import type { FieldTraits } from "./traits.ts";
 
-export { emulated, hex, precious, volatile, type Traits } from "./traits.ts";
+export { emulated, hex, precious, volatile, type FieldTraits } from "./traits.ts";
 
 /** Bits `hi` to `lo` of a register, both inclusive, counted from 0 as in a datasheet. */
-export interface Field<A extends Access = Access, V = unknown> extends Traits {
+export interface Field<A extends Access = Access, V = unknown> extends FieldTraits {
   readonly hi: number;
   readonly lo: number;
   readonly access: A;

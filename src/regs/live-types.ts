@@ -4,7 +4,7 @@ import type { BitArray, RegisterArray } from "./array.ts";
 import type { Composed, Joined } from "./derived.ts";
 import type { Entries, PlainRegisters } from "./entries.ts";
 import type { Fields, FieldValue } from "./field.ts";
-import type { Raw, Register, Registers, Width } from "./register.ts";
+import type { RawValue, Register, Registers, Width } from "./register.ts";
 import type { JoinedWritable } from "./view-types.ts";
 
 /** Reaches registers one exact access at a time; `offset` and `width` are in bytes, `width` is 1, 2 or 4. */
@@ -19,7 +19,7 @@ export interface RegisterIo {
 export type RegisterSnapshot<F extends Fields, W extends Width = 32> = {
   readonly [K in keyof F as F[K]["access"] extends Unreadable ? never : K]: FieldValue<F[K]>;
 } & {
-  readonly raw: Raw<W>;
+  readonly raw: RawValue<W>;
 };
 /** New values for fields that software can write; those that are write-only have to be there, since no read tells them. */
 export type FieldChanges<F extends Fields> = {
@@ -35,7 +35,7 @@ export type FieldWrites<F extends Fields> = {
 };
 /** What a read gives: a snapshot of the fields, or the value of a register without fields. */
 export type LiveValue<W extends Width, F extends Fields> = keyof F extends never
-  ? Raw<W>
+  ? RawValue<W>
   : RegisterSnapshot<F, W>;
 
 interface Readable<V> {
@@ -52,7 +52,7 @@ interface WritableFields<W extends Width, F extends Fields> {
    * after a reset; status bits that a write changes are left alone.
    * @throws RangeError or TypeError, before the device is touched, for what does not fit
    */
-  write(value: Raw<W> | FieldWrites<F>): void;
+  write(value: RawValue<W> | FieldWrites<F>): void;
 }
 interface Modifiable<F extends Fields> {
   /**
@@ -67,8 +67,8 @@ type AnyAccess<F extends Fields> = F[keyof F]["access"];
 
 /** A register that may change between two reads: values come as snapshots, changes go in as one write. */
 export type LiveRegister<W extends Width, A extends Access, F extends Fields> = keyof F extends never
-  ? (A extends Unreadable ? unknown : Readable<Raw<W>>) &
-      (A extends Writable ? WritableWhole<Raw<W>> : unknown)
+  ? (A extends Unreadable ? unknown : Readable<RawValue<W>>) &
+      (A extends Writable ? WritableWhole<RawValue<W>> : unknown)
   : Readable<RegisterSnapshot<F, W>> &
       WritableFields<W, F> &
       (AnyAccess<F> & ReadChanges extends never ? Modifiable<F> : unknown);

@@ -74,13 +74,13 @@ function checkField(register: string, key: string, width: number, field: Field):
       throw new RangeError(`${where} can go beyond 2^53: its value is a bigint, say big(...)`);
   }
   if (!values) return;
-  const most = 2 ** count - 1;
+  const max = 2 ** count - 1;
   const seen = new Map<number, string>();
   for (const [name, named] of Object.entries(values)) {
     if (name.startsWith("reserved("))
       throw new RangeError(`${where}: "${name}" is how values without a name read`);
     for (const bits of typeof named === "number" ? [named] : named) {
-      if (!Number.isInteger(bits) || bits < 0 || bits > most)
+      if (!Number.isInteger(bits) || bits < 0 || bits > max)
         throw new RangeError(`${where}: "${name}" is ${bits}, which ${count} bits cannot hold`);
       if (seen.has(bits))
         throw new RangeError(`${where}: "${name}" and "${seen.get(bits)}" are the same value`);
@@ -118,8 +118,8 @@ export function checkDerived(where: string, derived: Derived, registers: Registe
   if (parts.length === 0) throw new RangeError(`${where} is made of nothing`);
   if (derived.kind === "composed") return;
   const width = parts.reduce((sum, part) => sum + part.width, 0);
-  const most = scaledBigint(derived.scale, (1n << BigInt(width)) - 1n);
-  if (derived.big ? width > 64 : most > BigInt(Number.MAX_SAFE_INTEGER))
+  const max = scaledBigint(derived.scale, (1n << BigInt(width)) - 1n);
+  if (derived.big ? width > 64 : max > BigInt(Number.MAX_SAFE_INTEGER))
     throw new RangeError(
       `${where} has ${width} bits, which its type cannot hold${derived.big ? "" : ": say joinedBig(...)"}`,
     );

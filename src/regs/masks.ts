@@ -1,7 +1,7 @@
 import { accessWords, isReserved, readChanges, type Access } from "./access.ts";
 import { placedMask } from "./field-value.ts";
 import { hasFields, type Registers } from "./register.ts";
-import type { Traits } from "./traits.ts";
+import type { FieldTraits } from "./traits.ts";
 import { resetBits } from "./write-rule.ts";
 
 /** Byte tables over a map: one bit of a table for each bit of the registers. */
@@ -76,7 +76,7 @@ export function byteMasks(map: string, size: number, registers: Registers): Byte
     reserved: table(),
     defined: table(),
   };
-  const mark = (at: number, width: number, bits: bigint, access: Access, traits: Traits): void => {
+  const mark = (at: number, width: number, bits: bigint, access: Access, traits: FieldTraits): void => {
     const { read, write, sticky } = accessWords[access];
     const written = writeTables[write];
     if (written) add(masks[written], at, width, bits);

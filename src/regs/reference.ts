@@ -5,7 +5,7 @@ import type { Field, FieldValue } from "./field.ts";
 import { fieldValue, placedBits, placedMask } from "./field-value.ts";
 import { rawValue } from "./raw-value.ts";
 import type { RegisterBlock } from "./block.ts";
-import { hasFields, type Raw, type Register, type Registers, type Width } from "./register.ts";
+import { hasFields, type RawValue, type Register, type Registers, type Width } from "./register.ts";
 
 /** A register of a map. */
 export interface RegisterReference<R extends Register = Register<8 | 16 | 32>> {
@@ -21,13 +21,13 @@ export interface RegisterReference<R extends Register = Register<8 | 16 | 32>> {
   /** In bytes. */
   readonly size: number;
   /** Bits that a write stores, as a value of the register; of a 64-bit register a bigint. */
-  readonly writeMask: Raw<R["width"]>;
+  readonly writeMask: RawValue<R["width"]>;
   /** Bits that a write of 1 clears. */
-  readonly clearMask: Raw<R["width"]>;
+  readonly clearMask: RawValue<R["width"]>;
   /** Its whole value in memory where the map begins at byte `base`. */
-  read(memory: DataView, base?: number): Raw<R["width"]>;
+  read(memory: DataView, base?: number): RawValue<R["width"]>;
   /** Writes its whole value, whatever its access word says: for who owns the memory. */
-  write(memory: DataView, value: Raw<R["width"]>, base?: number): void;
+  write(memory: DataView, value: RawValue<R["width"]>, base?: number): void;
 }
 
 /** A field of a register of a map. */
@@ -40,18 +40,18 @@ export interface FieldReference<F extends Field = Field, R extends Register = Re
   readonly hi: number;
   readonly lo: number;
   /** Its bits in a value of the register: not negative for bit 31, so compare `(raw & mask) !== 0`. */
-  readonly mask: Raw<R["width"]>;
+  readonly mask: RawValue<R["width"]>;
   /** The byte of the map that holds the field's lowest bit, and the field's bits in that byte. */
   readonly byte: { readonly at: number; readonly mask: number };
   /** Its value in a value of the register. */
-  of(raw: Raw<R["width"]>): FieldValue<F>;
+  of(raw: RawValue<R["width"]>): FieldValue<F>;
   /** Its bits in a value of the register, as an unsigned number: of a named field the number that the name stands for. */
-  bits(raw: Raw<R["width"]>): number;
+  bits(raw: RawValue<R["width"]>): number;
   /**
    * The register's value with another value of the field.
    * @throws TypeError or RangeError for what the field cannot hold
    */
-  with(raw: Raw<R["width"]>, value: FieldValue<F>): Raw<R["width"]>;
+  with(raw: RawValue<R["width"]>, value: FieldValue<F>): RawValue<R["width"]>;
   /** Its value in memory where the map begins at byte `base`. */
   read(memory: DataView, base?: number): FieldValue<F>;
   /** Writes its bits, whatever its access word says, and leaves the others. */

@@ -1,18 +1,18 @@
 import type { Access } from "./access.ts";
 import type { Field, Fields } from "./field.ts";
-import type { Traits } from "./traits.ts";
+import type { FieldTraits } from "./traits.ts";
 
 /** Of a register, in bits. */
 export type Width = 8 | 16 | 32 | 64;
 /** A register's whole value: 64 bits exactly, as a bigint. */
-export type Raw<W extends Width> = W extends 64 ? bigint : number;
+export type RawValue<W extends Width> = W extends 64 ? bigint : number;
 
 /** One register: where it lies in its map (bytes), its width (bits), and its fields or the access word of the whole. */
 export interface Register<
   W extends Width = Width,
   A extends Access = Access,
   F extends Fields = Fields,
-> extends Traits {
+> extends FieldTraits {
   readonly at: number;
   readonly width: W;
   readonly access: A;

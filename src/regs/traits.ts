@@ -1,5 +1,5 @@
 /** What a register or one of its fields is, besides its bits and its access word. */
-export interface Traits {
+export interface FieldTraits {
   /** The short name that PCI tools print, as `MaxPayload` or `BusMaster`; the property's own name without it. */
   readonly label?: string | undefined;
   /** May change without a write by the guest: read from the device each time. Without it a value is static between writes. */
@@ -13,10 +13,10 @@ export interface Traits {
 }
 
 /** Marks bits that the device may change by itself. */
-export const volatile = <T extends Traits>(what: T): T => ({ ...what, volatile: true });
+export const volatile = <T extends FieldTraits>(what: T): T => ({ ...what, volatile: true });
 /** Marks bits whose read has a side effect. */
-export const precious = <T extends Traits>(what: T): T => ({ ...what, precious: true, volatile: true });
+export const precious = <T extends FieldTraits>(what: T): T => ({ ...what, precious: true, volatile: true });
 /** Marks bits that the passthrough model serves itself. */
-export const emulated = <T extends Traits>(what: T): T => ({ ...what, emulated: true });
+export const emulated = <T extends FieldTraits>(what: T): T => ({ ...what, emulated: true });
 /** Has a value printed as hexadecimal. */
-export const hex = <T extends Traits>(what: T): T => ({ ...what, hex: true });
+export const hex = <T extends FieldTraits>(what: T): T => ({ ...what, hex: true });

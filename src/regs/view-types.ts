@@ -4,7 +4,7 @@ import type { BitArray, RegisterArray } from "./array.ts";
 import type { Composed, Joined } from "./derived.ts";
 import type { Entries, PlainRegisters } from "./entries.ts";
 import type { Fields, FieldValue } from "./field.ts";
-import type { Raw, Register, Registers } from "./register.ts";
+import type { RawValue, Register, Registers } from "./register.ts";
 
 type Simplify<T> = { [K in keyof T]: T[K] } & {};
 /** Each field of each register, with the name that it has in a view: `control` and `enable` give `controlEnable`. */
@@ -47,15 +47,15 @@ export type JoinedWritable<M extends Registers, P extends string> = [PathAccess<
 
 /** Accessors of a group of registers over memory: each register's raw value, and each field under both names joined. */
 export type RegistersView<M extends Registers> = Simplify<
-  { readonly [K in keyof M as K extends Assignable<M> ? never : K]: Raw<M[K]["width"]> } & {
-    -readonly [K in keyof M as K extends Assignable<M> ? K : never]: Raw<M[K]["width"]>;
+  { readonly [K in keyof M as K extends Assignable<M> ? never : K]: RawValue<M[K]["width"]> } & {
+    -readonly [K in keyof M as K extends Assignable<M> ? K : never]: RawValue<M[K]["width"]>;
   } & { readonly [P in ReadOnlyField<NamedFields<M>> as P["name"]]: FieldValue<P["field"]> } & {
     -readonly [P in WritableField<NamedFields<M>> as P["name"]]: FieldValue<P["field"]>;
   }
 >;
 /** Accessors of one register over memory: its whole value as `raw`, and its fields. */
 export type RegisterView<R extends Register> = Simplify<
-  (IsAssignable<R> extends true ? { raw: Raw<R["width"]> } : { readonly raw: Raw<R["width"]> }) &
+  (IsAssignable<R> extends true ? { raw: RawValue<R["width"]> } : { readonly raw: RawValue<R["width"]> }) &
     FieldsView<R["fields"]>
 >;
 type FieldsView<F extends Fields> = {

@@ -3,7 +3,7 @@ import { expect, setDefaultTimeout, test } from "bun:test";
 import { gzipSync } from "node:zlib";
 import { bindCommand } from "../../src/cli/bind.ts";
 import { doctorCommand } from "../../src/cli/doctor.ts";
-import { viewHost } from "../../src/cli/host.ts";
+import { readHostState } from "../../src/cli/host.ts";
 import { Machine } from "../support/host-machine.ts";
 import { busy, inProcess, nvme, printed } from "./on-machine.ts";
 
@@ -29,7 +29,7 @@ const noPart = [
 ];
 
 function withoutIommu(machine: Machine): void {
-  for (const { id } of viewHost(machine.files).groups) machine.remove(`/sys/kernel/iommu_groups/${id}`);
+  for (const { id } of readHostState(machine.files).groups) machine.remove(`/sys/kernel/iommu_groups/${id}`);
   for (const bdf of [nvme, ahci]) machine.unlink(`${machine.folder(bdf)}/iommu_group`);
   for (const name of ["dmar0", "dmar1"]) machine.unlink(`/sys/class/iommu/${name}`);
   machine.put("/proc/interrupts", " 24: 0 PCI-MSI-0000:00:01.0  0-edge  x");
@@ -132,7 +132,7 @@ test("no command is advised that refuses: what is advised is done, or the reason
   machine.block("0000:00:1f.2", "ata1/host0/block/sda", "8:0");
   machine.put("/proc/swaps", "Filename Type\n/dev/sda partition 1 0 -2");
   const advised: string[] = [];
-  for (const { bdf } of viewHost(machine.files).devices) {
+  for (const { bdf } of readHostState(machine.files).devices) {
     const fixes = doctor(machine, bdf).flatMap((one) => one.split("; fix: ")[1] ?? []);
     for (const fix of fixes) {
       const command = /^bun-vfio bind (.*?)(?:;|$)/.exec(fix)?.[1]?.split(" ");

@@ -1,7 +1,7 @@
 import { expect, setDefaultTimeout, test } from "bun:test";
 import { hostChecks, memlockCheck, sizeText } from "../../src/cli/doctor-host.ts";
-import { viewHost } from "../../src/cli/host.ts";
-import { HostFiles } from "../../src/device/host/host-files.ts";
+import { readHostState } from "../../src/cli/host.ts";
+import { Sysroot } from "../../src/device/host/sysroot.ts";
 import { Machine } from "../support/host-machine.ts";
 import { bunVfio, temporary, type Run } from "./run.ts";
 
@@ -127,7 +127,7 @@ test("modules and nodes that are not there", () => {
 
 test("nodes that this user may not open", () => {
   using machine = new Machine();
-  class Closed extends HostFiles {
+  class Closed extends Sysroot {
     readonly closed: readonly string[];
     constructor(closed: readonly string[]) {
       super(machine.root);
@@ -138,7 +138,7 @@ test("nodes that this user may not open", () => {
     }
   }
   const found = (...closed: string[]) =>
-    hostChecks(viewHost(new Closed(closed)))
+    hostChecks(readHostState(new Closed(closed)))
       .filter(({ name }) => name === "permissions")
       .map(({ status, message }) => `${status} ${message}`);
   expect(found("/dev/iommu")).toEqual([
@@ -153,7 +153,7 @@ test("nodes that this user may not open", () => {
 test("locked memory against the guest's and the BARs", () => {
   using machine = new Machine();
   const limit = (soft: number | undefined, hard: number | undefined, bars = 0): string => {
-    const { host } = viewHost(machine.files);
+    const { host } = readHostState(machine.files);
     const { status, message, fix } = memlockCheck(
       { ...host, memlock: { soft, hard, ignored: false } },
       2 ** 32,

@@ -4,13 +4,13 @@ import { futexTimeout, futexWait, futexWake } from "../../src/ffi/futex.ts";
 const word = (): Int32Array => new Int32Array(new SharedArrayBuffer(64), 32, 1);
 
 test("who waits for another value than there is does not sleep; otherwise its time runs out", () => {
-  const it = word();
-  it[0] = -5;
-  expect(futexWait(it, 5, futexTimeout(1e12))).toBe(true);
+  const cell = word();
+  cell[0] = -5;
+  expect(futexWait(cell, 5, futexTimeout(1e12))).toBe(true);
   const begin = performance.now();
-  expect(futexWait(it, -5, futexTimeout(20e6))).toBe(false);
+  expect(futexWait(cell, -5, futexTimeout(20e6))).toBe(false);
   expect(performance.now() - begin).toBeGreaterThanOrEqual(19);
-  futexWake(it);
+  futexWake(cell);
 });
 
 test("a time is seconds and nanoseconds", () => {
@@ -18,13 +18,13 @@ test("a time is seconds and nanoseconds", () => {
 });
 
 test("a thread that sleeps is woken by another", async () => {
-  const it = word();
+  const cell = word();
   const source = `
     import { futexTimeout, futexWait } from ${JSON.stringify(new URL("../../src/ffi/futex.ts", import.meta.url).href)};
     onmessage = ({ data }) => {
-      const it = new Int32Array(data, 32, 1);
+      const cell = new Int32Array(data, 32, 1);
       postMessage("sleeps");
-      postMessage(futexWait(it, 0, futexTimeout(30e9)));
+      postMessage(futexWait(cell, 0, futexTimeout(30e9)));
     };
   `;
   const url = URL.createObjectURL(new Blob([source], { type: "application/typescript" }));
@@ -37,11 +37,11 @@ test("a thread that sleeps is woken by another", async () => {
       if (data !== "sleeps") resolve();
     };
   });
-  worker.postMessage(it.buffer);
+  worker.postMessage(cell.buffer);
   while (heard.length < 2) {
     await Bun.sleep(5);
     // The value stays: only waking ends its sleep.
-    if (heard.length === 1) futexWake(it);
+    if (heard.length === 1) futexWake(cell);
   }
   await woken;
   expect(heard).toEqual(["sleeps", true]);

@@ -13,14 +13,14 @@ const refused = expect.objectContaining({ code: "ENOMEM" });
 /** A kernel that takes requests but for some, by their number from 0 on. @param device the descriptor of what it makes first */
 function kernel(device?: number) {
   let count = 0;
-  const it = { refuse: new Set<number>(), asked: 0 };
+  const kernel = { refuse: new Set<number>(), asked: 0 };
   const fake = fakeIoctl((_, memory) => {
-    it.asked = ++count;
+    kernel.asked = ++count;
     // struct kvm_create_device: type, fd, flags
     if (count === 1 && device !== undefined) memory.setUint32(4, device, true);
-    return it.refuse.has(count - 1) ? -12 : 0;
+    return kernel.refuse.has(count - 1) ? -12 : 0;
   });
-  return Object.assign(it, { [Symbol.dispose]: () => fake[Symbol.dispose]() });
+  return Object.assign(kernel, { [Symbol.dispose]: () => fake[Symbol.dispose]() });
 }
 
 test("an ioeventfd", () => {

@@ -183,9 +183,9 @@ describe("accessors over memory", () => {
           const view = map.view(memory);
           const mask = (1n << BigInt(hi - lo + 1)) - 1n;
           const value = BigInt(bits) & mask;
-          const it = view as unknown as { itField: number | boolean };
-          it.itField = hi === lo ? value === 1n : Number(value);
-          expect(it.itField).toBe(hi === lo ? value === 1n : Number(value));
+          const typed = view as unknown as { itField: number | boolean };
+          typed.itField = hi === lo ? value === 1n : Number(value);
+          expect(typed.itField).toBe(hi === lo ? value === 1n : Number(value));
           const kept = BigInt(before) & ~(mask << BigInt(lo));
           expect(BigInt(memory.getUint32(4, true))).toBe(kept | (value << BigInt(lo)));
         },

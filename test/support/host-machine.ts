@@ -13,7 +13,7 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join, relative } from "node:path";
-import { HostFiles } from "../../src/device/host/host-files.ts";
+import { Sysroot } from "../../src/device/host/sysroot.ts";
 import type { WriteAttribute } from "../../src/device/host/binding.ts";
 import { VfioError } from "../../src/ffi/errors.ts";
 
@@ -52,7 +52,7 @@ const hostDrivers: Readonly<Record<string, string>> = Object.fromEntries(
 
 export class Machine implements Disposable {
   readonly root = mkdtempSync(join(tmpdir(), "bun-vfio-host-"));
-  readonly files = new HostFiles(this.root);
+  readonly files = new Sysroot(this.root);
   /** Every write that `write` was asked for, as `echo VALUE > PATH`. */
   readonly written: string[] = [];
   /** Makes the write fail whose line holds this text. */

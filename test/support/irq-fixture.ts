@@ -48,7 +48,7 @@ export class IrqFixture implements Disposable {
     this.#eventfds.push(...made);
     return made;
   }
-  one(): Eventfd {
+  eventfd(): Eventfd {
     return this.eventfds(1)[0]!;
   }
   set(irqs: IrqRequest): unknown {

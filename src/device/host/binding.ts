@@ -1,7 +1,7 @@
 import { closeSync, constants, openSync, writeSync } from "node:fs";
 import { VfioError } from "../../ffi/errors.ts";
 import { errorText } from "./error-text.ts";
-import type { HostFiles } from "./host-files.ts";
+import type { Sysroot } from "./sysroot.ts";
 import { deviceFolder, driverOf } from "./device-folder.ts";
 
 /** Which driver drives a function, and which one alone may. */
@@ -27,17 +27,17 @@ export interface WantedBinding {
 }
 
 /** How a function gets to a VFIO driver, whatever IDs that knows: by `driver_override`. */
-export const toDriver = (driver: string): WantedBinding => ({ driver, driverOverride: driver });
+export const bindTo = (driver: string): WantedBinding => ({ driver, driverOverride: driver });
 /** How a function gets back to whichever driver of the host claims it. */
-export const toHost: WantedBinding = { driver: undefined, driverOverride: undefined };
+export const unbind: WantedBinding = { driver: undefined, driverOverride: undefined };
 /** How a function gets back to what it had. */
-export const toBefore = ({ driver, driverOverride }: Binding): WantedBinding => ({
+export const restoreBinding = ({ driver, driverOverride }: Binding): WantedBinding => ({
   driver: driver ?? null,
   driverOverride,
 });
 
 /** How a function is bound now. */
-export function readBinding(files: HostFiles, bdf: string): Binding {
+export function readBinding(files: Sysroot, bdf: string): Binding {
   const override = files.text(`${deviceFolder(bdf)}/driver_override`);
   return {
     bdf,
@@ -62,10 +62,13 @@ export function bindingWrites(now: Binding, wanted: WantedBinding): SysfsWrite[]
 }
 
 /** How a function that no VFIO driver has gets its `driver_override` cleared: a driver that it has stays. */
-export const toOwnDriver = ({ driver }: Binding): WantedBinding => ({ driver, driverOverride: undefined });
+export const clearOverride = ({ driver }: Binding): WantedBinding => ({ driver, driverOverride: undefined });
 
 /** Takes a function's driver away, and leaves the rest as it is: for a bridge, which no other driver may have. */
-export const toNoDriver = ({ driverOverride }: Binding): WantedBinding => ({ driver: null, driverOverride });
+export const detachDriver = ({ driverOverride }: Binding): WantedBinding => ({
+  driver: null,
+  driverOverride,
+});
 
 /** A write as a shell does it: `echo 0000:01:00.0 > /sys/bus/pci/drivers_probe`. */
 export const shellCommand = ({ path, value }: SysfsWrite): string =>
@@ -86,7 +89,7 @@ const hints: Readonly<Record<string, string>> = {
 
 /** Writes to the files of a host. */
 export const attributeWriter =
-  (files: HostFiles): WriteAttribute =>
+  (files: Sysroot): WriteAttribute =>
   ({ path, value }, bdf) => {
     try {
       // One write, and no file made where sysfs has none; otherwise as a shell's `>` does it.

@@ -2,7 +2,7 @@ import { closeSync, fstatSync, openSync, readSync } from "node:fs";
 import { errorText } from "./error-text.ts";
 import { VfioError } from "../../ffi/errors.ts";
 import { readConfigBytes } from "../../regs/config-reader.ts";
-import type { HostFiles } from "./host-files.ts";
+import type { Sysroot } from "./sysroot.ts";
 
 const header = 64;
 const sizes: readonly number[] = [header, 256, 4096];
@@ -18,7 +18,7 @@ function readable(fd: number): number {
 }
 
 /** Bytes of a function's config space that this process can read: 0, 64, 256 or 4096. */
-export function readableConfig(files: HostFiles, bdf: string): number {
+export function readableConfig(files: Sysroot, bdf: string): number {
   let fd: number | undefined;
   try {
     fd = openSync(files.at(configPath(bdf)), "r");
@@ -35,7 +35,7 @@ export function readableConfig(files: HostFiles, bdf: string): number {
  * @returns 64 bytes without privileges, else 256 or 4096
  * @throws VfioError where it cannot be read
  */
-export function readConfigFile(files: HostFiles, bdf: string): Uint8Array<ArrayBuffer> {
+export function readConfigFile(files: Sysroot, bdf: string): Uint8Array<ArrayBuffer> {
   let fd: number | undefined;
   try {
     const config = (fd = openSync(files.at(configPath(bdf)), "r"));

@@ -1,4 +1,4 @@
-import type { HostFiles } from "./host-files.ts";
+import type { Sysroot } from "./sysroot.ts";
 
 /** Whose IOMMU it is. */
 export type IommuType = "intel" | "amd" | "smmu" | "virtio" | "other";
@@ -23,7 +23,7 @@ export interface MemlockLimit {
 }
 
 /** What a host's kernel says about VFIO as a whole. */
-export interface Host {
+export interface HostInfo {
   /** As `Linux 6.12.95`. */
   readonly kernel: string | undefined;
   readonly iommus: readonly HostIommu[];
@@ -51,7 +51,7 @@ const yes = (text: string | undefined): boolean | undefined =>
   text === undefined ? undefined : /^[Yy1]/.test(text);
 
 /** Asks the host of `files` about itself. */
-export function readHost(files: HostFiles): Host {
+export function readHostInfo(files: Sysroot): HostInfo {
   const release = files.text("/proc/sys/kernel/osrelease");
   const drivers = files.list("/sys/bus/pci/drivers");
   const unsafe = ["vfio_iommu_type1", "iommufd"].some((module) =>
@@ -80,7 +80,7 @@ export function readHost(files: HostFiles): Host {
 
 const firmware = { DMAR: "intel", IVRS: "amd", IORT: "arm" } as const;
 
-function readIommu(files: HostFiles, name: string): HostIommu {
+function readIommu(files: Sysroot, name: string): HostIommu {
   const folder = `/sys/class/iommu/${name}`;
   const number = (text: string | undefined): bigint | undefined =>
     text !== undefined && /^[0-9a-f]{1,16}$/i.test(text) ? BigInt(`0x${text}`) : undefined;
@@ -112,7 +112,7 @@ function isolated(lines: readonly string[]): boolean | undefined {
 /** CAP_IPC_LOCK (linux/capability.h). */
 const ipcLock = 14n;
 
-function readMemlock(files: HostFiles): MemlockLimit | undefined {
+function readMemlock(files: Sysroot): MemlockLimit | undefined {
   const line = files.lines("/proc/self/limits").find((one) => one.startsWith("Max locked memory"));
   const values = line && /^Max locked memory\s+(\d{1,20}|unlimited)\s+(\d{1,20}|unlimited)\s/.exec(line);
   if (!values) return undefined;

@@ -1,4 +1,4 @@
-import type { HostFiles } from "./host-files.ts";
+import type { Sysroot } from "./sysroot.ts";
 import { isBdfName, readPciDevice, type PciDevice } from "./pci-device.ts";
 
 /**
@@ -42,7 +42,7 @@ const groups = "/sys/kernel/iommu_groups";
 const maxReserved = 4096;
 
 /** Every IOMMU group of the host, by number. @param devices those of `readPciDevices` */
-export function readGroups(files: HostFiles, devices: readonly PciDevice[]): IommuGroup[] {
+export function readGroups(files: Sysroot, devices: readonly PciDevice[]): IommuGroup[] {
   const known = new Map(devices.map((device) => [device.bdf, device]));
   return files
     .list(groups)
@@ -53,12 +53,12 @@ export function readGroups(files: HostFiles, devices: readonly PciDevice[]): Iom
 }
 
 /** One IOMMU group; undefined where the host has none of that number. */
-export function readGroup(files: HostFiles, id: number): IommuGroup | undefined {
+export function readGroup(files: Sysroot, id: number): IommuGroup | undefined {
   if (!files.exists(`${groups}/${id}/devices`)) return undefined;
   return groupOf(files, id, (bdf) => readPciDevice(files, bdf));
 }
 
-function groupOf(files: HostFiles, id: number, find: (bdf: string) => PciDevice | undefined): IommuGroup {
+function groupOf(files: Sysroot, id: number, find: (bdf: string) => PciDevice | undefined): IommuGroup {
   const folder = `${groups}/${id}`;
   const members = files.list(`${folder}/devices`).map((name): GroupMember => {
     const pci = isBdfName(name) ? find(name) : undefined;

@@ -1,6 +1,6 @@
 // How the running kernel was built, and which of its modules there are.
 import { gunzipSync } from "node:zlib";
-import type { HostFiles } from "./host-files.ts";
+import type { Sysroot } from "./sysroot.ts";
 
 /** Where a module is: in the kernel, on the disk, or nowhere. */
 export type ModulePlace = "built-in" | "loadable" | "absent";
@@ -9,14 +9,14 @@ const maxConfigBytes = 8 * 2 ** 20;
 
 /** Reads each file once, when it is asked for. Undefined wherever the host does not say. */
 export class KernelBuild {
-  readonly #files: HostFiles;
+  readonly #files: Sysroot;
   /** As `6.12.95`. */
   readonly release: string | undefined;
   #config: ReadonlyMap<string, string> | undefined;
   #modules: ReadonlyMap<string, ModulePlace> | undefined;
 
   /** Of the host of `files`. */
-  constructor(files: HostFiles) {
+  constructor(files: Sysroot) {
     this.#files = files;
     const release = files.text("/proc/sys/kernel/osrelease");
     this.release = release !== undefined && /^[\w.+~-]{1,64}$/.test(release) ? release : undefined;

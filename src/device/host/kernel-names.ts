@@ -1,6 +1,6 @@
 // What the kernel calls the parts of a PCI function: eth0, nvme0n1, and what a disk says that it is.
 import { blockPaths, functionsOn } from "./function-of.ts";
-import type { HostFiles } from "./host-files.ts";
+import type { Sysroot } from "./sysroot.ts";
 
 /** Names of a function's parts; none of it where VFIO or nobody drives it. */
 export interface KernelNames {
@@ -16,16 +16,16 @@ const controllers = ["nvme", "infiniband", "drm"] as const;
 const maxNames = 64;
 
 /** Where a device of a class hangs in sysfs. */
-const pathsOf = (files: HostFiles, kind: string, name: string): string[] =>
+const pathsOf = (files: Sysroot, kind: string, name: string): string[] =>
   kind === "block" ? blockPaths(files, name) : [files.resolve(`/sys/class/${kind}/${name}`) ?? ""];
 
 /** The functions that a device of a class is of, without the bridges above. */
-const ownersOf = (files: HostFiles, kind: string, name: string): string[] => [
+const ownersOf = (files: Sysroot, kind: string, name: string): string[] => [
   ...new Set(pathsOf(files, kind, name).flatMap((path) => functionsOn(path).at(-1) ?? [])),
 ];
 
 /** What the kernel calls the parts of every function that has some, by BDF. */
-export function readKernelNames(files: HostFiles): Map<string, KernelNames> {
+export function readKernelNames(files: Sysroot): Map<string, KernelNames> {
   const found = new Map<string, { names: string[]; models: string[] }>();
   const add = (kind: string, name: string, model?: string): void => {
     for (const bdf of ownersOf(files, kind, name)) {
@@ -53,7 +53,7 @@ export function readKernelNames(files: HostFiles): Map<string, KernelNames> {
  * The functions that a name of the kernel stands for: an interface, a disk or its partition, a controller, or a path of
  * /dev that leads to one. Several for a disk that several controllers reach; none for any other text.
  */
-export function functionsNamed(files: HostFiles, text: string): string[] {
+export function functionsNamed(files: Sysroot, text: string): string[] {
   const name = text.startsWith("/dev/") ? files.resolve(text)?.slice("/dev/".length) : text;
   if (name === undefined || !/^[\w.-]{1,64}$/.test(name) || /^\.+$/.test(name)) return [];
   for (const kind of [...parts, ...controllers]) {

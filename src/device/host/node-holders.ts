@@ -1,4 +1,4 @@
-import type { HostFiles } from "./host-files.ts";
+import type { Sysroot } from "./sysroot.ts";
 
 /** A process that has a device node open. */
 export interface NodeHolder {
@@ -12,7 +12,7 @@ export interface NodeHolder {
  * The processes that have one of the nodes open, of those that this process may look at; root sees all.
  * @param except a descriptor of this process that does not count
  */
-export function nodeHolders(files: HostFiles, nodes: readonly string[], except?: number): NodeHolder[] {
+export function nodeHolders(files: Sysroot, nodes: readonly string[], except?: number): NodeHolder[] {
   if (nodes.length === 0) return [];
   const wanted = new Set(nodes);
   return files

@@ -1,7 +1,7 @@
 import { formatBdf, parseBdf } from "../../regs/bdf.ts";
 import { readableConfig } from "./config-file.ts";
 import { deviceFolder, driverOf, isBoundToVfio } from "./device-folder.ts";
-import type { HostFiles } from "./host-files.ts";
+import type { Sysroot } from "./sysroot.ts";
 import { parseResources, type PciResource } from "./resources.ts";
 import { cdevName, isWithoutIommu } from "./vfio-nodes.ts";
 
@@ -63,7 +63,7 @@ export const isHostPart = ({ classCode }: PciDevice): boolean =>
   classCode !== undefined && classCode >>> 16 === 0x06;
 
 /** Every PCI function of the host, by BDF. */
-export const readPciDevices = (files: HostFiles): PciDevice[] =>
+export const readPciDevices = (files: Sysroot): PciDevice[] =>
   files
     .list(devices)
     .filter(isBdfName)
@@ -79,7 +79,7 @@ const order = (bdf: string): number => {
  * One PCI function; undefined where the host has none there.
  * @throws RangeError if `bdf` is no BDF
  */
-export function readPciDevice(files: HostFiles, bdf: string): PciDevice | undefined {
+export function readPciDevice(files: Sysroot, bdf: string): PciDevice | undefined {
   const full = formatBdf(parseBdf(bdf));
   const folder = deviceFolder(full);
   const path = files.resolve(folder);
@@ -96,10 +96,8 @@ export function readPciDevice(files: HostFiles, bdf: string): PciDevice | undefi
     parsed(attribute, (text) =>
       new RegExp(`^0x[0-9a-f]{1,${digits}}$`, "i").test(text) ? Number(text) : undefined,
     );
-  const count = (attribute: string, most: number): number | undefined =>
-    parsed(attribute, (text) =>
-      /^-?\d{1,9}$/.test(text) && Number(text) <= most ? Number(text) : undefined,
-    );
+  const count = (attribute: string, max: number): number | undefined =>
+    parsed(attribute, (text) => (/^-?\d{1,9}$/.test(text) && Number(text) <= max ? Number(text) : undefined));
   const words = (attribute: string): string[] | undefined =>
     files.text(`${folder}/${attribute}`)?.split(/\s+/).filter(Boolean);
   const bdfLink = (link: string): string | undefined => {

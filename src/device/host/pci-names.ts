@@ -1,4 +1,4 @@
-import type { HostFiles } from "./host-files.ts";
+import type { Sysroot } from "./sysroot.ts";
 
 /** Names from the PCI ID database, where the host has one. */
 export interface PciNames {
@@ -13,7 +13,7 @@ const databases = ["/usr/share/misc/pci.ids", "/usr/share/hwdata/pci.ids", "/usr
 const maxBytes = 8 * 2 ** 20;
 
 /** Reads the first database that the host has; every map is empty without one. */
-export function readPciNames(files: HostFiles): PciNames {
+export function readPciNames(files: Sysroot): PciNames {
   const vendors = new Map<number, string>();
   const devices = new Map<number, string>();
   const classes = new Map<number, string>();

@@ -1,14 +1,14 @@
-import { HostFiles } from "./host-files.ts";
+import { Sysroot } from "./sysroot.ts";
 
 /**
  * A host as it is when it is first asked: the same question is not asked twice, and gets the same answer while one decision is
  * made. For a moment's use; nothing is ever forgotten.
  */
-export class ReadOnce extends HostFiles {
-  readonly #files: HostFiles;
+export class ReadOnce extends Sysroot {
+  readonly #files: Sysroot;
   readonly #answers = new Map<string, unknown>();
 
-  constructor(files: HostFiles) {
+  constructor(files: Sysroot) {
     super(files.root);
     this.#files = files;
   }

@@ -1,9 +1,9 @@
 // Why a function had better keep its driver: what the host would miss, what would wait, and what cannot work.
 import type { Rebinding, WantedBinding } from "./binding.ts";
 import { isVfioDriver } from "./device-folder.ts";
-import type { HostFiles } from "./host-files.ts";
-import { readHost } from "./host-info.ts";
-import { readHostUse, type HostUse } from "./host-use.ts";
+import type { Sysroot } from "./sysroot.ts";
+import { readHostInfo } from "./host-info.ts";
+import { readInUse, type InUse } from "./in-use.ts";
 import { readGroup } from "./iommu-group.ts";
 import { nodeHolders } from "./node-holders.ts";
 import { isHostPart, readPciDevice, type PciDevice } from "./pci-device.ts";
@@ -24,7 +24,7 @@ export interface RebindRefusal {
   readonly remedy: string | undefined;
 }
 
-const remedies: Readonly<Record<HostUse["kind"], string>> = {
+const remedies: Readonly<Record<InUse["kind"], string>> = {
   mounted: "unmount it first",
   swap: "turn it off with swapoff first",
   held: "take that apart first",
@@ -41,11 +41,11 @@ const keepsFromHost = (wanted: WantedBinding): boolean =>
  * change of `driver_override` alone takes nothing away, nor does giving a function a driver of the host.
  * @param rebindings all that happen together: a bridge may lose a driver that blocks a group which goes to VFIO
  */
-export function rebindRefusals(files: HostFiles, rebindings: readonly Rebinding[]): RebindRefusal[] {
+export function rebindRefusals(files: Sysroot, rebindings: readonly Rebinding[]): RebindRefusal[] {
   const changes = rebindings.filter(({ now, wanted }) => (now.driver ?? null) !== wanted.driver);
   if (changes.length === 0) return [];
-  const uses = readHostUse(files);
-  const { noiommu } = readHost(files);
+  const uses = readInUse(files);
+  const { noiommu } = readHostInfo(files);
   return changes.flatMap(({ now, wanted }) => {
     const device = readPciDevice(files, now.bdf);
     if (!device) return [];
@@ -89,7 +89,7 @@ export function rebindRefusals(files: HostFiles, rebindings: readonly Rebinding[
 
 /** Whether a bridge's driver keeps a group from user space of which a member has a VFIO driver, or gets one. */
 function blocksVfio(
-  files: HostFiles,
+  files: Sysroot,
   { bdf, iommuGroup }: PciDevice,
   rebindings: readonly Rebinding[],
 ): boolean {

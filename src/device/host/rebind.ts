@@ -4,13 +4,13 @@ import {
   attributeWriter,
   bindingWrites,
   readBinding,
-  toBefore,
+  restoreBinding,
   type Binding,
   type Rebinding,
   type WantedBinding,
   type WriteAttribute,
 } from "./binding.ts";
-import type { HostFiles } from "./host-files.ts";
+import type { Sysroot } from "./sysroot.ts";
 import { rebindRefusals } from "./rebind-refusals.ts";
 
 /** How to change drivers. All of it is optional. */
@@ -27,7 +27,7 @@ export interface RebindOptions {
  * of the write or the driver that failed, and a message that tells what could not be undone
  */
 export function rebind(
-  files: HostFiles,
+  files: Sysroot,
   rebindings: readonly Rebinding[],
   { write = attributeWriter(files), force = false }: RebindOptions = {},
 ): void {
@@ -52,7 +52,7 @@ export function rebind(
   }
 }
 
-function refuse(files: HostFiles, rebindings: readonly Rebinding[], force: boolean): void {
+function refuse(files: Sysroot, rebindings: readonly Rebinding[], force: boolean): void {
   const [first] = rebindRefusals(files, rebindings).filter(({ kind }) => !force || kind === "bridge");
   if (first === undefined) return;
   const { bdf, reason, remedy } = first;
@@ -83,11 +83,11 @@ function checkBinding({ bdf, driver }: Binding, { driver: wanted }: WantedBindin
 }
 
 /** The last first. @returns what failed */
-function undo(files: HostFiles, touched: readonly Binding[], write: WriteAttribute): string[] {
+function undo(files: Sysroot, touched: readonly Binding[], write: WriteAttribute): string[] {
   const failed: string[] = [];
   for (const before of touched.toReversed())
     try {
-      const wanted = toBefore(before);
+      const wanted = restoreBinding(before);
       for (const one of bindingWrites(readBinding(files, before.bdf), wanted)) write(one, before.bdf);
       checkBinding(readBinding(files, before.bdf), wanted);
     } catch (error) {

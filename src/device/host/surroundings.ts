@@ -1,5 +1,5 @@
 // What this host runs in: a container, a virtual machine, a kernel that is locked down.
-import type { HostFiles } from "./host-files.ts";
+import type { Sysroot } from "./sysroot.ts";
 
 /** Each is undefined where there is nothing of the kind, or it does not show. */
 export interface Surroundings {
@@ -12,7 +12,7 @@ export interface Surroundings {
 }
 
 /** Looks at marks that containers, firmware and the kernel leave. */
-export const readSurroundings = (files: HostFiles): Surroundings => ({
+export const readSurroundings = (files: Sysroot): Surroundings => ({
   container: containerOf(files),
   hypervisor: hypervisorOf(files),
   lockdown: lockdownOf(files),
@@ -22,7 +22,7 @@ export const readSurroundings = (files: HostFiles): Surroundings => ({
 const word = (text: string | undefined): string | undefined =>
   text === undefined || text === "" ? undefined : text.slice(0, 80);
 
-function containerOf(files: HostFiles): string | undefined {
+function containerOf(files: Sysroot): string | undefined {
   const manager = word(files.text("/run/systemd/container"));
   if (manager !== undefined) return manager;
   if (files.exists("/run/.containerenv")) return "podman";
@@ -32,7 +32,7 @@ function containerOf(files: HostFiles): string | undefined {
   return /\/(docker|kubepods|lxc)[/.-]/.exec(files.text("/proc/1/cgroup") ?? "")?.[1];
 }
 
-function hypervisorOf(files: HostFiles): string | undefined {
+function hypervisorOf(files: Sysroot): string | undefined {
   const xen = files.text("/sys/hypervisor/type");
   const flags = files.lines("/proc/cpuinfo", 65536).find((line) => /^flags\s*:/.test(line));
   if (xen === undefined && !(flags !== undefined && / hypervisor(?: |$)/.test(flags))) return undefined;
@@ -43,7 +43,7 @@ function hypervisorOf(files: HostFiles): string | undefined {
 }
 
 /** `none [integrity] confidentiality`: the one in brackets holds. */
-function lockdownOf(files: HostFiles): Surroundings["lockdown"] {
+function lockdownOf(files: Sysroot): Surroundings["lockdown"] {
   const mode = /\[(\w+)\]/.exec(files.text("/sys/kernel/security/lockdown") ?? "")?.[1];
   return mode === "integrity" || mode === "confidentiality" ? mode : undefined;
 }

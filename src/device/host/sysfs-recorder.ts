@@ -4,8 +4,8 @@ import { maxContentBytes, type DeviceImage, type ImageHost } from "../../image/i
 import { imageFromRaw } from "../../image/raw.ts";
 import { readConfigFile } from "./config-file.ts";
 import { errorText } from "./error-text.ts";
-import type { HostFiles } from "./host-files.ts";
-import { readHost, type HostIommu } from "./host-info.ts";
+import type { Sysroot } from "./sysroot.ts";
+import { readHostInfo, type HostIommu } from "./host-info.ts";
 import { deviceFolder } from "./device-folder.ts";
 import type { PciDevice } from "./pci-device.ts";
 
@@ -18,8 +18,8 @@ const iommuNames: Readonly<Record<HostIommu["type"], string>> = {
 };
 
 /** Where a recording comes from. */
-export function imageHost(files: HostFiles, { driver, iommuGroup }: PciDevice): ImageHost {
-  const { kernel, iommus } = readHost(files);
+export function imageHost(files: Sysroot, { driver, iommuGroup }: PciDevice): ImageHost {
+  const { kernel, iommus } = readHostInfo(files);
   const iommu = iommuGroup === undefined ? undefined : iommus[0] && iommuNames[iommus[0].type];
   return {
     ...(kernel !== undefined && { kernel }),
@@ -35,7 +35,7 @@ export function imageHost(files: HostFiles, { driver, iommuGroup }: PciDevice): 
  * @throws VfioError where config space or the ROM cannot be read; ImageError where sysfs makes no sense
  */
 export function recordFromSysfs(
-  files: HostFiles,
+  files: Sysroot,
   device: PciDevice,
   { rom = false }: { readonly rom?: boolean | undefined } = {},
 ): DeviceImage {
@@ -74,7 +74,7 @@ function completeVirtual(config: Uint8Array<ArrayBuffer>, device: PciDevice): vo
 }
 
 /** Sysfs gives a ROM after a write of 1 to its file, until one of 0 (Documentation/PCI/sysfs-pci.rst). */
-function readRom(files: HostFiles, bdf: string): Uint8Array {
+function readRom(files: Sysroot, bdf: string): Uint8Array {
   const path = `${deviceFolder(bdf)}/rom`;
   const set = (value: string): void => {
     const fd = openSync(files.at(path), "r+");

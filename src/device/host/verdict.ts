@@ -1,5 +1,5 @@
-import type { Host } from "./host-info.ts";
-import type { HostUse } from "./host-use.ts";
+import type { HostInfo } from "./host-info.ts";
+import type { InUse } from "./in-use.ts";
 import type { IommuGroup } from "./iommu-group.ts";
 import { isHostPart, type PciDevice } from "./pci-device.ts";
 
@@ -23,13 +23,13 @@ export interface DeviceVerdict {
 /**
  * Whether a function can be passed through, and what stands in the way.
  * @param group that of the function, where it has one
- * @param uses as `readHostUse` found them, by BDF
+ * @param uses as `readInUse` found them, by BDF
  */
 export function deviceVerdict(
   device: PciDevice,
   group: IommuGroup | undefined,
-  uses: ReadonlyMap<string, readonly HostUse[]>,
-  { noiommu }: Pick<Host, "noiommu">,
+  uses: ReadonlyMap<string, readonly InUse[]>,
+  { noiommu }: Pick<HostInfo, "noiommu">,
 ): DeviceVerdict {
   if (isHostPart(device) && !device.vfio) return { state: "bridge", reason: "", culprits: [] };
   const inUse = (bdfs: readonly string[]): string =>
@@ -65,7 +65,7 @@ const ownUses = ({ bootVga, virtualFunctions }: PciDevice): string[] => [
  */
 export function groupState(
   { members, viable }: IommuGroup,
-  uses: ReadonlyMap<string, readonly HostUse[]>,
+  uses: ReadonlyMap<string, readonly InUse[]>,
 ): Exclude<DeviceVerdict["state"], "no-iommu"> {
   const given = members.some(({ state }) => state === "vfio");
   if (given) return viable ? "ready" : "blocked";

@@ -107,8 +107,8 @@ function planMsix(
   const lost = pendingProblem(physical, backend.regions) ?? notMemory(physical.pba);
   if (lost) report("msix", `${lost}: the pending bits are the model's alone`);
   const relocation = planRelocation(context, physical, bars, lost !== undefined);
-  const most = Math.min(vectors.msix, options.msixVectors ?? Infinity);
-  const guest = withVectors(relocation?.guest ?? physical, most);
+  const max = Math.min(vectors.msix, options.msixVectors ?? Infinity);
+  const guest = withVectors(relocation?.guest ?? physical, max);
   const relocated = relocation !== undefined;
   return { capability, physical, guest, relocated, hasPending: lost === undefined };
 }

@@ -26,13 +26,13 @@ function vectorsOf(backend: DeviceBackend, index: number): number {
   // A single one, or such as the host gives one by one: nothing is gained by asking for all.
   const growing = index === IrqIndex.msix && !noResize;
   if (count <= 1 || growing || gives(backend, index, count)) return count;
-  let most = 0;
-  for (let refused = count; refused - most > 1;) {
-    const asked = Math.floor((most + refused) / 2);
-    if (gives(backend, index, asked)) most = asked;
+  let max = 0;
+  for (let refused = count; refused - max > 1;) {
+    const asked = Math.floor((max + refused) / 2);
+    if (gives(backend, index, asked)) max = asked;
     else refused = asked;
   }
-  return most;
+  return max;
 }
 
 /** Whether the host has so many vectors. Where it fails for another reason the guest finds out, as it would later. */

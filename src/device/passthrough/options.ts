@@ -45,10 +45,10 @@ export function checkOptions(options: AttachOptions): void {
     throw new RangeError(`"rom" must be "hide" or absent, not ${String(options.rom)}`);
   for (const name of ["requesterId", "msiVectors", "msixVectors"] as const) {
     const value = options[name];
-    const [least, most] = limits[name];
+    const [min, max] = limits[name];
     if (value === undefined) continue;
     if (typeof value !== "number") throw new TypeError(`"${name}" must be a number, not ${typeof value}`);
-    if (!Number.isInteger(value) || value < least || value > most)
-      throw new RangeError(`"${name}" must be an integer from ${least} to ${most}, not ${value}`);
+    if (!Number.isInteger(value) || value < min || value > max)
+      throw new RangeError(`"${name}" must be an integer from ${min} to ${max}, not ${value}`);
   }
 }

@@ -46,8 +46,8 @@ export function physicalGeometry(config: Uint8Array, capability: Located): MsixG
 }
 
 /** The same places with fewer vectors, where the host does not give all. */
-export function withVectors(geometry: MsixGeometry, most: number): MsixGeometry {
-  const vectors = Math.min(geometry.vectors, most);
+export function withVectors(geometry: MsixGeometry, max: number): MsixGeometry {
+  const vectors = Math.min(geometry.vectors, max);
   const { table, pba } = geometry;
   return {
     vectors,

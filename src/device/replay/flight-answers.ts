@@ -2,7 +2,7 @@
 import type { DeviceBackend, RegionMapping } from "../seam/backend.ts";
 import type {
   AddressAllocator,
-  AddressSpaces,
+  AddressWindows,
   Dma,
   Interrupts,
   IntxLine,
@@ -102,7 +102,7 @@ const windowFrom = (
   free: () => refuse(next, TraceKind.release),
 });
 
-function addressesFrom({ windows: [mmio32, mmio64, io] }: TracedDevice, next: NextEntry): AddressSpaces {
+function addressesFrom({ windows: [mmio32, mmio64, io] }: TracedDevice, next: NextEntry): AddressWindows {
   return {
     mmio32: windowFrom(mmio32, next),
     mmio64: windowFrom(mmio64, next),

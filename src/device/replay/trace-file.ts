@@ -15,7 +15,7 @@ export interface TraceFileOptions {
 const defaultBytes = 64 * 2 ** 20;
 /** Text that is kept back: a system call for each entry would slow the guest down. */
 const bufferedCharacters = 2 ** 14;
-const leastBytes = 2 ** 16;
+const minBytes = 2 ** 16;
 
 /** Opens a file for its owner alone, whatever its mode was before. What is no file, as a terminal, stays as it is. */
 function openAnew(path: string): { readonly fd: number; readonly isFile: boolean } {
@@ -42,8 +42,8 @@ export class TraceFile implements Disposable {
 
   /** Makes the file anew. @throws the error of open(2); RangeError */
   constructor(path: string, { maxBytes = defaultBytes }: TraceFileOptions = {}) {
-    if (!Number.isSafeInteger(maxBytes) || maxBytes < leastBytes)
-      throw new RangeError(`"maxBytes" must be an integer from ${leastBytes}, not ${maxBytes}`);
+    if (!Number.isSafeInteger(maxBytes) || maxBytes < minBytes)
+      throw new RangeError(`"maxBytes" must be an integer from ${minBytes}, not ${maxBytes}`);
     this.path = path;
     this.#maxBytes = maxBytes;
     const { fd, isFile } = openAnew(path);

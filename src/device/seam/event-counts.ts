@@ -1,7 +1,7 @@
 import { isPowerOfTwo } from "../address/range.ts";
 
 /** So many events of a kind are told one by one. */
-const limit = 100;
+const reportLimit = 100;
 
 /**
  * Which events of a flood are told: a guest can cause as many as it likes, and each costs whoever hears them. Of each kind
@@ -14,6 +14,6 @@ export class EventCounts {
   next(kind: string): number | undefined {
     const count = (this.#counts.get(kind) ?? 0) + 1;
     this.#counts.set(kind, count);
-    return count <= limit || isPowerOfTwo(count) ? count : undefined;
+    return count <= reportLimit || isPowerOfTwo(count) ? count : undefined;
   }
 }

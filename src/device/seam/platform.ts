@@ -132,10 +132,10 @@ export interface AddressAllocator {
 }
 
 /** Memory addresses, or I/O ports. */
-export type AddressKind = "mmio" | "io";
+export type AddressSpace = "mmio" | "io";
 
 /** The windows that BARs get their guest addresses from. */
-export interface AddressSpaces {
+export interface AddressWindows {
   /** For 32-bit memory BARs and the ROM. */
   readonly mmio32: AddressAllocator;
   /** For 64-bit memory BARs. */
@@ -146,7 +146,7 @@ export interface AddressSpaces {
 
 /** A range of guest addresses whose accesses the VMM hands to the device. */
 export interface TrappedRange {
-  readonly kind: AddressKind;
+  readonly kind: AddressSpace;
   readonly base: number;
   readonly size: number;
   /** Region index of the device. */
@@ -170,7 +170,7 @@ export interface Platform {
   readonly pageSize: number;
   readonly memory: MemorySlots;
   readonly interrupts: Interrupts;
-  readonly addresses: AddressSpaces;
+  readonly addresses: AddressWindows;
   readonly bus: GuestBus;
   /** Where peers of this device can reach its BARs; absent behind a virtual IOMMU. */
   readonly dma?: Dma | undefined;

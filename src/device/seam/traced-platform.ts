@@ -1,7 +1,7 @@
 // A platform around another that tells a tracer of each action that changes something.
 import type {
   AddressAllocator,
-  AddressSpaces,
+  AddressWindows,
   Dma,
   GuestBus,
   Interrupts,
@@ -112,7 +112,7 @@ const windowOf = (inner: AddressAllocator, window: number, trace: Tracer): Addre
   },
 });
 
-const addressesOf = ({ mmio32, mmio64, io }: AddressSpaces, trace: Tracer): AddressSpaces => ({
+const addressesOf = ({ mmio32, mmio64, io }: AddressWindows, trace: Tracer): AddressWindows => ({
   mmio32: windowOf(mmio32, 0, trace),
   mmio64: windowOf(mmio64, 1, trace),
   io: io && windowOf(io, 2, trace),

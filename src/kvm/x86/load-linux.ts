@@ -16,7 +16,7 @@ const parameter = {
   e820: 0x2d0,
 } as const;
 const parametersSize = 4096;
-const mostAreas = 128;
+const maxAreas = 128;
 const unknownLoader = 0xff;
 const page = 4096;
 const mib = 2 ** 20;
@@ -79,7 +79,7 @@ function placeInitrd({ kernel, map }: LinuxOptions, size: number): number {
  */
 export function loadLinux(memory: GuestMemory, options: LinuxOptions): number {
   const { kernel, initrd, commandLine, map, bootParams, commandLineAt, rsdp = 0 } = options;
-  if (map.length > mostAreas) throw new RangeError(`a memory map has at most ${mostAreas} areas`);
+  if (map.length > maxAreas) throw new RangeError(`a memory map has at most ${maxAreas} areas`);
   const words = new TextEncoder().encode(`${commandLine}\0`);
   if (words.length - 1 > kernel.commandLineMax)
     throw new VfioError(`the kernel takes a command line of at most ${kernel.commandLineMax} bytes`, {

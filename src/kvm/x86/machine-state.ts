@@ -5,8 +5,8 @@ import * as ffi from "../../ffi/kvm-vm.ts";
 import { KvmIrqchip, kvmIrqchipId, KvmPitState2 } from "../../regs/ioctl/kvm-irqchip.ts";
 import type { VirtualMachine } from "../machine.ts";
 
-const mostBase64 = 4096;
-const bytes = z.base64().max(mostBase64);
+const maxBase64 = 4096;
+const bytes = z.base64().max(maxBase64);
 
 /** A machine's state. */
 export const MachineStateSchema = z.strictObject({

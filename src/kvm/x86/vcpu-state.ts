@@ -77,9 +77,9 @@ function partsOf(xsaveSize: number): readonly Part[] {
 }
 
 const word = z.int().min(0).max(0xffff_ffff);
-const mostMsrs = 4096;
-const mostLeaves = 256;
-const mostBase64 = 65536;
+const maxMsrs = 4096;
+const maxLeaves = 256;
+const maxBase64 = 65536;
 
 /** A vCPU's state. */
 export const VcpuStateSchema = z.strictObject({
@@ -96,10 +96,10 @@ export const VcpuStateSchema = z.strictObject({
         edx: word,
       }),
     )
-    .max(mostLeaves),
+    .max(maxLeaves),
   /** By the name of the kernel's struct, base64. */
-  parts: z.record(z.string(), z.base64().max(mostBase64)),
-  msrs: z.array(z.strictObject({ index: word, data: z.string().regex(/^0x[0-9a-f]{1,16}$/) })).max(mostMsrs),
+  parts: z.record(z.string(), z.base64().max(maxBase64)),
+  msrs: z.array(z.strictObject({ index: word, data: z.string().regex(/^0x[0-9a-f]{1,16}$/) })).max(maxMsrs),
 });
 /** State of a vCPU; see `saveVcpu`. Made for JSON. @useDeclaredType */
 export type VcpuState = z.infer<typeof VcpuStateSchema>;

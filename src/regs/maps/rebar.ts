@@ -15,7 +15,7 @@ export const barSizes: readonly string[] = Array.from(
 
 const entrySize = 8;
 const firstEntry = 4;
-const mostEntries = 6;
+const maxEntries = 6;
 
 const entry = (at: number) =>
   ({
@@ -71,7 +71,7 @@ const resizable = (id: number, name: string): CapabilityType => {
   );
   return extendedCapability(id, name, (config, at, limit) => {
     const stated = limit >= 12 ? config.getUint8(at + 8) >>> 5 : 0;
-    return maps(Math.max(1, fitting(Math.min(stated, mostEntries), limit, firstEntry, entrySize)));
+    return maps(Math.max(1, fitting(Math.min(stated, maxEntries), limit, firstEntry, entrySize)));
   });
 };
 

@@ -27,7 +27,7 @@ export const tphCapability = registerMap("TPH", 12, tphRegisters);
 
 const tableAt = 12;
 /** A table in the capability has 64 entries at most. */
-const mostEntries = 64;
+const maxEntries = 64;
 const maps = mapPerCount((count) =>
   count === 0
     ? tphCapability
@@ -40,5 +40,5 @@ const maps = mapPerCount((count) =>
 export const tph = extendedCapability(extendedCapabilityId.tph, "TPH", (config, at, limit) => {
   const capability = limit >= 8 ? config.getUint32(at + 4, true) : 0;
   const entries = ((capability >>> 9) & 3) === 1 ? ((capability >>> 16) & 0x7ff) + 1 : 0;
-  return maps(fitting(Math.min(entries, mostEntries), limit, tableAt, 2));
+  return maps(fitting(Math.min(entries, maxEntries), limit, tableAt, 2));
 });

@@ -3,12 +3,12 @@ import {
   attributeWriter,
   bindingWrites,
   readBinding,
-  toBefore,
-  toDriver,
-  toHost,
-  toOwnDriver,
+  restoreBinding,
+  bindTo,
+  unbind,
+  clearOverride,
 } from "../../../src/device/host/binding.ts";
-import { HostFiles } from "../../../src/device/host/host-files.ts";
+import { Sysroot } from "../../../src/device/host/sysroot.ts";
 import { Machine } from "../../support/host-machine.ts";
 import { refusal } from "../../support/refusal.ts";
 
@@ -23,38 +23,38 @@ describe("the writes", () => {
   const host = { bdf: nvme, driver: "nvme", driverOverride: undefined };
   const bound = { bdf: nvme, driver: "vfio-pci", driverOverride: "vfio-pci" };
   const probe = `${nvme} > /sys/bus/pci/drivers_probe`;
-  const unbind = `${nvme} > ${folder}/driver/unbind`;
+  const unbindFile = `${nvme} > ${folder}/driver/unbind`;
 
   test("to a VFIO driver: the override, then away from the old one, then a probe", () => {
-    expect(lines(host, toDriver("vfio-pci"))).toEqual([
+    expect(lines(host, bindTo("vfio-pci"))).toEqual([
       `vfio-pci > ${folder}/driver_override`,
-      unbind,
+      unbindFile,
       probe,
     ]);
-    expect(lines({ ...host, driver: undefined }, toDriver("vfio-pci"))).toHaveLength(2);
-    expect(lines(bound, toDriver("vfio-pci"))).toEqual([]);
+    expect(lines({ ...host, driver: undefined }, bindTo("vfio-pci"))).toHaveLength(2);
+    expect(lines(bound, bindTo("vfio-pci"))).toEqual([]);
   });
   test("back to the host: no override, then a probe of whoever claims it", () => {
-    expect(lines(bound, toHost)).toEqual([` > ${folder}/driver_override`, unbind, probe]);
-    expect(lines({ ...bound, driverOverride: undefined }, toHost)).toEqual([unbind, probe]);
+    expect(lines(bound, unbind)).toEqual([` > ${folder}/driver_override`, unbindFile, probe]);
+    expect(lines({ ...bound, driverOverride: undefined }, unbind)).toEqual([unbindFile, probe]);
   });
   test("back to what it had: that driver by its name, or none", () => {
-    expect(lines(bound, toBefore(host))).toEqual([
+    expect(lines(bound, restoreBinding(host))).toEqual([
       ` > ${folder}/driver_override`,
-      unbind,
+      unbindFile,
       `${nvme} > /sys/bus/pci/drivers/nvme/bind`,
     ]);
-    expect(lines(bound, toBefore({ ...host, driver: undefined }))).toEqual([
+    expect(lines(bound, restoreBinding({ ...host, driver: undefined }))).toEqual([
       ` > ${folder}/driver_override`,
-      unbind,
+      unbindFile,
     ]);
-    expect(lines(host, toBefore(bound)).at(-1)).toBe(probe);
-    expect(lines(host, toBefore(host))).toEqual([]);
+    expect(lines(host, restoreBinding(bound)).at(-1)).toBe(probe);
+    expect(lines(host, restoreBinding(host))).toEqual([]);
   });
   test("to the driver that it has: the override goes alone", () => {
     const given = { ...host, driverOverride: "vfio-pci" };
-    expect(lines(given, toOwnDriver(given))).toEqual([` > ${folder}/driver_override`]);
-    expect(lines(host, toOwnDriver(host))).toEqual([]);
+    expect(lines(given, clearOverride(given))).toEqual([` > ${folder}/driver_override`]);
+    expect(lines(host, clearOverride(host))).toEqual([]);
   });
 });
 
@@ -69,5 +69,5 @@ test("a write that sysfs refuses names the file, and the next step", () => {
     `${nvme}: cannot write "${nvme}" to /sys/bus/pci/drivers/gone/bind: ENOENT: no such file or directory`,
   );
   expect(missing.hint).toContain("bun-vfio ls");
-  expect(new HostFiles(machine.root).exists("/sys/bus/pci/drivers/gone")).toBe(false);
+  expect(new Sysroot(machine.root).exists("/sys/bus/pci/drivers/gone")).toBe(false);
 });

@@ -1,9 +1,9 @@
 import { expect, setDefaultTimeout, test } from "bun:test";
-import { readHost } from "../../../src/device/host/host-info.ts";
+import { readHostInfo } from "../../../src/device/host/host-info.ts";
 import { nodeHolders } from "../../../src/device/host/node-holders.ts";
 import { deviceNodes } from "../../../src/device/host/vfio-nodes.ts";
 import { readPciDevice } from "../../../src/device/host/pci-device.ts";
-import { HostFiles } from "../../../src/device/host/host-files.ts";
+import { Sysroot } from "../../../src/device/host/sysroot.ts";
 import { Machine } from "../../support/host-machine.ts";
 
 // Each test makes a machine of some hundred files.
@@ -11,7 +11,7 @@ setDefaultTimeout(60_000);
 
 test("a host with VT-d", () => {
   using machine = new Machine();
-  expect(readHost(machine.files)).toMatchObject({
+  expect(readHostInfo(machine.files)).toMatchObject({
     kernel: "Linux 6.12.95",
     iommus: [
       { name: "dmar0", type: "intel", addressBits: 48, remapsInterrupts: true },
@@ -35,7 +35,7 @@ test("other IOMMUs by their names", () => {
   add("smmu3.0x0000000009050000", "/sys/devices/platform/arm-smmu-v3.0.auto/iommu/smmu3.0x0000000009050000");
   add("0000:00:04.0", "/sys/devices/pci0000:00/0000:00:04.0/virtio2/iommu/0000:00:04.0");
   add("s390-iommu.0", "/sys/devices/pci0000:00/iommu/s390-iommu.0");
-  const types = readHost(machine.files).iommus.map(({ type }) => type);
+  const types = readHostInfo(machine.files).iommus.map(({ type }) => type);
   expect(types).toEqual(["virtio", "intel", "intel", "amd", "other", "smmu"]);
 });
 
@@ -43,7 +43,7 @@ test("what /proc/interrupts tells of remapping", () => {
   using machine = new Machine();
   const isolated = (line: string): boolean | undefined => {
     machine.put("/proc/interrupts", `   CPU0\n 24: 0 ${line}`);
-    return readHost(machine.files).interruptsIsolated;
+    return readHostInfo(machine.files).interruptsIsolated;
   };
   expect(isolated("IR-IO-APIC   2-edge  timer")).toBe(true);
   expect(isolated("ITS-MSI 81920 Edge  nvme0q0")).toBe(true);
@@ -56,17 +56,17 @@ test("limits, capabilities, parameters", () => {
   machine.put("/proc/self/limits", "Max locked memory         65536   unlimited    bytes     ");
   machine.put("/proc/self/status", "CapEff:\t0000000000004000");
   machine.put("/sys/module/iommufd/parameters/allow_unsafe_interrupts", "Y");
-  expect(readHost(machine.files)).toMatchObject({
+  expect(readHostInfo(machine.files)).toMatchObject({
     memlock: { soft: 65536, hard: undefined, ignored: true },
     unsafeInterrupts: true,
   });
   machine.put("/proc/self/limits", "Max locked memory         many   few    bytes     ");
-  expect(readHost(machine.files).memlock).toBeUndefined();
+  expect(readHostInfo(machine.files).memlock).toBeUndefined();
 });
 
 test("a host that tells nothing", () => {
   using machine = new Machine();
-  expect(readHost(new HostFiles(machine.at("/nowhere")))).toEqual({
+  expect(readHostInfo(new Sysroot(machine.at("/nowhere")))).toEqual({
     kernel: undefined,
     iommus: [],
     firmwareIommu: undefined,

@@ -1,8 +1,8 @@
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { parseReserved, readGroup, readGroups } from "../../../src/device/host/iommu-group.ts";
 import { readPciDevice, readPciDevices } from "../../../src/device/host/pci-device.ts";
-import { readHost } from "../../../src/device/host/host-info.ts";
-import { readHostUse } from "../../../src/device/host/host-use.ts";
+import { readHostInfo } from "../../../src/device/host/host-info.ts";
+import { readInUse } from "../../../src/device/host/in-use.ts";
 import { deviceVerdict, groupReason } from "../../../src/device/host/verdict.ts";
 import { Machine } from "../../support/host-machine.ts";
 
@@ -88,8 +88,8 @@ describe("the verdict", () => {
     const { state, reason } = deviceVerdict(
       device,
       group,
-      readHostUse(machine.files),
-      readHost(machine.files),
+      readInUse(machine.files),
+      readHostInfo(machine.files),
     );
     return `${state} ${reason}`.trim();
   };

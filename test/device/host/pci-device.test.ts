@@ -1,7 +1,7 @@
 import { expect, setDefaultTimeout, test } from "bun:test";
 import { readPciDevice, readPciDevices } from "../../../src/device/host/pci-device.ts";
 import { readPciNames } from "../../../src/device/host/pci-names.ts";
-import { HostFiles } from "../../../src/device/host/host-files.ts";
+import { Sysroot } from "../../../src/device/host/sysroot.ts";
 import { parseResources } from "../../../src/device/host/resources.ts";
 import { Machine } from "../../support/host-machine.ts";
 
@@ -132,7 +132,7 @@ test("a function that is not there, and a name that is none", () => {
   using machine = new Machine();
   expect(readPciDevice(machine.files, "0000:77:00.0")).toBeUndefined();
   expect(() => readPciDevice(machine.files, "../..")).toThrow(RangeError);
-  expect(readPciDevices(new HostFiles(machine.at("/nowhere")))).toEqual([]);
+  expect(readPciDevices(new Sysroot(machine.at("/nowhere")))).toEqual([]);
 });
 
 test("64 bytes of config space without privileges", () => {

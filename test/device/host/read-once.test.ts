@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { HostFiles } from "../../../src/device/host/host-files.ts";
+import { Sysroot } from "../../../src/device/host/sysroot.ts";
 import { ReadOnce } from "../../../src/device/host/read-once.ts";
 import { fakeHost } from "../backends/kernel/fake-host.ts";
 
@@ -7,7 +7,7 @@ const bdf = "0000:01:00.0";
 const folder = `/sys/bus/pci/devices/${bdf}`;
 
 /** A host that writes down what it is asked. */
-class Asked extends HostFiles {
+class Asked extends Sysroot {
   readonly questions: string[] = [];
 
   override text(path: string, limit?: number): string | undefined {
@@ -37,7 +37,7 @@ test("each question is asked once, and answered as the host answers, absence too
   fake.device(bdf, { driver: "vfio-pci", group: 12, vfioDev: "vfio3" });
   const host = new Asked(fake.files.root);
   const seen = new ReadOnce(host);
-  const ask = (files: HostFiles) => [
+  const ask = (files: Sysroot) => [
     files.text(`${folder}/class`),
     files.lines(`${folder}/class`),
     files.text(`${folder}/nothing`),

@@ -3,11 +3,11 @@ import { rebindRefusals } from "../../../src/device/host/rebind-refusals.ts";
 import { rebind } from "../../../src/device/host/rebind.ts";
 import {
   readBinding,
-  toBefore,
-  toDriver,
-  toHost,
-  toNoDriver,
-  toOwnDriver,
+  restoreBinding,
+  bindTo,
+  unbind,
+  detachDriver,
+  clearOverride,
   type Rebinding,
   type WantedBinding,
   type WriteAttribute,
@@ -31,7 +31,7 @@ test("several functions there and back again", () => {
   const before = [nvme, ahci, edu].map((bdf) => readBinding(machine.files, bdf));
   rebind(
     machine.files,
-    [nvme, ahci, edu].map((bdf) => to(machine, bdf, toDriver("vfio-pci"))),
+    [nvme, ahci, edu].map((bdf) => to(machine, bdf, bindTo("vfio-pci"))),
     { write: machine.write },
   );
   expect([nvme, ahci, edu].map((bdf) => readBinding(machine.files, bdf))).toEqual(
@@ -39,7 +39,7 @@ test("several functions there and back again", () => {
   );
   rebind(
     machine.files,
-    before.map((one) => to(machine, one.bdf, toBefore(one))),
+    before.map((one) => to(machine, one.bdf, restoreBinding(one))),
     { write: machine.write },
   );
   expect(all(machine)).toEqual(before);
@@ -48,7 +48,7 @@ test("several functions there and back again", () => {
 test("whichever write fails, everything is as before", () => {
   using counted = new Machine();
   const wanted = (machine: Machine): Rebinding[] =>
-    [nvme, edu, ahci].map((bdf) => to(machine, bdf, toDriver("vfio-pci")));
+    [nvme, edu, ahci].map((bdf) => to(machine, bdf, bindTo("vfio-pci")));
   rebind(counted.files, wanted(counted), { write: counted.write });
   expect(counted.written.length).toBe(8);
   // One machine serves for all: each time it has to be as it was.
@@ -80,7 +80,7 @@ test("a driver that refuses is noticed, though no write failed", () => {
   const error = refusal(() =>
     rebind(
       machine.files,
-      [nvme, ahci].map((bdf) => to(machine, bdf, toDriver("vfio-pci"))),
+      [nvme, ahci].map((bdf) => to(machine, bdf, bindTo("vfio-pci"))),
       { write: machine.write },
     ),
   );
@@ -106,7 +106,7 @@ test("an undo that fails too keeps the first failure's code, whatever threw it",
       throw thrown;
     };
     machine.put(`${machine.folder(edu)}/driver_override`, "(null)");
-    const act = (): void => rebind(machine.files, [to(machine, edu, toDriver("vfio-pci"))], { write });
+    const act = (): void => rebind(machine.files, [to(machine, edu, bindTo("vfio-pci"))], { write });
     expect(act).toThrow(
       expect.objectContaining({ code: "EACCES", message: "no; could not be taken back: no" }),
     );
@@ -129,38 +129,38 @@ describe("what speaks against it", () => {
     using machine = new Machine();
     mount(machine);
     const mounted = "in-use: nvme0n1 is mounted at /";
-    for (const wanted of [toDriver("vfio-pci"), toDriver("pci-stub"), toDriver("ahci"), toHost, none])
+    for (const wanted of [bindTo("vfio-pci"), bindTo("pci-stub"), bindTo("ahci"), unbind, none])
       expect([wanted, reasons(machine, nvme, wanted)]).toEqual([wanted, [mounted]]);
     machine.put(`${machine.folder(nvme)}/driver_override`, "vfio-pci");
     const now = readBinding(machine.files, nvme);
-    expect(reasons(machine, nvme, toOwnDriver(now))).toEqual([]);
-    expect(reasons(machine, nvme, toBefore({ ...now, driverOverride: undefined }))).toEqual([]);
+    expect(reasons(machine, nvme, clearOverride(now))).toEqual([]);
+    expect(reasons(machine, nvme, restoreBinding({ ...now, driverOverride: undefined }))).toEqual([]);
   });
 
   test("a console, a part of the host, virtual functions: where the driver goes, or the host is kept out", () => {
     using machine = new Machine();
     machine.put(`${machine.folder(edu)}/boot_vga`, "1");
     const dark = "in-use: the firmware's console is on it, and would go dark";
-    expect(reasons(machine, edu, toDriver("vfio-pci"))).toEqual([dark]);
-    expect(reasons(machine, edu, toHost)).toEqual([]);
+    expect(reasons(machine, edu, bindTo("vfio-pci"))).toEqual([dark]);
+    expect(reasons(machine, edu, unbind)).toEqual([]);
     machine.bind(edu, "ahci");
     expect(reasons(machine, edu, none)).toEqual([dark]);
     machine.bind(edu, "vfio-pci");
-    expect(reasons(machine, edu, toHost)).toEqual([]);
-    expect(reasons(machine, isa, toDriver("vfio-pci"))[0]).toContain("it is a bridge of the host");
+    expect(reasons(machine, edu, unbind)).toEqual([]);
+    expect(reasons(machine, isa, bindTo("vfio-pci"))[0]).toContain("it is a bridge of the host");
     machine.bind(isa, "igb");
     expect(reasons(machine, isa, none)[0]).toContain("it is a bridge of the host");
     const functions = "in-use: virtual functions of it are on (2), and would go";
     expect(reasons(machine, pf, none)).toEqual([functions]);
     machine.bind(pf, "vfio-pci");
-    expect(reasons(machine, pf, toHost)).toEqual([functions]);
+    expect(reasons(machine, pf, unbind)).toEqual([functions]);
   });
 
   test("a bridge: its driver goes only where it blocks a group that goes to VFIO", () => {
     using machine = new Machine();
-    const now = (): Rebinding => to(machine, port, toNoDriver(readBinding(machine.files, port)));
+    const now = (): Rebinding => to(machine, port, detachDriver(readBinding(machine.files, port)));
     const both = (): string[] =>
-      rebindRefusals(machine.files, [now(), to(machine, nvme, toDriver("vfio-pci"))]).map(({ kind }) => kind);
+      rebindRefusals(machine.files, [now(), to(machine, nvme, bindTo("vfio-pci"))]).map(({ kind }) => kind);
     machine.join(port, 12);
     expect(both()).toEqual(["in-use"]);
     machine.bind(port, "shpchp");
@@ -168,7 +168,7 @@ describe("what speaks against it", () => {
     expect(rebindRefusals(machine.files, [now()]).map(({ kind }) => kind)).toEqual(["in-use"]);
     machine.bind(nvme, "vfio-pci");
     expect(rebindRefusals(machine.files, [now()])).toEqual([]);
-    expect(reasons(machine, port, toDriver("vfio-pci"))[0]).toStartWith("bridge: ");
+    expect(reasons(machine, port, bindTo("vfio-pci"))[0]).toStartWith("bridge: ");
     // Its driver comes back, by an override or not.
     machine.bind(port, undefined);
     for (const driverOverride of [undefined, "shpchp", "pci-pf-stub"])
@@ -180,32 +180,32 @@ describe("what speaks against it", () => {
     machine.bind(nvme, "vfio-pci");
     machine.put("/proc/41/comm", "qemu");
     machine.open(41, 7, "/dev/vfio/12");
-    for (const wanted of [toHost, toDriver("mlx5_vfio_pci"), none])
+    for (const wanted of [unbind, bindTo("mlx5_vfio_pci"), none])
       expect(reasons(machine, nvme, wanted)).toEqual(["open: it is open in qemu (process 41)"]);
   });
 
   test("no IOMMU: a VFIO driver alone wants one", () => {
     using machine = new Machine();
     machine.unlink(`${machine.folder(edu)}/iommu_group`);
-    expect(reasons(machine, edu, toDriver("vfio-pci"))[0]).toStartWith("no-iommu: ");
-    for (const wanted of [toHost, toDriver("ahci"), toDriver("pci-stub")])
+    expect(reasons(machine, edu, bindTo("vfio-pci"))[0]).toStartWith("no-iommu: ");
+    for (const wanted of [unbind, bindTo("ahci"), bindTo("pci-stub")])
       expect(reasons(machine, edu, wanted)).toEqual([]);
     machine.put("/sys/module/vfio/parameters/enable_unsafe_noiommu_mode", "Y");
-    expect(reasons(machine, edu, toDriver("vfio-pci"))).toEqual([]);
+    expect(reasons(machine, edu, bindTo("vfio-pci"))).toEqual([]);
   });
 
   test("rebind refuses it before the first write, unless forced; a bridge even then", () => {
     using machine = new Machine();
     mount(machine);
     const { write } = machine;
-    const both = [to(machine, ahci, toDriver("vfio-pci")), to(machine, nvme, none)];
+    const both = [to(machine, ahci, bindTo("vfio-pci")), to(machine, nvme, none)];
     expect(refusal(() => rebind(machine.files, both, { write }))).toMatchObject({
       code: "EBUSY",
       device: nvme,
       message: "0000:02:00.0 keeps its driver: nvme0n1 is mounted at /",
       hint: "Unmount it first.",
     });
-    const bridge = [to(machine, port, toDriver("vfio-pci"))];
+    const bridge = [to(machine, port, bindTo("vfio-pci"))];
     expect(refusal(() => rebind(machine.files, bridge, { write, force: true })).code).toBe("EBUSY");
     expect(machine.written).toEqual([]);
     rebind(machine.files, both, { write, force: true });

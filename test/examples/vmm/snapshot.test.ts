@@ -22,8 +22,8 @@ afterAll(() => fs.rmSync(folder, { recursive: true, force: true }));
 
 /** A machine that stands still: its kernel answers every request with zeros, its device is a recorded one that does DMA. */
 function machine(fill: number, written = mib) {
-  const it = attach({ bars: [{ size: 0x1000 }] });
-  it.device.configWrite(command, 2, 0x0006);
+  const guest = attach({ bars: [{ size: 0x1000 }] });
+  guest.device.configWrite(command, 2, 0x0006);
   const ram = new Ram(64 * mib);
   ram.view(0, written).fill(fill);
   const removed: number[] = [];
@@ -33,7 +33,7 @@ function machine(fill: number, written = mib) {
     serial: { state: savedPc.serial },
     pci: { port: { value: 7 } },
     devices: {
-      list: new Map([[1, { bdf: "0000:02:00.0", device: it.device }]]),
+      list: new Map([[1, { bdf: "0000:02:00.0", device: guest.device }]]),
       remove: (slot: number) => removed.push(slot),
     },
   } as unknown as Pc;
@@ -44,7 +44,7 @@ function machine(fill: number, written = mib) {
   const cpus = {
     save: async () => {
       const data = new Uint8Array(2);
-      it.backend.read(7, command, data);
+      guest.backend.read(7, command, data);
       commands.push(data[0]! + 256 * data[1]!);
       return states.length > 1 ? states.shift() : states[0];
     },
@@ -54,16 +54,16 @@ function machine(fill: number, written = mib) {
     return await savePc(pc, cpus, file).catch((error: unknown) => error);
   };
   const runsOn = (): boolean => {
-    const now = it.device.configRead(command, 2);
+    const now = guest.device.configRead(command, 2);
     const data = new Uint8Array(2);
-    it.backend.read(7, command, data);
-    return removed.length === 0 && now === 0x0006 && (data[0]! & busMaster) !== 0 && !it.device.closed;
+    guest.backend.read(7, command, data);
+    return removed.length === 0 && now === 0x0006 && (data[0]! & busMaster) !== 0 && !guest.device.closed;
   };
   const dispose = (): void => {
     ram[Symbol.dispose]();
-    it[Symbol.dispose]();
+    guest[Symbol.dispose]();
   };
-  return { it, states, commands, save, runsOn, [Symbol.dispose]: dispose };
+  return { guest, states, commands, save, runsOn, [Symbol.dispose]: dispose };
 }
 
 /** The first byte of the memory that belongs to a saved machine. */
@@ -131,11 +131,11 @@ test("a CPU that cannot be saved later has the devices go on", async () => {
 
 test("a device that does not answer, or does not stop, is no reason to take it away", async () => {
   using pc = machine(1);
-  pc.it.backend.fails = ({ kind }) => kind === "write";
+  pc.guest.backend.fails = ({ kind }) => kind === "write";
   expect(await pc.save(join(folder, "none"))).toBeInstanceOf(VfioError);
-  pc.it.backend.fails = ({ kind }) => kind === "read";
+  pc.guest.backend.fails = ({ kind }) => kind === "read";
   expect(await pc.save(join(folder, "none"))).toBeInstanceOf(VfioError);
-  pc.it.backend.fails = () => false;
+  pc.guest.backend.fails = () => false;
   expect([pc.runsOn(), fs.existsSync(join(folder, "none"))]).toEqual([true, false]);
 });
 

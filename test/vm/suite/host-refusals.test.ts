@@ -21,7 +21,7 @@ function undoFile(folder: { at(name: string): string }, bdf: string, driver: str
   return path;
 }
 /** Gives a function to its driver of the host, whatever had it. */
-function toHost(bdf: string, driver: string): void {
+function unbind(bdf: string, driver: string): void {
   bindTo(bdf, undefined);
   setOverride(bdf, "");
   if (driverOf(bdf) !== driver) writeFileSync(`/sys/bus/pci/drivers/${driver}/bind`, bdf);
@@ -38,7 +38,7 @@ afterAll(() => {
 describe("a mounted disk", () => {
   beforeAll(() => {
     shell("modprobe nvme; modprobe crc32c_generic; modprobe ext4");
-    toHost(nvme, "nvme");
+    unbind(nvme, "nvme");
     shell(`mke2fs -q /dev/nvme0n1; mkdir -p ${mounted}; mount -t ext4 /dev/nvme0n1 ${mounted}`);
     writeFileSync(`${mounted}/kept`, "kept");
   });
@@ -107,7 +107,7 @@ describe("a mounted disk", () => {
 describe("the interface with the default route", () => {
   beforeAll(() => {
     shell("modprobe e1000e");
-    toHost(e1000e, "e1000e");
+    unbind(e1000e, "e1000e");
     shell(
       "ip link set eth0 up; ip address add 192.0.2.1/24 dev eth0; ip route add default via 192.0.2.2 dev eth0",
     );

@@ -7,7 +7,7 @@ import { bindIommufd } from "../../../src/ffi/vfio-cdev.ts";
 import { AnonymousMemory } from "../../../src/ffi/anonymous-memory.ts";
 import { traceSyscalls } from "../../../src/ffi/trace.ts";
 import { Container } from "../../../src/device/backends/kernel/container.ts";
-import { thisHost } from "../../../src/device/host/host-files.ts";
+import { thisHost } from "../../../src/device/host/sysroot.ts";
 import { cdevNode, groupIdOf, groupNode } from "../../../src/device/host/vfio-nodes.ts";
 import { openDevice } from "../../../src/device/backends/kernel/open-device.ts";
 import { hasIommu, ownDescriptors, take } from "./support/devices.ts";

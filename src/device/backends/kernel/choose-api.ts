@@ -1,7 +1,7 @@
 // Which of the kernel's ways to a device there is, and why.
 import { VfioError } from "../../../ffi/errors.ts";
 import { isBoundToVfio } from "../../host/device-folder.ts";
-import type { HostFiles } from "../../host/host-files.ts";
+import type { Sysroot } from "../../host/sysroot.ts";
 import {
   cdevNode,
   containerNode,
@@ -38,7 +38,7 @@ interface Problem {
 }
 
 /** Why this process may not use all of these nodes; undefined where it may. */
-function problemOf(host: HostFiles, ...nodes: readonly string[]): Problem | undefined {
+function problemOf(host: Sysroot, ...nodes: readonly string[]): Problem | undefined {
   const missing = nodes.find((node) => !host.exists(node));
   if (missing !== undefined) return { text: `there is no ${missing}` };
   const denied = nodes.filter((node) => !host.mayUse(node)).join(" and ");
@@ -46,7 +46,7 @@ function problemOf(host: HostFiles, ...nodes: readonly string[]): Problem | unde
 }
 
 /** @param token the device is asked for with a VF token, which a cdev takes only from Linux 6.18 on */
-function ways(host: HostFiles, bdf: string, token: boolean): Way[] {
+function ways(host: Sysroot, bdf: string, token: boolean): Way[] {
   const cdev = cdevNode(host, bdf);
   const group = groupIdOf(host, bdf);
   const node = group && groupNode(group);
@@ -89,7 +89,7 @@ function ways(host: HostFiles, bdf: string, token: boolean): Way[] {
  * Whether a device without IOMMU is opened by its own node, from Linux 7.3 on, and not by its group: through an iommufd, the kernel
  * tells where memory is. It is, but where this process may open the group alone.
  */
-export function hasOwnNodeWithoutIommu(host: HostFiles, bdf: string): boolean {
+export function hasOwnNodeWithoutIommu(host: Sysroot, bdf: string): boolean {
   const cdev = cdevNode(host, bdf);
   if (cdev === undefined || !isWithoutIommu(host, bdf)) return false;
   if (problemOf(host, iommufdNode, cdev) === undefined) return true;
@@ -102,12 +102,7 @@ export function hasOwnNodeWithoutIommu(host: HostFiles, bdf: string): boolean {
  * Never noiommu, where nothing keeps the device from writing all memory: that must be asked for.
  * @throws VfioError where none is open, with the reasons
  */
-export function chooseApi(
-  host: HostFiles,
-  bdf: string,
-  wanted: DeviceApi | "auto",
-  token = false,
-): ApiChoice {
+export function chooseApi(host: Sysroot, bdf: string, wanted: DeviceApi | "auto", token = false): ApiChoice {
   const all = ways(host, bdf, token);
   const lines = all.map(({ line }) => line);
   if (wanted !== "auto") return { api: wanted, explain: [`${wanted}: asked for`, ...lines] };
@@ -132,7 +127,7 @@ const askForNoiommu =
  * @param node what its descriptor was opened as, where somebody else did
  * @throws VfioError `EPERM`
  */
-export function checkIommu(host: HostFiles, bdf: string, { api }: ApiChoice, node?: string): void {
+export function checkIommu(host: Sysroot, bdf: string, { api }: ApiChoice, node?: string): void {
   if (api === "noiommu" || !(isWithoutIommu(host, bdf) || node?.includes("/noiommu-"))) return;
   throw new VfioError(`${bdf}: cannot be opened: ${api}: no, ${bdf} has no IOMMU`, {
     code: "EPERM",
@@ -142,7 +137,7 @@ export function checkIommu(host: HostFiles, bdf: string, { api }: ApiChoice, nod
 }
 
 /** Why no way is open. What stands before all of them is told alone; else of each what it lacks. */
-function refusal(host: HostFiles, bdf: string, all: readonly Way[]): VfioError {
+function refusal(host: Sysroot, bdf: string, all: readonly Way[]): VfioError {
   const message = `${bdf}: cannot be opened`;
   if (!isBoundToVfio(host, bdf))
     return new VfioError(message, { code: "ENOENT", device: bdf, hint: missingNode(host, bdf) });

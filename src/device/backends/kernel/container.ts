@@ -8,7 +8,7 @@ import { vfioDmaMapFlag, vfioDmaUnmapFlag } from "../../../regs/ioctl/vfio-iommu
 import { DmaMap } from "../../dma/dma-map.ts";
 import type { Iommu, IommuMapping } from "../../seam/iommu.ts";
 import type { Range } from "../../address/range.ts";
-import { thisHost, type HostFiles } from "../../host/host-files.ts";
+import { thisHost, type Sysroot } from "../../host/sysroot.ts";
 import { containerNode, groupIdOf, iommufdNode, type GroupId } from "../../host/vfio-nodes.ts";
 import { chooseIommu, iommuTypes, wrongKind, type ContainerIommu } from "./container-iommu.ts";
 import { Group } from "./group.ts";
@@ -26,7 +26,7 @@ export interface ContainerOptions {
   readonly node?: "vfio" | "iommufd" | undefined;
   /** A descriptor of a container or an iommufd, which stays the caller's; else the node is opened. */
   readonly fd?: number | undefined;
-  readonly host?: HostFiles | undefined;
+  readonly host?: Sysroot | undefined;
 }
 
 /** A group in the container, and how many open devices it is in for. */
@@ -48,7 +48,7 @@ export class Container implements Iommu {
   readonly exclusive: boolean;
   /** What is mapped in it, for all of its devices; undefined for one that does not map. */
   readonly dma: DmaMap | undefined;
-  readonly host: HostFiles;
+  readonly host: Sysroot;
   readonly #descriptor: FileDescriptor;
   readonly #groups = new Map<number, Member>();
   readonly #life: SharedLifetime;
@@ -63,7 +63,7 @@ export class Container implements Iommu {
     iommu: ContainerIommu,
     isIommufd: boolean,
     exclusive: boolean,
-    host: HostFiles,
+    host: Sysroot,
   ) {
     this.#descriptor = descriptor;
     this.iommu = iommu;

@@ -1,7 +1,7 @@
 import { VfioError } from "../../../ffi/errors.ts";
 import { FileDescriptor } from "../../../ffi/file-descriptor.ts";
 import { getGroupDeviceFd, getGroupStatus, setGroupContainer } from "../../../ffi/vfio-group.ts";
-import type { HostFiles } from "../../host/host-files.ts";
+import type { Sysroot } from "../../host/sysroot.ts";
 import { groupNode, type GroupId } from "../../host/vfio-nodes.ts";
 import { blockers, deviceHint, heldBy, joinHint, openHint } from "./open-hints.ts";
 import { checkToken } from "./vf-token.ts";
@@ -10,10 +10,10 @@ import { checkToken } from "./vf-token.ts";
 export class Group implements Disposable {
   /** As sysfs numbers it. */
   readonly number: number;
-  readonly #host: HostFiles;
+  readonly #host: Sysroot;
   readonly #descriptor: FileDescriptor;
 
-  private constructor(number: number, host: HostFiles, descriptor: FileDescriptor) {
+  private constructor(number: number, host: Sysroot, descriptor: FileDescriptor) {
     this.number = number;
     this.#host = host;
     this.#descriptor = descriptor;
@@ -25,7 +25,7 @@ export class Group implements Disposable {
    * @param fd a descriptor of the group, which stays the caller's; else the node is opened
    * @throws VfioError EBUSY with who holds it, EPERM with who blocks it, ENOENT with what the device is bound to
    */
-  static open(host: HostFiles, bdf: string, id: GroupId, fd?: number): Group {
+  static open(host: Sysroot, bdf: string, id: GroupId, fd?: number): Group {
     const node = groupNode(id);
     const name = `${bdf}: group ${id.number}`;
     const descriptor =

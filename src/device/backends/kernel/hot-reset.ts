@@ -3,7 +3,7 @@ import { getHotResetInfo, hotReset } from "../../../ffi/vfio-reset.ts";
 import { VfioError } from "../../../ffi/errors.ts";
 import { formatBdf } from "../../../regs/bdf.ts";
 import { driverOf, isBoundToVfio } from "../../host/device-folder.ts";
-import type { HostFiles } from "../../host/host-files.ts";
+import type { Sysroot } from "../../host/sysroot.ts";
 import type { Container } from "./container.ts";
 
 /** A function that the reset reaches. */
@@ -30,7 +30,7 @@ export interface HotResetReport {
 export interface HotResetTarget {
   readonly fd: number;
   readonly bdf: string;
-  readonly host: HostFiles;
+  readonly host: Sysroot;
   /** Undefined for a device that was opened through an iommufd. */
   readonly container: Container | undefined;
 }

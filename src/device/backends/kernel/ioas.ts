@@ -9,7 +9,7 @@ import { iommuIoasMapFlag } from "../../../regs/ioctl/iommufd-ioas.ts";
 import { DmaMap } from "../../dma/dma-map.ts";
 import type { Iommu, IommuMapping } from "../../seam/iommu.ts";
 import { rangeEnd, type Range } from "../../address/range.ts";
-import { thisHost, type HostFiles } from "../../host/host-files.ts";
+import { thisHost, type Sysroot } from "../../host/sysroot.ts";
 import { iommufdNode } from "../../host/vfio-nodes.ts";
 import { openHint } from "./open-hints.ts";
 import { toRanges } from "./iova-ranges.ts";
@@ -23,16 +23,16 @@ const everything = 2n ** 64n - 1n;
 export interface IommufdOptions {
   /** A descriptor of an iommufd, which stays the caller's; else `/dev/iommu` is opened. */
   readonly fd?: number | undefined;
-  readonly host?: HostFiles | undefined;
+  readonly host?: Sysroot | undefined;
 }
 
 /** An iommufd: where address spaces and devices live. `dispose` closes it once the last address space is gone. */
 export class Iommufd implements Disposable {
-  readonly host: HostFiles;
+  readonly host: Sysroot;
   readonly #descriptor: FileDescriptor;
   readonly #life: SharedLifetime;
 
-  private constructor(descriptor: FileDescriptor, host: HostFiles) {
+  private constructor(descriptor: FileDescriptor, host: Sysroot) {
     this.#descriptor = descriptor;
     this.host = host;
     this.#life = new SharedLifetime(
@@ -136,7 +136,7 @@ export class Ioas implements Iommu {
     return `IOAS ${this.id}`;
   }
   /** The files that its iommufd was found by. */
-  get host(): HostFiles {
+  get host(): Sysroot {
     return this.iommufd.host;
   }
 

@@ -3,13 +3,13 @@ import { VfioError } from "../../../ffi/errors.ts";
 import { irqSetText, setIrqs, type IrqSetBuffer } from "../../../ffi/vfio-irqs.ts";
 import { IrqIndex, type IrqInfo, type IrqRequest } from "../../../regs/vfio/irqs.ts";
 import { deviceFolder } from "../../host/device-folder.ts";
-import type { HostFiles } from "../../host/host-files.ts";
+import type { Sysroot } from "../../host/sysroot.ts";
 
 /** An open device. */
 interface Target {
   readonly fd: number;
   readonly bdf: string;
-  readonly host: HostFiles;
+  readonly host: Sysroot;
   /** By index. */
   readonly irqs: readonly IrqInfo[];
 }
@@ -51,7 +51,7 @@ function checkVectors({ bdf, irqs }: Target, request: IrqRequest): void {
 
 /** Why SET_IRQS is refused. @param index one of `IrqIndex` */
 function irqHint(
-  host: HostFiles,
+  host: Sysroot,
   bdf: string,
   { index, action }: IrqRequest,
   code: string,
@@ -73,7 +73,7 @@ function irqHint(
 }
 
 /** Who has the interrupt line of a device that shares none. */
-function sharedLine(host: HostFiles, bdf: string): string {
+function sharedLine(host: Sysroot, bdf: string): string {
   const line = host.text(`${deviceFolder(bdf)}/irq`);
   // `16:  0  0  IR-IO-APIC   16-fasteoi   ahci[0000:00:1f.2], i801_smbus`
   const row = host.lines("/proc/interrupts").find((one) => one.trimStart().startsWith(`${line}:`));

@@ -15,7 +15,7 @@ import { RegionIndex, type RegionArea } from "../../../regs/vfio/regions.ts";
 import type { DeviceBackend, FeatureSupport } from "../../seam/backend.ts";
 import type { DmaMap } from "../../dma/dma-map.ts";
 import type { Iommu } from "../../seam/iommu.ts";
-import type { HostFiles } from "../../host/host-files.ts";
+import type { Sysroot } from "../../host/sysroot.ts";
 import type { DeviceApi } from "./choose-api.ts";
 import type { Container } from "./container.ts";
 import { readFacts } from "./device-info.ts";
@@ -47,7 +47,7 @@ export interface OpenedDevice {
   readonly container: Container | undefined;
   /** Id in the iommufd of a device that was opened through its cdev. */
   readonly iommufdDevice: number | undefined;
-  readonly host: HostFiles;
+  readonly host: Sysroot;
   /** In ms; see `reset`. */
   readonly resetTimeout?: number | undefined;
   /** What ends before its descriptor is closed, which may be open elsewhere too: its part in an address space. */

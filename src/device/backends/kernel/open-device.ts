@@ -7,7 +7,7 @@ import { formatBdf, parseBdf } from "../../../regs/bdf.ts";
 import { bytesOf, create } from "../../../regs/ioctl/struct.ts";
 import { VfioDeviceInfo } from "../../../regs/ioctl/vfio-device.ts";
 import { vfioRequest } from "../../../regs/ioctl/vfio-requests.ts";
-import { thisHost, type HostFiles } from "../../host/host-files.ts";
+import { thisHost, type Sysroot } from "../../host/sysroot.ts";
 import { ReadOnce } from "../../host/read-once.ts";
 import { cdevNode, groupIdOf } from "../../host/vfio-nodes.ts";
 import {
@@ -53,7 +53,7 @@ export interface OpenOptions {
   readonly fds?: OpenedDescriptors | undefined;
   /** How long a device may take to answer after a reset, in ms; 1000 without it. */
   readonly resetTimeout?: number | undefined;
-  readonly host?: HostFiles | undefined;
+  readonly host?: Sysroot | undefined;
 }
 
 /**
@@ -106,12 +106,7 @@ function nodeOf(fd: number | undefined): string | undefined {
 const isOfGroup = (device: number): boolean => nodeOf(device) === "anon_inode:[vfio-device]";
 
 /** Whether the device's own node is opened, or its group. */
-function isByCdev(
-  bdf: string,
-  { api }: ApiChoice,
-  host: HostFiles,
-  { fds = {}, iommu }: OpenOptions,
-): boolean {
+function isByCdev(bdf: string, { api }: ApiChoice, host: Sysroot, { fds = {}, iommu }: OpenOptions): boolean {
   if (api !== "noiommu") return api === "iommufd";
   if (fds.group !== undefined || fds.container !== undefined || iommu !== undefined) return false;
   if (fds.device !== undefined) return !isOfGroup(fds.device);
@@ -138,7 +133,7 @@ function shared(iommu: Container | Ioas, wanted: DeviceApi | "auto"): ApiChoice 
   return { api, explain: [`${api}: it joins a ${iommu.name} that is there already`] };
 }
 
-function openInGroup(bdf: string, choice: ApiChoice, host: HostFiles, options: OpenOptions): KernelDevice {
+function openInGroup(bdf: string, choice: ApiChoice, host: Sysroot, options: OpenOptions): KernelDevice {
   const { fds = {}, vfToken } = options;
   // A container of the device's own ends with the device: nobody else is in it then.
   using own =
@@ -180,7 +175,7 @@ function openInGroup(bdf: string, choice: ApiChoice, host: HostFiles, options: O
 function openCdev(
   bdf: string,
   choice: ApiChoice,
-  host: HostFiles,
+  host: Sysroot,
   options: OpenOptions,
   node: string | undefined,
 ): KernelDevice {
@@ -229,7 +224,7 @@ function openCdev(
 
 function cdevOf(
   bdf: string,
-  host: HostFiles,
+  host: Sysroot,
   node: string | undefined,
   fd: number | undefined,
 ): FileDescriptor {

@@ -1,22 +1,22 @@
 // The next step a person can take when a device cannot be opened: what names the culprit.
-import { bindingWrites, readBinding, shellCommand, toDriver, toNoDriver } from "../../host/binding.ts";
+import { bindingWrites, readBinding, shellCommand, bindTo, detachDriver } from "../../host/binding.ts";
 import { deviceFolder, driverOf, isBoundToVfio, physicalFunctionOf } from "../../host/device-folder.ts";
-import type { HostFiles } from "../../host/host-files.ts";
+import type { Sysroot } from "../../host/sysroot.ts";
 import { readGroup, type GroupMember } from "../../host/iommu-group.ts";
 import { nodeHolders } from "../../host/node-holders.ts";
 import { containerNode, deviceNodes, groupIdOf, groupNode, iommufdNode } from "../../host/vfio-nodes.ts";
 
 /** Commands that give a function to vfio-pci; or take its driver from a bridge, which no other may have. */
-function freeingCommands(host: HostFiles, bdf: string, bridge = false): string {
+function freeingCommands(host: Sysroot, bdf: string, bridge = false): string {
   const now = readBinding(host, bdf);
-  const writes = bindingWrites(now, bridge ? toNoDriver(now) : toDriver("vfio-pci"));
+  const writes = bindingWrites(now, bridge ? detachDriver(now) : bindTo("vfio-pci"));
   return writes.map(shellCommand).join("; ");
 }
 
 const noiommuMode = "/sys/module/vfio/parameters/enable_unsafe_noiommu_mode";
 
 /** Why a device has no node of VFIO's: it is not there, or bound to another driver, or the kernel lacks a part. */
-export function missingNode(host: HostFiles, bdf: string): string {
+export function missingNode(host: Sysroot, bdf: string): string {
   if (!host.exists(deviceFolder(bdf))) return `There is no PCI device ${bdf} on this host.`;
   // Without a group vfio-pci does not take it, unless it was told to do without.
   if (!groupIdOf(host, bdf) && !host.text(noiommuMode)?.startsWith("Y"))
@@ -42,7 +42,7 @@ export function missingNode(host: HostFiles, bdf: string): string {
 const memberText = ({ name, driver }: GroupMember): string => `${name} (${driver ?? "no driver"})`;
 
 /** Who blocks a group, and the commands that free it; undefined where nobody of it does. */
-export function blockers(host: HostFiles, group: number): string | undefined {
+export function blockers(host: Sysroot, group: number): string | undefined {
   const members = readGroup(host, group)?.members ?? [];
   const bad = members.filter(({ state }) => state === "blocks");
   if (bad.length === 0) return undefined;
@@ -56,7 +56,7 @@ export function blockers(host: HostFiles, group: number): string | undefined {
 }
 
 /** Who has the nodes of a device open. @param except our own descriptor, which does not count */
-export function heldBy(host: HostFiles, bdf: string, except?: number): string {
+export function heldBy(host: Sysroot, bdf: string, except?: number): string {
   const nodes = deviceNodes(host, bdf);
   const holders = nodeHolders(host, nodes, except);
   if (holders.length === 0)
@@ -80,7 +80,7 @@ export function noPermission(nodes: string): string {
 
 /** Why opening a node fails. */
 export function openHint(
-  host: HostFiles,
+  host: Sysroot,
   bdf: string | undefined,
   node: string,
   code: string,
@@ -106,7 +106,7 @@ export function openHint(
 }
 
 /** Whether the host may give away devices whose interrupts are not remapped. */
-function noRemapping(host: HostFiles): string {
+function noRemapping(host: Sysroot): string {
   const modules = ["vfio_iommu_type1", "iommufd"].filter(
     (name) => host.text(`/sys/module/${name}/parameters/allow_unsafe_interrupts`) === "N",
   );
@@ -118,7 +118,7 @@ function noRemapping(host: HostFiles): string {
 
 /** Why a group or a device does not come into a container or an address space. */
 export function joinHint(
-  host: HostFiles,
+  host: Sysroot,
   bdf: string,
   group: number | undefined,
   code: string,
@@ -142,7 +142,7 @@ export function joinHint(
 
 /** Why the device itself is not given. @param cdev our descriptor of its cdev, where it is opened through that */
 export function deviceHint(
-  host: HostFiles,
+  host: Sysroot,
   bdf: string,
   hasToken: boolean,
   code: string,

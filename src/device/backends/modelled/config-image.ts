@@ -14,15 +14,15 @@ import {
 import { msiCapabilityOf, msixCapabilityOf, placeCapabilities } from "./capabilities.ts";
 import type { ModelBar, ModelBars, ModelDescription } from "./description.ts";
 
-const leastMemory = 16;
-const leastIo = 4;
+const minMemory = 16;
+const minIo = 4;
 
 /** The size of a BAR. @throws RangeError for one that is no power of two, or too small */
 export function barSize(bar: string, { map, size, kind }: ModelBar): number {
-  const least = Math.max(kind === "io" ? leastIo : leastMemory, map.size);
-  if (size === undefined) return 2 ** Math.ceil(Math.log2(least));
-  if (!Number.isSafeInteger(size) || size < least || !Number.isInteger(Math.log2(size)))
-    throw new RangeError(`"bars.${bar}.size" must be a power of two from ${least}, not ${size}`);
+  const min = Math.max(kind === "io" ? minIo : minMemory, map.size);
+  if (size === undefined) return 2 ** Math.ceil(Math.log2(min));
+  if (!Number.isSafeInteger(size) || size < min || !Number.isInteger(Math.log2(size)))
+    throw new RangeError(`"bars.${bar}.size" must be a power of two from ${min}, not ${size}`);
   return size;
 }
 

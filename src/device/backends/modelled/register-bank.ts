@@ -4,7 +4,7 @@ import type { FieldValue } from "../../../regs/field.ts";
 import type { RegisterMap } from "../../../regs/map.ts";
 import type { FieldAt, FieldPath, FieldReference, RegisterReference } from "../../../regs/reference.ts";
 import { accessWords } from "../../../regs/access.ts";
-import { hasFields, type Raw, type Register } from "../../../regs/register.ts";
+import { hasFields, type RawValue, type Register } from "../../../regs/register.ts";
 import type { View } from "../../../regs/view-types.ts";
 
 /** The values of a register's fields and its bits, or its whole value where it has no fields. */
@@ -22,7 +22,7 @@ export interface WatchedRegister {
 }
 
 type Value<M extends Entries, P extends string> = P extends keyof PlainRegisters<M>
-  ? Raw<PlainRegisters<M>[P]["width"]>
+  ? RawValue<PlainRegisters<M>[P]["width"]>
   : FieldValue<FieldAt<PlainRegisters<M>, P>>;
 /** A register, or `register.field`. */
 export type BankPath<M extends Entries> = (keyof PlainRegisters<M> & string) | FieldPath<PlainRegisters<M>>;

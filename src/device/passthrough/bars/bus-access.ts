@@ -1,6 +1,6 @@
 // A guest access at an address of the bus: which BAR decodes it, and what of it lies in that BAR.
 import { fillOnes, type GuestAnswers } from "../../seam/guest-answers.ts";
-import type { AddressKind, TrappedRange } from "../../seam/platform.ts";
+import type { AddressSpace, TrappedRange } from "../../seam/platform.ts";
 import { littleEndian, TraceKind, type Tracer } from "../../seam/trace.ts";
 import type { BarAccess } from "./bar-access.ts";
 import type { BarPlacement } from "./bar-placement.ts";
@@ -19,7 +19,7 @@ export class BusAccess {
   }
 
   /** A guest's read. @param detached nothing answers any more @returns whether the device has the address */
-  read(kind: AddressKind, address: number, data: Uint8Array, detached: boolean): boolean {
+  read(kind: AddressSpace, address: number, data: Uint8Array, detached: boolean): boolean {
     const range = detached ? undefined : this.#placement.find(kind, address);
     if (!range) {
       fillOnes(data);
@@ -32,7 +32,7 @@ export class BusAccess {
   }
 
   /** A guest's write. @param detached nothing answers any more @returns whether the device has the address */
-  write(kind: AddressKind, address: number, data: Uint8Array, detached: boolean): boolean {
+  write(kind: AddressSpace, address: number, data: Uint8Array, detached: boolean): boolean {
     const range = detached ? undefined : this.#placement.find(kind, address);
     if (!range) return this.#unanswered("write", address, data, detached);
     const offset = address - range.base;

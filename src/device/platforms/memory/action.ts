@@ -1,7 +1,7 @@
-import type { AddressKind, MsiMessage } from "../../seam/platform.ts";
+import type { AddressSpace, MsiMessage } from "../../seam/platform.ts";
 
-/** The windows of `AddressSpaces`. */
-export type AddressSpace = "mmio32" | "mmio64" | "io";
+/** The windows of `AddressWindows`. */
+export type AddressWindow = "mmio32" | "mmio64" | "io";
 
 /**
  * One thing that the device's model did to the platform, as plain data. Numbers of groups and lines count from 0 in the
@@ -41,14 +41,14 @@ export type PlatformAction =
   | { readonly kind: "dma-unmap"; readonly iova: number; readonly size: number }
   | {
       readonly kind: "bus-insert" | "bus-remove";
-      readonly space: AddressKind;
+      readonly space: AddressSpace;
       readonly base: number;
       readonly size: number;
       readonly region: number;
     }
   | {
       readonly kind: "address-allocate" | "address-reserve" | "address-free";
-      readonly space: AddressSpace;
+      readonly window: AddressWindow;
       readonly base: number;
       readonly size: number;
     };

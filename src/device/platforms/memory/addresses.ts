@@ -1,7 +1,7 @@
 import { RangeAllocator } from "../range-allocator.ts";
 import type { AddressAllocator } from "../../seam/platform.ts";
 import type { Range } from "../../address/range.ts";
-import type { AddressSpace } from "./action.ts";
+import type { AddressWindow } from "./action.ts";
 import type { Journal } from "./journal.ts";
 
 /** A `RangeAllocator` that records. An allocation or reservation that finds no room is an answer and leaves no record. */
@@ -9,13 +9,13 @@ export class RecordedAllocator implements AddressAllocator {
   readonly base: number;
   readonly size: number;
   readonly #journal: Journal;
-  readonly #space: AddressSpace;
+  readonly #window: AddressWindow;
   #ranges: RangeAllocator;
 
-  constructor(journal: Journal, space: AddressSpace, window: Range) {
+  constructor(journal: Journal, window: AddressWindow, range: Range) {
     this.#journal = journal;
-    this.#space = space;
-    this.#ranges = new RangeAllocator(window.base, window.size);
+    this.#window = window;
+    this.#ranges = new RangeAllocator(range.base, range.size);
     this.base = this.#ranges.base;
     this.size = this.#ranges.size;
   }
@@ -23,7 +23,7 @@ export class RecordedAllocator implements AddressAllocator {
   allocate(size: number, alignment: number): number | undefined {
     const base = this.#ranges.find(size, alignment);
     if (base !== undefined)
-      this.#journal.perform({ kind: "address-allocate", space: this.#space, base, size }, () =>
+      this.#journal.perform({ kind: "address-allocate", window: this.#window, base, size }, () =>
         this.#ranges.reserve(base, size),
       );
     return base;
@@ -31,7 +31,7 @@ export class RecordedAllocator implements AddressAllocator {
 
   reserve(base: number, size: number): boolean {
     if (!this.#ranges.isFree(base, size)) return false;
-    return this.#journal.perform({ kind: "address-reserve", space: this.#space, base, size }, () =>
+    return this.#journal.perform({ kind: "address-reserve", window: this.#window, base, size }, () =>
       this.#ranges.reserve(base, size),
     );
   }
@@ -43,7 +43,7 @@ export class RecordedAllocator implements AddressAllocator {
       this.#ranges.free(base, size);
       return;
     }
-    this.#journal.perform({ kind: "address-free", space: this.#space, base, size }, () =>
+    this.#journal.perform({ kind: "address-free", window: this.#window, base, size }, () =>
       this.#ranges.free(base, size),
     );
   }

@@ -1,4 +1,4 @@
-import type { AddressKind, GuestBus, TrappedRange } from "../../seam/platform.ts";
+import type { AddressSpace, GuestBus, TrappedRange } from "../../seam/platform.ts";
 import { contains, formatRange, intersects, toAddress, toRange } from "../../address/range.ts";
 import { type Journal, refuse } from "./journal.ts";
 
@@ -43,13 +43,13 @@ export class Bus implements GuestBus {
   }
 
   /** Who gets a guest's access: the range that holds all of it. */
-  find(kind: AddressKind, address: number, size: number): TrappedRange | undefined {
+  find(kind: AddressSpace, address: number, size: number): TrappedRange | undefined {
     return this.#ranges.find((range) => range.kind === kind && contains(range, address, size));
   }
 
   /** Memory first, then I/O, each by address. */
   state(): TrappedRange[] {
-    const order = (kind: AddressKind): number => (kind === "mmio" ? 0 : 1);
+    const order = (kind: AddressSpace): number => (kind === "mmio" ? 0 : 1);
     return [...this.#ranges].sort((a, b) => order(a.kind) - order(b.kind) || a.base - b.base);
   }
 

@@ -7,8 +7,8 @@ import { Mappings } from "./mappings.ts";
 import { Slots } from "./slots.ts";
 import { heldBy, usersOf, type MemoryPlatformState } from "./state.ts";
 import type {
-  AddressKind,
-  AddressSpaces,
+  AddressSpace,
+  AddressWindows,
   Dma,
   GuestBus,
   Interrupts,
@@ -19,7 +19,7 @@ import type {
 } from "../../seam/platform.ts";
 import { formatRange, intersects, isPowerOfTwo, type Range, rangeEnd, toRange } from "../../address/range.ts";
 
-export type { AddressSpace, DeliveredInterrupt, PlatformAction, PlatformActionKind } from "./action.ts";
+export type { AddressWindow, DeliveredInterrupt, PlatformAction, PlatformActionKind } from "./action.ts";
 export type { Route } from "./irqchip.ts";
 export type { FaultPredicate } from "./journal.ts";
 export type { LineState } from "./line.ts";
@@ -84,7 +84,7 @@ export class MemoryPlatform implements Platform, Disposable {
   readonly pageSize: number;
   readonly memory: MemorySlots;
   readonly interrupts: Interrupts;
-  readonly addresses: AddressSpaces;
+  readonly addresses: AddressWindows;
   readonly bus: GuestBus;
   readonly dma: Dma | undefined;
   readonly #journal = new Journal();
@@ -198,7 +198,7 @@ export class MemoryPlatform implements Platform, Disposable {
   }
 
   /** Which trapped range a guest's access belongs to: the one that holds all of its bytes. */
-  find(kind: AddressKind, address: number, size: number): TrappedRange | undefined {
+  find(kind: AddressSpace, address: number, size: number): TrappedRange | undefined {
     return this.#bus.find(kind, address, size);
   }
 

@@ -15,17 +15,17 @@ const countOf = ({ data }: IrqRequest): number =>
 
 /**
  * A request in messages that a server takes.
- * @param most descriptors of one message
+ * @param max descriptors of one message
  * @returns in order; more than one for more eventfds than fit, or where some vectors get one and some lose theirs
  */
-export function splitRequest(request: IrqRequest, most: number): IrqRequest[] {
+export function splitRequest(request: IrqRequest, max: number): IrqRequest[] {
   const { data } = request;
   if (data.kind !== "eventfd" || data.fds.length === 0) return [request];
   const parts: IrqRequest[] = [];
   for (let at = 0; at < data.fds.length;) {
     const taken = data.fds[at]! < 0;
     let end = at + 1;
-    while (end < data.fds.length && end - at < most && data.fds[end]! < 0 === taken) end++;
+    while (end < data.fds.length && end - at < max && data.fds[end]! < 0 === taken) end++;
     const fds = data.fds.slice(at, end);
     parts.push({ ...request, start: request.start + at, data: { kind: "eventfd", fds } });
     at = end;
@@ -33,9 +33,9 @@ export function splitRequest(request: IrqRequest, most: number): IrqRequest[] {
   return parts;
 }
 
-/** Asks the server. @param most descriptors that it takes with one message @throws VfioError as it refuses */
-export function sendIrqs(link: Link, request: IrqRequest, most: number): void {
-  for (const part of splitRequest(request, Math.max(1, most))) {
+/** Asks the server. @param max descriptors that it takes with one message @throws VfioError as it refuses */
+export function sendIrqs(link: Link, request: IrqRequest, max: number): void {
+  for (const part of splitRequest(request, Math.max(1, max))) {
     const { view, outAt, maxMessage } = link.request;
     if (countOf(part) > maxMessage / 2)
       throw new RangeError(`${countOf(part)} vectors do not fit in a message`);

@@ -12,16 +12,16 @@ const small = 8;
 export class RegionAccess {
   readonly #link: Link;
   /** Data of one message, in bytes. */
-  readonly #most: number;
+  readonly #maxTransfer: number;
   #command = 0;
   #region = 0;
   #offset = 0;
   #count = 0;
 
-  /** @param most data that one message may carry, in bytes */
-  constructor(link: Link, most: number) {
+  /** @param maxTransfer data that one message may carry, in bytes */
+  constructor(link: Link, maxTransfer: number) {
     this.#link = link;
-    this.#most = most;
+    this.#maxTransfer = maxTransfer;
   }
 
   readonly #what = (): string =>
@@ -41,7 +41,7 @@ export class RegionAccess {
   /** Fills `data`. @throws VfioError with what the server says, EPROTO for a reply that is short */
   read(region: number, offset: number, data: Uint8Array): void {
     for (let done = 0; done < data.length;) {
-      const count = Math.min(this.#most, data.length - done);
+      const count = Math.min(this.#maxTransfer, data.length - done);
       this.#begin(Command.regionRead, region, offset + done, count);
       const reply = this.#link.call(Command.regionRead, regionAccess.size, this.#what);
       this.#check(reply, count);
@@ -56,7 +56,7 @@ export class RegionAccess {
   /** Writes all of `data`. @param posted whether nobody waits for an answer @throws VfioError as `read` */
   write(region: number, offset: number, data: Uint8Array, posted: boolean): void {
     for (let done = 0; done < data.length;) {
-      const count = Math.min(this.#most, data.length - done);
+      const count = Math.min(this.#maxTransfer, data.length - done);
       const to = this.#begin(Command.regionWrite, region, offset + done, count);
       const { bytes } = this.#link.connection;
       if (count <= small) for (let i = 0; i < count; i++) bytes[to + i] = data[done + i]!;

@@ -63,11 +63,9 @@ export function decodeCapabilities(bytes: Uint8Array): Capabilities | undefined 
   }
   const given = objectOf(parsed) && objectOf(objectOf(parsed)!["capabilities"] ?? {});
   if (!given) return undefined;
-  const number = (key: string, least: number, most: number, preset: number): number => {
+  const number = (key: string, min: number, max: number, preset: number): number => {
     const value = given[key] ?? preset;
-    return typeof value === "number" && Number.isInteger(value) && value >= least && value <= most
-      ? value
-      : NaN;
+    return typeof value === "number" && Number.isInteger(value) && value >= min && value <= max ? value : NaN;
   };
   const twin = objectOf(given["twin_socket"] ?? {});
   const writeMultiple = given["write_multiple"] ?? false;

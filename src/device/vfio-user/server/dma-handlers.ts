@@ -18,8 +18,8 @@ export const mapDma: Handler = (context, { at, size }) => {
   const modes = Number(has(dmaFlag.mmap)) + Number(has(dmaFlag.fileIo));
   if ((flags & ~known) !== 0 || modes > 1 || (modes > 0 && fd === undefined) || connection.fds.length > 1)
     return refusal.invalid;
-  const most = Number.MAX_SAFE_INTEGER;
-  if (bytes < 1 || bytes > most || address > most - bytes || offset > most - bytes) return refusal.invalid;
+  const max = Number.MAX_SAFE_INTEGER;
+  if (bytes < 1 || bytes > max || address > max - bytes || offset > max - bytes) return refusal.invalid;
   if (memory.length >= limits.maxDmaMaps) return refusal.noSpace;
   const [readable, writable] = [has(dmaFlag.read), has(dmaFlag.write)];
   const file = fd === undefined ? undefined : { fd, offset, mapped: !has(dmaFlag.fileIo) };
@@ -52,9 +52,9 @@ export const unmapDma: Handler = (context, { at, size }) => {
   const isAll = request.flags === unmapFlag.all;
   if (request.flags !== 0 && !isAll) return refusal.invalid;
   if (isAll && (request.address !== 0 || request.size !== 0)) return refusal.invalid;
-  const most = Number.MAX_SAFE_INTEGER;
-  const base = Math.min(request.address, most);
-  unmapRange(context, isAll ? everything : { base, size: Math.min(request.size, most - base) });
+  const max = Number.MAX_SAFE_INTEGER;
+  const base = Math.min(request.address, max);
+  unmapRange(context, isAll ? everything : { base, size: Math.min(request.size, max - base) });
   dmaUnmap.encode(view, outAt + bodyAt, { ...request, argsz: dmaUnmap.size });
   return dmaUnmap.size;
 };

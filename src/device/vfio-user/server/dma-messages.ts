@@ -56,21 +56,21 @@ export class DmaMessages implements DmaByMessage, Disposable {
   }
 
   read(iova: number, into: Uint8Array): void {
-    const most = Math.min(maxDmaRead, this.#most);
+    const max = Math.min(maxDmaRead, this.#maxTransfer);
     for (let done = 0; done < into.length;) {
-      const count = Math.min(into.length - done, most);
+      const count = Math.min(into.length - done, max);
       done += this.#transfer(Command.dmaRead, iova + done, count, into.subarray(done, done + count));
     }
   }
 
   write(iova: number, from: Uint8Array): void {
     for (let done = 0; done < from.length;) {
-      const count = Math.min(from.length - done, this.#most);
+      const count = Math.min(from.length - done, this.#maxTransfer);
       done += this.#transfer(Command.dmaWrite, iova + done, count, from.subarray(done, done + count));
     }
   }
 
-  get #most(): number {
+  get #maxTransfer(): number {
     const room = this.#main.maxMessage - bodyAt - dmaAccess.size;
     return Math.min(this.#client?.maxTransfer ?? 0, room);
   }

@@ -159,9 +159,9 @@ const padded = <Info>(
 ];
 
 function checkLimits({ maxMessageFds, maxTransfer, maxDmaMaps, maxMappedBytes }: ServerLimits): void {
-  const check = (name: string, value: number, least: number, most: number): void => {
-    if (!Number.isInteger(value) || value < least || value > most)
-      throw new RangeError(`"${name}" must be an integer from ${least} to ${most}, not ${value}`);
+  const check = (name: string, value: number, min: number, max: number): void => {
+    if (!Number.isInteger(value) || value < min || value > max)
+      throw new RangeError(`"${name}" must be an integer from ${min} to ${max}, not ${value}`);
   };
   check("maxMessageFds", maxMessageFds, 1, 16);
   check("maxTransfer", maxTransfer, 4096, 64 * 2 ** 20);

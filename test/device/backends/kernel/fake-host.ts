@@ -2,7 +2,7 @@
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { HostFiles } from "../../../../src/device/host/host-files.ts";
+import { Sysroot } from "../../../../src/device/host/sysroot.ts";
 
 export interface FakeDevice {
   readonly driver?: string | undefined;
@@ -17,7 +17,7 @@ export interface FakeDevice {
 }
 
 export interface FakeHost extends Disposable {
-  readonly files: HostFiles;
+  readonly files: Sysroot;
   device(bdf: string, device: FakeDevice): void;
   /** A node in /dev, by its path there: `vfio/12`. */
   node(name: string): string;
@@ -29,7 +29,7 @@ export interface FakeHost extends Disposable {
 
 export function fakeHost(): FakeHost {
   const root = mkdtempSync(join(tmpdir(), "bun-vfio-host-"));
-  const files = new HostFiles(root);
+  const files = new Sysroot(root);
   const sys = files.at("/sys");
   const write = (path: string, text: string): void => {
     mkdirSync(dirname(path), { recursive: true });

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { IrqIndex } from "../../../../src/regs/vfio/irqs.ts";
-import { loopBack } from "../../../../src/device/backends/kernel/interrupt-self-test.ts";
+import { interruptSelfTest, loopBack } from "../../../../src/device/backends/kernel/interrupt-self-test.ts";
 import { CountedBackend } from "../../../../src/device/seam/counted-backend.ts";
 import { RecordedDevice } from "../../../../src/device/backends/recorded/recorded-device.ts";
 import { syntheticImage } from "../../../support/synthetic-image.ts";
@@ -13,10 +13,14 @@ const recorded = (): RecordedDevice =>
     }),
   );
 
-describe("loop-back", () => {
+describe("interrupt self-test", () => {
+  test("has its old name as an alias", () => {
+    expect(loopBack).toBe(interruptSelfTest);
+  });
+
   test("raises every vector of every interrupt that the device has", () => {
     using device = recorded();
-    const results = loopBack(device);
+    const results = interruptSelfTest(device);
     expect(results.find(({ name }) => name === "MSIX")).toEqual({
       index: 2,
       name: "MSIX",
@@ -25,8 +29,11 @@ describe("loop-back", () => {
       problems: [],
     });
     expect(results.every(({ problems }) => problems.length === 0)).toBe(true);
-    expect(loopBack(device, 2).find(({ name }) => name === "MSIX")).toMatchObject({ vectors: 4, tried: 2 });
-    expect(() => loopBack(device, 0)).toThrow(RangeError);
+    expect(interruptSelfTest(device, 2).find(({ name }) => name === "MSIX")).toMatchObject({
+      vectors: 4,
+      tried: 2,
+    });
+    expect(() => interruptSelfTest(device, 0)).toThrow(RangeError);
   });
 
   test("tells a vector that does not arrive from one that arrives elsewhere, and a refusal", () => {
@@ -38,7 +45,7 @@ describe("loop-back", () => {
       }
     }
     using device = new Wrong(recorded());
-    expect(loopBack(device).find(({ name }) => name === "MSIX")!.problems).toEqual([
+    expect(interruptSelfTest(device).find(({ name }) => name === "MSIX")!.problems).toEqual([
       "vector 1 does not arrive",
       "vector 1 arrives at 2",
       "refused",

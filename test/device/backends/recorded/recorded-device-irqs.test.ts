@@ -46,7 +46,7 @@ describe("requests that make no sense are refused", () => {
 
   test("masking of anything but INTx, and by eventfd even there", () => {
     using fixture = new IrqFixture();
-    const a = fixture.one();
+    const a = fixture.eventfd();
     for (const index of [msi, msix, error, request])
       for (const action of ["mask", "unmask"] as const)
         expect(fixture.set(none(index, action))).toBe("ENOTTY");
@@ -58,7 +58,7 @@ describe("requests that make no sense are refused", () => {
 
   test("a second kind while one is on", () => {
     using fixture = new IrqFixture();
-    const a = fixture.one();
+    const a = fixture.eventfd();
     const kinds = [intx, msi, msix];
     for (const on of kinds) {
       expect(fixture.set(fds(on, "trigger", [a]))).toBe(noError);
@@ -89,7 +89,7 @@ describe("requests that make no sense are refused", () => {
     }
     closeSync(file);
     // Nothing was left on.
-    expect(fixture.set(fds(intx, "trigger", [fixture.one()]))).toBe(noError);
+    expect(fixture.set(fds(intx, "trigger", [fixture.eventfd()]))).toBe(noError);
   });
 });
 
@@ -154,7 +154,7 @@ describe("eventfds", () => {
 
   test("stay through a reset; what the device was about to say does not", () => {
     using fixture = new IrqFixture();
-    const a = fixture.one();
+    const a = fixture.eventfd();
     fixture.set(fds(intx, "trigger", [a]));
     fixture.set(none(intx, "mask"));
     fixture.device.raise(intx, 0);

@@ -18,7 +18,7 @@ import { at } from "../../../support/synthetic-image.ts";
 describe("INTx", () => {
   test("is masked when it fires; what comes meanwhile is sent once it is unmasked", () => {
     using fixture = new IrqFixture();
-    const a = fixture.one();
+    const a = fixture.eventfd();
     fixture.set(fds(intx, "trigger", [a]));
     expect([fixture.device.raise(intx, 0), a.drain()]).toEqual([true, 1]);
     expect([fixture.device.raise(intx, 0), fixture.device.raise(intx, 0), a.drain()]).toEqual([
@@ -39,7 +39,7 @@ describe("INTx", () => {
 
   test("is masked and unmasked by request", () => {
     using fixture = new IrqFixture();
-    const a = fixture.one();
+    const a = fixture.eventfd();
     fixture.set(fds(intx, "trigger", [a]));
     fixture.set(bool(intx, "mask", [false]));
     fixture.set(none(intx, "mask"));
@@ -76,7 +76,7 @@ describe("INTx", () => {
 
   test("is held back by the interrupt disable bit, which the user alone sees", () => {
     using fixture = new IrqFixture();
-    const a = fixture.one();
+    const a = fixture.eventfd();
     fixture.device.put(4, 2, 0x0400);
     fixture.set(fds(intx, "trigger", [a]));
     fixture.device.raise(intx, 0);
@@ -90,7 +90,7 @@ describe("INTx", () => {
 
   test("is triggered by request, whatever is masked", () => {
     using fixture = new IrqFixture();
-    const a = fixture.one();
+    const a = fixture.eventfd();
     fixture.set(fds(intx, "trigger", [a]));
     fixture.set(none(intx, "mask"));
     fixture.set(none(intx, "trigger"));

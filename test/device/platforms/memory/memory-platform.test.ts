@@ -174,11 +174,11 @@ describe("addresses", () => {
     expect(() => mmio32.free(0xe000_0000, 0x2000)).toThrow(RangeError);
     mmio32.free(0xefff_c000, 0x4000);
     expect(platform.actions).toEqual([
-      { kind: "address-allocate", space: "mmio32", base: 0xefff_c000, size: 0x4000 },
-      { kind: "address-allocate", space: "mmio64", base: 2 ** 41 - 0x4000, size: 0x4000 },
-      { kind: "address-allocate", space: "io", base: 0xffe0, size: 0x20 },
-      { kind: "address-reserve", space: "mmio32", base: 0xe000_0000, size: 0x1000 },
-      { kind: "address-free", space: "mmio32", base: 0xefff_c000, size: 0x4000 },
+      { kind: "address-allocate", window: "mmio32", base: 0xefff_c000, size: 0x4000 },
+      { kind: "address-allocate", window: "mmio64", base: 2 ** 41 - 0x4000, size: 0x4000 },
+      { kind: "address-allocate", window: "io", base: 0xffe0, size: 0x20 },
+      { kind: "address-reserve", window: "mmio32", base: 0xe000_0000, size: 0x1000 },
+      { kind: "address-free", window: "mmio32", base: 0xefff_c000, size: 0x4000 },
     ]);
     expect(platform.state().addresses).toEqual({
       mmio32: [{ base: 0xe000_0000, size: 0x1000 }],

@@ -4,7 +4,7 @@ import { Container } from "../../../../src/device/backends/kernel/container.ts";
 import { Ioas } from "../../../../src/device/backends/kernel/ioas.ts";
 import { openDevice, type OpenOptions } from "../../../../src/device/backends/kernel/open-device.ts";
 import type { KernelDevice } from "../../../../src/device/backends/kernel/kernel-device.ts";
-import { thisHost } from "../../../../src/device/host/host-files.ts";
+import { thisHost } from "../../../../src/device/host/sysroot.ts";
 import { groupIdOf, groupNode } from "../../../../src/device/host/vfio-nodes.ts";
 import { FileDescriptor } from "../../../../src/ffi/file-descriptor.ts";
 import { setIommu } from "../../../../src/ffi/vfio-container.ts";

@@ -18,7 +18,7 @@ const maxEntries = 65536;
  * The `/sys`, `/proc` and `/dev` of a host below some root, read only. What is not there, cannot be read or went away
  * meanwhile is undefined or empty: on a running host that is no failure. Paths are those of the host, as `/sys/class/net`.
  */
-export class HostFiles {
+export class Sysroot {
   readonly root: string;
 
   /**
@@ -128,4 +128,4 @@ export class HostFiles {
 }
 
 /** The host that this process runs on. */
-export const thisHost: HostFiles = new HostFiles();
+export const thisHost: Sysroot = new Sysroot();

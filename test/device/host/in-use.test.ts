@@ -1,5 +1,5 @@
 import { expect, setDefaultTimeout, test } from "bun:test";
-import { readHostUse } from "../../../src/device/host/host-use.ts";
+import { readInUse } from "../../../src/device/host/in-use.ts";
 import { Machine } from "../../support/host-machine.ts";
 
 // Each test makes a machine of some hundred files.
@@ -8,7 +8,7 @@ setDefaultTimeout(60_000);
 const nvme = "0000:02:00.0";
 const nic = "0000:03:00.0";
 const texts = (machine: Machine, bdf: string): string[] =>
-  (readHostUse(machine.files).get(bdf) ?? []).map(({ text }) => text);
+  (readInUse(machine.files).get(bdf) ?? []).map(({ text }) => text);
 
 /** A disk with two partitions. */
 function disk(machine: Machine): void {
@@ -22,7 +22,7 @@ test("a disk that nobody uses, and an interface that is down", () => {
   disk(machine);
   machine.network(nic, "eth0", "0x1002");
   machine.put("/proc/net/route", "Iface Destination\neth0 00000000 0100A8C0 0003 0 0 0 00000000 0 0 0");
-  expect(readHostUse(machine.files).size).toBe(0);
+  expect(readInUse(machine.files).size).toBe(0);
 });
 
 test("a mount by its number, by its source, and in the namespace of the first process", () => {

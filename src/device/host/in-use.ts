@@ -1,8 +1,8 @@
-import type { HostFiles } from "./host-files.ts";
+import type { Sysroot } from "./sysroot.ts";
 import { blockPaths, functionsOn } from "./function-of.ts";
 
 /** Why the host would miss a device: each a clause such as `nvme0n1p2 is mounted at /`. */
-export interface HostUse {
+export interface InUse {
   readonly kind: "mounted" | "swap" | "held" | "network";
   readonly text: string;
 }
@@ -14,9 +14,9 @@ const interfaces = "/sys/class/net";
  * What the host does with the block devices and network interfaces of its PCI functions, by BDF: of a function, and
  * of each bridge above it.
  */
-export function readHostUse(files: HostFiles): Map<string, HostUse[]> {
-  const uses = new Map<string, HostUse[]>();
-  const add = (owners: Iterable<string>, found: readonly HostUse[]): void => {
+export function readInUse(files: Sysroot): Map<string, InUse[]> {
+  const uses = new Map<string, InUse[]>();
+  const add = (owners: Iterable<string>, found: readonly InUse[]): void => {
     if (found.length === 0) return;
     for (const bdf of owners) uses.set(bdf, [...(uses.get(bdf) ?? []), ...found]);
   };
@@ -35,13 +35,13 @@ const unescaped = (text: string): string =>
   text.replace(/\\([0-7]{3})/g, (_, digits: string) => String.fromCharCode(parseInt(digits, 8)));
 
 class Storage {
-  readonly #files: HostFiles;
+  readonly #files: Sysroot;
   /** Where it is mounted, by `major:minor` and by source. */
   readonly #mounts = new Map<string, string>();
   readonly #swaps: ReadonlySet<string>;
   readonly #btrfs: ReadonlySet<string>;
 
-  constructor(files: HostFiles) {
+  constructor(files: Sysroot) {
     this.#files = files;
     // This process may see other mounts than the host's first one.
     for (const table of ["/proc/1/mountinfo", "/proc/self/mountinfo"])
@@ -59,13 +59,13 @@ class Storage {
     this.#btrfs = new Set(pools.flatMap((pool) => files.list(`/sys/fs/btrfs/${pool}/devices`)));
   }
 
-  usesOf(name: string): HostUse[] {
+  usesOf(name: string): InUse[] {
     const folder = `${blocks}/${name}`;
     const mapped = this.#files.text(`${folder}/dm/name`);
     const number = this.#files.text(`${folder}/dev`);
     const paths = [`/dev/${name.replaceAll("!", "/")}`, ...(mapped ? [`/dev/mapper/${mapped}`] : [])];
     const point = [...(number ? [number] : []), ...paths].flatMap((key) => this.#mounts.get(key) ?? [])[0];
-    const uses: HostUse[] = [];
+    const uses: InUse[] = [];
     if (point !== undefined) uses.push({ kind: "mounted", text: `${name} is mounted at ${point}` });
     else if (this.#btrfs.has(name))
       uses.push({ kind: "mounted", text: `${name} is a part of a mounted btrfs` });
@@ -75,7 +75,7 @@ class Storage {
   }
 
   /** Volumes, arrays and caches made of it, at any height. */
-  #holders(name: string): HostUse[] {
+  #holders(name: string): InUse[] {
     const seen = new Set<string>();
     const next = [name];
     for (let one = next.pop(); one !== undefined; one = next.pop())
@@ -104,7 +104,7 @@ interface Network {
   readonly addressed: ReadonlySet<string>;
 }
 
-function readNetwork(files: HostFiles): Network {
+function readNetwork(files: Sysroot): Network {
   const defaults = new Set<string>();
   const addressed = new Set<string>();
   // Interface, destination, gateway, ...; the first line has the titles.
@@ -131,10 +131,10 @@ function readNetwork(files: HostFiles): Network {
 const up = 1;
 
 /** An interface is missed if it is up and routed, or a bond, bridge or VLAN upon it is. */
-function interfaceUses(files: HostFiles, name: string, network: Network): HostUse[] {
+function interfaceUses(files: Sysroot, name: string, network: Network): InUse[] {
   const seen = new Set<string>([name]);
   const next = [name];
-  const uses: HostUse[] = [];
+  const uses: InUse[] = [];
   for (let one = next.pop(); one !== undefined; one = next.pop()) {
     const what = one === name ? name : `${name} is a part of ${one}, which`;
     if (Number(files.text(`${interfaces}/${one}/flags`) ?? 0) & up) {
