@@ -5,7 +5,7 @@ import { replay, type ReplayReport } from "../device/replay/replay.ts";
 import { ImageError } from "../image/error.ts";
 import type { DeviceImage } from "../image/image.ts";
 import { textLines } from "../image/lines.ts";
-import { parseTraceLines, type TraceAccess } from "../image/trace.ts";
+import { parseTraceLines, type TraceAccesses } from "../image/trace.ts";
 import { CliError, exitCode, firstProblem, knownText } from "./failure.ts";
 import { inputName } from "./byte-source.ts";
 import { openInput, openText } from "./input.ts";
@@ -59,7 +59,7 @@ export function replayCommand(imagePath: string, tracePath: string, options: Rep
 function replayed(
   path: string,
   image: DeviceImage,
-  accesses: readonly TraceAccess[],
+  accesses: TraceAccesses,
   trace: Tracer | undefined,
 ): ReplayReport {
   using platform = new MemoryPlatform({ windows: { mmio32 } });
@@ -84,7 +84,7 @@ function oneImage(file: string): DeviceImage {
   return image;
 }
 
-function readTrace(path: string): TraceAccess[] {
+function readTrace(path: string): TraceAccesses {
   using file = openText(path, "a trace: lines of `read OFFSET VALUE` or `write OFFSET VALUE`");
   try {
     return parseTraceLines(textLines(file.read));

@@ -15,6 +15,45 @@ export interface TraceAccess {
 /** Accesses that one trace may have. */
 export const maxTraceAccesses = 1_000_000;
 
+const isWrite = 0x1000;
+/** What is kept of an access: its offset with the kind, its value and its line. */
+const [offsetAt, valueAt, lineAt, numbersEach] = [0, 1, 2, 3];
+const bytesEach = numbersEach * Float64Array.BYTES_PER_ELEMENT;
+
+/** The accesses of a trace in order, kept as numbers side by side: a million objects would take several times as much. */
+export class TraceAccesses implements Iterable<TraceAccess> {
+  readonly #buffer = new ArrayBuffer(bytesEach, { maxByteLength: maxTraceAccesses * bytesEach });
+  readonly #numbers = new Float64Array(this.#buffer);
+  #length = 0;
+
+  get length(): number {
+    return this.#length;
+  }
+
+  /** @throws RangeError for more than `maxTraceAccesses` */
+  push({ kind, offset, value, line }: TraceAccess): void {
+    if (this.#length >= maxTraceAccesses) throw new RangeError(`more than ${maxTraceAccesses} accesses`);
+    const { byteLength, maxByteLength } = this.#buffer;
+    const start = this.#length++ * numbersEach;
+    if (start === this.#numbers.length) this.#buffer.resize(Math.min(maxByteLength, 2 * byteLength));
+    this.#numbers[start + offsetAt] = kind === "write" ? offset | isWrite : offset;
+    this.#numbers[start + valueAt] = value;
+    this.#numbers[start + lineAt] = line;
+  }
+
+  *[Symbol.iterator](): Generator<TraceAccess> {
+    for (let start = 0; start < this.#length * numbersEach; start += numbersEach) {
+      const offset = this.#numbers[start + offsetAt]!;
+      yield {
+        kind: offset & isWrite ? "write" : "read",
+        offset: offset & ~isWrite,
+        value: this.#numbers[start + valueAt]!,
+        line: this.#numbers[start + lineAt]!,
+      };
+    }
+  }
+}
+
 /** The last line that was taken apart. Its numbers are read sign by sign: of a million matches the garbage alone is large. */
 class AccessLine {
   kind: TraceAccess["kind"] = "read";
@@ -77,12 +116,13 @@ function digitOf(code: number): number {
  * empty lines and those that begin with `#` are skipped.
  * @throws ImageError that names the first line that is not one
  */
-export const parseTrace = (text: string): TraceAccess[] =>
-  parseTraceLines(textLines(bytesSource(new TextEncoder().encode(text))));
+export const parseTrace = (text: string): TraceAccess[] => [
+  ...parseTraceLines(textLines(bytesSource(new TextEncoder().encode(text)))),
+];
 
 /** Reads a trace line by line. @param lines without what ends them @throws as `parseTrace` */
-export function parseTraceLines(lines: Iterable<string>): TraceAccess[] {
-  const accesses: TraceAccess[] = [];
+export function parseTraceLines(lines: Iterable<string>): TraceAccesses {
+  const accesses = new TraceAccesses();
   const access = new AccessLine();
   let line = 0;
   for (const raw of lines) {

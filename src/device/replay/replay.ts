@@ -79,7 +79,7 @@ export function replay(
   backend: DeviceBackend,
   platform: Platform,
   config: Uint8Array,
-  trace: readonly TraceAccess[],
+  trace: Iterable<TraceAccess>,
   options: AttachOptions = {},
 ): ReplayReport {
   const events: DeviceEvent[] = [];
@@ -96,6 +96,7 @@ export function replay(
   const steps: ReplayStep[] = [];
   const differences: ReplayDifference[] = [];
   let reads = 0;
+  let writes = 0;
   let mostReadsPerAccess = 0;
   const changes = new ReplaySteps(attached);
   for (const access of trace) {
@@ -108,6 +109,7 @@ export function replay(
       const rule = rules.ruleOf(offset, width, value, seen);
       if (seen !== value) differences.push({ line, offset, width, recorded: value, seen, rule });
     } else {
+      writes++;
       device.configWrite(offset, width, value);
       rules.written(offset, width);
       for (const what of changes.since(device.describe())) steps.push({ line, what });
@@ -120,7 +122,7 @@ export function replay(
     attached,
     final: device.describe(),
     reads,
-    writes: trace.length - reads,
+    writes,
     counts,
     mostReadsPerAccess,
     steps,
