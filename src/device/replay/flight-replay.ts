@@ -64,6 +64,9 @@ class Comparison implements Tracer {
   }
 }
 
+/** Whether a vCPU makes accesses of so many bytes to memory or ports. */
+const isAccess = (width: number): boolean => Number.isInteger(width) && width >= 1 && width <= 8;
+
 /** Does again what an entry says that the guest or the VMM did. @returns whether it can be done */
 function act(device: VfioPciDevice, { kind, numbers }: FlightEntry): boolean {
   const [a, b, c, d, e] = numbers as [number, number, number, number, number];
@@ -72,6 +75,7 @@ function act(device: VfioPciDevice, { kind, numbers }: FlightEntry): boolean {
       device.configRead(a, b);
       return true;
     case TraceKind.configWrite:
+      if (c >>> 0 !== c) return false;
       device.configWrite(a, b, c);
       return true;
     case TraceKind.endOfInterrupt:
@@ -88,7 +92,9 @@ function act(device: VfioPciDevice, { kind, numbers }: FlightEntry): boolean {
       return true;
   }
   const bar = device.describe().bars.find(({ region }) => region === a);
-  if (bar?.base === undefined) return false;
+  // A file may say anything: no vCPU makes a wider access, nor one that begins outside of its BAR.
+  if (bar?.base === undefined || !isAccess(c) || !(Number.isInteger(b) && b >= 0 && b < bar.size))
+    return false;
   const data = new Uint8Array(new ArrayBuffer(c));
   putEntryBytes(data, d, e);
   const ports = bar.kind === "io";
@@ -116,7 +122,9 @@ export function replayFlight(recording: FlightRecording, name: string): FlightRe
   const next = (): FlightEntry | undefined => comparison.next;
   let accesses = 0;
   const options = { ...traced.options, trace: comparison } as AttachOptions;
-  using device = VfioPciDevice.attach(recordedBackend(traced, next), recordedPlatform(traced, next), options);
+  using device = attachAgain(name, () =>
+    VfioPciDevice.attach(recordedBackend(traced, next), recordedPlatform(traced, next), options),
+  );
   while (!comparison.difference && comparison.at < count) {
     const cause = nextCause(recording, comparison.at);
     if (cause === undefined) break;
@@ -125,14 +133,24 @@ export function replayFlight(recording: FlightRecording, name: string): FlightRe
     if (index > comparison.at && !standsLast(cause) && !isMiss(cause)) comparison.differ(undefined);
     else {
       accesses++;
-      if (isMiss(cause)) missAgain(device, numbers);
-      else if (!tryAct(device, cause)) comparison.differ(undefined);
+      const done = isMiss(cause) ? missAgain(device, numbers) : tryAct(device, cause);
+      if (!done) comparison.differ(undefined);
     }
     if (comparison.at <= index) comparison.differ(undefined);
   }
   const { difference, at } = comparison;
   // Closing the device at the end is no part of the recording.
   return { accesses, entries: difference ? difference.index : at, difference };
+}
+
+/** @throws VfioError (`EBADFLIGHT`): what the file says of its device or of its options may be no device's */
+function attachAgain(name: string, attach: () => VfioPciDevice): VfioPciDevice {
+  try {
+    return attach();
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw new VfioError(`${name}: its attach cannot be run again: ${why}`, { code: "EBADFLIGHT", cause });
+  }
 }
 
 function nextCause(recording: FlightRecording, from: number): FlightEntry | undefined {
@@ -153,9 +171,12 @@ function tryAct(device: VfioPciDevice, cause: FlightEntry): boolean {
   }
 }
 
-function missAgain(device: VfioPciDevice, numbers: readonly number[]): void {
+/** @returns whether it can be done */
+function missAgain(device: VfioPciDevice, numbers: readonly number[]): boolean {
   const [, access, , address, width] = numbers as [number, number, number, number, number];
-  const data = new Uint8Array(new ArrayBuffer(Math.min(width, 4096)));
+  if (!isAccess(width)) return false;
+  const data = new Uint8Array(new ArrayBuffer(width));
   if (access === 0) device.mmioRead(address, data);
   else device.mmioWrite(address, data);
+  return true;
 }

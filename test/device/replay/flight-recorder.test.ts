@@ -20,6 +20,7 @@ import type { VfioPciDevice } from "../../../src/device/passthrough/vfio-pci-dev
 import { parseTrace } from "../../../src/image/trace.ts";
 import { readImage } from "../../../src/image/read.ts";
 import { attach, memory, mmioRead, writeVector } from "../../support/attached.ts";
+import { refusal } from "../../support/refusal.ts";
 import { Sandbox } from "../../support/sandbox.ts";
 import { at, type SyntheticDevice } from "../../support/synthetic-image.ts";
 
@@ -224,6 +225,46 @@ describe("a replay", () => {
       index: changed,
       recorded: { value: 0x12345678 },
       seen: { kind: "configRead" },
+    });
+  });
+
+  test.each([
+    ["barWrite", 2, [0, -1, 3.5, 9, 2 ** 40, NaN]],
+    ["barWrite", 1, [-1, 0.5, 0x4000, 2 ** 60, NaN]],
+    ["barWrite", 0, [-1, 5, 6, 99, NaN]],
+    ["configWrite", 2, [-1, 0.5, 2 ** 32, NaN]],
+    ["unanswered", 4, [-1, 0, 1.5, 9, 2 ** 40, NaN]],
+  ] as const)("of a %s whose number %i is nobody's ends there, and asks for nothing", (kind, at, values) => {
+    using recorder = new FlightRecorder();
+    {
+      using guest = attach(plain, { attach: { trace: recorder } });
+      drive(guest.device);
+    }
+    const recording = recordingOf(recorder);
+    const all = Array.from({ length: recording.count }, (_, i) => recording.entry(i));
+    const place = all.findLastIndex((one) => one.kind === TraceKind[kind]);
+    expect(place).toBeGreaterThan(0);
+    for (const value of values) {
+      const entry = (index: number) =>
+        index === place ? { ...all[index]!, numbers: all[index]!.numbers.with(at, value) } : all[index]!;
+      expect([value, replayFlight({ ...recording, entry }, "test").difference?.index]).toEqual([
+        value,
+        place,
+      ]);
+    }
+  });
+
+  test.each([
+    [{ excludeFromMapping: 1 }, /its attach cannot be run again/],
+    [{ msixVectors: -1 }, /"msixVectors" must be/],
+  ] as const)("whose attach cannot be run again says so: %j", (options, message) => {
+    using recorder = new FlightRecorder();
+    using guest = attach(plain, { attach: { trace: recorder } });
+    const recording = recordingOf(recorder);
+    const device = { ...recording.device!, options };
+    expect(refusal(() => replayFlight({ ...recording, device }, guest.device.name))).toMatchObject({
+      code: "EBADFLIGHT",
+      message: expect.stringMatching(message) as string,
     });
   });
 
