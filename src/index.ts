@@ -72,7 +72,8 @@ export { RecordedDevice, type RecordedAccesses } from "./device/backends/recorde
 export { RegionRegisters } from "./device/seam/region-registers.ts";
 export * from "./device/replay/replay.ts";
 export { FlightRecorder, type FlightRecorderOptions } from "./device/replay/flight-recorder.ts";
-export { readFlight, type FlightEntry, type FlightRecording } from "./device/replay/flight-format.ts";
+export type { FlightEntries, FlightEntry } from "./device/replay/flight-format.ts";
+export { readFlight, type FlightRecording } from "./device/replay/read-flight.ts";
 export { replayFlight, type FlightDifference, type FlightReport } from "./device/replay/flight-replay.ts";
 export { TraceFile, type TraceFileOptions } from "./device/replay/trace-file.ts";
 export type { DeviceSnapshot } from "./device/passthrough/snapshot.ts";

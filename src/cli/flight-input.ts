@@ -1,11 +1,6 @@
 // A flight recorder's file as the commands read it.
-import {
-  flightSize,
-  isFlight,
-  maxEntries,
-  readFlight,
-  type FlightRecording,
-} from "../device/replay/flight-format.ts";
+import { flightSize, isFlight, maxEntries } from "../device/replay/flight-format.ts";
+import { readFlight, type FlightRecording } from "../device/replay/read-flight.ts";
 import { FileSource, inputName } from "./byte-source.ts";
 import { CliError } from "./failure.ts";
 

@@ -2,7 +2,6 @@
 // bytes are the recorder's memory, so that a mapped file is whole whenever its process ends. docs/flight-recorder.md has it too.
 import { VfioError } from "../../ffi/errors.ts";
 import type { TracedDevice } from "../seam/trace.ts";
-import { parseDevice } from "./flight-schema.ts";
 
 /** `BVFLIGHT` */
 const magic = [0x42, 0x56, 0x46, 0x4c, 0x49, 0x47, 0x48, 0x54];
@@ -56,10 +55,8 @@ export interface FlightEntry {
   readonly text: string | undefined;
 }
 
-/** What a recorder's file holds. */
-export interface FlightRecording {
-  /** What was attached; undefined where the attach did not come so far. */
-  readonly device: TracedDevice | undefined;
+/** The entries of a recorder's file. */
+export interface FlightEntries {
   /** When it began, in milliseconds since 1970. */
   readonly startTime: number;
   /** Entries ever recorded. */
@@ -81,24 +78,24 @@ export function writeHeader(bytes: Uint8Array, capacity: number): void {
 export const deviceJson = (device: TracedDevice): string =>
   JSON.stringify({ ...device, config: device.config.toHex() });
 
-const bad = (name: string, what: string): VfioError =>
+export const badFlight = (name: string, what: string): VfioError =>
   new VfioError(`${name}: ${what}`, { code: "EBADFLIGHT" });
 
 /** Whether bytes begin as a recorder's file does. */
 export const isFlight = (bytes: Uint8Array): boolean => magic.every((byte, i) => bytes[i] === byte);
 
 /**
- * Reads a recorder's file. Nothing of it is trusted.
+ * Reads what of a recorder's file needs no schema: its entries. Nothing of it is trusted. Runs in a browser too.
  * @param name for messages
  * @throws VfioError (`EBADFLIGHT`) that says what is wrong
  */
-export function readFlight(bytes: Uint8Array, name: string): FlightRecording {
-  if (!isFlight(bytes)) throw bad(name, "it is no flight recorder's file");
-  if (bytes.length < entriesAt) throw bad(name, `it is cut off after ${bytes.length} bytes`);
+export function readFlightEntries(bytes: Uint8Array, name: string): FlightEntries {
+  if (!isFlight(bytes)) throw badFlight(name, "it is no flight recorder's file");
+  if (bytes.length < entriesAt) throw badFlight(name, `it is cut off after ${bytes.length} bytes`);
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const version = view.getUint32(header.version, true);
   if (version !== flightVersion)
-    throw bad(name, `it is of version ${version}; this library reads version ${flightVersion}`);
+    throw badFlight(name, `it is of version ${version}; this library reads version ${flightVersion}`);
   const number = (at: number): number => view.getFloat64(at, true);
   const [capacity, count] = [number(header.capacity), number(header.count)];
   if (
@@ -107,8 +104,9 @@ export function readFlight(bytes: Uint8Array, name: string): FlightRecording {
     capacity > maxEntries ||
     bytes.length < flightSize(capacity)
   )
-    throw bad(name, `it says that it has ${capacity} entries, and has ${bytes.length} bytes`);
-  if (!Number.isSafeInteger(count) || count < 0) throw bad(name, `it says that it recorded ${count} entries`);
+    throw badFlight(name, `it says that it has ${capacity} entries, and has ${bytes.length} bytes`);
+  if (!Number.isSafeInteger(count) || count < 0)
+    throw badFlight(name, `it says that it recorded ${count} entries`);
   const lost = Math.max(0, count - capacity);
   const perSecond = number(header.perSecond);
   const start = number(header.startTicks);
@@ -123,11 +121,11 @@ export function readFlight(bytes: Uint8Array, name: string): FlightRecording {
       index,
       seconds: (number(at) - start) / perSecond,
       kind: view.getUint16(at + word, true),
-      numbers: [1, 2, 3, 4, 5].map((i) => number(at + 8 * i)),
+      numbers: [number(at + 8), number(at + 16), number(at + 24), number(at + 32), number(at + 40)],
       text: length === 0 ? undefined : textOf(bytes, view.getUint32(at + word + 4, true), length, textCount),
     };
   };
-  return { device: deviceOf(bytes, view, name), startTime: number(header.startTime), count, lost, entry };
+  return { startTime: number(header.startTime), count, lost, entry };
 }
 
 /** A text by where it was put, in bytes ever recorded, modulo 2^32. */
@@ -138,15 +136,4 @@ function textOf(bytes: Uint8Array, place: number, length: number, textCount: num
   const text = bytes.slice(textAt + from, textAt + Math.min(from + length, textSize));
   const rest = bytes.slice(textAt, textAt + Math.max(0, from + length - textSize));
   return new TextDecoder().decode(new Uint8Array([...text, ...rest]));
-}
-
-function deviceOf(bytes: Uint8Array, view: DataView, name: string): TracedDevice | undefined {
-  const size = view.getUint32(header.deviceSize, true);
-  if (size === 0) return undefined;
-  if (size > deviceSize) throw bad(name, `it says that its device takes ${size} bytes`);
-  try {
-    return parseDevice(JSON.parse(new TextDecoder().decode(bytes.subarray(deviceAt, deviceAt + size))));
-  } catch (cause) {
-    throw bad(name, `its device cannot be read: ${cause instanceof Error ? cause.message : String(cause)}`);
-  }
 }

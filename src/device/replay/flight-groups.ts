@@ -2,7 +2,7 @@
 import { RegionIndex } from "../../regs/vfio/regions.ts";
 import { noRegion } from "../seam/guest-answers.ts";
 import { TraceKind } from "../seam/trace.ts";
-import type { FlightEntry, FlightRecording } from "./flight-format.ts";
+import type { FlightEntries, FlightEntry } from "./flight-format.ts";
 
 /** Entries that begin something: by the guest or by the VMM. Everything between them is what these set off. */
 const causes: ReadonlySet<number> = new Set([
@@ -30,7 +30,7 @@ export interface FlightGroup {
 const longestGroup = 2 ** 16;
 
 /** The groups of a recording, one after the other. */
-export function* flightGroups(recording: FlightRecording): Generator<FlightGroup, void> {
+export function* flightGroups(recording: FlightEntries): Generator<FlightGroup, void> {
   let cause: FlightEntry | undefined;
   let entries: FlightEntry[] = [];
   for (let index = recording.lost; index < recording.count; index++) {

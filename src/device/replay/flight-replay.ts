@@ -6,7 +6,8 @@ import { VfioPciDevice } from "../passthrough/vfio-pci-device.ts";
 import { traceEntry, type TraceEntry } from "../seam/trace-text.ts";
 import { TraceKind, type Tracer } from "../seam/trace.ts";
 import { putEntryBytes, recordedBackend, recordedPlatform } from "./flight-answers.ts";
-import type { FlightEntry, FlightRecording } from "./flight-format.ts";
+import type { FlightEntry } from "./flight-format.ts";
+import type { FlightRecording } from "./read-flight.ts";
 import { isCause, isMiss, standsLast } from "./flight-groups.ts";
 
 /** Where a replay left its recording. */

@@ -4,13 +4,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { RecordedDevice } from "../../../src/device/backends/recorded/recorded-device.ts";
 import { MemoryPlatform } from "../../../src/device/platforms/memory/memory-platform.ts";
-import {
-  entriesAt,
-  flightSize,
-  header,
-  readFlight,
-  textSize,
-} from "../../../src/device/replay/flight-format.ts";
+import { entriesAt, flightSize, header, textSize } from "../../../src/device/replay/flight-format.ts";
+import { readFlight } from "../../../src/device/replay/read-flight.ts";
 import { FlightRecorder } from "../../../src/device/replay/flight-recorder.ts";
 import { replayFlight } from "../../../src/device/replay/flight-replay.ts";
 import { replay } from "../../../src/device/replay/replay.ts";
