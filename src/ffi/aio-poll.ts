@@ -5,9 +5,7 @@ import { Arena, type ArenaPiece } from "./arena.ts";
 import { aioCommand, aioFlag, pollFlag } from "./constants.ts";
 import { Eventfd } from "./eventfd.ts";
 import { EventfdListener, type ListenOptions } from "./eventfd-listener.ts";
-
-/** struct iocb of linux/aio_abi.h, in bytes. */
-const iocb = { data: 0, opcode: 16, fd: 20, events: 24, flags: 56, resultFd: 60, size: 64 } as const;
+import { iocb } from "./iocb.ts";
 
 /**
  * Calls back on the event loop when a descriptor is ready, once for each `arm`. Owned: `dispose` ends the wait; the

@@ -9,6 +9,7 @@ export const openFlag = Object.freeze({
   RDWR: 2,
   NONBLOCK: 0o4000,
   CLOEXEC: 0o2000000,
+  DIRECT: arm ? 0o200000 : 0o40000,
   DIRECTORY: arm ? 0o40000 : 0o200000,
   NOFOLLOW: arm ? 0o100000 : 0o400000,
 });
@@ -78,9 +79,10 @@ export const messageFlag = Object.freeze({
   CMSG_CLOEXEC: 0x40000000,
 });
 
-/** `IOCB_CMD_*` and `IOCB_FLAG_*` of io_submit(2). */
-export const aioCommand = Object.freeze({ POLL: 5 });
+/** `IOCB_CMD_*` and `IOCB_FLAG_*` of io_submit(2), and `RWF_*` of pwritev2(2), which it takes, too. */
+export const aioCommand = Object.freeze({ FDSYNC: 3, POLL: 5, PREADV: 7, PWRITEV: 8 });
 export const aioFlag = Object.freeze({ RESFD: 1 });
+export const transferFlag = Object.freeze({ DSYNC: 2 });
 
 /** `SIG*` of kill(2), `SIG_*` of sigprocmask(2). */
 export const signalNumber = Object.freeze({ USR2: 12 });

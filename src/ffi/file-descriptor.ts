@@ -16,6 +16,8 @@ export interface OpenOptions extends FailureContext {
   readonly name?: string;
   /** Calls that would wait fail with EAGAIN instead. */
   readonly nonblocking?: boolean;
+  /** Around the cache of pages (O_DIRECT). Not every file system can. */
+  readonly direct?: boolean;
 }
 
 /** A file descriptor of one owner: closed once, refused afterwards, and never inherited by a program that is started. */
@@ -38,9 +40,10 @@ export class FileDescriptor implements Disposable {
 
   /** Opens what is there: it creates nothing. @throws VfioError, with the path in its message */
   static open(path: string, options: OpenOptions = {}): FileDescriptor {
-    const { access = "rw", name = path, nonblocking = false, device } = options;
+    const { access = "rw", name = path, nonblocking = false, direct = false, device } = options;
     const way = { r: openFlag.RDONLY, w: openFlag.WRONLY, rw: openFlag.RDWR }[access];
-    const flags = way | openFlag.CLOEXEC | (nonblocking ? openFlag.NONBLOCK : 0);
+    const kind = (nonblocking ? openFlag.NONBLOCK : 0) | (direct ? openFlag.DIRECT : 0);
+    const flags = way | openFlag.CLOEXEC | kind;
     const text = cString(path);
     for (;;) {
       const fd = systemCalls().openat(currentFolder, text, flags, 0);

@@ -5,6 +5,7 @@
  */
 export { AioPoll } from "./aio-poll.ts";
 export { AnonymousMemory } from "./anonymous-memory.ts";
+export { AsyncFile, type AsyncResult, type MemoryPiece } from "./async-file.ts";
 export { Arena, type ArenaPiece } from "./arena.ts";
 export { memoryAdvice } from "./constants.ts";
 export { DurableFile, writeDurably, type DurableFileOptions } from "./durable-file.ts";

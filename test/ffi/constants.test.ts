@@ -29,6 +29,7 @@ const prefixes: Record<keyof typeof constants, string> = {
   messageFlag: "MSG_",
   aioCommand: "IOCB_CMD_",
   aioFlag: "IOCB_FLAG_",
+  transferFlag: "RWF_",
   signalNumber: "SIG",
   signalMask: "SIG_",
 };
