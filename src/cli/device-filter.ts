@@ -1,4 +1,5 @@
 // Which devices a person means who lists some of them.
+import { hexDigits } from "../regs/hex-text.ts";
 import { functionsNamed, type KernelNames } from "../device/host/kernel-names.ts";
 import type { PciDevice } from "../device/host/pci-device.ts";
 import type { PciNames } from "../device/host/pci-names.ts";
@@ -17,7 +18,8 @@ const plain = (text: string): string => text.toLowerCase().replaceAll("_", "-");
 /** Class codes, as `01`, `0108` or `010802`. */
 const ofClass = ({ classCode }: PciDevice, word: string): boolean =>
   /^(?:[0-9a-f]{2}){1,3}$/i.test(word) &&
-  classCode?.toString(16).padStart(6, "0").startsWith(word.toLowerCase()) === true;
+  classCode !== undefined &&
+  hexDigits(classCode, 6).startsWith(word.toLowerCase());
 
 const ofIds = (device: PciDevice, word: string): boolean => {
   const wanted = word.toLowerCase().split(":");

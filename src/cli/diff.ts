@@ -13,7 +13,7 @@ import { printable } from "./printable.ts";
 import { irqWords, regionWords } from "./region-words.ts";
 import { noteSkipped } from "./skipped-note.ts";
 import { styleOf, type Style } from "./style.ts";
-import { hex } from "../regs/hex-text.ts";
+import { hex, hexDigits } from "../regs/hex-text.ts";
 
 export interface DiffOptions {
   readonly json?: boolean | undefined;
@@ -226,7 +226,7 @@ function configLine(
   }
 }
 
-const offset = (at: number): string => at.toString(16).padStart(2, "0");
+const offset = (at: number): string => hexDigits(at, 2);
 
 function bytes(digits: string): string {
   const shown = digits.slice(0, 32).match(/../g)!.join(" ");
@@ -236,7 +236,5 @@ function bytes(digits: string): string {
 function valueText(value: DecodedValue | null, isHex: boolean, width: number): string {
   if (value === null) return "none";
   if (typeof value === "boolean") return value ? "+" : "-";
-  return typeof value === "number" && isHex
-    ? `0x${value.toString(16).padStart(Math.ceil(width / 4), "0")}`
-    : String(value);
+  return typeof value === "number" && isHex ? hex(value, Math.ceil(width / 4)) : String(value);
 }

@@ -5,6 +5,7 @@ import { readGroups, type IommuGroup } from "../device/host/iommu-group.ts";
 import { functionsNamed, readKernelNames, type KernelNames } from "../device/host/kernel-names.ts";
 import { readPciDevice, readPciDevices, type PciDevice } from "../device/host/pci-device.ts";
 import { formatBdf, parseBdf } from "../regs/bdf.ts";
+import { hexDigits } from "../regs/hex-text.ts";
 import { CliError } from "./failure.ts";
 
 /** The host to look at: this one, or for tests the copy that BUN_VFIO_ROOT names. */
@@ -78,8 +79,8 @@ export function findDevice(files: Sysroot, text: string): PciDevice {
 
 /** `1b36:0010`. */
 export const idsText = ({ vendorId, deviceId }: PciDevice): string =>
-  [vendorId, deviceId].map((id) => id?.toString(16).padStart(4, "0") ?? "????").join(":");
+  [vendorId, deviceId].map((id) => (id === undefined ? "????" : hexDigits(id, 4))).join(":");
 
 /** Base class and subclass: `0108`. */
 export const classText = ({ classCode }: PciDevice): string =>
-  classCode === undefined ? "????" : (classCode >>> 8).toString(16).padStart(4, "0");
+  classCode === undefined ? "????" : hexDigits(classCode >>> 8, 4);

@@ -15,6 +15,7 @@ import { formatTraceEntry, traceListener } from "../device/seam/trace-text.ts";
 import type { Tracer } from "../device/seam/trace.ts";
 import { replayText } from "./replay-text.ts";
 import { styleOf } from "./style.ts";
+import { hexDigits } from "../regs/hex-text.ts";
 
 export interface ReplayOptions {
   readonly json?: boolean | undefined;
@@ -48,7 +49,7 @@ export function replayCommand(imagePath: string, tracePath: string, options: Rep
   else {
     const style = styleOf(options.color);
     const { vendorId, deviceId } = report.attached;
-    const id = [vendorId, deviceId].map((part) => part.toString(16).padStart(4, "0")).join(":");
+    const id = [vendorId, deviceId].map((part) => hexDigits(part, 4)).join(":");
     const head = `${style.bold(`${image.bdf} ${id}`)} from ${printable(imagePath)}, driven as in ${printable(tracePath)}`;
     print(`${[head, ...replayText(report, style)].join("\n")}\n`);
   }

@@ -3,6 +3,7 @@ import { checked, int32 } from "../regs/ioctl/integer.ts";
 import { VfioError } from "./errors.ts";
 import { systemCalls } from "./system-calls.ts";
 import { systemError, type FailureContext } from "./system-error.ts";
+import { hex } from "../regs/hex-text.ts";
 
 const interrupted = 4;
 const descriptor = int32("a file descriptor");
@@ -55,7 +56,7 @@ function finish(
   context: FailureContext | undefined,
 ): void {
   for (let done = 0; ;) {
-    const where = (): string => `${name}: ${data.length} bytes at 0x${offset.toString(16)}`;
+    const where = (): string => `${name}: ${data.length} bytes at ${hex(offset)}`;
     if (count < 0 && count !== -interrupted) throw systemError(syscall, -count, where(), context);
     if (count === 0)
       throw new VfioError(`${where()}: ${syscall} ends after ${done} bytes`, {

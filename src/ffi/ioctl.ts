@@ -5,6 +5,7 @@ import { errnoName } from "./errno.ts";
 import { VfioError } from "./errors.ts";
 import { systemCalls } from "./system-calls.ts";
 import type { FailureContext } from "./system-error.ts";
+import { hex } from "../regs/hex-text.ts";
 
 /** On whose behalf a request is made: for the error alone. */
 export type IoctlContext = FailureContext;
@@ -81,7 +82,7 @@ export function addressOf(memory: Uint8Array): bigint {
 /** A 64-bit value of the kernel as a number. @param name what it is, for the message @throws VfioError above 2^53 - 1 */
 export function exact(value: bigint, name: string): number {
   if (value <= BigInt(Number.MAX_SAFE_INTEGER)) return Number(value);
-  throw new VfioError(`${name} is 0x${value.toString(16)}, above 2^53 - 1`, { code: "ERANGE" });
+  throw new VfioError(`${name} is ${hex(value)}, above 2^53 - 1`, { code: "ERANGE" });
 }
 
 /** The names of the bits of `value` that a table has, as `READ+WRITE`; a value of the table by its own name. */
@@ -89,7 +90,7 @@ export function flagNames(table: Readonly<Record<string, number>>, value: number
   const names = Object.keys(table).filter(
     (name) => table[name] !== 0 && (value & table[name]!) === table[name],
   );
-  return names.length > 0 ? names.join("+") : `0x${value.toString(16)}`;
+  return names.length > 0 ? names.join("+") : hex(value);
 }
 
 /** The name of a value, as `TYPE1v2`; the number where the table has none. */

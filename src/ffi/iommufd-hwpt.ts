@@ -11,6 +11,7 @@ import {
 } from "../regs/ioctl/iommufd-hwpt.ts";
 import { iommufdRequest } from "../regs/ioctl/iommufd-requests.ts";
 import { addressOf, flagNames, ioctl, ioctlError, ioctlOrErrno, type IoctlContext } from "./ioctl.ts";
+import { hex } from "../regs/hex-text.ts";
 
 /** Bytes of `struct iommu_hwpt_alloc` that every kernel knows: without the fault queue. */
 const allocSize = 40;
@@ -122,8 +123,7 @@ export function getHwptDirtyBitmap(
   get.data = addressOf(bitmap);
   ioctl(iommufd, iommufdRequest.HWPT_GET_DIRTY_BITMAP, bytesOf(get), {
     ...context,
-    request: () =>
-      `IOMMU_HWPT_GET_DIRTY_BITMAP ${hwpt} iova 0x${range.iova.toString(16)} size 0x${range.size.toString(16)}`,
+    request: () => `IOMMU_HWPT_GET_DIRTY_BITMAP ${hwpt} iova ${hex(range.iova)} size ${hex(range.size)}`,
   });
 }
 

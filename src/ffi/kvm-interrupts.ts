@@ -17,6 +17,7 @@ import { kvmVmRequest } from "../regs/ioctl/kvm-requests.ts";
 import { checked, type IntegerRange } from "../regs/ioctl/integer.ts";
 import { bytesOf, create, memberRange, wide } from "../regs/ioctl/struct.ts";
 import { ioctl, type IoctlContext } from "./ioctl.ts";
+import { hex } from "../regs/hex-text.ts";
 
 /** A message that a device sends: 32 bits each. */
 export interface RoutedMessage {
@@ -214,6 +215,6 @@ export function setKvmIoeventfd(
   ioctl(vm, kvmVmRequest.IOEVENTFD, bytesOf(argument), {
     ...context,
     request: () =>
-      `KVM_IOEVENTFD ${on ? "assign" : "deassign"} ${kind} 0x${address.toString(16)} width ${width} eventfd ${eventfd}`,
+      `KVM_IOEVENTFD ${on ? "assign" : "deassign"} ${kind} ${hex(address)} width ${width} eventfd ${eventfd}`,
   });
 }

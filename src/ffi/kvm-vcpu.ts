@@ -9,6 +9,7 @@ import { checked, checkedWide, uint32, uint64, type IntegerRange } from "../regs
 import { bytesOf, create, memberRange, type StructClass } from "../regs/ioctl/struct.ts";
 import { decodeCpuid, emptyCpuid, encodeCpuid, type CpuidEntry } from "./kvm-cpuid.ts";
 import { addressOf, ioctl, ioctlError, ioctlOrErrno, type IoctlContext } from "./ioctl.ts";
+import { hex } from "../regs/hex-text.ts";
 
 type Name = keyof typeof kvmVcpuRequest;
 /** Reads a part of a vCPU's state. @throws VfioError */
@@ -186,6 +187,6 @@ function oneReg(
   argument.addr = addressOf(value);
   ioctl(vcpu, kvmVcpuRequest[name], bytesOf(argument), {
     ...context,
-    request: () => `KVM_${name} 0x${id.toString(16)}`,
+    request: () => `KVM_${name} ${hex(id)}`,
   });
 }

@@ -7,6 +7,7 @@ import { checked, checkedWide, uint32 } from "../regs/ioctl/integer.ts";
 import { bytesOf, create, memberRange } from "../regs/ioctl/struct.ts";
 import { ioctl, type IoctlContext } from "./ioctl.ts";
 import type { KvmCapability } from "./kvm-system.ts";
+import { hex } from "../regs/hex-text.ts";
 
 /** KVM_CREATE_VCPU. @param id on x86 its APIC ID @returns a descriptor that the caller closes */
 export const createVcpu = (vm: number, id: number, context: IoctlContext = {}): number =>
@@ -36,7 +37,7 @@ export function enableVmCapability(
 export function setTssAddress(vm: number, address: number, context: IoctlContext = {}): void {
   ioctl(vm, kvmVmRequest.SET_TSS_ADDR, checked(address, uint32("the address of the TSS")), {
     ...context,
-    request: `KVM_SET_TSS_ADDR 0x${address.toString(16)}`,
+    request: `KVM_SET_TSS_ADDR ${hex(address)}`,
   });
 }
 

@@ -8,6 +8,7 @@ import {
 } from "../regs/ioctl/kvm-requests.ts";
 import { vfioRequest } from "../regs/ioctl/vfio-requests.ts";
 import type { Syscall } from "./syscall.ts";
+import { hex, hexDigits } from "../regs/hex-text.ts";
 
 const tables = [
   vfioRequest,
@@ -34,13 +35,13 @@ export function formatSyscall({ name, args, result, code, microseconds }: Syscal
 function formatArgument(value: unknown, isText: boolean): string {
   // Numbers of a page and more are addresses, offsets and sizes.
   if (typeof value === "number" || typeof value === "bigint")
-    return value >= 4096 ? `0x${value.toString(16)}` : String(value);
+    return value >= 4096 ? hex(value) : String(value);
   if (value === null || value === undefined) return "NULL";
   if (!ArrayBuffer.isView(value)) return typeof value;
   const bytes = new Uint8Array(value.buffer, value.byteOffset, value.byteLength);
   if (isText) return JSON.stringify(new TextDecoder().decode(bytes.subarray(0, -1)));
-  const hex = Array.from(bytes.subarray(0, shown), (byte) => byte.toString(16).padStart(2, "0")).join(" ");
-  return `[${hex}${bytes.length > shown ? ` ... ${bytes.length} bytes` : ""}]`;
+  const digits = Array.from(bytes.subarray(0, shown), (byte) => hexDigits(byte, 2)).join(" ");
+  return `[${digits}${bytes.length > shown ? ` ... ${bytes.length} bytes` : ""}]`;
 }
 
 /** Some numbers name two requests, by the kind of descriptor: both are given. */
@@ -50,5 +51,5 @@ function requestName(request: number): string {
       .filter(([, value]) => value === request)
       .map(([key]) => `${uapiName(table)?.prefix ?? ""}${key}`),
   );
-  return names.length > 0 ? names.join("|") : `0x${request.toString(16)}`;
+  return names.length > 0 ? names.join("|") : hex(request);
 }

@@ -4,6 +4,7 @@ import { bytesOf, create, wide } from "../regs/ioctl/struct.ts";
 import { VfioDeviceIoeventfd, vfioDeviceIoeventfdFlag } from "../regs/ioctl/vfio-device.ts";
 import { vfioRequest } from "../regs/ioctl/vfio-requests.ts";
 import { ioctl, type IoctlContext } from "./ioctl.ts";
+import { hex } from "../regs/hex-text.ts";
 
 const widthRange: IntegerRange = { ...uint32("the width of a write"), min: 1, max: 8 };
 
@@ -32,6 +33,6 @@ export function setIoeventfd(
   ioctl(device, vfioRequest.DEVICE_IOEVENTFD, bytesOf(set), {
     ...context,
     request: () =>
-      `VFIO_DEVICE_IOEVENTFD ${8 * width} offset 0x${offset.toString(16)} data 0x${data.toString(16)} eventfd ${eventfd}`,
+      `VFIO_DEVICE_IOEVENTFD ${8 * width} offset ${hex(offset)} data ${hex(data)} eventfd ${eventfd}`,
   });
 }

@@ -17,6 +17,7 @@ import {
   type ImageIrq,
   type ImageRegion,
 } from "./image.ts";
+import { hexDigits } from "../regs/hex-text.ts";
 
 const headerSize = 64;
 /** The interrupt indexes that capabilities tell of: MSI, MSI-X, errors. */
@@ -136,8 +137,10 @@ export const configRegion = (config: Uint8Array): ImageRegion => ({
 
 /** As `40-4f, 80-ff`. */
 export function areasText(areas: readonly ImageArea[]): string {
-  const hex = (value: number): string => value.toString(16).padStart(2, "0");
-  const shown = areas.slice(0, 16).map(({ offset, size }) => `${hex(offset)}-${hex(offset + size - 1)}`);
+  const digits = (value: number): string => hexDigits(value, 2);
+  const shown = areas
+    .slice(0, 16)
+    .map(({ offset, size }) => `${digits(offset)}-${digits(offset + size - 1)}`);
   return shown.join(", ") + (areas.length > 16 ? ` and ${areas.length - 16} more` : "");
 }
 

@@ -1,3 +1,4 @@
+import { hexDigits } from "../regs/hex-text.ts";
 /** One thing that is wrong with an input, and where. */
 export interface Problem {
   readonly message: string;
@@ -11,10 +12,7 @@ export interface Problem {
 
 /** A message may hold text from the input: nothing of it reaches a terminal as a control character, or as a second line. */
 const escaped = (text: string): string =>
-  text.replace(
-    /[\0-\x1f\x7f-\x9f]/g,
-    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`,
-  );
+  text.replace(/[\0-\x1f\x7f-\x9f]/g, (character) => `\\u${hexDigits(character.charCodeAt(0), 4)}`);
 
 /** One problem as one line: `line 12, column 5: regions[0].size: expected ...`; control characters are escaped. */
 export function problemText(problem: Problem): string {

@@ -1,10 +1,11 @@
 import { quote } from "./error.ts";
+import { hexDigits } from "../regs/hex-text.ts";
 
 const digits = /^[0-9a-f]{2}$/i;
 
 /** Bytes as two lower-case digits each, a blank between. */
 export const hexBytes = (bytes: Uint8Array): string =>
-  Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join(" ");
+  Array.from(bytes, (byte) => hexDigits(byte, 2)).join(" ");
 
 /** What `hexBytes` wrote: the bytes, or in words why it is none. At most `limit` bytes. */
 export function parseHexBytes(text: string, limit: number): Uint8Array | string {
@@ -41,4 +42,4 @@ export function parseHexRow(line: string): HexRow | string {
 
 /** Writes a row; the offset has two digits below 0x100, three above, as lspci writes it. */
 export const hexRow = (offset: number, bytes: Uint8Array): string =>
-  `${offset.toString(16).padStart(2, "0")}: ${hexBytes(bytes)}`;
+  `${hexDigits(offset, 2)}: ${hexBytes(bytes)}`;

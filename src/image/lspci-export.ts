@@ -1,5 +1,6 @@
 import type { ImageArea } from "./image.ts";
 import { hexRow } from "./hex.ts";
+import { hexDigits } from "../regs/hex-text.ts";
 
 /** A device as a dump shows it. */
 export interface DumpedDevice {
@@ -39,8 +40,7 @@ export function lspciDevice({ bdf, config, unknown }: DumpedDevice): string {
 
 /** As `lspci -n` has it: class, vendor and device, revision. */
 function titleOf(config: Uint8Array): string {
-  const hex = (...bytes: number[]): string =>
-    bytes.map((at) => config[at]!.toString(16).padStart(2, "0")).join("");
-  const revision = config[0x08] === 0 ? "" : ` (rev ${hex(0x08)})`;
-  return `${hex(0x0b, 0x0a)}: ${hex(0x01, 0x00)}:${hex(0x03, 0x02)}${revision}`;
+  const digits = (...bytes: number[]): string => bytes.map((at) => hexDigits(config[at]!, 2)).join("");
+  const revision = config[0x08] === 0 ? "" : ` (rev ${digits(0x08)})`;
+  return `${digits(0x0b, 0x0a)}: ${digits(0x01, 0x00)}:${digits(0x03, 0x02)}${revision}`;
 }

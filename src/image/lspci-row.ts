@@ -1,3 +1,4 @@
+import { hexDigits } from "../regs/hex-text.ts";
 // A row of a dump, as `lspci -x` prints it and as it comes back from mails, logs and pages: `1a0: 00 01 ...`.
 
 /** Bytes that a config space has at most: the PCI Express Base Specification's 7.2.2. */
@@ -11,8 +12,7 @@ const colon = 0x3a;
 /** The value of each hexadecimal digit; -1 for any other character. */
 const digit = new Int8Array(256).fill(-1);
 for (let value = 0; value < 16; value++)
-  for (const text of [value.toString(16), value.toString(16).toUpperCase()])
-    digit[text.charCodeAt(0)] = value;
+  for (const text of [hexDigits(value), hexDigits(value).toUpperCase()]) digit[text.charCodeAt(0)] = value;
 /** Blank, tab, and the blank of pages that does not break, in Latin-1 and in UTF-8. */
 const isBlank = (byte: number): boolean =>
   byte === 0x20 || byte === 0x09 || byte === 0xa0 || byte === 0xc2 || byte === 0x0d;

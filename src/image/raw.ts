@@ -3,6 +3,7 @@ import { assemble, checkConfigSize, msixOf } from "./defaults.ts";
 import { imageError, quote } from "./error.ts";
 import { knownConfig, type DeviceImage, type ImageArea, type ImageHost, type ImageRegion } from "./image.ts";
 import type { Registers } from "../regs/register.ts";
+import { hex } from "../regs/hex-text.ts";
 
 /** Bits of a resource's flags (linux/ioport.h). */
 const resourceIo = 0x100;
@@ -85,7 +86,7 @@ function resourcesOf(text: string): Resource[] {
     const kind = Number(flags & 0xffffffffn);
     const memory = (kind & resourceMemory) !== 0;
     if (!memory && (kind & resourceIo) === 0)
-      throw imageError(`flags 0x${kind.toString(16)} are neither of memory nor of I/O`, { line });
+      throw imageError(`flags ${hex(kind)} are neither of memory nor of I/O`, { line });
     found.push({ index, start, size, flags: kind });
   }
   return found;

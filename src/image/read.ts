@@ -10,7 +10,7 @@ import { formatName, imageFileSchema, type ImageFile } from "./schema.ts";
  */
 export function readImage(file: string | Uint8Array): DeviceImage {
   if (typeof file !== "string" && !(file instanceof Uint8Array))
-    throw new TypeError(`an image file is a string or a Uint8Array, got ${typeof file}`);
+    throw new TypeError(`an image file must be a string or a Uint8Array, not ${typeof file}`);
   if (file.length > maxImageBytes)
     throw imageError(`the file is larger than an image can be (${maxImageBytes} bytes)`);
   const text = typeof file === "string" ? new TextEncoder().encode(file) : file;

@@ -13,6 +13,7 @@ import {
   type ContentBlock,
   type ImageArea,
 } from "./image.ts";
+import { hex, hexDigits } from "../regs/hex-text.ts";
 
 /** The value of `format` in every image file. */
 export const formatName = "bun-vfio image";
@@ -46,10 +47,9 @@ function areasFault(areas: readonly ImageArea[], size: number, whole = "the regi
   for (const area of areas) {
     if (area.size === 0) return "an area of size 0";
     if (area.offset < end)
-      return `the area at 0x${area.offset.toString(16)} overlaps the one before it or is out of order`;
+      return `the area at ${hex(area.offset)} overlaps the one before it or is out of order`;
     end = area.offset + area.size;
-    if (end > size)
-      return `the area at 0x${area.offset.toString(16)} ends past ${whole}'s 0x${size.toString(16)} bytes`;
+    if (end > size) return `the area at ${hex(area.offset)} ends past ${whole}'s ${hex(size)} bytes`;
   }
   return undefined;
 }
@@ -68,9 +68,9 @@ const config = z
         typeof row === "string"
           ? row
           : row.offset < end
-            ? `offset ${row.offset.toString(16)} is there twice or out of order`
+            ? `offset ${hexDigits(row.offset)} is there twice or out of order`
             : row.offset >= size
-              ? `offset ${row.offset.toString(16)} lies past the ${size} bytes of this config space`
+              ? `offset ${hexDigits(row.offset)} lies past the ${size} bytes of this config space`
               : undefined;
       if (typeof row === "string" || fault !== undefined) {
         context.addIssue({ code: "custom", message: fault!, path: ["lines", at] });
@@ -172,7 +172,7 @@ const configBits = z.strictObject({
 function configBitsFault(bits: readonly { offset: number }[], size: number): string | undefined {
   let last = -1;
   for (const { offset } of bits) {
-    const name = `offset 0x${offset.toString(16)}`;
+    const name = `offset ${hex(offset)}`;
     if (offset <= last) return `${name} is there twice or out of order`;
     if (offset >= size) return `${name} lies past the ${size} bytes of this config space`;
     last = offset;

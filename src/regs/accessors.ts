@@ -137,7 +137,7 @@ function bitsOver(where: string, { at, count, access }: BitArray, memory: DataVi
     set(index: number, value: boolean) {
       checkIndex(where, count, index);
       if (typeof value !== "boolean")
-        throw new TypeError(`"${where}" is one bit each: expects a boolean, got ${typeof value}`);
+        throw new TypeError(`"${where}" is one bit each: it must be a boolean, not ${typeof value}`);
       const byte = base + at + (index >>> 3);
       const mask = 1 << (index & 7);
       memory.setUint8(byte, (memory.getUint8(byte) & ~mask) | (value ? mask : 0));

@@ -35,13 +35,13 @@ export function array<const E extends Register | Registers>(
   element: E,
 ): RegisterArray<E> {
   if (!Number.isInteger(count) || count < 1)
-    throw new RangeError(`an array expects 1 element or more, got ${count}`);
+    throw new RangeError(`an array must have 1 element or more, not ${count}`);
   const parts = isRegister(element) ? [element] : Object.values(element as Registers);
   const from = Math.min(...parts.map(({ at }) => at));
   const to = Math.max(...parts.map(({ at, width }) => at + width / 8));
   if (!Number.isInteger(stride) || stride < to - from)
     throw new RangeError(
-      `an array of elements of ${to - from} bytes expects a stride of that or more, got ${stride}`,
+      `an array of elements of ${to - from} bytes must have a stride of that or more, not ${stride}`,
     );
   return { kind: "array", count, stride, element };
 }
@@ -58,7 +58,7 @@ export function bitArray<A extends Access>(
   width: 8 | 16 | 32 = 32,
 ): BitArray<A> {
   if (!Number.isInteger(count) || count < 1)
-    throw new RangeError(`a bit array expects 1 bit or more, got ${count}`);
+    throw new RangeError(`a bit array must have 1 bit or more, not ${count}`);
   return { kind: "bits", at, count, access, width };
 }
 
@@ -100,6 +100,6 @@ export function arrayRegisters(name: string, what: RegisterArray | BitArray, siz
 export function checkIndex(name: string, count: number, index: number): void {
   if (!Number.isInteger(index) || index < 0 || index >= count)
     throw new RangeError(
-      `"${name}" has ${count} elements: expects an index from 0 to ${count - 1}, got ${index}`,
+      `"${name}" has ${count} elements: the index must be from 0 to ${count - 1}, not ${index}`,
     );
 }

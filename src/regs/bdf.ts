@@ -1,3 +1,4 @@
+import { hex, hexDigits } from "./hex-text.ts";
 /** Where a PCI function sits: `segment:bus:device.function`. */
 export interface Bdf {
   /**
@@ -15,12 +16,10 @@ export interface Bdf {
 
 const pattern = /^(?:([0-9a-f]{1,8}):)?([0-9a-f]{1,2}):([0-9a-f]{1,2})\.([0-9a-f])$/i;
 
-const hex = (value: number, digits: number): string => value.toString(16).padStart(digits, "0");
-
 function check(name: string, value: unknown, limit: number): void {
-  if (typeof value !== "number") throw new TypeError(`${name} expects a number, got ${typeof value}`);
+  if (typeof value !== "number") throw new TypeError(`${name} must be a number, not ${typeof value}`);
   if (!Number.isInteger(value) || value < 0 || value > limit)
-    throw new RangeError(`${name} expects an integer from 0 to 0x${limit.toString(16)}, got ${value}`);
+    throw new RangeError(`${name} must be an integer from 0 to ${hex(limit)}, not ${value}`);
 }
 
 function checkBdf(bdf: Bdf): void {
@@ -35,21 +34,21 @@ function checkBdf(bdf: Bdf): void {
  * @throws TypeError if it is no string; RangeError if it is no BDF, or the device is above 1f or the function above 7
  */
 export function parseBdf(text: string): Bdf {
-  if (typeof text !== "string") throw new TypeError(`a BDF is a string, got ${typeof text}`);
+  if (typeof text !== "string") throw new TypeError(`a BDF must be a string, not ${typeof text}`);
   const parts = pattern.exec(text);
   const shown = JSON.stringify(text.length > 40 ? `${text.slice(0, 40)}...` : text);
   if (!parts)
     throw new RangeError(`${shown} is no BDF: it is written bus:device.function, as 01:00.0 or 0000:01:00.0`);
   const [segment = 0, bus, device, fn] = parts.slice(1).map((part) => parseInt(part ?? "0", 16));
-  if (device! > 0x1f) throw new RangeError(`${shown} is no BDF: device ${hex(device!, 2)} is above 1f`);
-  if (fn! > 7) throw new RangeError(`${shown} is no BDF: function ${fn!.toString(16)} is above 7`);
+  if (device! > 0x1f) throw new RangeError(`${shown} is no BDF: device ${hexDigits(device!, 2)} is above 1f`);
+  if (fn! > 7) throw new RangeError(`${shown} is no BDF: function ${hexDigits(fn!)} is above 7`);
   return { segment, bus: bus!, device: device!, function: fn! };
 }
 
 /** Writes a BDF in full, as `0000:01:00.0`. @throws TypeError or RangeError for a part that does not fit */
 export function formatBdf(bdf: Bdf): string {
   checkBdf(bdf);
-  return `${hex(bdf.segment, 4)}:${hex(bdf.bus, 2)}:${hex(bdf.device, 2)}.${bdf.function}`;
+  return `${hexDigits(bdf.segment, 4)}:${hexDigits(bdf.bus, 2)}:${hexDigits(bdf.device, 2)}.${bdf.function}`;
 }
 
 /**

@@ -2,7 +2,7 @@
 import type { RegisterBlock } from "./block.ts";
 import type { ComposedValue, Derived } from "./derived.ts";
 import { derivedValue, partsOf, type Part } from "./derived-value.ts";
-import { asData } from "./hex-text.ts";
+import { asData, hexDigits } from "./hex-text.ts";
 import { rawValue } from "./raw-value.ts";
 
 /** Values by their names in the map. */
@@ -62,6 +62,6 @@ export function derivedText({ derived, value }: Pick<FoundValue, "derived" | "va
 
 function plainText(value: ComposedValue, isHex: boolean): string {
   if (Array.isArray(value)) return value.map((one: ComposedValue) => plainText(one, isHex)).join(" ");
-  if (typeof value === "number" && isHex) return value.toString(16).padStart(8, "0");
+  if (typeof value === "number" && isHex) return hexDigits(value, 8);
   return typeof value === "string" && value.startsWith("0x") ? value.slice(2) : String(value);
 }

@@ -85,12 +85,12 @@ export function partValues(
   value: unknown,
 ): readonly (boolean | number | bigint | string)[] {
   const type = big ? "bigint" : "number";
-  if (typeof value !== type) throw new TypeError(`"${where}" expects a ${type}, got ${typeof value}`);
+  if (typeof value !== type) throw new TypeError(`"${where}" must be a ${type}, not ${typeof value}`);
   const steps = big ? scaledBigintBits(scale, value as bigint) : scaledBits(scale, value as number);
   const width = parts.reduce((sum, part) => sum + part.width, 0);
   if (steps === undefined || BigInt(steps) >> BigInt(width) !== 0n)
     throw new RangeError(
-      `"${where}" expects a value of ${width} bits in units of ${scale.by}, got ${String(value)}`,
+      `"${where}" must be a value of ${width} bits in units of ${scale.by}, not ${String(value)}`,
     );
   let left = BigInt(steps);
   return parts

@@ -7,7 +7,7 @@ import {
   type DecodedValue,
   type DecodeFormat,
 } from "./decode.ts";
-import { asData } from "./hex-text.ts";
+import { asData, hex } from "./hex-text.ts";
 import { rawValue } from "./raw-value.ts";
 import { layoutOf, type ConfigLayout, type LocatedCapability } from "./layout.ts";
 import { derivedText, foundValues } from "./derived-decode.ts";
@@ -67,7 +67,7 @@ export function diffConfig(from: Uint8Array, to: Uint8Array, format: DecodeForma
 }
 
 const placeOf = ({ name, id, offset }: LocatedCapability): string =>
-  `${name === "unknown" ? `unknown 0x${id.toString(16)}` : name} @0x${offset.toString(16)}`;
+  `${name === "unknown" ? `unknown ${hex(id)}` : name} @${hex(offset)}`;
 
 function keyOf({ capabilities }: ConfigLayout, index: number): string {
   const { id, extended } = capabilities[index]!;

@@ -67,7 +67,7 @@ export function fieldBits(name: string, field: Field, value: unknown): number {
   let bits: number | undefined;
   if (field.values) {
     if (typeof value !== "string")
-      throw new TypeError(`"${name}" expects one of its names, got ${typeof value}`);
+      throw new TypeError(`"${name}" must be one of its names, not ${typeof value}`);
     const reserved = reservedPattern.exec(value);
     const known = Object.hasOwn(field.values, value) ? field.values[value] : undefined;
     if (known === undefined && !reserved)
@@ -76,32 +76,32 @@ export function fieldBits(name: string, field: Field, value: unknown): number {
       );
     bits = (typeof known === "object" ? known[0] : known) ?? Number(reserved?.[1]);
   } else if (field.scale) {
-    if (typeof value !== "number") throw new TypeError(`"${name}" expects a number, got ${typeof value}`);
+    if (typeof value !== "number") throw new TypeError(`"${name}" must be a number, not ${typeof value}`);
     bits = scaledBits(field.scale, value);
     if (bits === undefined || bits > limit)
-      throw new RangeError(`"${name}" expects ${steps(field)}, got ${value}`);
+      throw new RangeError(`"${name}" must be ${steps(field)}, not ${value}`);
   } else if (field.hi === field.lo) {
     if (typeof value !== "boolean")
-      throw new TypeError(`"${name}" is one bit: expects a boolean, got ${typeof value}`);
+      throw new TypeError(`"${name}" is one bit: it must be a boolean, not ${typeof value}`);
     bits = value ? 1 : 0;
   } else {
-    if (typeof value !== "number") throw new TypeError(`"${name}" expects a number, got ${typeof value}`);
+    if (typeof value !== "number") throw new TypeError(`"${name}" must be a number, not ${typeof value}`);
     bits = value;
   }
   if (!Number.isInteger(bits) || bits < 0 || bits > limit)
-    throw new RangeError(`"${name}" expects an integer from 0 to ${limit}, got ${String(value)}`);
+    throw new RangeError(`"${name}" must be an integer from 0 to ${limit}, not ${String(value)}`);
   return bits;
 }
 
 /** The same as a bigint in the field's place in its register, for fields of any width. */
 export function placedBits(name: string, field: Field, value: unknown): bigint {
   if (!field.big) return BigInt(fieldBits(name, field, value)) << BigInt(field.lo);
-  if (typeof value !== "bigint") throw new TypeError(`"${name}" expects a bigint, got ${typeof value}`);
+  if (typeof value !== "bigint") throw new TypeError(`"${name}" must be a bigint, not ${typeof value}`);
   const limit = placedMask(field) >> BigInt(field.lo);
   const bits = field.scale ? scaledBigintBits(field.scale, value) : value;
   if (bits === undefined || bits < 0n || bits > limit)
     throw new RangeError(
-      `"${name}" expects ${field.scale ? steps(field) : `an integer from 0 to ${limit}`}, got ${value}`,
+      `"${name}" must be ${field.scale ? steps(field) : `an integer from 0 to ${limit}`}, not ${value}`,
     );
   return bits << BigInt(field.lo);
 }

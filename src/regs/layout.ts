@@ -23,6 +23,7 @@ import {
   type FoundCapability,
   type Malformation,
 } from "./walk.ts";
+import { hex } from "./hex-text.ts";
 
 /** A capability where it lies, with the map that fits it. */
 export interface LocatedCapability extends FoundCapability {
@@ -84,7 +85,7 @@ export function layoutOf(config: Uint8Array): ConfigLayout {
         malformations.push({
           kind: config.length - offset < fit.size ? "truncated" : "overlap",
           offset,
-          message: `${type.name} at 0x${offset.toString(16)} takes ${fit.size} bytes, but only ${limit} are there`,
+          message: `${type.name} at ${hex(offset)} takes ${fit.size} bytes, but only ${limit} are there`,
         });
     }
     return { ...capability, name: type?.name ?? "unknown", type, map, limit };

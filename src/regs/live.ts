@@ -161,7 +161,7 @@ function liveBits(
     set(index: number, value: boolean) {
       const [offset, bit] = place(index);
       if (typeof value !== "boolean")
-        throw new TypeError(`"${where}" is one bit each: expects a boolean, got ${typeof value}`);
+        throw new TypeError(`"${where}" is one bit each: it must be a boolean, not ${typeof value}`);
       const one = 2 ** bit;
       if (write === "store" && read !== "unreadable") {
         const before = io.read(offset, bytes);

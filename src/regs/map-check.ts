@@ -13,7 +13,7 @@ const taken: readonly string[] = ["fields", "raw", "then", ...Object.getOwnPrope
 /** @throws RangeError for a size that is no number of bytes */
 export function checkSize(name: string, size: number): void {
   if (!Number.isSafeInteger(size) || size < 1)
-    throw new RangeError(`${name} expects a size of 1 byte or more, got ${size}`);
+    throw new RangeError(`${name} must have a size of 1 byte or more, not ${size}`);
 }
 
 /** @throws RangeError for a name that accessors cannot carry */

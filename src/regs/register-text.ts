@@ -8,6 +8,7 @@ import type { Field } from "./field.ts";
 import { valueWidth } from "./field-value.ts";
 import { rawValue } from "./raw-value.ts";
 import { hasFields, type Register } from "./register.ts";
+import { hexDigits } from "./hex-text.ts";
 
 /** 0: a line a capability; 1: the registers that have labels, or fields with labels; 2: every register, with its offset and raw value. */
 export type Verbosity = 0 | 1 | 2;
@@ -54,7 +55,7 @@ export function registerLines(
     );
     if (fields === "") continue;
     const text = [...sections, fields].join(": ");
-    const raw = `[${hex(register.at, 8)}] 0x${hex(rawValue(register, memory, base), register.width)} `;
+    const raw = `[${hexOfBits(register.at, 8)}] 0x${hexOfBits(rawValue(register, memory, base), register.width)} `;
     const start = `${indent}${verbosity === 2 ? raw : ""}${label}: `;
     const last = lines.at(-1);
     // Neighbours of one label share a line: the words of a log, the numbers of a bridge's buses.
@@ -184,10 +185,10 @@ function joined(words: readonly string[]): string {
 }
 
 function valueText(value: boolean | number | string, isHex: boolean, bits: number): string {
-  if (typeof value === "number" && isHex) return hex(value, bits);
+  if (typeof value === "number" && isHex) return hexOfBits(value, bits);
   return typeof value === "string" && value.startsWith("0x") ? value.slice(2) : String(value);
 }
 
 /** With as many digits as `bits` take. */
-export const hex = (value: number | bigint, bits: number): string =>
-  value.toString(16).padStart(Math.ceil(bits / 4), "0");
+export const hexOfBits = (value: number | bigint, bits: number): string =>
+  hexDigits(value, Math.ceil(bits / 4));

@@ -84,10 +84,10 @@ export const hasFields = (register: Register): boolean => {
  */
 export function checkRaw(name: string, width: Width, value: unknown): void {
   const type = width === 64 ? "bigint" : "number";
-  if (typeof value !== type) throw new TypeError(`"${name}" expects a ${type}, got ${typeof value}`);
+  if (typeof value !== type) throw new TypeError(`"${name}" must be a ${type}, not ${typeof value}`);
   const fits =
     typeof value === "bigint"
       ? value >= 0n && value <= 0xffff_ffff_ffff_ffffn
       : Number.isInteger(value) && (value as number) >= 0 && (value as number) < 2 ** width;
-  if (!fits) throw new RangeError(`"${name}" expects an integer of ${width} bits, got ${String(value)}`);
+  if (!fits) throw new RangeError(`"${name}" must be an integer of ${width} bits, not ${String(value)}`);
 }

@@ -1,3 +1,4 @@
+import { hex, hexDigits } from "./hex-text.ts";
 /** A number of bytes as people write it: `16K`, `2G`; what is no whole number of a unit stays in the smaller one. */
 export function sizeText(bytes: number | bigint): string {
   let size = BigInt(bytes);
@@ -7,7 +8,7 @@ export function sizeText(bytes: number | bigint): string {
 }
 
 /** An address with 8 hexadecimal digits or more. */
-export const addressText = (address: number | bigint): string => address.toString(16).padStart(8, "0");
+export const addressText = (address: number | bigint): string => hexDigits(address, 8);
 
 /** An address as data: exact beyond 2^53. */
-export const addressData = (address: number | bigint): string => `0x${address.toString(16)}`;
+export const addressData = (address: number | bigint): string => hex(address);

@@ -12,7 +12,7 @@ import {
   type DecodedRegister,
 } from "./decode.ts";
 import { layoutOf } from "./layout.ts";
-import { hex, registerLines, type Verbosity } from "./register-text.ts";
+import { hexOfBits, registerLines, type Verbosity } from "./register-text.ts";
 
 export { registerText, type Verbosity } from "./register-text.ts";
 
@@ -29,8 +29,8 @@ export function configText(config: Uint8Array, verbosity: Verbosity): string {
     lines.push(...registerLines(headerMapOf(layout), header.registers, config, 0, verbosity, "\t"));
   for (const capability of capabilities) {
     const { id, name, offset, extended, version, map } = capability;
-    const place = extended ? `${hex(offset, 12)} v${version}` : hex(offset, 8);
-    const title = name === "unknown" ? `unknown (ID 0x${hex(id, extended ? 16 : 8)})` : name;
+    const place = extended ? `${hexOfBits(offset, 12)} v${version}` : hexOfBits(offset, 8);
+    const title = name === "unknown" ? `unknown (ID 0x${hexOfBits(id, extended ? 16 : 8)})` : name;
     lines.push(`\tCapabilities: [${place}] ${title}`);
     if (verbosity === 0) continue;
     const { registers, bytes } = decodeCapability(capability, config);
@@ -40,14 +40,14 @@ export function configText(config: Uint8Array, verbosity: Verbosity): string {
   if (verbosity === 2)
     for (const { offset, bytes } of undescribedOf(layout, config))
       for (const [index, row] of (bytes.match(/.{1,32}/g) ?? []).entries())
-        lines.push(`\tUndescribed: [${hex(offset + 16 * index, 12)}] ${row.match(/../g)!.join(" ")}`);
+        lines.push(`\tUndescribed: [${hexOfBits(offset + 16 * index, 12)}] ${row.match(/../g)!.join(" ")}`);
   for (const { kind, offset, message } of malformations)
     lines.push(`\t${kind === "all-ones" && offset === 0 ? "Does not answer" : "Malformed"}: ${message}`);
   return `${lines.join("\n")}\n`;
 }
 
 function heading(registers: { readonly [name: string]: DecodedRegister }, type: string): string {
-  const number = (name: string, bits: number): string => hex(Number(registers[name] ?? 0), bits);
+  const number = (name: string, bits: number): string => hexOfBits(Number(registers[name] ?? 0), bits);
   const name = classNameOf(Number(registers["baseClass"] ?? 0), Number(registers["subclass"] ?? 0));
   const ids = `${number("vendorId", 16)}:${number("deviceId", 16)}`;
   const classes = `${number("baseClass", 8)}${number("subclass", 8)}`;

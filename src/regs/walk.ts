@@ -1,3 +1,4 @@
+import { hex } from "./hex-text.ts";
 // The one walker for capability lists and the one for extended ones. A device, a recording or a guest
 // may hold anything: both are bounded by the space, stop at the first offset seen twice, read only
 // inside the bytes given, and report what is wrong instead of throwing.
@@ -44,7 +45,7 @@ export interface Walk {
   readonly malformations: readonly Malformation[];
 }
 
-const hexOffset = (offset: number): string => `0x${offset.toString(16)}`;
+const hexOffset = (offset: number): string => hex(offset);
 
 /**
  * Walks the capability list of a config space image of any length.

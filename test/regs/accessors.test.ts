@@ -124,7 +124,7 @@ describe("accessors over memory", () => {
     ] as const) {
       const largest = 2 ** width - 1;
       for (const wrong of [largest + 1, -1, -largest - 1, 0.5, NaN, Infinity, 2 ** 53]) {
-        const message = `"map.${name}" expects an integer of ${width} bits, got ${wrong}`;
+        const message = `"map.${name}" must be an integer of ${width} bits, not ${wrong}`;
         expect(() => (view[name] = wrong)).toThrow(new RangeError(message));
       }
       for (const wrong of [1n, "1", true, null, undefined, {}])
@@ -132,7 +132,7 @@ describe("accessors over memory", () => {
     }
     for (const wrong of [1n << 64n, -1n])
       expect(() => (view.wide = wrong)).toThrow(
-        new RangeError(`"map.wide" expects an integer of 64 bits, got ${wrong}`),
+        new RangeError(`"map.wide" must be an integer of 64 bits, not ${wrong}`),
       );
     for (const wrong of [1, "1", true, null, undefined, {}])
       expect(() => (view.wide = wrong)).toThrow(TypeError);

@@ -70,7 +70,7 @@ describe("live registers", () => {
     expect(() => control.modify({ pmeEnable: 1 })).toThrow(TypeError);
     expect(() => control.modify({ pmeEnable: true, dataSelect: 16 })).toThrow(RangeError);
     expect(() => control.write(0x10000)).toThrow(RangeError);
-    expect(() => control.write(-1)).toThrow('"PM.control" expects an integer of 16 bits, got -1');
+    expect(() => control.write(-1)).toThrow('"PM.control" must be an integer of 16 bits, not -1');
     // @ts-expect-error a register is a number
     expect(() => control.write("1")).toThrow(TypeError);
     // @ts-expect-error a read-only register has no write
@@ -93,7 +93,7 @@ describe("live registers", () => {
     expect(log).toEqual(["write 0/4 0x2", "write 4/4 0x1", "read 0/4", "read 4/4"]);
     for (const wrong of [-1n, 1n << 64n]) expect(() => live.it.write(wrong)).toThrow(RangeError);
     // @ts-expect-error 64 bits are a bigint
-    expect(() => live.it.write(1)).toThrow('"map.it" expects a bigint, got number');
+    expect(() => live.it.write(1)).toThrow('"map.it" must be a bigint, not number');
     expect("write" in live.fixed).toBe(false);
   });
 

@@ -111,7 +111,7 @@ describe("a map is checked when it is made:", () => {
     ],
     [
       "a reset value past the field",
-      '"map.it.a" expects an integer from 0 to 3, got 4',
+      '"map.it.a" must be an integer from 0 to 3, not 4',
       () => ({ it: r8(0, { a: reset(4, rw(1, 0)) }) }),
     ],
     [
@@ -162,9 +162,9 @@ describe("a map is checked when it is made:", () => {
     test(what, () => expect(refusal(entries())).toContain(message));
 
   test("a table of no elements, or of overlapping ones, is refused where it is described", () => {
-    expect(() => array(0, 4, r32(0, "rw"))).toThrow("an array expects 1 element or more, got 0");
+    expect(() => array(0, 4, r32(0, "rw"))).toThrow("an array must have 1 element or more, not 0");
     expect(() => array(2, 4, { a: r32(0, "rw"), b: r32(4, "rw") })).toThrow(
-      "a stride of that or more, got 4",
+      "a stride of that or more, not 4",
     );
     expect(() => bitArray(0, 1.5, "rw")).toThrow(RangeError);
   });
@@ -187,7 +187,7 @@ describe("a map is checked when it is made:", () => {
 
 test("a map's size is a number of bytes", () => {
   for (const size of [0, -4, 4.5, NaN])
-    expect(() => registerMap("map", size, {})).toThrow(`map expects a size of 1 byte or more, got ${size}`);
+    expect(() => registerMap("map", size, {})).toThrow(`map must have a size of 1 byte or more, not ${size}`);
 });
 
 test("a table that is far too long is refused at once", () => {

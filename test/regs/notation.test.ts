@@ -235,10 +235,10 @@ describe("fields of 64 bits", () => {
     view.addressBase = 0xffff_ffff_ffff_f000n;
     view.addressValid = true;
     expect([view.address, view.addressBase]).toEqual([0xffff_ffff_ffff_f001n, 0xffff_ffff_ffff_f000n]);
-    expect(() => (view.addressBase = 1n)).toThrow('"wide.address.base" expects a multiple of 4096');
+    expect(() => (view.addressBase = 1n)).toThrow('"wide.address.base" must be a multiple of 4096');
     expect(() => (view.entryNumber = 2 ** 40)).toThrow(RangeError);
     // @ts-expect-error a bigint field takes no number
-    expect(() => (view.addressBase = 4096)).toThrow('"wide.address.base" expects a bigint, got number');
+    expect(() => (view.addressBase = 4096)).toThrow('"wide.address.base" must be a bigint, not number');
   });
 
   test("live: two halves read, two halves written", () => {
@@ -281,10 +281,10 @@ describe("scaled fields", () => {
   test("refuse what lies between two steps, with what they take", () => {
     const view = map.view(new DataView(new ArrayBuffer(16)));
     expect(() => (view.placeOffset = 4)).toThrow(
-      '"scales.place.offset" expects a multiple of 8 up to 4294967288, got 4',
+      '"scales.place.offset" must be a multiple of 8 up to 4294967288, not 4',
     );
     expect(() => (view.sizeEntries = 2049)).toThrow(
-      '"scales.size.entries" expects 1 to 2048 in steps of 1, got 2049',
+      '"scales.size.entries" must be 1 to 2048 in steps of 1, not 2049',
     );
     expect(() => (view.sizePage = 4097)).toThrow("4096 times a power of 2 up to");
     expect(() => (view.sizePage = 0)).toThrow(RangeError);
@@ -330,7 +330,7 @@ describe("joined and composed values", () => {
     memory.setUint16(12, 0, true);
     expect(view.power).toBeUndefined();
     expect(() => (view.start = 0x1234)).toThrow(
-      '"window.start" expects a value of 20 bits in units of 4096, got 4660',
+      '"window.start" must be a value of 20 bits in units of 4096, not 4660',
     );
     expect(() => (view.start = 2 ** 32)).toThrow(RangeError);
     expect(() => (view.wide = 1n << 64n)).toThrow(RangeError);
@@ -409,13 +409,13 @@ describe("tables and bits", () => {
     const view = map.view(new DataView(new ArrayBuffer(0x100)));
     for (const index of [4, -1, 0.5, NaN])
       expect(() => view.address.at(index)).toThrow(
-        `"nic.address" has 4 elements: expects an index from 0 to 3, got ${index}`,
+        `"nic.address" has 4 elements: the index must be from 0 to 3, not ${index}`,
       );
     const { io, log } = recorder(new Uint8Array(0x100));
     expect(() => map.live(io).vlan.set(100, true)).toThrow('"nic.vlan" has 100 elements');
     expect(log).toEqual([]);
     expect(() => (view.address.at(1).highPart = 0x1_0000)).toThrow(
-      '"nic.address.high.part" expects an integer',
+      '"nic.address.high.part" must be an integer',
     );
   });
 

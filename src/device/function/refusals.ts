@@ -1,6 +1,7 @@
 // What vfio-pci answers a request that it refuses, as errors.
 import { VfioError } from "../../ffi/errors.ts";
 import { regionName } from "../../regs/vfio/regions.ts";
+import { hex } from "../../regs/hex-text.ts";
 
 /** @param device name for messages @param code the kernel's errno name */
 export function ioctlFails(device: string, request: string, code: string): VfioError {
@@ -20,6 +21,6 @@ export const refusedAccess = (
   why: string,
 ): VfioError =>
   new VfioError(
-    `${device}: ${syscall} of ${size} at ${regionName(region)} 0x${offset.toString(16)} fails with ${code}: ${why}`,
+    `${device}: ${syscall} of ${size} at ${regionName(region)} ${hex(offset)} fails with ${code}: ${why}`,
     { code, syscall, device },
   );

@@ -13,6 +13,7 @@ import type { AttachOptions } from "./options.ts";
 import { longestName, snapshotSchema, snapshotVersion } from "./snapshot-schema.ts";
 import type { DeviceIdentity, DeviceSnapshot } from "./snapshot-schema.ts";
 import { WriteEffect } from "./write-effects.ts";
+import { hex } from "../../regs/hex-text.ts";
 
 export type { DeviceSnapshot } from "./snapshot-schema.ts";
 
@@ -165,8 +166,5 @@ export function applySnapshot(attached: Attached, snapshot: DeviceSnapshot): voi
 function checkIdentity(saved: DeviceIdentity, here: DeviceIdentity, name: string): void {
   for (const key of ["vendorId", "deviceId", "subsystemVendorId", "subsystemId", "configSize"] as const)
     if (here[key] !== saved[key])
-      throw bad(
-        name,
-        `it is of another device: ${key} 0x${saved[key].toString(16)}, here 0x${here[key].toString(16)}`,
-      );
+      throw bad(name, `it is of another device: ${key} ${hex(saved[key])}, here ${hex(here[key])}`);
 }

@@ -61,9 +61,9 @@ export const traceListener = (listener: (entry: TraceEntry) => void): Tracer => 
 const value = (entry: TraceEntry, width: number): string => {
   const low = Number(entry["value"] ?? 0);
   const wide = width > 4 ? BigInt(low) | (BigInt(Number(entry["high"] ?? 0)) << 32n) : BigInt(low);
-  return `0x${wide.toString(16).padStart(2 * Math.min(width, 8), "0")}`;
+  return hex(wide, 2 * Math.min(width, 8));
 };
-const at = (offset: unknown): string => `0x${Number(offset).toString(16).padStart(3, "0")}`;
+const at = (offset: unknown): string => hex(Number(offset), 3);
 const range = ({ base, size }: TraceEntry): string =>
   `${hex(Number(base))}-${hex(Number(base) + Number(size) - 1)}`;
 const region = (entry: TraceEntry): string => regionName(Number(entry["region"]));

@@ -1,6 +1,7 @@
 // A Linux kernel as distributions ship it, `bzImage`: its setup header says where it wants to be and how it is entered
 // (Documentation/arch/x86/boot.rst of Linux).
 import { VfioError } from "../../ffi/errors.ts";
+import { hex } from "../../regs/hex-text.ts";
 
 /** Offsets in the file, and at the same place in the boot parameters. */
 const header = {
@@ -74,7 +75,7 @@ export function parseBzImage(data: Uint8Array, name: string): BzImage {
     throw refuse(`the file ends early: it has ${kernel.length} of the kernel's ${wanted} bytes`, noWhole);
   const headerEnd = header.magic + data[header.magic - 1]!;
   if (headerEnd < header.end)
-    throw refuse(`this is no bzImage: its setup header ends at 0x${headerEnd.toString(16)}`, noKernel);
+    throw refuse(`this is no bzImage: its setup header ends at ${hex(headerEnd)}`, noKernel);
   return {
     setupHeader: data.subarray(header.begin, headerEnd),
     kernel,

@@ -8,6 +8,7 @@ import { KvmMpState, KvmVcpuEvents } from "../../regs/ioctl/kvm-vcpu.ts";
 import { bytesOf, view, type StructClass } from "../../regs/ioctl/struct.ts";
 import type { Kvm } from "../kvm.ts";
 import type { VirtualMachine } from "../machine.ts";
+import { hex } from "../../regs/hex-text.ts";
 
 /** A vCPU as this file needs it: stopped, and of the calling thread. */
 export interface StoppedVcpu {
@@ -117,7 +118,7 @@ export function saveVcpu({ fd }: StoppedVcpu, { msrs, xsaveSize }: VcpuStateOpti
     version: 1,
     cpuid: ffi.getCpuid(fd),
     parts: Object.fromEntries(parts),
-    msrs: readMsrs(fd, msrs).map(({ index, data }) => ({ index, data: `0x${data.toString(16)}` })),
+    msrs: readMsrs(fd, msrs).map(({ index, data }) => ({ index, data: hex(data) })),
   };
 }
 
@@ -169,11 +170,8 @@ function writeMsrs(vcpu: number, msrs: readonly ffi.Msr[]): void {
   if (msrs.length === 0) return;
   const refused = msrs[ffi.setMsrs(vcpu, msrs)];
   if (!refused) return;
-  throw new VfioError(
-    `KVM does not take MSR 0x${refused.index.toString(16)} = 0x${refused.data.toString(16)}`,
-    {
-      code: "EBADSTATE",
-      hint: "The state is of another CPU or another kernel.",
-    },
-  );
+  throw new VfioError(`KVM does not take MSR ${hex(refused.index)} = ${hex(refused.data)}`, {
+    code: "EBADSTATE",
+    hint: "The state is of another CPU or another kernel.",
+  });
 }

@@ -1,3 +1,4 @@
+import { hex } from "../hex-text.ts";
 // The check that a value fits the integer that holds it, before a kernel is asked anything: typed arrays and DataViews cut
 // what does not, so that 2^32 + 3 would become 3, and name another object.
 
@@ -51,9 +52,11 @@ function refusal(value: unknown, { name, bytes, min, max }: IntegerRange): Error
     return new TypeError(
       `${name} must be ${wide ? "a bigint or a number" : "a number"}, not ${kindOf(value)}`,
     );
-  return new RangeError(`${name} must be an integer from ${hex(min)} to ${hex(max)}, not ${value}`);
+  return new RangeError(
+    `${name} must be an integer from ${signedHex(min)} to ${signedHex(max)}, not ${value}`,
+  );
 }
 
 const kindOf = (value: unknown): string => (value === null ? "null" : typeof value);
-const hex = (value: number | bigint): string =>
-  value < 0 ? `-0x${(-value).toString(16)}` : value === 0 || value === 0n ? "0" : `0x${value.toString(16)}`;
+const signedHex = (value: number | bigint): string =>
+  value < 0 ? `-${hex(-value)}` : value === 0 || value === 0n ? "0" : hex(value);

@@ -7,11 +7,11 @@ const READ = 2;
 /** Bits 31:30 direction, 29:16 size of the argument in bytes, 15:8 type, 7:0 number. */
 function request(direction: number, type: number, number: number, size: number): number {
   if (!Number.isInteger(type) || type < 0 || type > 0xff)
-    throw new RangeError(`an ioctl type is 0 to 255, got ${type}`);
+    throw new RangeError(`an ioctl type must be 0 to 255, not ${type}`);
   if (!Number.isInteger(number) || number < 0 || number > 0xff)
-    throw new RangeError(`an ioctl number is 0 to 255, got ${number}`);
+    throw new RangeError(`an ioctl number must be 0 to 255, not ${number}`);
   if (!Number.isInteger(size) || size < 0 || size > 0x3fff)
-    throw new RangeError(`an ioctl argument has 0 to 16383 bytes, got ${size}`);
+    throw new RangeError(`an ioctl argument must have 0 to 16383 bytes, not ${size}`);
   return ((direction << 30) | (size << 16) | (type << 8) | number) >>> 0;
 }
 

@@ -33,7 +33,7 @@ export interface StructClass<Instance> {
 export function create<Instance>(type: StructClass<Instance>, tail = 0): Instance {
   if (!Number.isSafeInteger(tail) || tail < 0 || type.baseSize + tail > 0xffff_ffff)
     throw new RangeError(
-      `the tail of ${type.name} is a number of bytes from 0 to ${0xffff_ffff - type.baseSize}, got ${tail}`,
+      `the tail of ${type.name} must be a number of bytes from 0 to ${0xffff_ffff - type.baseSize}, not ${tail}`,
     );
   return new type(Buffer.from(new ArrayBuffer(type.baseSize + tail)));
 }

@@ -1,6 +1,7 @@
 // What base address registers mean together: PCI Express Base Specification 7.5.1.2.1.
 import { composed, type Composed, type ComposedValue } from "../derived.ts";
 import { addressData, addressText } from "../size-text.ts";
+import { hexDigits } from "../hex-text.ts";
 
 /** One region of a function, as its registers give it. */
 export interface Region {
@@ -34,8 +35,7 @@ function regionOf(bars: readonly number[], next: number | undefined): Region | u
 
 function regionText({ space, address, width, prefetchable }: Region): string {
   const value = BigInt(address);
-  if (space === "I/O")
-    return `I/O ports at ${value === 0n ? "<unassigned>" : value.toString(16).padStart(4, "0")}`;
+  if (space === "I/O") return `I/O ports at ${value === 0n ? "<unassigned>" : hexDigits(value, 4)}`;
   const kind = width === 20 ? "low-1M" : width === 0 ? "type 3" : `${width}-bit`;
   const place = value === 0n ? "<unassigned>" : addressText(value);
   return `Memory at ${place} (${kind}, ${prefetchable ? "" : "non-"}prefetchable)`;

@@ -1,6 +1,7 @@
 // The DVSEC of a CXL device, and the shape that all of them are described in.
 import { composed, type ComposedValue } from "../derived.ts";
 import type { Entries } from "../entries.ts";
+import { hexDigits } from "../hex-text.ts";
 import { hex, ro, rw, rw1cs, rws, scaled, volatile } from "../field.ts";
 import { r16, r32 } from "../register.ts";
 import { addressData, sizeText } from "../size-text.ts";
@@ -25,7 +26,7 @@ interface Range {
 }
 
 function rangeText({ base, size }: Range): string {
-  const digits = (address: bigint): string => BigInt.asUintN(64, address).toString(16).padStart(16, "0");
+  const digits = (address: bigint): string => hexDigits(BigInt.asUintN(64, address), 16);
   const first = BigInt(base);
   return `${digits(first)}-${digits(first + BigInt(size) - 1n)} [size=${sizeText(BigInt(size))}]`;
 }

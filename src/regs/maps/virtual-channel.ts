@@ -4,6 +4,7 @@ import { registerMap, type RegisterBlock } from "../map.ts";
 import { r16, r32 } from "../register.ts";
 import { repeat } from "./repeat.ts";
 import { extendedCapabilityId } from "./ids.ts";
+import { hexDigits } from "../hex-text.ts";
 
 const portArbitrations = ["Fixed", "WRR32", "WRR64", "WRR128"] as const;
 const resourceArbitrations = ["Fixed", "WRR32", "WRR64", "WRR128", "TWRR128", "WRR256"] as const;
@@ -104,7 +105,7 @@ function build({ channels, tablesAt, tablesEnd }: Shape): RegisterBlock {
     ...repeat(channels, channel),
     ...repeat((tablesEnd - tablesAt) / 4, (i) => {
       const at = tablesAt + 4 * i;
-      return { [`table${at.toString(16)}`]: hex(r32(at, "rw", "Table")) };
+      return { [`table${hexDigits(at)}`]: hex(r32(at, "rw", "Table")) };
     }),
   });
 }

@@ -3,6 +3,7 @@ import { VfioError } from "../../../ffi/errors.ts";
 import { AioPoll } from "../../../ffi/aio-poll.ts";
 import type { Range } from "../../address/range.ts";
 import type { DeviceEnvironment, DeviceMemory } from "../../seam/device-memory.ts";
+import { hex } from "../../../regs/hex-text.ts";
 
 /** Memory of this process that a device reaches from an IOVA on. */
 export class LocalMemory implements DeviceMemory {
@@ -21,7 +22,7 @@ export class LocalMemory implements DeviceMemory {
   #part(iova: number, size: number): Uint8Array<ArrayBuffer> {
     const from = iova - this.base;
     if (!Number.isSafeInteger(iova) || from < 0 || from + size > this.bytes.length)
-      throw new VfioError(`no memory at IOVA 0x${iova.toString(16)}, ${size} bytes`, { code: "EFAULT" });
+      throw new VfioError(`no memory at IOVA ${hex(iova)}, ${size} bytes`, { code: "EFAULT" });
     return this.bytes.subarray(from, from + size);
   }
 

@@ -185,7 +185,7 @@ export class RegisterBank<M extends Entries = Entries> {
   /** @throws RangeError for anything but the hex of as many bytes */
   restore(saved: unknown): void {
     if (typeof saved !== "string" || saved.length !== 2 * this.#bytes.length || !/^[0-9a-f]*$/.test(saved))
-      throw new RangeError(`"${this.map.name}" expects the hex of ${this.#bytes.length} bytes`);
+      throw new RangeError(`"${this.map.name}" must be the hex of ${this.#bytes.length} bytes`);
     this.#bytes.setFromHex(saved);
   }
 }

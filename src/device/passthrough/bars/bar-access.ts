@@ -5,6 +5,7 @@ import { fillOnes, type GuestAnswers } from "../../seam/guest-answers.ts";
 import type { UnansweredReason } from "../../seam/trace.ts";
 import type { InterruptControl } from "../interrupts/interrupt-control.ts";
 import type { MsixArea } from "../../pci/msix-geometry.ts";
+import { hex } from "../../../regs/hex-text.ts";
 
 const Part = { device: 0, table: 1, pba: 2, nothing: 3 } as const;
 
@@ -143,7 +144,7 @@ export class BarAccess {
     why: UnansweredReason,
     cause?: unknown,
   ): void {
-    const where = `${barName(region)} ${access} of ${width} at 0x${offset.toString(16)}`;
+    const where = `${barName(region)} ${access} of ${width} at ${hex(offset)}`;
     this.#answers.failed("access-failed", where, { access, region, offset, width }, why, cause);
   }
 }

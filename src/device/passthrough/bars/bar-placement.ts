@@ -264,9 +264,9 @@ export class BarPlacement implements Stateful<BarsState> {
 
 function noRoom(device: string, failed: Bar, placements: readonly Placement[]): VfioError {
   const describe = ({ bar }: Placement): string =>
-    `${barName(bar.region)} ${bar.kind}${bar.prefetchable ? " prefetchable" : ""} 0x${bar.size.toString(16)}`;
+    `${barName(bar.region)} ${bar.kind}${bar.prefetchable ? " prefetchable" : ""} ${hex(bar.size)}`;
   return new VfioError(
-    `${device}: no guest addresses left for ${barName(failed.region)} (0x${failed.size.toString(16)} bytes, ${failed.kind}); ` +
+    `${device}: no guest addresses left for ${barName(failed.region)} (${hex(failed.size)} bytes, ${failed.kind}); ` +
       `the device needs ${placements.map(describe).join(", ")}, each aligned to its size`,
     { code: "ENOSPC", device, hint: "Give the virtual machine a larger MMIO window." },
   );

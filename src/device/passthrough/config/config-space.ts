@@ -5,6 +5,7 @@ import { command } from "../../pci/header-registers.ts";
 import { offsetOf, type ConfigOffset, type Located } from "../../pci/config-offset.ts";
 import { Source, type ConfigTables, type NumberRegister } from "./config-tables.ts";
 import { allOnes, type GuestAnswers } from "../../seam/guest-answers.ts";
+import { hex } from "../../../regs/hex-text.ts";
 
 /** Who works out the bytes that are so marked in the tables. */
 export interface ComputedBytes {
@@ -227,7 +228,7 @@ export class ConfigSpace {
       this.#absent();
       return;
     }
-    const where = `config ${access} of ${width} at 0x${offset.toString(16)}`;
+    const where = `config ${access} of ${width} at ${hex(offset)}`;
     if (!this.#strict) {
       const unanswered = { access, region: RegionIndex.config, offset, width };
       return this.#answers.failed("access-failed", where, unanswered, "the device does not answer", cause);

@@ -15,6 +15,7 @@ import { startOf } from "../../pci/config-offset.ts";
 import { capabilitiesPointer, capabilityList, identity, multiFunction } from "../../pci/header-registers.ts";
 import type { ConfigImage } from "../../pci/config-image.ts";
 import { emulate, emulateField, emulateRegister, type ConfigTables } from "./config-tables.ts";
+import { hex } from "../../../regs/hex-text.ts";
 
 /** Capabilities that the model can hide, by the name of their register map. */
 export const hiddenByDefault = [
@@ -93,7 +94,7 @@ export function hideCapabilities(
       kind: "hidden",
       offset,
       size,
-      name: name === "unknown" ? `capability 0x${id.toString(16)}` : name,
+      name: name === "unknown" ? `capability ${hex(id)}` : name,
     });
   }
   return [...patches, ...links];
@@ -161,12 +162,10 @@ const maxClique = 2 ** (cliqueNumber.hi - cliqueNumber.lo + 1) - 1;
  */
 export function addClique(tables: ConfigTables, { bytes, layout }: ConfigImage, number: number): Patch {
   if (!Number.isInteger(number) || number < 0 || number > maxClique)
-    throw new RangeError(`"gpuDirectClique" expects an integer from 0 to ${maxClique}, got ${number}`);
+    throw new RangeError(`"gpuDirectClique" must be an integer from 0 to ${maxClique}, not ${number}`);
   const vendor = identity.vendorId.read(new DataView(bytes.buffer, bytes.byteOffset, bytes.length));
   if (vendor !== nvidiaVendorId)
-    throw new RangeError(
-      `"gpuDirectClique" is for NVIDIA devices (10de), this one is of 0x${vendor.toString(16)}`,
-    );
+    throw new RangeError(`"gpuDirectClique" is for NVIDIA devices (10de), this one is of ${hex(vendor)}`);
   const standard = layout.capabilities.filter(({ extended }) => !extended);
   const unused = unusedBytes(tables, standard);
   // Neither in a capability, reserved parts included, nor where the device may have registers of its own.

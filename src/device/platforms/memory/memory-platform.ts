@@ -18,6 +18,7 @@ import type {
   TrappedRange,
 } from "../../seam/platform.ts";
 import { formatRange, intersects, isPowerOfTwo, type Range, rangeEnd, toRange } from "../../address/range.ts";
+import { hex } from "../../../regs/hex-text.ts";
 
 export type { AddressWindow, DeliveredInterrupt, PlatformAction, PlatformActionKind } from "./action.ts";
 export type { Route } from "./irqchip.ts";
@@ -66,9 +67,7 @@ function checkCount(value: number, name: string): number {
 
 function checkWindow(window: Range, name: string, limit: number): Range {
   if (rangeEnd(window) > limit)
-    throw new RangeError(
-      `the ${name} window ${formatRange(window)} does not end at or below 0x${limit.toString(16)}`,
-    );
+    throw new RangeError(`the ${name} window ${formatRange(window)} does not end at or below ${hex(limit)}`);
   return window;
 }
 
