@@ -50,7 +50,7 @@ export type { KernelMapping } from "./device/backends/kernel/region-mapping.ts";
 export { Vectors } from "./device/backends/kernel/vectors.ts";
 export * from "./device/platforms/memory/memory-platform.ts";
 export type { MsixArea, MsixGeometry } from "./device/pci/msix-geometry.ts";
-export type { AttachOptions } from "./device/passthrough/options.ts";
+export type { AttachOptions, BarOptions } from "./device/passthrough/options.ts";
 export { hiddenByDefault, type Patch, type PatchOptions } from "./device/passthrough/config/patches.ts";
 export * from "./device/seam/platform.ts";
 export * from "./device/seam/trace.ts";

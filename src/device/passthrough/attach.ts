@@ -8,6 +8,7 @@ import { command } from "../pci/header-registers.ts";
 import type { DeviceBackend } from "../seam/backend.ts";
 import { attachBars } from "./attach-bars.ts";
 import type { AttachContext } from "./attach-context.ts";
+import { askedAddresses } from "./options.ts";
 import { attachInterrupts } from "./attach-interrupts.ts";
 import { planAttach, type AttachPlan } from "./attach-plan.ts";
 import { BarAccess } from "./bars/bar-access.ts";
@@ -59,7 +60,7 @@ export function attachDevice(context: AttachContext): AttachedDevice {
   try {
     return build(context, image, plan);
   } catch (cause) {
-    const isFull = cause instanceof VfioError && cause.code === "ENOSPC";
+    const isFull = cause instanceof VfioError && ["ENOSPC", "EADDRNOTAVAIL"].includes(cause.code);
     if (!isFull || !plan.msix?.relocated || options.msixRelocation === "always") throw cause;
     const never = { ...options, msixRelocation: "never" } as const;
     // What has been said of the device is not said twice.
@@ -100,12 +101,12 @@ function build(context: AttachContext, image: ConfigImage, plan: AttachPlan): At
 }
 
 function carryOut(context: AttachContext, image: ConfigImage, plan: AttachPlan): AttachedDevice {
-  const { backend, answers } = context;
+  const { backend, answers, options } = context;
   using undo = new DisposableStack();
   const interrupts = undo.use(attachInterrupts(context, plan));
   const placement = undo.use(attachBars(context, plan));
   const config = new ConfigSpace(backend, plan.tables, answers, interrupts);
-  const firstAddresses = placement.allocate(backend.name);
+  const firstAddresses = placement.allocate(backend.name, askedAddresses(options));
   for (const { bar } of placement.bars) setBarAddress(bar, config.view, firstAddresses.get(bar.region)!);
   const effects = new WriteEffects(image, plan.bars, interrupts);
   const access = new BarAccess(backend, interrupts, plan.bars, answers);

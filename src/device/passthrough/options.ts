@@ -1,6 +1,17 @@
 import type { DeviceEvent } from "../seam/events.ts";
 import type { Tracer } from "../seam/trace.ts";
+import { RegionIndex } from "../../regs/vfio/regions.ts";
 import type { PatchOptions } from "./config/patches.ts";
+
+/** How one BAR is shown to the guest. */
+export interface BarOptions {
+  /**
+   * Guest address that the guest finds it at, as for a device whose driver wants it where the host has it: a multiple of its
+   * size in one of the platform's windows, free, below 4 GiB for a 32-bit one. A BAR that does not fit there has its attach
+   * refused (`EADDRNOTAVAIL`).
+   */
+  readonly address?: number | undefined;
+}
 
 /** How a device is shown to its guest. All of it is optional. */
 export interface AttachOptions extends PatchOptions {
@@ -21,6 +32,8 @@ export interface AttachOptions extends PatchOptions {
   readonly msiVectors?: number | undefined;
   /** Vectors of MSI-X to offer at most, 1 to 2048: for a VMM that has few interrupt routes for its guest. */
   readonly msixVectors?: number | undefined;
+  /** Of single BARs, by region index: 0 to 5, 6 for the ROM. A restore takes none of it from its snapshot. */
+  readonly bars?: Readonly<Record<number, BarOptions>> | undefined;
   /** BARs, by region index, that stay trapped although they could be mapped. */
   readonly excludeFromMapping?: readonly number[] | undefined;
   /** Whether other devices reach the BARs by DMA (default true); a failure is an event, never fatal. */
@@ -37,6 +50,33 @@ export interface AttachOptions extends PatchOptions {
   readonly trace?: Tracer | undefined;
 }
 
+/** The guest addresses that a VMM asks for, by region index. */
+export const askedAddresses = ({ bars = {} }: AttachOptions): ReadonlyMap<number, number> =>
+  new Map(
+    Object.entries(bars).flatMap(([region, { address }]) =>
+      address === undefined ? [] : [[Number(region), address] as const],
+    ),
+  );
+
+function checkBars(bars: NonNullable<AttachOptions["bars"]>): void {
+  const isObject = (value: unknown): boolean =>
+    typeof value === "object" && value !== null && !Array.isArray(value);
+  if (!isObject(bars)) throw new TypeError('"bars" must be an object: of BARs by their numbers');
+  for (const [region, options] of Object.entries(bars)) {
+    if (!/^[0-6]$/.test(region))
+      throw new RangeError(`"bars" has no ${region}: BARs are 0 to 5, the ROM is ${RegionIndex.rom}`);
+    if (!isObject(options)) throw new TypeError(`"bars[${region}]" must be an object`);
+    const { address } = options;
+    if (address !== undefined) checkInteger(`bars[${region}].address`, address, 0, Number.MAX_SAFE_INTEGER);
+  }
+}
+
+function checkInteger(name: string, value: unknown, min: number, max: number): void {
+  if (typeof value !== "number") throw new TypeError(`"${name}" must be a number, not ${typeof value}`);
+  if (!Number.isInteger(value) || value < min || value > max)
+    throw new RangeError(`"${name}" must be an integer from ${min} to ${max}, not ${value}`);
+}
+
 const limits = { requesterId: [0, 0xffff], msiVectors: [1, 32], msixVectors: [1, 2048] } as const;
 
 /** @throws TypeError, RangeError for numbers that cannot be; other options are checked where they are used */
@@ -46,9 +86,7 @@ export function checkOptions(options: AttachOptions): void {
   for (const name of ["requesterId", "msiVectors", "msixVectors"] as const) {
     const value = options[name];
     const [min, max] = limits[name];
-    if (value === undefined) continue;
-    if (typeof value !== "number") throw new TypeError(`"${name}" must be a number, not ${typeof value}`);
-    if (!Number.isInteger(value) || value < min || value > max)
-      throw new RangeError(`"${name}" must be an integer from ${min} to ${max}, not ${value}`);
+    if (value !== undefined) checkInteger(name, value, min, max);
   }
+  if (options.bars !== undefined) checkBars(options.bars);
 }

@@ -1,11 +1,11 @@
 import type { Stateful } from "../../seam/stateful.ts";
 import type { BarsState } from "./bars-schema.ts";
 import { Unreleased } from "../../../ffi/unreleased.ts";
-import { VfioError } from "../../../ffi/errors.ts";
 import { barName, type Bar } from "../../pci/bars.ts";
 import type { BarMapping } from "./bar-mapping.ts";
 import { isNeeded, obstacleOf, rangeOf, type Obstacle, type Placement } from "./placement-rules.ts";
 import { BarReservations } from "./bar-reservations.ts";
+import { reserveFirst, type AskedAddresses } from "./first-addresses.ts";
 import type { ReportEvent } from "../../seam/events.ts";
 import type { Platform, TrappedRange } from "../../seam/platform.ts";
 import { hex } from "../../address/range.ts";
@@ -77,22 +77,19 @@ export class BarPlacement implements Stateful<BarsState> {
 
   /**
    * Finds a first address for each BAR and reserves it.
-   * @throws VfioError naming every BAR and the one that does not fit; nothing stays reserved then
+   * @param asked of those that the VMM wants somewhere
+   * @throws VfioError as `reserveFirst`; nothing stays reserved then
    */
-  allocate(device: string): ReadonlyMap<number, number> {
-    const addresses = new Map<number, number>();
-    // The largest first: natural alignment then leaves no holes.
-    for (const placement of [...this.#placements].sort((a, b) => b.bar.size - a.bar.size)) {
-      const base = placement.reservations.allocate();
-      if (base === undefined) {
-        this.release();
-        throw noRoom(device, placement.bar, this.#placements);
-      }
-      placement.address = base;
-      placement.lastAddress = base;
-      addresses.set(placement.bar.region, base);
+  allocate(device: string, asked: AskedAddresses): ReadonlyMap<number, number> {
+    try {
+      const addresses = reserveFirst(device, this.#placements, asked);
+      for (const placement of this.#placements)
+        placement.address = placement.lastAddress = addresses.get(placement.bar.region);
+      return addresses;
+    } catch (cause) {
+      this.release();
+      throw cause;
     }
-    return addresses;
   }
 
   /** Makes the address space follow the registers. Called after each write that may change them. */
@@ -260,14 +257,4 @@ export class BarPlacement implements Stateful<BarsState> {
     this.release();
     for (const { mapping } of this.#placements) mapping[Symbol.dispose]();
   }
-}
-
-function noRoom(device: string, failed: Bar, placements: readonly Placement[]): VfioError {
-  const describe = ({ bar }: Placement): string =>
-    `${barName(bar.region)} ${bar.kind}${bar.prefetchable ? " prefetchable" : ""} ${hex(bar.size)}`;
-  return new VfioError(
-    `${device}: no guest addresses left for ${barName(failed.region)} (${hex(failed.size)} bytes, ${failed.kind}); ` +
-      `the device needs ${placements.map(describe).join(", ")}, each aligned to its size`,
-    { code: "ENOSPC", device, hint: "Give the virtual machine a larger MMIO window." },
-  );
 }
