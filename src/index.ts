@@ -68,7 +68,11 @@ export {
 export type * from "./device/backends/modelled/description.ts";
 export type { ModelInterrupts } from "./device/backends/modelled/interrupts.ts";
 export type { BankPath, RegisterBank } from "./device/backends/modelled/register-bank.ts";
-export { RecordedDevice, type RecordedAccesses } from "./device/backends/recorded/recorded-device.ts";
+export {
+  RecordedDevice,
+  type FailingCall,
+  type RecordedAccesses,
+} from "./device/backends/recorded/recorded-device.ts";
 export { RegionRegisters } from "./device/seam/region-registers.ts";
 export * from "./device/replay/replay.ts";
 export { FlightRecorder, type FlightRecorderOptions } from "./device/replay/flight-recorder.ts";

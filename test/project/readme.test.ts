@@ -16,6 +16,7 @@ const scripts = (
 testSnippets("README.md", 3);
 testSnippets("docs/ffi.md", 1);
 testSnippets("docs/flight-recorder.md", 1);
+testSnippets("docs/recorded-devices.md", 2);
 testSnippets("docs/vfio-user.md", 1);
 
 describe("README commands", () => {
