@@ -34,13 +34,13 @@ export function replayText(report: ReplayReport, style: Style): string[] {
     ...msixLines(final),
     ...title("What the guest set off"),
     ...report.steps.map(({ line, what }) => `  ${style.dim(`line ${String(line).padStart(4)}`)}  ${what}`),
-    ...(report.steps.length === 0 ? ["  nothing"] : []),
+    ...(report.steps.length === 0 ? ["  nothing"] : moreLine(report.stepCount - report.steps.length)),
     ...title("Interrupts"),
     ...interruptLines(final),
     ...title("Cost"),
     ...costLines(report, style),
     ...title("Values that differ from the recorded guest's"),
-    ...differenceLines(report.differences, report.reads, style),
+    ...differenceLines(report, style),
     ...(report.events.length > 0
       ? [...title("Events"), ...report.events.map(({ kind, message }) => `  ${kind}: ${message}`)]
       : []),
@@ -112,29 +112,30 @@ function costLines({ reads, writes, counts, mostReadsPerAccess }: ReplayReport, 
   ];
 }
 
-function differenceLines(differences: readonly ReplayDifference[], reads: number, style: Style): string[] {
+/** A line for what a list leaves out. */
+const moreLine = (count: number): string[] => (count > 0 ? [`  ... and ${count} more`] : []);
+
+function differenceLines(report: ReplayReport, style: Style): string[] {
+  const { differences, differenceCounts: counts, reads } = report;
   const lines: string[] = [];
-  for (const [rule, text] of Object.entries(ruleText)) {
-    const found = differences.filter((difference) => difference.rule === rule);
-    if (found.length === 0) continue;
-    const { line, offset, recorded, seen } = found[0]!;
-    lines.push(`  ${String(found.length).padStart(4)}  ${text}`);
-    lines.push(
-      style.dim(
-        `        first: line ${line}, offset ${hex(offset)}: recorded ${hex(recorded)}, here ${hex(seen)}`,
-      ),
-    );
+  const count = (of: number): string => String(of).padStart(4);
+  const first = new Map<DifferenceRule, ReplayDifference>();
+  for (const difference of differences)
+    if (difference.rule !== undefined && !first.has(difference.rule)) first.set(difference.rule, difference);
+  for (const [rule, text] of Object.entries(ruleText) as [DifferenceRule, string][]) {
+    const found = first.get(rule);
+    if (found === undefined) continue;
+    lines.push(`  ${count(counts[rule])}  ${text}`, style.dim(`        first: ${differenceText(found)}`));
   }
   const unexplained = differences.filter(({ rule }) => rule === undefined);
-  for (const { line, offset, recorded, seen } of unexplained)
-    lines.push(
-      style.bad(
-        `  unexplained: line ${line}, offset ${hex(offset)}: recorded ${hex(recorded)}, here ${hex(seen)}`,
-      ),
-    );
-  const same = reads - differences.length;
-  lines.push(`  ${String(same).padStart(4)}  of ${reads} reads gave exactly what the recorded guest read`);
-  if (unexplained.length === 0)
+  for (const difference of unexplained) lines.push(style.bad(`  unexplained: ${differenceText(difference)}`));
+  lines.push(...moreLine(counts.unexplained - unexplained.length));
+  const same = Object.values(counts).reduce((left, differing) => left - differing, reads);
+  lines.push(`  ${count(same)}  of ${reads} reads gave exactly what the recorded guest read`);
+  if (counts.unexplained === 0)
     lines.push(style.good("  every difference is one that the model makes on purpose"));
   return lines;
 }
+
+const differenceText = ({ line, offset, recorded, seen }: ReplayDifference): string =>
+  `line ${line}, offset ${hex(offset)}: recorded ${hex(recorded)}, here ${hex(seen)}`;

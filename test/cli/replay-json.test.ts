@@ -73,6 +73,9 @@ describe("--json", () => {
       [
         ...keys("", "formatVersion", "image", "trace", "attached", "final", "reads", "writes", "counts"),
         ...keys("", "deviceReadsPerRead", "mostReadsPerAccess", "steps", "differences", "events"),
+        ...keys("", "stepCount", "differenceCounts"),
+        ...keys(".differenceCounts", "bar-address", "hidden-capability", "msix-relocated", "patched-bit"),
+        ...keys(".differenceCounts", "host-virtual", "recorded-later", "unexplained"),
         ...keys(".counts", "configReads", "configWrites", "regionReads", "regionWrites"),
         ...keys(".counts", "maps", "setIrqs", "resets"),
         ...keys(".steps[]", "line", "what"),

@@ -115,6 +115,20 @@ test("below 200 MB: 64 MB of newlines in an access list, and a million accesses"
   expect(many.peak).toBeLessThan(200 * megabyte);
 });
 
+test("below 200 MB: a million reads that differ, and a million writes that set something off", () => {
+  using folder = temporary();
+  put(folder.at("reads"), 10, () => "read 0x0 0x101b37\n".repeat(100_000));
+  put(folder.at("writes"), 10, () => "write 0x4 0x4\nwrite 0x4 0\n".repeat(50_000));
+  for (const args of [[], ["--json"]])
+    for (const [name, code] of [
+      ["reads", 1],
+      ["writes", 0],
+    ] as const) {
+      const run = measured("replay", image, folder.at(name), ...args);
+      expect([name, run.code, run.err, run.peak < 200 * megabyte]).toEqual([name, code, "", true]);
+    }
+});
+
 test("what is read on standard input: - for each command", () => {
   using folder = temporary();
   const text = readFileSync(dump, "utf8");

@@ -36,6 +36,9 @@ export interface ReplayStep {
   readonly what: string;
 }
 
+/** Entries that a report lists of each kind: steps, and differences by each rule. All are counted. */
+export const maxListed = 10_000;
+
 /** What a replay came to. */
 export interface ReplayReport {
   readonly attached: DeviceDescription;
@@ -46,8 +49,13 @@ export interface ReplayReport {
   readonly counts: BackendCounts;
   /** The most config reads of the device that one guest access took. */
   readonly mostReadsPerAccess: number;
+  /** The first `maxListed` of `stepCount`. */
   readonly steps: readonly ReplayStep[];
+  readonly stepCount: number;
+  /** The first `maxListed` of each rule, in order. */
   readonly differences: readonly ReplayDifference[];
+  /** All of them, by rule. */
+  readonly differenceCounts: Readonly<Record<DifferenceRule | "unexplained", number>>;
   readonly events: readonly DeviceEvent[];
 }
 
@@ -94,7 +102,17 @@ export function replay(
   const { bytes: shown } = readConfigImage(backend);
   const rules = new DifferenceRules({ attached, layout, recorded: config, shown });
   const steps: ReplayStep[] = [];
+  let stepCount = 0;
   const differences: ReplayDifference[] = [];
+  const differenceCounts = {
+    "bar-address": 0,
+    "hidden-capability": 0,
+    "msix-relocated": 0,
+    "patched-bit": 0,
+    "host-virtual": 0,
+    "recorded-later": 0,
+    unexplained: 0,
+  };
   let reads = 0;
   let writes = 0;
   let mostReadsPerAccess = 0;
@@ -107,12 +125,14 @@ export function replay(
       reads++;
       const seen = device.configRead(offset, width);
       const rule = rules.ruleOf(offset, width, value, seen);
-      if (seen !== value) differences.push({ line, offset, width, recorded: value, seen, rule });
+      if (seen !== value && differenceCounts[rule ?? "unexplained"]++ < maxListed)
+        differences.push({ line, offset, width, recorded: value, seen, rule });
     } else {
       writes++;
       device.configWrite(offset, width, value);
       rules.written(offset, width);
-      for (const what of changes.since(device.describe())) steps.push({ line, what });
+      for (const what of changes.since(device.describe()))
+        if (stepCount++ < maxListed) steps.push({ line, what });
     }
     mostReadsPerAccess = Math.max(mostReadsPerAccess, counted.counts.configReads - asked);
   }
@@ -126,7 +146,9 @@ export function replay(
     counts,
     mostReadsPerAccess,
     steps,
+    stepCount,
     differences,
+    differenceCounts,
     events,
   };
 }
