@@ -1,24 +1,17 @@
 // Prints what a flight recorder kept: each thing that the guest or the VMM did, with what came of it.
 import { InvalidArgumentError, type Command } from "commander";
-import { irqName } from "../regs/vfio/irqs.ts";
 import type { FlightEntry } from "../device/replay/flight-format.ts";
-import { flightGroups, type FlightGroup } from "../device/replay/flight-groups.ts";
+import { isWanted, type FlightFilter } from "../device/replay/flight-filter.ts";
+import { flightGroups } from "../device/replay/flight-groups.ts";
 import { formatTraceEntry, traceEntry } from "../device/seam/trace-text.ts";
-import { traceFields, TraceKind } from "../device/seam/trace.ts";
 import { CliError, exitCode } from "./failure.ts";
 import { readFlightFile } from "./flight-input.ts";
 import { print, tell } from "./output.ts";
 import { printable } from "./printable.ts";
 import { styleOf, type Style } from "./style.ts";
 
-interface TraceOptions {
+interface TraceOptions extends FlightFilter {
   readonly json?: boolean | undefined;
-  readonly config?: boolean | undefined;
-  readonly bar?: number | undefined;
-  readonly vector?: number | undefined;
-  /** In seconds. */
-  readonly slow?: number | undefined;
-  readonly why?: boolean | undefined;
 }
 
 const units: Readonly<Record<string, number>> = { ns: 1e-9, us: 1e-6, ms: 1e-3, s: 1 };
@@ -73,31 +66,6 @@ function traceCommand(path: string, options: TraceOptions, style: Style): number
 
 const startText = (milliseconds: number): string =>
   Math.abs(milliseconds) <= 8.64e15 ? new Date(milliseconds).toISOString() : "no time that there is";
-
-/** Whether every filter takes it. */
-function isWanted({ cause, entries }: FlightGroup, options: TraceOptions): boolean {
-  const { config, bar, vector, slow, why } = options;
-  if (config && cause?.kind !== TraceKind.configRead && cause?.kind !== TraceKind.configWrite) return false;
-  if (bar !== undefined && !entries.some((entry) => numberOf(entry, "region") === bar)) return false;
-  if (vector !== undefined && !entries.some((entry) => isOfVector(entry, vector))) return false;
-  if (why && !entries.some(({ kind }) => unexpected.has(kind))) return false;
-  return slow === undefined || entries.at(-1)!.seconds - entries[0]!.seconds >= slow;
-}
-
-const unexpected: ReadonlySet<number> = new Set([TraceKind.unanswered, TraceKind.failed, TraceKind.event]);
-const fieldsOf: readonly (readonly string[])[] = Object.values(traceFields);
-
-/** What an entry has under a name; undefined where its kind has nothing of that name. */
-function numberOf({ kind, numbers }: FlightEntry, name: string): number | undefined {
-  const index = fieldsOf[kind]?.indexOf(name) ?? -1;
-  return index < 0 ? undefined : numbers[index];
-}
-
-function isOfVector(entry: FlightEntry, vector: number): boolean {
-  if (entry.kind !== TraceKind.deviceIrqs) return numberOf(entry, "vector") === vector;
-  const [index, , start, count] = entry.numbers as [number, number, number, number];
-  return irqName(index).startsWith("MSI") && vector >= start && vector < start + count;
-}
 
 function line(path: string, entry: FlightEntry, { json }: TraceOptions, style: Style): string {
   const { index, seconds } = entry;
