@@ -1,5 +1,6 @@
 import type { AddressSpace, GuestBus, TrappedRange } from "../device/seam/platform.ts";
 import { contains, formatRange, toRange, type Range } from "../device/address/range.ts";
+import { YieldingRanges } from "../device/address/yielding-ranges.ts";
 import { RangeTable } from "../device/address/range-table.ts";
 import { fillOnes, traceUnanswered } from "../device/seam/guest-answers.ts";
 import type { Tracer } from "../device/seam/trace.ts";
@@ -38,6 +39,8 @@ export class TrapBus implements AccessHandlers {
     mmio: new RangeTable(),
     io: new RangeTable(),
   };
+  /** Rests of pages that devices' memory slots show. */
+  readonly #kept = new YieldingRanges();
   /** Told of accesses that nobody answers. */
   readonly #onMissing: ((kind: AddressSpace, address: number, width: number) => void) | undefined;
 
@@ -86,6 +89,8 @@ export class TrapBus implements AccessHandlers {
         this.#insert(kind, { base, size, name, region, target });
       },
       remove: (range) => this.#remove(range, name, target),
+      keepFree: (rest, giveWay) =>
+        this.#tables.mmio.overlap(rest) ? undefined : this.#kept.keep(rest, giveWay),
     };
     const target = (): TrapTarget | undefined => bus.device;
     return bus;
@@ -98,6 +103,12 @@ export class TrapBus implements AccessHandlers {
     if (there)
       throw new VfioError(
         `${kind} ${formatRange(entry)} of ${entry.name} overlaps ${formatRange(there)} of ${there.name}`,
+        { code: "EEXIST" },
+      );
+    const stays = kind === "mmio" ? this.#kept.makeWay(entry) : undefined;
+    if (stays)
+      throw new VfioError(
+        `${kind} ${formatRange(entry)} of ${entry.name} is in a page that a memory slot shows: ${formatRange(stays)}`,
         { code: "EEXIST" },
       );
     table.insert(entry);

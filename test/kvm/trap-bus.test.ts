@@ -179,3 +179,42 @@ test("a bus before another answers what it has, and leaves the rest to that one"
     ["io", 0x60, 2],
   ]);
 });
+
+describe("the rest of a page that a device's memory slot shows", () => {
+  const rest = { base: 0x1100, size: 0xf00 };
+
+  test("is nobody's, and gives way before something comes to be there", () => {
+    const bus = new TrapBus();
+    const device = bus.forDevice("small");
+    const asked: string[] = [];
+    device.insert({ kind: "mmio", base: 0x1000, size: 0x100, region: 0 });
+    using _ = device.keepFree!(rest, () => {
+      asked.push(bus.nameAt("mmio", 0x1800) ?? "nobody");
+      return true;
+    })!;
+    expect(bus.nameAt("mmio", 0x1800)).toBeUndefined();
+    bus.insert("io", 0x1800, 8, "ports", new Named(1));
+    bus.insert("mmio", 0x2000, 8, "the next page", new Named(1));
+    expect(asked).toEqual([]);
+    bus.insert("mmio", 0x1800, 8, "a clock", new Named(1));
+    expect(asked).toEqual(["nobody"]);
+    expect(device.keepFree!(rest, () => true)).toBeUndefined();
+    // It is asked once.
+    bus.forDevice("other").insert({ kind: "mmio", base: 0x1900, size: 0x100, region: 2 });
+    expect(asked).toHaveLength(1);
+  });
+
+  test("keeps out what comes while it cannot give way, and nothing after its end", () => {
+    const bus = new TrapBus();
+    const kept = bus.forDevice("small").keepFree!(rest, () => false)!;
+    const other = bus.forDevice("other");
+    const error = refusal(() => other.insert({ kind: "mmio", base: 0x1ff0, size: 0x100, region: 2 }));
+    expect(error).toMatchObject({
+      code: "EEXIST",
+      message: "mmio 0x1ff0-0x20ef of other is in a page that a memory slot shows: 0x1100-0x1fff",
+    });
+    expect(bus.forDevice("third").keepFree!({ base: 0x1800, size: 8 }, () => true)).toBeUndefined();
+    kept[Symbol.dispose]();
+    other.insert({ kind: "mmio", base: 0x1ff0, size: 0x100, region: 2 });
+  });
+});

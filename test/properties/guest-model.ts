@@ -15,6 +15,7 @@ export const anyDevice: fc.Arbitrary<SyntheticDevice> = fc.record({
       1: { size: 0x1000, writable: false },
     },
     { 0: { size: 0x8000, msixMappable: false }, 1: { size: 256 }, 4: { size: 2 ** 33, kind: "memory64" } },
+    { 0: { size: 0x80 }, 1: { size: 0x200, mappable: false }, 2: { size: 0x1000 } },
     { 0: { size: 0x40000, kind: "memory64", prefetchable: true }, 2: { size: 0x40000, kind: "memory64" } },
   ),
   romSize: fc.constantFrom(0, 0x800, 0x10000),
@@ -94,6 +95,8 @@ const value = fc.oneof(
     0x71,
   ),
   fc.integer({ min: 0xc000, max: 0xfbff }).map((high) => high * 0x10000),
+  // Of BARs smaller than a page, in one.
+  fc.nat(31).map((part) => 0xd0000000 + 0x80 * part),
   fc.integer({ min: 0x100, max: 0x1ff }),
   fc.nat(0xffffffff),
 );
@@ -194,7 +197,13 @@ export function checkInvariants(guest: Attached, vectors: "all" | "some" = "all"
   expect(bars.every((bar) => bar.base !== undefined || bar.mapped.length === 0)).toBe(true);
   for (const { bar, area } of mapped) {
     expect(area.gpa).toBe(bar.base! + area.offset);
-    expect(area.offset + area.size).toBeLessThanOrEqual(bar.physicalSize);
+    expect(area.offset + area.size).toBeLessThanOrEqual(Math.max(4096, bar.physicalSize));
+    // In the page of a small BAR is nothing else.
+    for (const other of placed)
+      if (other !== bar && other.kind !== "io")
+        expect(
+          overlaps({ offset: area.gpa, size: area.size }, { offset: other.base!, size: other.size }),
+        ).toBe(false);
     for (const part of msix ? [msix.guest.table, msix.guest.pba] : [])
       expect(part.region === bar.region && overlaps(area, part)).toBe(false);
     for (const part of msix && !msix.relocated ? [msix.physical.table, msix.physical.pba] : [])

@@ -16,7 +16,8 @@ export function attachBars(
     const isMemory = bar.kind !== "io" && bar.region !== RegionIndex.rom;
     const isTrapped = !isMemory || excludeFromMapping.includes(bar.region);
     const areas = isTrapped ? [] : mappableAreas(info, holesOf(info, msix), platform.pageSize);
-    return { bar, mapping: new BarMapping({ backend, platform, info, areas, peers: peerToPeer, report }) };
+    const parts = { backend, platform, info, areas, size: bar.size, peers: peerToPeer, report };
+    return { bar, mapping: new BarMapping(parts) };
   });
   return new BarPlacement(platform, parts, report);
 }

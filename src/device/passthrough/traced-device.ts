@@ -7,7 +7,7 @@ import type { AttachOptions } from "./options.ts";
 export function tracedDevice(
   { name, regions, irqs, resettable }: DeviceBackend,
   config: Uint8Array,
-  { pageSize, addresses, dma }: Platform,
+  { pageSize, addresses, bus, dma }: Platform,
   options: AttachOptions,
 ): TracedDevice {
   const { onEvent: _, trace: __, ...plain } = options;
@@ -18,5 +18,6 @@ export function tracedDevice(
   return {
     ...{ name, regions, irqs, resettable, config, pageSize, windows, options: { ...plain } },
     peers: dma !== undefined,
+    keepsFree: bus.keepFree !== undefined,
   };
 }

@@ -7,7 +7,8 @@ const down = (value: number, unit: number): number => Math.floor(value / unit) *
 /**
  * The areas to map: what the host lets be mapped, on whole host pages inside of the region, without the pages
  * that any of `holes` touches. Each hole is widened to pages as one range: rounding start and length apart
- * would leave the page that holds its end mapped.
+ * would leave the page that holds its end mapped. Of a region smaller than a page it is the page: the host lets that be
+ * mapped only where nothing else is in it.
  * @param pageSize of the host, in bytes
  * @returns sorted, disjoint, page-aligned
  */
@@ -17,11 +18,13 @@ export function mappableAreas(
   pageSize: number,
 ): RegionArea[] {
   if (!region.mappable) return [];
-  const allowed = region.sparse ?? [{ offset: 0, size: region.size }];
+  if (region.size === 0) return [];
+  const size = region.sparse ? region.size : Math.max(region.size, pageSize);
+  const allowed = region.sparse ?? [{ offset: 0, size }];
   const spans = allowed
-    .map(({ offset, size }) => ({
+    .map(({ offset, size: length }) => ({
       start: up(Math.max(0, offset), pageSize),
-      end: down(Math.min(region.size, offset + size), pageSize),
+      end: down(Math.min(size, offset + length), pageSize),
     }))
     .filter(({ start, end }) => start < end)
     .sort((a, b) => a.start - b.start);

@@ -4,6 +4,7 @@ import type {
   AddressAllocator,
   AddressWindows,
   Dma,
+  GuestBus,
   Interrupts,
   IntxLine,
   MsiGroup,
@@ -115,7 +116,46 @@ const dmaFrom = (next: NextEntry): Dma => ({
   unmap: () => refuse(next, TraceKind.dmaUnmap),
 });
 
-export const recordedPlatform = (device: TracedDevice, next: NextEntry): Platform => ({
+/** Keeps rests of pages free as the recorded bus did, and wants them when that did. */
+class RecordedBus implements GuestBus {
+  readonly #next: NextEntry;
+  readonly #giveWay = new Map<number, () => boolean>();
+  readonly keepFree: GuestBus["keepFree"];
+
+  constructor({ keepsFree }: TracedDevice, next: NextEntry) {
+    this.#next = next;
+    if (keepsFree) this.keepFree = (rest, giveWay) => this.#keep(rest.base, giveWay);
+  }
+
+  insert(): void {
+    for (let entry = this.#next(); entry?.kind === TraceKind.giveWay; entry = this.#next())
+      if (!this.want(entry.numbers[0]!)) break;
+    refuse(this.#next, TraceKind.busInsert);
+  }
+  remove(): void {
+    refuse(this.#next, TraceKind.busRemove);
+  }
+
+  #keep(base: number, giveWay: () => boolean): Disposable | undefined {
+    if (answer(this.#next, TraceKind.keepFree)?.[2] !== 1) return undefined;
+    this.#giveWay.set(base, giveWay);
+    return { [Symbol.dispose]: () => void this.#giveWay.delete(base) };
+  }
+
+  /** Something else comes to be in a rest. @returns whether that is kept */
+  want(base: number): boolean {
+    const giveWay = this.#giveWay.get(base);
+    giveWay?.();
+    return giveWay !== undefined;
+  }
+}
+
+/** A platform for a replay. */
+export interface RecordedPlatform extends Platform {
+  readonly bus: RecordedBus;
+}
+
+export const recordedPlatform = (device: TracedDevice, next: NextEntry): RecordedPlatform => ({
   pageSize: device.pageSize,
   memory: {
     add: () => answer(next, TraceKind.slotAdd)?.[0] ?? 0,
@@ -123,9 +163,6 @@ export const recordedPlatform = (device: TracedDevice, next: NextEntry): Platfor
   },
   interrupts: interruptsFrom(next),
   addresses: addressesFrom(device, next),
-  bus: {
-    insert: () => refuse(next, TraceKind.busInsert),
-    remove: () => refuse(next, TraceKind.busRemove),
-  },
+  bus: new RecordedBus(device, next),
   dma: device.peers ? dmaFrom(next) : undefined,
 });

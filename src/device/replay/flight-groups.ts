@@ -8,6 +8,8 @@ import type { FlightEntries, FlightEntry } from "./flight-format.ts";
 const causes: ReadonlySet<number> = new Set([
   ...[TraceKind.configRead, TraceKind.configWrite, TraceKind.barRead, TraceKind.barWrite],
   ...[TraceKind.endOfInterrupt, TraceKind.reset, TraceKind.snapshot, TraceKind.detach],
+  // By what else is on the bus.
+  TraceKind.giveWay,
 ]);
 /** Those that stand after what they set off. */
 const comesLast: ReadonlySet<number> = new Set([TraceKind.configRead, TraceKind.barRead]);

@@ -123,8 +123,9 @@ export function replayFlight(recording: FlightRecording, name: string): FlightRe
   const next = (): FlightEntry | undefined => comparison.next;
   let accesses = 0;
   const options = { ...traced.options, trace: comparison } as AttachOptions;
+  const platform = recordedPlatform(traced, next);
   using device = attachAgain(name, () =>
-    VfioPciDevice.attach(recordedBackend(traced, next), recordedPlatform(traced, next), options),
+    VfioPciDevice.attach(recordedBackend(traced, next), platform, options),
   );
   while (!comparison.difference && comparison.at < count) {
     const cause = nextCause(recording, comparison.at);
@@ -134,7 +135,12 @@ export function replayFlight(recording: FlightRecording, name: string): FlightRe
     if (index > comparison.at && !standsLast(cause) && !isMiss(cause)) comparison.differ(undefined);
     else {
       accesses++;
-      const done = isMiss(cause) ? missAgain(device, numbers) : tryAct(device, cause);
+      const done =
+        cause.kind === TraceKind.giveWay
+          ? platform.bus.want(numbers[0]!)
+          : isMiss(cause)
+            ? missAgain(device, numbers)
+            : tryAct(device, cause);
       if (!done) comparison.differ(undefined);
     }
     if (comparison.at <= index) comparison.differ(undefined);

@@ -43,6 +43,8 @@ const schema = () => {
       .length(windowNames.length)
       .transform((windows) => windows.map((window) => window ?? undefined)),
     peers: z.boolean(),
+    // Absent in what was recorded before there were such rests.
+    keepsFree: z.boolean().default(false),
     options: z.record(z.string().max(64), z.unknown()),
   });
 };

@@ -1,6 +1,8 @@
 // What the passthrough model needs of a virtual machine: small interfaces that a VMM implements.
 // `MemoryPlatform` implements all of them in memory, for tests; `bun-vfio/kvm` will on KVM.
 
+import type { Range } from "../address/range.ts";
+
 /** Host memory to be seen by the guest. */
 export interface SlotRequest {
   /** Guest physical address, page-aligned. */
@@ -162,6 +164,14 @@ export interface GuestBus {
   insert(range: TrappedRange): void;
   /** Takes back exactly one range. @throws where it cannot; then it is as it was, and the model asks again */
   remove(range: TrappedRange): void;
+  /**
+   * Keeps the rest of a page, beside a BAR smaller than that, free of everything else while a memory slot shows the page.
+   * Accesses there are nobody's. Without this method such BARs stay trapped.
+   * @param rest of memory addresses
+   * @param giveWay to be called before anything else comes to be there; where it returns false `insert` is to throw
+   * @returns ends it; undefined where something is there already
+   */
+  readonly keepFree?: ((rest: Range, giveWay: () => boolean) => Disposable | undefined) | undefined;
 }
 
 /** A virtual machine, as far as a passed-through device sees it. */

@@ -106,6 +106,8 @@ const texts: Readonly<Record<TraceKindName, (entry: TraceEntry) => string>> = {
   reset: () => "reset by the VMM",
   snapshot: () => "snapshot by the VMM",
   detach: () => "detached by the VMM",
+  keepFree: (e) => `  bus ${e["kept"] ? "keeps free" : "has something in"} ${range(e)}`,
+  giveWay: (e) => `something else comes to ${range(e)}`,
   failed: (e) => `  failed ${e["call"]}: ${e.text ?? ""}`,
 };
 

@@ -37,6 +37,8 @@ export const TraceKind = {
   reset: 28,
   snapshot: 29,
   detach: 30,
+  keepFree: 31,
+  giveWay: 32,
 } as const;
 /** The name of a kind. */
 export type TraceKindName = keyof typeof TraceKind;
@@ -102,6 +104,10 @@ export const traceFields = {
   snapshot: [],
   /** The VMM detaches the device. */
   detach: [],
+  /** The platform keeps the rest of a page free beside a BAR smaller than that; `kept` 0: something is there. */
+  keepFree: ["base", "size", "kept"],
+  /** Something else is to come to be where the platform kept a rest free. Before what it sets off. */
+  giveWay: ["base", "size"],
 } as const satisfies Readonly<Record<TraceKindName, readonly string[]>>;
 
 /** Why nothing answers a guest's access. The order is part of recorded traces. */
@@ -147,6 +153,8 @@ export interface TracedDevice {
   readonly windows: readonly ({ readonly base: number; readonly size: number } | undefined)[];
   /** Whether the platform lets peers reach BARs. */
   readonly peers: boolean;
+  /** Whether the platform keeps rests of pages free. */
+  readonly keepsFree: boolean;
   /** How it was attached: options that JSON can hold. */
   readonly options: Readonly<Record<string, unknown>>;
 }

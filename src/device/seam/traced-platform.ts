@@ -38,6 +38,17 @@ function busOf(inner: GuestBus, trace: Tracer): GuestBus {
       traced(trace, TraceKind.busRemove, () => inner.remove(range));
       tell(TraceKind.busRemove, range);
     },
+    keepFree:
+      inner.keepFree &&
+      (({ base, size }, giveWay) => {
+        const asked = (): boolean => {
+          trace.record(TraceKind.giveWay, base, size, 0, 0, 0);
+          return giveWay();
+        };
+        const kept = traced(trace, TraceKind.keepFree, () => inner.keepFree!({ base, size }, asked));
+        trace.record(TraceKind.keepFree, base, size, Number(kept !== undefined), 0, 0);
+        return kept;
+      }),
   };
 }
 

@@ -200,6 +200,28 @@ describe("a replay", () => {
     expect(texts.filter((text) => text.startsWith("BAR0 cannot be at"))).toHaveLength(1);
   });
 
+  test("of a small BAR whose page is shared now and then is equal too", () => {
+    using recorder = new FlightRecorder();
+    {
+      const bars = { 0: { size: 0x100 }, 1: { size: 0x100, mappable: false } };
+      using guest = attach({ bars }, { attach: { trace: recorder } });
+      guest.device.configWrite(0x10, 4, 0xd0000000);
+      guest.device.configWrite(0x04, 2, memory);
+      guest.device.configWrite(0x14, 4, 0xd0000800);
+      guest.device.configWrite(0x14, 4, 0xd0001000);
+      const other = { kind: "mmio", base: 0xd0000400, size: 0x100, region: 0 } as const;
+      guest.platform.bus.insert(other);
+      guest.device.configWrite(0x04, 2, memory);
+      guest.platform.bus.remove(other);
+      guest.device.configWrite(0x04, 2, memory);
+    }
+    const recording = recordingOf(recorder);
+    const kinds = Array.from({ length: recording.count }, (_, i) => recording.entry(i).kind);
+    const count = (kind: number): number => kinds.filter((one) => one === kind).length;
+    expect([count(TraceKind.giveWay), count(TraceKind.slotAdd)]).toEqual([2, 3]);
+    expect(replayFlight(recording, "test").difference).toBeUndefined();
+  });
+
   test("tells the first difference: an answer that is changed afterwards", () => {
     using recorder = new FlightRecorder();
     {

@@ -21,6 +21,8 @@ export interface BarMappingParts {
   readonly info: RegionInfo;
   /** To be mapped, page-aligned. */
   readonly areas: readonly RegionArea[];
+  /** Bytes of the BAR that the guest sees. An area that reaches beyond is the page of a BAR smaller than that. */
+  readonly size: number;
   /** Whether peer devices are to reach them too. */
   readonly peers: boolean;
   readonly report: ReportEvent;
@@ -30,9 +32,15 @@ export interface BarMappingParts {
 interface Leftover {
   readonly area: RegionArea;
   readonly gpa: number;
-  /** A memory slot; undefined for a peer mapping. */
-  readonly slot: number | undefined;
+  readonly held: Held;
 }
+
+/** A memory slot, a peer mapping, or the rest of the page that is kept free beside a small BAR. */
+type Held =
+  | { readonly what: "memory slot"; readonly slot: number }
+  | { readonly what: "peer mapping" }
+  | { readonly what: "rest of its page"; readonly kept: Disposable };
+type Shown = MappedArea & { readonly area: RegionArea; readonly kept: Disposable | undefined };
 
 /**
  * Shows the mappable areas of one BAR to the guest and to peer devices. The host mapping is made when first needed and
@@ -49,24 +57,34 @@ export class BarMapping {
   readonly #host = new Map<RegionArea, RegionMapping>();
   /** Areas that the host refuses to map: asked once, then trapped. */
   readonly #refused = new Set<RegionArea>();
-  #mapped: (MappedArea & { readonly area: RegionArea })[] = [];
+  readonly #size: number;
+  #mapped: Shown[] = [];
   readonly #left: Unreleased<Leftover>;
+  /** Where the page of a small BAR is shared with something else; undefined where it is not. */
+  #shared: number | undefined;
 
-  constructor({ backend, platform, info, areas, peers, report }: BarMappingParts) {
+  constructor({ backend, platform, info, areas, size, peers, report }: BarMappingParts) {
     this.#backend = backend;
     this.#platform = platform;
     this.#region = info;
     this.#areas = areas;
+    this.#size = size;
     this.#peers = peers;
     this.#report = report;
     this.#left = new Unreleased<Leftover>(
-      ({ area, gpa, slot }) =>
-        slot === undefined ? platform.dma!.unmap(gpa, area.size) : platform.memory.remove(slot),
-      ({ area, gpa, slot }, cause) => {
-        const what = slot === undefined ? "peer mapping" : "memory slot";
-        report("teardown", `${this.#name(area)}: its ${what} at ${hex(gpa)} cannot be taken back`, cause);
-      },
+      (left) => this.#take(left),
+      ({ area, gpa, held: { what } }, cause) =>
+        report("teardown", `${this.#name(area)}: its ${what} at ${hex(gpa)} cannot be taken back`, cause),
     );
+  }
+
+  /** @returns false where it is still needed */
+  #take({ area, gpa, held }: Leftover): unknown {
+    if (held.what === "peer mapping") return this.#platform.dma!.unmap(gpa, area.size);
+    if (held.what === "memory slot") return this.#platform.memory.remove(held.slot);
+    // It keeps everybody else out of the page while that is shown.
+    const isShown = this.#left.some((other) => other.gpa === gpa && other.held.what !== held.what);
+    return isShown ? false : held.kept[Symbol.dispose]();
   }
 
   /** Whether writes reach the memory of its areas. */
@@ -75,7 +93,12 @@ export class BarMapping {
   }
 
   get mapped(): readonly MappedArea[] {
-    return this.#mapped.map(({ area: _, ...mapped }) => mapped);
+    return this.#mapped.map(({ area: _, kept: __, ...mapped }) => mapped);
+  }
+
+  /** Whether the page of a small BAR is shared with something else, so that it is to be shown again once it is not. */
+  get waits(): boolean {
+    return this.#shared !== undefined;
   }
 
   /** Whether something that was withdrawn could not be taken back, anywhere. */
@@ -93,38 +116,66 @@ export class BarMapping {
    * at this very place is what it needs there, and is its own again.
    */
   show(base: number): void {
-    for (const area of this.#areas) {
-      const gpa = base + area.offset;
-      const what = this.#name(area);
-      const trapped = (why: string, cause?: unknown): void =>
-        this.#report("area-trapped", `${what} ${why} and stays trapped`, cause);
-      const { pageSize } = this.#platform;
-      if (gpa % pageSize !== 0) {
-        trapped(`would be at ${hex(gpa)}, which is not aligned to pages of ${pageSize} bytes,`);
-        continue;
-      }
-      const kept = [...this.#left].filter((left) => left.area === area && left.gpa === gpa);
-      if (kept.length === 0 && this.hasLeft({ base: gpa, size: area.size })) {
-        trapped(`would be over a memory slot or peer mapping that could not be taken back,`);
-        continue;
-      }
-      const mapping = this.#hostMapping(area, trapped);
-      if (!mapping) continue;
-      const { hva } = mapping;
-      const readOnly = !this.#region.writable;
-      let slot = kept.find((left) => left.slot !== undefined)?.slot;
-      try {
-        slot ??= this.#platform.memory.add({ gpa, size: area.size, hva, readOnly });
-      } catch (cause) {
-        trapped("gets no memory slot", cause);
-        continue;
-      }
-      for (const left of kept) this.#left.delete(left);
-      const peer =
-        kept.some((left) => left.slot === undefined) ||
-        this.#mapPeer(gpa, area.size, mapping, readOnly, what);
-      this.#mapped.push({ ...area, area, slot, gpa, hva, peer });
+    for (const area of this.#areas) this.#showArea(area, base);
+  }
+
+  #showArea(area: RegionArea, base: number): void {
+    const gpa = base + area.offset;
+    const what = this.#name(area);
+    const wasShared = this.#shared;
+    this.#shared = undefined;
+    const trapped = (why: string, cause?: unknown): void =>
+      this.#report("area-trapped", `${what} ${why} and stays trapped`, cause);
+    const { pageSize } = this.#platform;
+    if (gpa % pageSize !== 0)
+      return trapped(`would be at ${hex(gpa)}, which is not aligned to pages of ${pageSize} bytes,`);
+    const left = [...this.#left].filter((one) => one.area === area && one.gpa === gpa);
+    const leftOf = <W extends Held["what"]>(kind: W): Extract<Held, { what: W }> | undefined =>
+      left.find(({ held }) => held.what === kind)?.held as Extract<Held, { what: W }> | undefined;
+    if (left.length === 0 && this.hasLeft({ base: gpa, size: area.size }))
+      return trapped(`would be over a memory slot or peer mapping that could not be taken back,`);
+    const mapping = this.#hostMapping(area, trapped);
+    if (!mapping) return;
+    const isWider = area.offset + area.size > this.#size;
+    const kept = isWider ? (leftOf("rest of its page")?.kept ?? this.#keepRest(area, base)) : undefined;
+    if (isWider && !kept) return this.#share(base, wasShared, trapped);
+    const { hva } = mapping;
+    const readOnly = !this.#region.writable;
+    let slot = leftOf("memory slot")?.slot;
+    try {
+      slot ??= this.#platform.memory.add({ gpa, size: area.size, hva, readOnly });
+    } catch (cause) {
+      if (!left.some(({ held }) => held.what === "rest of its page")) kept?.[Symbol.dispose]();
+      return trapped("gets no memory slot", cause);
     }
+    for (const one of left) this.#left.delete(one);
+    const peer =
+      leftOf("peer mapping") !== undefined || this.#mapPeer(gpa, area.size, mapping, readOnly, what);
+    this.#mapped.push({ ...area, area, slot, gpa, hva, peer, kept });
+  }
+
+  /** The rest of a page that a small BAR is in is nobody's, or the page cannot be shown. */
+  #keepRest(area: RegionArea, base: number): Disposable | undefined {
+    const rest = { base: base + this.#size, size: area.offset + area.size - this.#size };
+    return this.#platform.bus.keepFree?.(rest, () => {
+      this.withdraw();
+      if (this.hasLeft({ base: base + area.offset, size: area.size })) return false;
+      this.#share(base, undefined, (why) =>
+        this.#report("area-trapped", `${this.#name(area)} ${why} and stays trapped`),
+      );
+      return true;
+    });
+  }
+
+  /** @param told the place where it was shared before: that is told once */
+  #share(base: number, told: number | undefined, trapped: (why: string) => void): void {
+    if (told !== base)
+      trapped(
+        this.#platform.bus.keepFree
+          ? `shares its page at ${hex(base)} with something else`
+          : "is smaller than a page, which this platform does not keep free for it,",
+      );
+    this.#shared = base;
   }
 
   #hostMapping(area: RegionArea, trapped: (why: string, cause: unknown) => void): RegionMapping | undefined {
@@ -159,11 +210,13 @@ export class BarMapping {
   /** Takes all areas away from peers, then from the guest. What cannot be taken is left for `settle`. */
   withdraw(): void {
     // The newest goes first: peers before the guest.
-    for (const { area, gpa, slot, peer } of this.#mapped) {
-      this.#left.add({ area, gpa, slot });
-      if (peer) this.#left.add({ area, gpa, slot: undefined });
+    for (const { area, gpa, slot, peer, kept } of this.#mapped) {
+      if (kept) this.#left.add({ area, gpa, held: { what: "rest of its page", kept } });
+      this.#left.add({ area, gpa, held: { what: "memory slot", slot } });
+      if (peer) this.#left.add({ area, gpa, held: { what: "peer mapping" } });
     }
     this.#mapped = [];
+    this.#shared = undefined;
     this.settle();
   }
 

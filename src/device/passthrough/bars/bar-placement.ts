@@ -118,7 +118,8 @@ export class BarPlacement implements Stateful<BarsState> {
     for (const { placement, wanted, turnedOn } of requests)
       this.#reserve(placement, turnedOn || !wanted.sized);
     for (const { placement, wanted } of requests) {
-      if (!placement.placed || !wanted.mappable || placement.mapped) continue;
+      if (!placement.placed || !wanted.mappable) continue;
+      if (placement.mapped && !placement.mapping.waits) continue;
       placement.mapping.show(placement.placed.base);
       placement.mapped = true;
     }

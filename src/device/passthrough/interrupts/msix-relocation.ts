@@ -34,7 +34,8 @@ export function freesPages(
   if (!regions[physical.table.region]?.msixMappable) return false;
   return structures.some(({ region, offset, size }) => {
     const info = regions[region];
-    if (!info) return false;
+    // What is smaller is mapped only while the guest has nothing else in its page: no reason for a larger BAR.
+    if (!info || info.size < pageSize) return false;
     const start = Math.floor(offset / pageSize) * pageSize;
     const end = up(offset + size, pageSize);
     const pages = mappableAreas(info, [], pageSize).map((area) => {

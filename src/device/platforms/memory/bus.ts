@@ -1,5 +1,6 @@
 import type { AddressSpace, GuestBus, TrappedRange } from "../../seam/platform.ts";
-import { contains, formatRange, intersects, toAddress, toRange } from "../../address/range.ts";
+import { contains, formatRange, intersects, toAddress, toRange, type Range } from "../../address/range.ts";
+import { YieldingRanges } from "../../address/yielding-ranges.ts";
 import { type Journal, refuse } from "./journal.ts";
 
 const describe = (range: TrappedRange): string =>
@@ -9,6 +10,8 @@ const describe = (range: TrappedRange): string =>
 export class Bus implements GuestBus {
   readonly #journal: Journal;
   #ranges: TrappedRange[] = [];
+  /** Rests of pages that memory slots show. */
+  readonly #kept = new YieldingRanges();
 
   constructor(journal: Journal) {
     this.#journal = journal;
@@ -25,6 +28,12 @@ export class Bus implements GuestBus {
       throw new RangeError(`trapped range ${describe(range)} is not within the 65536 I/O ports`);
     const other = this.#ranges.find((one) => one.kind === kind && intersects(one, range));
     if (other) throw refuse("EEXIST", `trapped range ${describe(range)} overlaps ${describe(other)}`);
+    const stays = kind === "mmio" ? this.#kept.makeWay(range) : undefined;
+    if (stays)
+      throw refuse(
+        "EEXIST",
+        `trapped range ${describe(range)} is in a page that a memory slot shows: ${formatRange(stays)}`,
+      );
     this.#journal.perform({ kind: "bus-insert", space: kind, base, size, region }, () =>
       this.#ranges.push(range),
     );
@@ -42,6 +51,18 @@ export class Bus implements GuestBus {
     );
   }
 
+  keepFree(rest: Range, giveWay: () => boolean): Disposable | undefined {
+    this.#journal.check();
+    toRange(rest.base, rest.size, "rest of a page");
+    const isTaken = this.#ranges.some((one) => one.kind === "mmio" && intersects(one, rest));
+    return isTaken ? undefined : this.#kept.keep(rest, giveWay);
+  }
+
+  /** What is kept free, by address. */
+  kept(): Range[] {
+    return [...this.#kept].sort((a, b) => a.base - b.base);
+  }
+
   /** Who gets a guest's access: the range that holds all of it. */
   find(kind: AddressSpace, address: number, size: number): TrappedRange | undefined {
     return this.#ranges.find((range) => range.kind === kind && contains(range, address, size));
@@ -55,5 +76,6 @@ export class Bus implements GuestBus {
 
   clear(): void {
     this.#ranges = [];
+    this.#kept.clear();
   }
 }

@@ -210,6 +210,7 @@ export class MemoryPlatform implements Platform, Disposable {
       intx: [...this.#controller.lines].map((line) => line.state()),
       dma: this.#mappings?.state() ?? [],
       trapped: this.#bus.state(),
+      kept: this.#bus.kept(),
       addresses: { mmio32: mmio32.state(), mmio64: mmio64.state(), io: io?.state() ?? [] },
     };
   }

@@ -13,6 +13,8 @@ export interface MemoryPlatformState {
   readonly intx: readonly LineState[];
   readonly dma: readonly DmaMapping[];
   readonly trapped: readonly TrappedRange[];
+  /** Rests of pages that slots show beside BARs smaller than a page. */
+  readonly kept: readonly Range[];
   readonly addresses: {
     readonly mmio32: readonly Range[];
     readonly mmio64: readonly Range[];
@@ -52,6 +54,7 @@ export function heldBy(state: MemoryPlatformState, groups: readonly OpenGroup[])
     ...state.trapped.map(
       (range) => `trapped ${range.kind} range: ${formatRange(range)} (region ${range.region})`,
     ),
+    ...state.kept.map((range) => `kept free: ${formatRange(range)}`),
     ...(["mmio32", "mmio64", "io"] as const).flatMap((space) =>
       addresses[space].map((range) => `${space} address: ${formatRange(range)}`),
     ),

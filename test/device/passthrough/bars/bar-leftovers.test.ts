@@ -181,6 +181,7 @@ describe("one BAR's mapping", () => {
       platform,
       info: backend.regions[RegionIndex.bar0]!,
       areas: [{ offset: 0, size: 0x2000 }],
+      size: 0x2000,
       peers: true,
       report: (kind, message, cause) =>
         void events.push({ kind, device: backend.name, message, cause, count: 1 }),

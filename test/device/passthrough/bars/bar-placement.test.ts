@@ -162,7 +162,7 @@ describe("BARs in the guest's address space", () => {
     guest.device.configWrite(0x04, 2, memory);
     const bases = Object.values(trapped(guest));
     expect(bases.map((base) => base % 4096)).toEqual([0, 0, 0]);
-    expect(slots(guest)).toEqual([trapped(guest)[2]!]);
+    expect(slots(guest).sort()).toEqual(bases.sort());
   });
 
   test("defect 15: the guest turns the ROM on and off", () => {
