@@ -1,6 +1,8 @@
 // A map is checked when it is made: what is described wrongly is told of before it is ever used.
+import { viewName } from "./accessors.ts";
 import type { Derived } from "./derived.ts";
 import { partsOf } from "./derived-value.ts";
+import { isPlain, sortEntries, type Entries } from "./entries.ts";
 import type { Field } from "./field.ts";
 import { placedBits, placedMask } from "./field-value.ts";
 import type { Register, Registers } from "./register.ts";
@@ -10,20 +12,45 @@ const names = /^[a-z][A-Za-z0-9_]*$/i;
 /** What accessors call their own, what every object has, and what makes a promise of one. */
 const taken: readonly string[] = ["fields", "raw", "then", ...Object.getOwnPropertyNames(Object.prototype)];
 
+/**
+ * What a map's entries are, one by one.
+ * @throws RangeError as `registerMap` does
+ */
+export function checkedParts(name: string, size: number, entries: Entries): ReturnType<typeof sortEntries> {
+  checkSize(name, size);
+  const parts = sortEntries(entries, size);
+  const names = new Set(Object.keys(entries));
+  for (const key of names) checkName(`${name}.${key}`, key);
+  for (const [key, register] of Object.entries(parts.all)) checkRegister(`${name}.${key}`, size, register);
+  for (const [key, entry] of Object.entries(entries)) {
+    if (!isPlain(entry)) continue;
+    for (const field of Object.keys(entry.fields)) {
+      checkName(`${name}.${key}.${field}`, field);
+      const joined = viewName(key, field);
+      if (names.has(joined)) throw new RangeError(`${name}.${joined} would be two things`);
+      names.add(joined);
+    }
+  }
+  checkOverlap(name, parts.all);
+  for (const [key, derived] of Object.entries(parts.derived))
+    checkDerived(`${name}.${key}`, derived, parts.all);
+  return parts;
+}
+
 /** @throws RangeError for a size that is no number of bytes */
-export function checkSize(name: string, size: number): void {
+function checkSize(name: string, size: number): void {
   if (!Number.isSafeInteger(size) || size < 1)
     throw new RangeError(`${name} must have a size of 1 byte or more, not ${size}`);
 }
 
 /** @throws RangeError for a name that accessors cannot carry */
-export function checkName(where: string, name: string): void {
+function checkName(where: string, name: string): void {
   if (!names.test(name)) throw new RangeError(`${where} is no name for a register or a field`);
   if (taken.includes(name)) throw new RangeError(`${where} is the accessors' own name`);
 }
 
 /** @throws RangeError for what does not lie inside the map, whole and aligned, or whose fields do not fit */
-export function checkRegister(where: string, size: number, register: Register): void {
+function checkRegister(where: string, size: number, register: Register): void {
   const { at, width, fields } = register;
   if (!Number.isInteger(at) || at < 0 || at + width / 8 > size)
     throw new RangeError(`${where} lies outside of the map's ${size} bytes`);
@@ -90,7 +117,7 @@ function checkField(register: string, key: string, width: number, field: Field):
 }
 
 /** @throws RangeError for registers that overlap without saying so, and for an alias of nothing */
-export function checkOverlap(map: string, registers: Registers): void {
+function checkOverlap(map: string, registers: Registers): void {
   const sorted = Object.entries(registers).sort(([, a], [, b]) => a.at - b.at);
   let last: [name: string, end: number] | undefined;
   for (const [name, register] of sorted) {
@@ -113,7 +140,7 @@ export function checkOverlap(map: string, registers: Registers): void {
 }
 
 /** @throws RangeError for a derived value that is made of nothing, or of more bits than its type holds */
-export function checkDerived(where: string, derived: Derived, registers: Registers): void {
+function checkDerived(where: string, derived: Derived, registers: Registers): void {
   const parts = partsOf(where, derived, registers);
   if (parts.length === 0) throw new RangeError(`${where} is made of nothing`);
   if (derived.kind === "composed") return;

@@ -1,9 +1,10 @@
-import { accessorClass, viewName } from "./accessors.ts";
+import { accessorClass } from "./accessors.ts";
 import type { RegisterBlock } from "./block.ts";
-import { isPlain, sortEntries, type Entries, type PlainRegisters } from "./entries.ts";
+import { isPlain, type Entries, type PlainRegisters } from "./entries.ts";
+import { lazy } from "./lazy.ts";
 import { liveEntries, type Live, type RegisterIo } from "./live.ts";
-import { checkDerived, checkName, checkOverlap, checkRegister, checkSize } from "./map-check.ts";
-import { byteMasks, type ByteMasks } from "./masks.ts";
+import { checkedParts } from "./map-check.ts";
+import { byteMasks } from "./masks.ts";
 import {
   fieldReference,
   registerReference,
@@ -13,6 +14,7 @@ import {
   type RegisterAt,
   type RegisterReference,
 } from "./reference.ts";
+import type { Register } from "./register.ts";
 import type { View } from "./view-types.ts";
 
 export type { RegisterBlock } from "./block.ts";
@@ -54,49 +56,54 @@ export interface RegisterMap<M extends Entries> extends RegisterBlock {
  *   overlap or exceed their register, or named values their field; if a name would clash, or a derived value is made of nothing
  */
 export function registerMap<const M extends Entries>(name: string, size: number, entries: M): RegisterMap<M> {
-  checkSize(name, size);
-  const parts = sortEntries(entries, size);
-  const names = new Set(Object.keys(entries));
-  for (const key of names) checkName(`${name}.${key}`, key);
-  for (const [key, register] of Object.entries(parts.all)) checkRegister(`${name}.${key}`, size, register);
-  for (const [key, entry] of Object.entries(entries)) {
-    if (!isPlain(entry)) continue;
-    for (const field of Object.keys(entry.fields)) {
-      checkName(`${name}.${key}.${field}`, field);
-      const joined = viewName(key, field);
-      if (names.has(joined)) throw new RangeError(`${name}.${joined} would be two things`);
-      names.add(joined);
-    }
-  }
-  checkOverlap(name, parts.all);
-  for (const [key, derived] of Object.entries(parts.derived))
-    checkDerived(`${name}.${key}`, derived, parts.all);
-  let viewClass: ReturnType<typeof accessorClass> | undefined;
-  let masks: ByteMasks | undefined;
+  const map = ownMap(name, size, entries);
+  void map.registers;
+  return map;
+}
+
+/**
+ * `registerMap` for the maps of this package: checked when first used, since a program imports all and uses a few.
+ * @throws as that, at its first use
+ */
+export function ownMap<const M extends Entries>(name: string, size: number, entries: M): RegisterMap<M> {
+  const parts = lazy(() => checkedParts(name, size, entries));
+  const viewClass = lazy(() => accessorClass(name, parts()));
+  const masks = lazy(() => byteMasks(name, size, parts().all));
+  // What stands there as one register needs no look at the others.
+  const find = (register: string): Register | undefined => {
+    const entry = Object.hasOwn(entries, register) ? entries[register] : undefined;
+    if (entry && isPlain(entry)) return entry;
+    return Object.hasOwn(parts().all, register) ? parts().all[register] : undefined;
+  };
+  const referred = { name, find };
   return {
     name,
     size,
     entries,
-    registers: parts.all as PlainRegisters<M>,
-    derived: parts.derived,
+    get registers() {
+      return parts().all as PlainRegisters<M>;
+    },
+    get derived() {
+      return parts().derived;
+    },
     get masks() {
-      return (masks ??= byteMasks(name, size, parts.all));
+      return masks();
     },
     get View() {
-      return (viewClass ??= accessorClass(name, parts)) as new (memory: DataView, base: number) => View<M>;
+      return viewClass() as new (memory: DataView, base: number) => View<M>;
     },
     view(memory, base = 0) {
       return new this.View(memory, base);
     },
     live(io, base = 0) {
-      return liveEntries(name, parts, io, base) as Live<M>;
+      return liveEntries(name, parts(), io, base) as Live<M>;
     },
-    offsetOf: (register) => parts.all[register]!.at,
+    offsetOf: (register) => find(register)!.at,
     register(register) {
-      return registerReference(this, register) as never;
+      return registerReference(referred, register) as never;
     },
     field(path) {
-      return fieldReference(this, path) as never;
+      return fieldReference(referred, path) as never;
     },
   };
 }

@@ -4,7 +4,6 @@ import { accessWords, type Access, type WriteEffect } from "./access.ts";
 import type { Field, FieldValue } from "./field.ts";
 import { fieldValue, placedBits, placedMask } from "./field-value.ts";
 import { rawValue } from "./raw-value.ts";
-import type { RegisterBlock } from "./block.ts";
 import { hasFields, type RawValue, type Register, type Registers, type Width } from "./register.ts";
 
 /** A register of a map. */
@@ -84,9 +83,15 @@ const rawInto = (memory: DataView, at: number, width: Width, value: number | big
   else memory.setUint32(at, value, true);
 };
 
+/** What a reference is made from: a map's name, and its registers by theirs. */
+export interface Referred {
+  readonly name: string;
+  find(register: string): Register | undefined;
+}
+
 /** See `RegisterMap.register`. @throws RangeError where the map has no such register */
-export function registerReference(map: RegisterBlock, name: string): RegisterReference<Register> {
-  const register = Object.hasOwn(map.registers, name) ? map.registers[name] : undefined;
+export function registerReference(map: Referred, name: string): RegisterReference<Register> {
+  const register = map.find(name);
   if (!register) throw new RangeError(`${map.name} has no register "${name}"`);
   const { at, width } = register;
   return Object.freeze({
@@ -109,7 +114,7 @@ export function registerReference(map: RegisterBlock, name: string): RegisterRef
 }
 
 /** See `RegisterMap.field`. @throws RangeError where the map has no such field */
-export function fieldReference(map: RegisterBlock, path: string): FieldReference<Field, Register> {
+export function fieldReference(map: Referred, path: string): FieldReference<Field, Register> {
   const dot = path.indexOf(".");
   const register = registerReference(map, path.slice(0, dot));
   const name = path.slice(dot + 1);

@@ -1,6 +1,6 @@
 import { extendedCapability, extendedHead, mapPerCount } from "../capability.ts";
 import { hex, ro, rw } from "../field.ts";
-import { registerMap } from "../map.ts";
+import { ownMap } from "../map.ts";
 import { r16, r32 } from "../register.ts";
 import { fitting, repeat } from "./repeat.ts";
 import { extendedCapabilityId } from "./ids.ts";
@@ -43,12 +43,12 @@ export const acsRegisters = {
   ),
 } as const;
 /** Access Control Services without an egress control vector. */
-export const acsCapability = registerMap("ACS", 8, acsRegisters);
+export const acsCapability = ownMap("ACS", 8, acsRegisters);
 
 const maps = mapPerCount((dwords) =>
   dwords === 0
     ? acsCapability
-    : registerMap("ACS", 8 + 4 * dwords, {
+    : ownMap("ACS", 8 + 4 * dwords, {
         ...acsRegisters,
         ...repeat(dwords, (i) => ({ [`egressVector${i}`]: hex(r32(8 + 4 * i, "rw")) })),
       }),

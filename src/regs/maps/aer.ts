@@ -1,7 +1,7 @@
 import type { Access } from "../access.ts";
 import { extendedCapability, extendedHead, mapPerCount } from "../capability.ts";
 import { hex, ro, ros, rw, rw1cs, rws, volatile, type Field } from "../field.ts";
-import { registerMap } from "../map.ts";
+import { ownMap } from "../map.ts";
 import { r32, reset } from "../register.ts";
 import { portFacts, portTypes } from "./link.ts";
 import { fitting, repeat } from "./repeat.ts";
@@ -116,16 +116,16 @@ export const aerRootRegisters = {
 } as const;
 
 /** Advanced Error Reporting of an endpoint or a switch port, without a log of TLP prefixes. */
-export const aerCapability = registerMap("AER", 0x2c, aerRegisters);
+export const aerCapability = ownMap("AER", 0x2c, aerRegisters);
 /** Advanced Error Reporting of a root port or an event collector. */
-export const aerRootCapability = registerMap("AER", 0x38, { ...aerRegisters, ...aerRootRegisters });
+export const aerRootCapability = ownMap("AER", 0x38, { ...aerRegisters, ...aerRootRegisters });
 
 const longest = 10;
 const maps = mapPerCount((key) => {
   const root = key >= 16;
   const extra = key & 15;
   if (extra === 0) return root ? aerRootCapability : aerCapability;
-  return registerMap("AER", 0x38 + 4 * extra, {
+  return ownMap("AER", 0x38 + 4 * extra, {
     ...aerRegisters,
     ...(root && aerRootRegisters),
     ...repeat(extra, (i) => ({ [`tlpLog${i}`]: volatile(hex(r32(0x38 + 4 * i, "ros", "TLPPrefixLog"))) })),

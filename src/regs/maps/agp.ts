@@ -1,6 +1,6 @@
 import { standardCapability, standardHead } from "../capability.ts";
 import { hex, ro, rw } from "../field.ts";
-import { registerMap } from "../map.ts";
+import { ownMap } from "../map.ts";
 import { r32, r8 } from "../register.ts";
 import { capabilityId } from "./ids.ts";
 
@@ -9,7 +9,7 @@ const rate = ["<none>", "x1", "x2", "x1,x2", "x4", "x1,x4", "x2,x4", "x1,x2,x4"]
 const rate3 = ["<none>", "x4", "x8", "x4,x8", "x16", "x4,x16", "x8,x16", "x4,x8,x16"] as const;
 
 const agp = (agp3: boolean) =>
-  registerMap("AGP", 12, {
+  ownMap("AGP", 12, {
     ...standardHead,
     revision: r8(0x02, { minor: ro(3, 0), major: ro(7, 4) }, "Version"),
     status: r32(
@@ -62,5 +62,5 @@ export const agpType = standardCapability(capabilityId.agp, "AGP", (config, at, 
 export const agpBridge = standardCapability(
   capabilityId.agpBridge,
   "AGP3",
-  registerMap("AGP3", 4, { ...standardHead, revision: hex(r8(0x02, "ro")) }),
+  ownMap("AGP3", 4, { ...standardHead, revision: hex(r8(0x02, "ro")) }),
 );

@@ -1,11 +1,11 @@
 import { extendedCapability, extendedHead } from "../capability.ts";
 import { emulated, ro, rw } from "../field.ts";
-import { registerMap } from "../map.ts";
+import { ownMap } from "../map.ts";
 import { r16 } from "../register.ts";
 import { extendedCapabilityId } from "./ids.ts";
 
 /** Alternative Routing-ID Interpretation, PCI Express Base Specification 7.8.8. */
-export const ariCapability = registerMap("ARI", 8, {
+export const ariCapability = ownMap("ARI", 8, {
   ...extendedHead,
   capability: r16(
     0x04,

@@ -1,11 +1,11 @@
 import { extendedCapability, extendedHead } from "../capability.ts";
 import { hex, ro, rw } from "../field.ts";
-import { registerMap } from "../map.ts";
+import { ownMap } from "../map.ts";
 import { r16 } from "../register.ts";
 import { extendedCapabilityId } from "./ids.ts";
 
 /** Address Translation Services, PCI Express Base Specification 10.5.1. */
-export const atsCapability = registerMap("ATS", 8, {
+export const atsCapability = ownMap("ATS", 8, {
   ...extendedHead,
   capability: r16(
     0x04,

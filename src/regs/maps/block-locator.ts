@@ -1,7 +1,7 @@
 import { extendedCapability, extendedHead, mapPerCount } from "../capability.ts";
 import { joinedBig } from "../derived.ts";
 import { hex, hwinit } from "../field.ts";
-import { registerMap } from "../map.ts";
+import { ownMap } from "../map.ts";
 import { r32 } from "../register.ts";
 import { extendedCapabilityId } from "./ids.ts";
 import { fitting, repeat } from "./repeat.ts";
@@ -10,7 +10,7 @@ const locatorsAt = 0x08;
 const locatorSize = 8;
 
 const maps = mapPerCount((count) =>
-  registerMap("RegisterBlocks", locatorsAt + locatorSize * count, {
+  ownMap("RegisterBlocks", locatorsAt + locatorSize * count, {
     ...extendedHead,
     /** In bytes, with both headers. */
     capabilities: r32(0x04, { length: hwinit(11, 0) }),

@@ -1,5 +1,5 @@
 import { hex, ro, rw, rw1c, scaled, volatile } from "../field.ts";
-import { registerMap } from "../map.ts";
+import { ownMap } from "../map.ts";
 import { r16, r32, r8 } from "../register.ts";
 import { regions } from "./bar-values.ts";
 import { bridgeWindows } from "./bridge-windows.ts";
@@ -14,7 +14,7 @@ const prefetchableWindow = (at: number, label: string) =>
   r16(at, { type: ro(3, 0, ["32-bit", "64-bit"]), address: hex(scaled(rw(15, 4), 0x10_0000)) }, label);
 
 /** Type 1 configuration space header, PCI Express Base Specification 7.5.1.3. */
-export const bridgeHeader = registerMap("type 1 header", 64, {
+export const bridgeHeader = ownMap("type 1 header", 64, {
   ...commonHeader,
   bar0: bar(0x10),
   bar1: bar(0x14),
@@ -72,7 +72,7 @@ const conventionalBridge = {
   bridgeControl: r16(
     0x3e,
     {
-      ...bridgeHeader.registers.bridgeControl.fields,
+      ...bridgeHeader.entries.bridgeControl.fields,
       masterAbortMode: rw(5, "MAbort"),
       fastBackToBack: rw(7, "FastB2B"),
       primaryDiscardTimer: rw(8, "PriDiscTmr"),
@@ -84,7 +84,7 @@ const conventionalBridge = {
 } as const;
 
 const variant = (more: object) =>
-  registerMap("type 1 header", 64, { ...bridgeHeader.entries, ...more } as typeof bridgeHeader.entries);
+  ownMap("type 1 header", 64, { ...bridgeHeader.entries, ...more } as typeof bridgeHeader.entries);
 /** The header of a bridge without a self test. */
 export const bridgeHeaderWithoutBist = variant(withoutBist);
 /** The header of a bridge of conventional PCI. */

@@ -1,5 +1,5 @@
 import { emulated, hex, ro, rw, rw1c, volatile } from "../field.ts";
-import { registerMap } from "../map.ts";
+import { ownMap } from "../map.ts";
 import { r16, r32, r8 } from "../register.ts";
 import { regions } from "./bar-values.ts";
 import { cardbusWindows } from "./bridge-windows.ts";
@@ -58,9 +58,9 @@ const registers = {
 
 const size = 64;
 /** As much of the header of a CardBus bridge as lies in the first 64 bytes. */
-export const cardbusHeaderStart = registerMap("type 2 header", size, registers);
+export const cardbusHeaderStart = ownMap("type 2 header", size, registers);
 /** Type 2 configuration space header, of a CardBus bridge: PC Card Standard 8.0, volume 7, 4.5. */
-export const cardbusHeader = registerMap("type 2 header", 72, {
+export const cardbusHeader = ownMap("type 2 header", 72, {
   ...registers,
   subsystemVendorId: hex(r16(0x40, "hwinit", "Subsystem: vendor")),
   subsystemId: hex(r16(0x42, "hwinit", "Subsystem: device")),

@@ -1,11 +1,11 @@
 import { extendedCapability, extendedHead } from "../capability.ts";
 import { hex, hwinit, ro, volatile } from "../field.ts";
-import { registerMap } from "../map.ts";
+import { ownMap } from "../map.ts";
 import { r32 } from "../register.ts";
 import { extendedCapabilityId } from "./ids.ts";
 
 /** Data Link Feature, PCI Express Base Specification 7.7.4. */
-export const dataLinkFeatureCapability = registerMap("DLF", 12, {
+export const dataLinkFeatureCapability = ownMap("DLF", 12, {
   ...extendedHead,
   capabilities: r32(0x04, {
     scaledFlowControl: hwinit(0),

@@ -1,6 +1,6 @@
 import { extendedCapability, extendedHead } from "../capability.ts";
 import { hwinit, ro, rw, rw1c, volatile } from "../field.ts";
-import { registerMap } from "../map.ts";
+import { ownMap } from "../map.ts";
 import { r16, r32 } from "../register.ts";
 import { extendedCapabilityId } from "./ids.ts";
 
@@ -18,7 +18,7 @@ const exitLatency = [
 export const linkWidth = { x1: 0, x2: 1, x4: 2, x8: 3, x16: 4 } as const;
 
 /** Device 3, PCI Express Base Specification 6.0, 7.7.9. */
-export const device3Capability = registerMap("Device3", 0x10, {
+export const device3Capability = ownMap("Device3", 0x10, {
   ...extendedHead,
   capabilities: r32(
     0x04,

@@ -1,11 +1,11 @@
 import { extendedCapability, extendedHead } from "../capability.ts";
 import { hex, ro, rw, rw1c, precious, volatile } from "../field.ts";
-import { registerMap } from "../map.ts";
+import { ownMap } from "../map.ts";
 import { r32 } from "../register.ts";
 import { extendedCapabilityId } from "./ids.ts";
 
 /** Data Object Exchange, PCI Express Base Specification 7.9.24. */
-export const doeCapability = registerMap("DOE", 0x18, {
+export const doeCapability = ownMap("DOE", 0x18, {
   ...extendedHead,
   capabilities: r32(
     0x04,

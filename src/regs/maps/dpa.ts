@@ -1,6 +1,6 @@
 import { extendedCapability, extendedHead, mapPerCount } from "../capability.ts";
 import { hex, ro, rw, rw1c, volatile } from "../field.ts";
-import { registerMap } from "../map.ts";
+import { ownMap } from "../map.ts";
 import { r16, r32, r8 } from "../register.ts";
 import { fitting, repeat } from "./repeat.ts";
 import { extendedCapabilityId } from "./ids.ts";
@@ -23,10 +23,10 @@ const registers = {
   control: r16(0x0e, { substate: rw(4, 0) }),
 } as const;
 /** What every Dynamic Power Allocation capability begins with. */
-export const dynamicPowerAllocationHead = registerMap("DPA", arrayAt, registers);
+export const dynamicPowerAllocationHead = ownMap("DPA", arrayAt, registers);
 
 const maps = mapPerCount((substates) =>
-  registerMap("DPA", arrayAt + substates, {
+  ownMap("DPA", arrayAt + substates, {
     ...registers,
     ...repeat(substates, (i) => ({ [`powerAllocation${i}`]: r8(arrayAt + i, "ro") })),
   }),

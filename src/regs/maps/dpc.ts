@@ -2,7 +2,7 @@ import { joined } from "../derived.ts";
 import type { Access } from "../access.ts";
 import { extendedCapability, extendedHead, mapPerCount } from "../capability.ts";
 import { hex, ro, ros, rw, rw1cs, rws, volatile, type Field } from "../field.ts";
-import { registerMap } from "../map.ts";
+import { ownMap } from "../map.ts";
 import { r16, r32, reset } from "../register.ts";
 import { fitting, repeat } from "./repeat.ts";
 import { extendedCapabilityId } from "./ids.ts";
@@ -59,7 +59,7 @@ const registers = {
   errorSource: volatile(hex(r16(0x0a, "ros", "Source"))),
 } as const;
 /** Downstream Port Containment without root port extensions, PCI Express Base Specification 7.9.14. */
-export const dpcCapability = registerMap("DPC", 12, registers);
+export const dpcCapability = ownMap("DPC", 12, registers);
 
 const errors = <A extends Access>(bit: (bit: number) => Field<A, boolean>) => ({
   configUnsupported: bit(0),
@@ -77,7 +77,7 @@ const logName = (index: number): string =>
   index < 4 ? `header${index}` : index === 4 ? "implementation" : `prefix${index - 5}`;
 const logAt = 0x20;
 const withRootPort = mapPerCount((dwords) =>
-  registerMap("DPC", logAt + 4 * dwords, {
+  ownMap("DPC", logAt + 4 * dwords, {
     ...registers,
     rootPortStatus: volatile(r32(0x0c, errors(rw1cs))),
     rootPortMask: reset(0x0007_0707, r32(0x10, errors(rws))),

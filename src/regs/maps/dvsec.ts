@@ -1,6 +1,6 @@
 import { extendedCapability, extendedHead, mapPerCount } from "../capability.ts";
 import { hex, ro } from "../field.ts";
-import { registerMap, type RegisterBlock } from "../map.ts";
+import { ownMap, type RegisterBlock } from "../map.ts";
 import type { Entries } from "../entries.ts";
 import { r16, r32 } from "../register.ts";
 import { cxlBodies, cxlRegisterLocator, cxlVendorId } from "./cxl.ts";
@@ -20,11 +20,10 @@ export const dvsecRegisters = {
   dvsecId: hex(r16(0x08, "ro", "ID")),
 } as const;
 
-const body = (what: Entries) =>
-  mapPerCount((size) => registerMap("DVSEC", size, { ...dvsecRegisters, ...what }));
+const body = (what: Entries) => mapPerCount((size) => ownMap("DVSEC", size, { ...dvsecRegisters, ...what }));
 const raw = body({});
 /** What every DVSEC begins with. */
-export const dvsecHead = registerMap("DVSEC", headSize, dvsecRegisters);
+export const dvsecHead = ownMap("DVSEC", headSize, dvsecRegisters);
 const known = new Map(
   cxlBodies.map(({ id, revision, size, registers }) => [`${id} ${revision}`, { size, map: body(registers) }]),
 );
@@ -51,5 +50,5 @@ export const dvsec = extendedCapability(
 );
 
 const locator = mapPerCount((size) =>
-  registerMap("DVSEC", size, { ...dvsecRegisters, ...cxlRegisterLocator.registers(size) }),
+  ownMap("DVSEC", size, { ...dvsecRegisters, ...cxlRegisterLocator.registers(size) }),
 );

@@ -1,7 +1,7 @@
 import type { Access } from "../access.ts";
 import { extendedCapability, extendedHead } from "../capability.ts";
 import { hex, hwinit, ro, rw, rw1c, volatile, type Field } from "../field.ts";
-import { registerMap } from "../map.ts";
+import { ownMap } from "../map.ts";
 import { r32 } from "../register.ts";
 import { extendedCapabilityId } from "./ids.ts";
 
@@ -19,7 +19,7 @@ const states = <A extends Access>(bit: (bit: number, label?: string) => Field<A,
 });
 
 /** Native PCIe Enclosure Management, PCI Express Base Specification 7.9.19. */
-export const enclosureCapability = registerMap("NPEM", 16, {
+export const enclosureCapability = ownMap("NPEM", 16, {
   ...extendedHead,
   capability: r32(
     0x04,

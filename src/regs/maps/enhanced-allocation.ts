@@ -2,7 +2,7 @@ import { joinedBig } from "../derived.ts";
 import type { Entry } from "../entries.ts";
 import { standardCapability, standardHead } from "../capability.ts";
 import { hex, hwinit, ro, rw, scaled } from "../field.ts";
-import { registerMap } from "../map.ts";
+import { ownMap } from "../map.ts";
 import { r32, r8, type Register } from "../register.ts";
 import { capabilityId } from "./ids.ts";
 
@@ -111,6 +111,6 @@ export const enhancedAllocation = standardCapability(
       whole("MaxOffset", wideLimit, "ends at offset", 3);
       size = end;
     }
-    return registerMap("EA", size, registers);
+    return ownMap("EA", size, registers);
   },
 );

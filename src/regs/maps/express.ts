@@ -2,7 +2,7 @@ import { slotPower } from "./slot-power.ts";
 import { standardCapability, standardHead } from "../capability.ts";
 import { hex, hwinit, ro, rw, rw1c, rws, volatile, type Fields } from "../field.ts";
 import type { Entries } from "../entries.ts";
-import { registerMap, type RegisterBlock } from "../map.ts";
+import { ownMap, type RegisterBlock } from "../map.ts";
 import { r16, r32 } from "../register.ts";
 import { expressDevice2 } from "./express-device2.ts";
 import { expressLink, expressLink2 } from "./express-link.ts";
@@ -142,7 +142,7 @@ const root = {
 } as const;
 
 /** PCI Express Capability, PCI Express Base Specification 7.5.3: every register that a port of version 2 may have. */
-export const expressCapability = registerMap("PCIe", 60, {
+export const expressCapability = ownMap("PCIe", 60, {
   ...standardHead,
   ...capabilities,
   ...functionControl,
@@ -186,5 +186,5 @@ function layout(version2: boolean, type: number, slot: boolean, room: boolean): 
   // A version 2 capability takes 60 bytes, of which some devices leave out the reserved end; one of version 1
   // ends with the last register that its port type has.
   const size = version2 ? (room || slot ? 60 : link ? 52 : 44) : rooted ? 36 : slot ? 28 : link ? 20 : 12;
-  return registerMap("PCIe", size, registers);
+  return ownMap("PCIe", size, registers);
 }

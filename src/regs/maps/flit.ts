@@ -2,7 +2,7 @@
 import type { Access } from "../access.ts";
 import { extendedCapability, extendedHead } from "../capability.ts";
 import { hex, ro, ros, rw, rw1cs, rwsc, volatile, type Field } from "../field.ts";
-import { registerMap } from "../map.ts";
+import { ownMap } from "../map.ts";
 import { r16, r32 } from "../register.ts";
 import { linkWidth } from "./device3.ts";
 import { extendedCapabilityId } from "./ids.ts";
@@ -11,7 +11,7 @@ import { repeat } from "./repeat.ts";
 const errorsAt = 0x1c;
 
 /** Flit Logging, PCI Express Base Specification 6.0, 7.7.8. */
-export const flitLoggingCapability = registerMap("FlitLogging", 0x3c, {
+export const flitLoggingCapability = ownMap("FlitLogging", 0x3c, {
   ...extendedHead,
   errorLog1: volatile(
     r32(
@@ -116,7 +116,7 @@ const injected = <A extends Access>(bits: Bits<A>) => ({
 });
 
 /** Flit Error Injection, PCI Express Base Specification 6.0, 7.8.13. */
-export const flitErrorInjectionCapability = registerMap("FlitErrorInjection", 0x24, {
+export const flitErrorInjectionCapability = ownMap("FlitErrorInjection", 0x24, {
   ...extendedHead,
   control1: r32(
     0x08,

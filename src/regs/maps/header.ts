@@ -1,5 +1,5 @@
 import { hex } from "../field.ts";
-import { registerMap } from "../map.ts";
+import { ownMap } from "../map.ts";
 import { r16, r32, r8 } from "../register.ts";
 import { regions } from "./bar-values.ts";
 import {
@@ -18,7 +18,7 @@ export type { Window } from "./bridge-windows.ts";
 export { commonHeader } from "./header-common.ts";
 
 /** Type 0 configuration space header, PCI Express Base Specification 7.5.1.2. */
-export const endpointHeader = registerMap("type 0 header", 64, {
+export const endpointHeader = ownMap("type 0 header", 64, {
   ...commonHeader,
   bar0: bar(0x10),
   bar1: bar(0x14),
@@ -38,7 +38,7 @@ export const endpointHeader = registerMap("type 0 header", 64, {
 });
 
 const variant = (more: object) =>
-  registerMap("type 0 header", 64, { ...endpointHeader.entries, ...more } as typeof endpointHeader.entries);
+  ownMap("type 0 header", 64, { ...endpointHeader.entries, ...more } as typeof endpointHeader.entries);
 /** The header of an endpoint without a self test. */
 export const endpointHeaderWithoutBist = variant(withoutBist);
 /** The header of a function of conventional PCI. */
@@ -47,4 +47,4 @@ export const conventionalEndpointHeader = variant(conventionalRegisters);
 export const conventionalEndpointHeaderWithoutBist = variant({ ...conventionalRegisters, ...withoutBist });
 
 /** Of a header whose layout has no map: the 16 bytes that all layouts share. */
-export const unknownHeader = registerMap("unknown header", 16, firstRegisters);
+export const unknownHeader = ownMap("unknown header", 16, firstRegisters);

@@ -1,7 +1,7 @@
 import { joinedBig } from "../derived.ts";
 import { standardCapability, standardHead } from "../capability.ts";
 import { hex, ro, rw, rw1c, volatile } from "../field.ts";
-import { registerMap, type RegisterBlock } from "../map.ts";
+import { ownMap, type RegisterBlock } from "../map.ts";
 import { r16, r32, r8, type Register } from "../register.ts";
 import { capabilityId } from "./ids.ts";
 
@@ -116,7 +116,7 @@ const upperMemory = (at: number) => ({
 });
 
 /** Slave or primary interface block, 7.5. */
-export const htPrimaryCapability = registerMap("HT primary", 28, {
+export const htPrimaryCapability = ownMap("HT primary", 28, {
   ...standardHead,
   command: r16(
     0x02,
@@ -147,7 +147,7 @@ export const htPrimaryCapability = registerMap("HT primary", 28, {
 });
 
 /** Host or secondary interface block, 7.6. */
-export const htSecondaryCapability = registerMap("HT secondary", 24, {
+export const htSecondaryCapability = ownMap("HT secondary", 24, {
   ...standardHead,
   command: r16(
     0x02,
@@ -181,7 +181,7 @@ export const htSecondaryCapability = registerMap("HT secondary", 24, {
 
 /** MSI mapping with a programmable window, 7.12. */
 const msiControl = r16(0x02, { enable: rw(0, "Enable"), fixed: ro(1, "Fixed"), type: hex(ro(15, 11)) });
-export const htMsiMappingCapability = registerMap("HT MSI mapping", 12, {
+export const htMsiMappingCapability = ownMap("HT MSI mapping", 12, {
   ...standardHead,
   command: msiControl,
   /** Bits 31:20 of the window's base. */
@@ -194,17 +194,17 @@ export const htMsiMappingCapability = registerMap("HT MSI mapping", 12, {
   }),
 });
 /** The same with the window fixed at 0xfee00000. */
-export const htFixedMsiMappingCapability = registerMap("HT MSI mapping", 4, {
+export const htFixedMsiMappingCapability = ownMap("HT MSI mapping", 4, {
   ...standardHead,
   command: msiControl,
 });
 
 // The other blocks with the one register that all have; what follows it is reached through an index.
 const short = (name: string, command: Register = r16(0x02, { type: hex(ro(15, 11)) })) =>
-  registerMap(name, 4, { ...standardHead, command });
+  ownMap(name, 4, { ...standardHead, command });
 const others: Readonly<Record<number, RegisterBlock>> = {
   0x08: short("HT switch"),
-  0x10: registerMap("HT interrupt", 8, {
+  0x10: ownMap("HT interrupt", 8, {
     ...standardHead,
     index: hex(r8(0x02, "rw")),
     type: r8(0x03, { type: hex(ro(7, 3)) }),

@@ -2,7 +2,7 @@ import { extendedCapability, extendedHead } from "../capability.ts";
 import { joinedBig, type JoinedOptions } from "../derived.ts";
 import type { Entry } from "../entries.ts";
 import { hex, hwinit, ro, rw, rw1c, volatile } from "../field.ts";
-import { registerMap, type RegisterBlock } from "../map.ts";
+import { ownMap, type RegisterBlock } from "../map.ts";
 import { r32 } from "../register.ts";
 import { extendedCapabilityId } from "./ids.ts";
 import { fitting } from "./repeat.ts";
@@ -39,7 +39,7 @@ const head = {
 } as const;
 
 /** The head of Integrity and Data Encryption, PCI Express Base Specification 7.9.26. Its streams follow. */
-export const ideCapability = registerMap("IDE", 12, head);
+export const ideCapability = ownMap("IDE", 12, head);
 
 const streamControl = {
   enable: rw(0, "En"),
@@ -158,7 +158,7 @@ function build({ links, blocks }: Shape): RegisterBlock {
     Object.assign(entries, selectiveStream(size, index, count));
     size += selectiveSize + blockSize * count;
   }
-  return registerMap("IDE", size, entries);
+  return ownMap("IDE", size, entries);
 }
 
 /** Shapes of real devices are few; what a hostile one makes up must not pile up. */

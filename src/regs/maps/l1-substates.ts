@@ -2,7 +2,7 @@ import { latency } from "./latency.ts";
 import { composed } from "../derived.ts";
 import { extendedCapability, extendedHead } from "../capability.ts";
 import { hwinit, rw, rw1c, scaled, volatile } from "../field.ts";
-import { registerMap } from "../map.ts";
+import { ownMap } from "../map.ts";
 import { r32 } from "../register.ts";
 import { extendedCapabilityId } from "./ids.ts";
 
@@ -66,8 +66,8 @@ const registers = {
 } as const;
 
 /** L1 PM Substates, PCI Express Base Specification 7.8.3. */
-export const l1SubstatesCapability = registerMap("L1SS", 0x10, registers);
-const withStatus = registerMap("L1SS", 0x14, {
+export const l1SubstatesCapability = ownMap("L1SS", 0x10, registers);
+const withStatus = ownMap("L1SS", 0x14, {
   ...registers,
   status: volatile(r32(0x10, { linkActivation: rw1c(0) })),
 });

@@ -1,6 +1,6 @@
 import { extendedCapability, extendedHead, mapPerCount } from "../capability.ts";
 import { hex, hwinit, ro, rw, volatile, type Field } from "../field.ts";
-import { registerMap } from "../map.ts";
+import { ownMap } from "../map.ts";
 import { r16 } from "../register.ts";
 import type { Access } from "../access.ts";
 import { portFacts } from "./link.ts";
@@ -21,7 +21,7 @@ const command = <A extends Access>(bits: Bits<A>) => ({
 });
 
 const maps = mapPerCount((lanes) =>
-  registerMap("LaneMargining", lanesAt + 4 * lanes, {
+  ownMap("LaneMargining", lanesAt + 4 * lanes, {
     ...extendedHead,
     portCapabilities: r16(0x04, { usesDriver: hwinit(0, "Uses Driver") }, "PortCap"),
     portStatus: volatile(

@@ -2,7 +2,7 @@ import { latency } from "./latency.ts";
 import { composed } from "../derived.ts";
 import { extendedCapability, extendedHead } from "../capability.ts";
 import { rw } from "../field.ts";
-import { registerMap } from "../map.ts";
+import { ownMap } from "../map.ts";
 import { r16 } from "../register.ts";
 import { extendedCapabilityId } from "./ids.ts";
 
@@ -10,7 +10,7 @@ import { extendedCapabilityId } from "./ids.ts";
 const fields = { value: rw(9, 0), scale: rw(12, 10) } as const;
 
 /** Latency Tolerance Reporting, PCI Express Base Specification 7.8.2. */
-export const ltrCapability = registerMap("LTR", 8, {
+export const ltrCapability = ownMap("LTR", 8, {
   ...extendedHead,
   maxSnoopLatency: r16(0x04, fields, "MaxSnoop"),
   maxNoSnoopLatency: r16(0x06, fields, "MaxNoSnoop"),

@@ -1,12 +1,12 @@
 import { composed } from "../derived.ts";
 import { standardCapability, standardHead } from "../capability.ts";
 import { emulated, hex, ro, rw, scaled } from "../field.ts";
-import { registerMap } from "../map.ts";
+import { ownMap } from "../map.ts";
 import { r16, r32 } from "../register.ts";
 import { capabilityId } from "./ids.ts";
 
 /** MSI-X Capability, PCI Express Base Specification 7.7.2. The vectors live in a BAR; see `msixTableEntry`. */
-export const msixCapability = registerMap("MSI-X", 12, {
+export const msixCapability = ownMap("MSI-X", 12, {
   ...standardHead,
   // vfio-pci drops guest writes of this register: vectors are armed through VFIO_DEVICE_SET_IRQS alone.
   control: emulated(
@@ -30,7 +30,7 @@ export const msixCapability = registerMap("MSI-X", 12, {
 });
 
 /** One entry of the MSI-X table, in the memory of a BAR: PCI Express Base Specification 7.7.2.5 to 7.7.2.8. */
-export const msixTableEntry = registerMap("MSI-X table entry", 16, {
+export const msixTableEntry = ownMap("MSI-X table entry", 16, {
   /** A multiple of 4. */
   addressLow: hex(r32(0x00, "rw")),
   addressHigh: hex(r32(0x04, "rw")),

@@ -1,7 +1,7 @@
 import { joinedBig } from "../derived.ts";
 import { extendedCapability, extendedHead } from "../capability.ts";
 import { hex, hwinit, ro, rw, scaled } from "../field.ts";
-import { registerMap } from "../map.ts";
+import { ownMap } from "../map.ts";
 import { r16, r32, r64 } from "../register.ts";
 import { portFacts, portTypes } from "./link.ts";
 import { extendedCapabilityId } from "./ids.ts";
@@ -45,9 +45,9 @@ const registers = {
 } as const;
 
 /** Multicast of an endpoint, PCI Express Base Specification 7.9.11. */
-export const multicastCapability = registerMap("Multicast", 0x28, registers);
+export const multicastCapability = ownMap("Multicast", 0x28, registers);
 /** Multicast of a port: with the overlay. */
-export const multicastPortCapability = registerMap("Multicast", 0x30, {
+export const multicastPortCapability = ownMap("Multicast", 0x30, {
   ...registers,
   overlay: r32(
     0x28,

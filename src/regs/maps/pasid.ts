@@ -1,11 +1,11 @@
 import { extendedCapability, extendedHead } from "../capability.ts";
 import { hex, ro, rw } from "../field.ts";
-import { registerMap } from "../map.ts";
+import { ownMap } from "../map.ts";
 import { r16 } from "../register.ts";
 import { extendedCapabilityId } from "./ids.ts";
 
 /** Process Address Space ID, PCI Express Base Specification 7.8.9. */
-export const pasidCapability = registerMap("PASID", 8, {
+export const pasidCapability = ownMap("PASID", 8, {
   ...extendedHead,
   capability: r16(
     0x04,

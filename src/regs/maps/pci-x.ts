@@ -1,6 +1,6 @@
 import { standardCapability, standardHead } from "../capability.ts";
 import { hex, ro, rw, rw1c, volatile } from "../field.ts";
-import { registerMap } from "../map.ts";
+import { ownMap } from "../map.ts";
 import { r16, r32 } from "../register.ts";
 import { capabilityId } from "./ids.ts";
 
@@ -50,9 +50,9 @@ const endpointRegisters = {
 } as const;
 
 /** PCI-X capability of a type 0 header: PCI-X Protocol Addendum 2.0a, 7.2. */
-export const pcixEndpointCapability = registerMap("PCI-X", 8, endpointRegisters);
+export const pcixEndpointCapability = ownMap("PCI-X", 8, endpointRegisters);
 /** The same with the ECC registers of PCI-X mode 2. */
-export const pcixEccCapability = registerMap("PCI-X", 24, {
+export const pcixEccCapability = ownMap("PCI-X", 24, {
   ...endpointRegisters,
   eccControl: volatile(hex(r32(0x08, "rw"))),
   eccFirstAddress: volatile(hex(r32(0x0c, "ro"))),
@@ -66,7 +66,7 @@ const splits = {
 } as const;
 
 /** PCI-X capability of a type 1 header: PCI-X Protocol Addendum 2.0a, 8.6.2. */
-export const pcixBridgeCapability = registerMap("PCI-X", 16, {
+export const pcixBridgeCapability = ownMap("PCI-X", 16, {
   ...standardHead,
   secondaryStatus: r16(
     0x02,

@@ -1,7 +1,7 @@
 // One capability a data rate, with the presets of each lane behind its registers.
 import { extendedCapability, extendedHead, mapPerCount, type CapabilityType } from "../capability.ts";
 import { hex, hwinit, ro, ros, rw, rw1cs, volatile } from "../field.ts";
-import { registerMap } from "../map.ts";
+import { ownMap } from "../map.ts";
 import { r32, r8, type Registers } from "../register.ts";
 import { portFacts } from "./link.ts";
 import { fitting, repeat } from "./repeat.ts";
@@ -17,7 +17,7 @@ const equalization = {
 
 const physicalLayer = (id: number, name: string, lanesAt: number, registers: Registers): CapabilityType => {
   const maps = mapPerCount((lanes) =>
-    registerMap(name, lanesAt + lanes, {
+    ownMap(name, lanesAt + lanes, {
       ...extendedHead,
       ...registers,
       ...repeat(lanes, (i) => ({

@@ -1,12 +1,12 @@
 import { extendedCapability, extendedHead } from "../capability.ts";
 import { hwinit, ro, volatile } from "../field.ts";
-import { registerMap } from "../map.ts";
+import { ownMap } from "../map.ts";
 import { r32, r8 } from "../register.ts";
 import { slotPower } from "./slot-power.ts";
 import { extendedCapabilityId } from "./ids.ts";
 
 /** Power Budgeting, PCI Express Base Specification 7.8.1. */
-export const powerBudgetingCapability = registerMap("PowerBudgeting", 0x10, {
+export const powerBudgetingCapability = ownMap("PowerBudgeting", 0x10, {
   ...extendedHead,
   dataSelect: r8(0x04, "rw"),
   // What `dataSelect` chose.

@@ -1,11 +1,11 @@
 import { standardCapability, standardHead } from "../capability.ts";
 import { ro, rw, rw1cs, rws, volatile } from "../field.ts";
-import { registerMap } from "../map.ts";
+import { ownMap } from "../map.ts";
 import { r16, r8 } from "../register.ts";
 import { capabilityId } from "./ids.ts";
 
 /** Power Management Capability, PCI Express Base Specification 7.5.2 and PCI Power Management 1.2, 3.2. */
-export const powerManagementCapability = registerMap("PM", 8, {
+export const powerManagementCapability = ownMap("PM", 8, {
   ...standardHead,
   capabilities: r16(
     0x02,

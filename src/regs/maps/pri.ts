@@ -1,11 +1,11 @@
 import { extendedCapability, extendedHead } from "../capability.ts";
 import { hex, ro, rw, rw1c, volatile } from "../field.ts";
-import { registerMap } from "../map.ts";
+import { ownMap } from "../map.ts";
 import { r16, r32 } from "../register.ts";
 import { extendedCapabilityId } from "./ids.ts";
 
 /** Page Request Interface, PCI Express Base Specification 10.5.2. */
-export const priCapability = registerMap("PRI", 16, {
+export const priCapability = ownMap("PRI", 16, {
   ...extendedHead,
   // `reset` reads as zero.
   control: r16(0x04, { enable: rw(0, "Enable"), reset: rw(1, "Reset") }, "PRICtl"),

@@ -1,11 +1,11 @@
 import { extendedCapability, extendedHead } from "../capability.ts";
 import { hwinit, ro, rw } from "../field.ts";
-import { registerMap } from "../map.ts";
+import { ownMap } from "../map.ts";
 import { r32 } from "../register.ts";
 import { extendedCapabilityId } from "./ids.ts";
 
 /** Precision Time Measurement, PCI Express Base Specification 7.9.15. */
-export const ptmCapability = registerMap("PTM", 12, {
+export const ptmCapability = ownMap("PTM", 12, {
   ...extendedHead,
   capability: r32(
     0x04,

@@ -1,13 +1,13 @@
 import { composed } from "../derived.ts";
 import { extendedCapability, extendedHead } from "../capability.ts";
 import { hex, hwinit, ro, rw, rw1c, volatile } from "../field.ts";
-import { registerMap } from "../map.ts";
+import { ownMap } from "../map.ts";
 import { r16, r32 } from "../register.ts";
 import { latency } from "./latency.ts";
 import { extendedCapabilityId } from "./ids.ts";
 
 /** FRS Queueing, PCI Express Base Specification 7.8.10: messages of functions that became ready. */
-export const frsQueueingCapability = registerMap("FRSQueueing", 16, {
+export const frsQueueingCapability = ownMap("FRSQueueing", 16, {
   ...extendedHead,
   capability: r32(0x04, { maxDepth: hwinit(11, 0), interruptMessage: ro(20, 16) }),
   status: volatile(r16(0x08, { messageReceived: rw1c(0), messageOverflow: rw1c(1) })),
@@ -25,7 +25,7 @@ const time = <const P extends string>(field: P, label: string) =>
   composed([field], (bits) => latency(bits! & 0x1ff, bits! >> 9), { label, unit: "ns" });
 
 /** Readiness Time Reporting, PCI Express Base Specification 7.9.16. A time is 9 bits of value and 3 of scale: value * 32^scale ns. */
-export const readinessTimeCapability = registerMap("RTR", 12, {
+export const readinessTimeCapability = ownMap("RTR", 12, {
   ...extendedHead,
   times1: r32(0x04, { resetTime: hwinit(11, 0), linkUpTime: hwinit(23, 12), valid: hwinit(31) }),
   times2: r32(0x08, { functionResetTime: hwinit(11, 0), d3hotToD0Time: hwinit(23, 12) }),

@@ -1,7 +1,7 @@
 import { composed } from "../derived.ts";
 import { extendedCapability, extendedHead, mapPerCount, type CapabilityType } from "../capability.ts";
 import { hex, ro, rw } from "../field.ts";
-import { registerMap } from "../map.ts";
+import { ownMap } from "../map.ts";
 import { r32 } from "../register.ts";
 import { fitting, repeat } from "./repeat.ts";
 import { extendedCapabilityId } from "./ids.ts";
@@ -53,11 +53,11 @@ const sizes = (capability: string, control: string, index: number) =>
   );
 
 /** One entry of a Resizable BAR or VF Resizable BAR capability; the first lies 4 bytes behind its head. */
-export const resizableBarEntry = registerMap("resizable BAR entry", entrySize, entry(0));
+export const resizableBarEntry = ownMap("resizable BAR entry", entrySize, entry(0));
 
 const resizable = (id: number, name: string): CapabilityType => {
   const maps = mapPerCount((count) =>
-    registerMap(name, firstEntry + entrySize * count, {
+    ownMap(name, firstEntry + entrySize * count, {
       ...extendedHead,
       ...repeat(count, (i) => {
         const { capability, control } = entry(firstEntry + entrySize * i);

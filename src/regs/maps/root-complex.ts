@@ -1,7 +1,7 @@
 // What only functions of a root complex have.
 import { extendedCapability, extendedHead, mapPerCount } from "../capability.ts";
 import { hex, hwinit, ro, rw, volatile } from "../field.ts";
-import { registerMap } from "../map.ts";
+import { ownMap } from "../map.ts";
 import { r16, r32, r64 } from "../register.ts";
 import { fitting, repeat } from "./repeat.ts";
 import { extendedCapabilityId } from "./ids.ts";
@@ -10,7 +10,7 @@ const linksAt = 0x10;
 const linkSize = 16;
 
 const rootComplexLinks = mapPerCount((count) =>
-  registerMap("RCLink", linksAt + linkSize * count, {
+  ownMap("RCLink", linksAt + linkSize * count, {
     ...extendedHead,
     elementSelfDescription: r32(
       0x04,
@@ -51,7 +51,7 @@ export const rootComplexLink = extendedCapability(
 );
 
 /** Root Complex Internal Link Control, PCI Express Base Specification 7.9.9. */
-export const rootComplexInternalLinkCapability = registerMap("RCInternalLink", 12, {
+export const rootComplexInternalLinkCapability = ownMap("RCInternalLink", 12, {
   ...extendedHead,
   linkCapabilities: r32(0x04, {
     maxLinkSpeed: ro(3, 0),
@@ -79,9 +79,9 @@ const eventCollectorBuses = {
   // Next above last: no other bus.
   busNumbers: r32(0x08, { next: hex(hwinit(15, 8)), last: hex(hwinit(23, 16)) }, "AssociatedBusNumbers"),
 } as const;
-const eventCollectorV1 = registerMap("RCEC", 8, eventCollectorRegisters);
+const eventCollectorV1 = ownMap("RCEC", 8, eventCollectorRegisters);
 /** Root Complex Event Collector Endpoint Association, version 2, PCI Express Base Specification 7.9.10. */
-export const eventCollectorCapability = registerMap("RCEC", 12, {
+export const eventCollectorCapability = ownMap("RCEC", 12, {
   ...eventCollectorRegisters,
   ...eventCollectorBuses,
 });
@@ -93,7 +93,7 @@ export const eventCollector = extendedCapability(
 );
 
 /** RCRB Header, PCI Express Base Specification 7.9.7. */
-export const rcrbCapability = registerMap("RCRB", 0x14, {
+export const rcrbCapability = ownMap("RCRB", 0x14, {
   ...extendedHead,
   vendorId: hex(r16(0x04, "hwinit")),
   deviceId: hex(r16(0x06, "hwinit")),

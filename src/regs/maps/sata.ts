@@ -1,6 +1,6 @@
 import { standardCapability, standardHead } from "../capability.ts";
 import { hex, ro, scaled, volatile } from "../field.ts";
-import { registerMap } from "../map.ts";
+import { ownMap } from "../map.ts";
 import { r16, r32 } from "../register.ts";
 import { capabilityId } from "./ids.ts";
 
@@ -18,9 +18,9 @@ const registers = {
 } as const;
 
 /** Serial ATA capability, Serial ATA AHCI 1.3.1, 2.4: where the index-data pair lies. */
-export const sataCapability = registerMap("SATA", 8, registers);
+export const sataCapability = ownMap("SATA", 8, registers);
 /** The same with the index-data pair in the capability itself. */
-export const sataPairCapability = registerMap("SATA", 16, {
+export const sataPairCapability = ownMap("SATA", 16, {
   ...registers,
   index: hex(r32(0x08, "rw")),
   data: volatile(hex(r32(0x0c, "rw"))),

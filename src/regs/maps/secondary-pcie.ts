@@ -1,6 +1,6 @@
 import { extendedCapability, extendedHead, mapPerCount } from "../capability.ts";
 import { hex, hwinit, rw, volatile } from "../field.ts";
-import { registerMap } from "../map.ts";
+import { ownMap } from "../map.ts";
 import { r16, r32 } from "../register.ts";
 import { portFacts } from "./link.ts";
 import { fitting, repeat } from "./repeat.ts";
@@ -9,7 +9,7 @@ import { extendedCapabilityId } from "./ids.ts";
 const lanesAt = 0x0c;
 
 const maps = mapPerCount((lanes) =>
-  registerMap("SecondaryPCIe", lanesAt + 2 * lanes, {
+  ownMap("SecondaryPCIe", lanesAt + 2 * lanes, {
     ...extendedHead,
     linkControl3: r32(
       0x04,

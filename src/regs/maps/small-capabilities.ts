@@ -1,16 +1,16 @@
 // Capabilities of one or two registers.
 import { standardCapability, standardHead } from "../capability.ts";
 import { hex, ro, rw, volatile } from "../field.ts";
-import { registerMap } from "../map.ts";
+import { ownMap } from "../map.ts";
 import { r16, r32, r8 } from "../register.ts";
 import { capabilityId } from "./ids.ts";
 
 /** Null Capability, PCI Express Base Specification 7.9.28.1: a place holder with no more than its head. */
-export const nullCapability = registerMap("Null", 4, { ...standardHead });
+export const nullCapability = ownMap("Null", 4, { ...standardHead });
 export const nullType = standardCapability(capabilityId.null, "Null", nullCapability);
 
 /** Slot Numbering, PCI-to-PCI Bridge Architecture Specification 1.2, chapter 13. */
-export const slotIdCapability = registerMap("SlotID", 4, {
+export const slotIdCapability = ownMap("SlotID", 4, {
   ...standardHead,
   expansionSlot: r8(0x02, { slots: ro(4, 0, "Slots"), firstInChassis: ro(5, "First") }, "Slots"),
   chassis: hex(r8(0x03, "rw", "Chassis")),
@@ -18,7 +18,7 @@ export const slotIdCapability = registerMap("SlotID", 4, {
 export const slotId = standardCapability(capabilityId.slotId, "SlotID", slotIdCapability);
 
 /** Debug Port, Enhanced Host Controller Interface for USB 2.0, appendix C. */
-export const debugPortCapability = registerMap("Debug", 4, {
+export const debugPortCapability = ownMap("Debug", 4, {
   ...standardHead,
   debugPort: r16(
     0x02,
@@ -29,7 +29,7 @@ export const debugPortCapability = registerMap("Debug", 4, {
 export const debugPort = standardCapability(capabilityId.debugPort, "Debug", debugPortCapability);
 
 /** Standard Hot-Plug Controller, SHPC Specification 1.0, 4.8. */
-export const hotPlugCapability = registerMap("HotPlug", 8, {
+export const hotPlugCapability = ownMap("HotPlug", 8, {
   ...standardHead,
   dwordSelect: hex(r8(0x02, "rw", "Select")),
   pending: volatile(r8(0x03, { interrupt: ro(6, "IntPend"), serr: ro(7, "SERRPend") }, "Pending")),
@@ -39,7 +39,7 @@ export const hotPlugCapability = registerMap("HotPlug", 8, {
 export const hotPlug = standardCapability(capabilityId.hotPlug, "HotPlug", hotPlugCapability);
 
 /** Subsystem ID and Subsystem Vendor ID of a bridge, PCI Express Base Specification 7.9.24. */
-export const ssvidCapability = registerMap("SSVID", 8, {
+export const ssvidCapability = ownMap("SSVID", 8, {
   ...standardHead,
   subsystemVendorId: hex(r16(0x04, "hwinit", "Subsystem: vendor")),
   subsystemId: hex(r16(0x06, "hwinit", "Subsystem: device")),
@@ -47,7 +47,7 @@ export const ssvidCapability = registerMap("SSVID", 8, {
 export const ssvid = standardCapability(capabilityId.ssvid, "SSVID", ssvidCapability);
 
 /** Advanced Features of functions integrated in a root complex, PCI Express Base Specification 7.9.21. */
-export const advancedFeaturesCapability = registerMap("AF", 6, {
+export const advancedFeaturesCapability = ownMap("AF", 6, {
   ...standardHead,
   length: r8(0x02, "ro"),
   capabilities: r8(0x03, { transactionsPending: ro(0, "TP"), functionLevelReset: ro(1, "FLR") }, "AFCap"),

@@ -1,6 +1,6 @@
 import { extendedCapability, extendedHead } from "../capability.ts";
 import { hex, ro, rw, rw1c, scaled, volatile } from "../field.ts";
-import { registerMap } from "../map.ts";
+import { ownMap } from "../map.ts";
 import { r16, r32, r8, reset } from "../register.ts";
 import { regions } from "./bar-values.ts";
 import { extendedCapabilityId } from "./ids.ts";
@@ -8,7 +8,7 @@ import { extendedCapabilityId } from "./ids.ts";
 const bar = (index: number) => hex(r32(0x24 + 4 * index, "rw", `VF BAR${index}`));
 
 /** Single Root I/O Virtualization, PCI Express Base Specification 9.3.3. */
-export const srIovCapability = registerMap("SR-IOV", 0x40, {
+export const srIovCapability = ownMap("SR-IOV", 0x40, {
   ...extendedHead,
   capabilities: r32(
     0x04,

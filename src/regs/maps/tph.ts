@@ -1,6 +1,6 @@
 import { extendedCapability, extendedHead, mapPerCount } from "../capability.ts";
 import { hex, ro, rw } from "../field.ts";
-import { registerMap } from "../map.ts";
+import { ownMap } from "../map.ts";
 import { r16, r32 } from "../register.ts";
 import { fitting, repeat } from "./repeat.ts";
 import { extendedCapabilityId } from "./ids.ts";
@@ -23,7 +23,7 @@ export const tphRegisters = {
   }),
 } as const;
 /** TLP Processing Hints without a table of steering tags in the capability. */
-export const tphCapability = registerMap("TPH", 12, tphRegisters);
+export const tphCapability = ownMap("TPH", 12, tphRegisters);
 
 const tableAt = 12;
 /** A table in the capability has 64 entries at most. */
@@ -31,7 +31,7 @@ const maxEntries = 64;
 const maps = mapPerCount((count) =>
   count === 0
     ? tphCapability
-    : registerMap("TPH", tableAt + 2 * count, {
+    : ownMap("TPH", tableAt + 2 * count, {
         ...tphRegisters,
         ...repeat(count, (i) => ({ [`steeringTag${i}`]: hex(r16(tableAt + 2 * i, "rw")) })),
       }),

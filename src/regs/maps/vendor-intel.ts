@@ -3,7 +3,7 @@
 import { standardHead, mapPerCount } from "../capability.ts";
 import { composed } from "../derived.ts";
 import { hex, ro } from "../field.ts";
-import { registerMap, type RegisterBlock } from "../map.ts";
+import { ownMap, type RegisterBlock } from "../map.ts";
 import { r32, r8 } from "../register.ts";
 
 export const intelVendorId = 0x8086;
@@ -113,9 +113,9 @@ const frequenciesC = {
   ddr4Frequency: frequency("capabilityC.ddr4MaxFrequency", "DDR4MaxFreq", itself),
 };
 
-const plain = mapPerCount((size) => registerMap("Intel", size, head));
+const plain = mapPerCount((size) => ownMap("Intel", size, head));
 const version1 = mapPerCount((size) =>
-  registerMap("Intel", size, {
+  ownMap("Intel", size, {
     ...head,
     ...(size >= 8 && { capabilityA }),
     ...(size >= 12 && { capabilityB, ...frequenciesB }),

@@ -1,6 +1,6 @@
 import { extendedCapability, extendedHead } from "../capability.ts";
 import { hex, hwinit, ro, rw, scaled, volatile } from "../field.ts";
-import { registerMap, type RegisterBlock } from "../map.ts";
+import { ownMap, type RegisterBlock } from "../map.ts";
 import { r16, r32 } from "../register.ts";
 import { repeat } from "./repeat.ts";
 import { extendedCapabilityId } from "./ids.ts";
@@ -45,7 +45,7 @@ export const virtualChannelPort = {
 } as const;
 
 /** What every VC capability begins with. */
-export const virtualChannelHead = registerMap("VC", channelsAt, virtualChannelPort);
+export const virtualChannelHead = ownMap("VC", channelsAt, virtualChannelPort);
 
 /** One virtual channel; the channel 0 cannot be disabled or renumbered. */
 function channel(index: number) {
@@ -100,7 +100,7 @@ interface Shape {
 
 function build({ channels, tablesAt, tablesEnd }: Shape): RegisterBlock {
   const end = channelsAt + channelSize * channels;
-  return registerMap("VC", Math.max(end, tablesEnd), {
+  return ownMap("VC", Math.max(end, tablesEnd), {
     ...virtualChannelPort,
     ...repeat(channels, channel),
     ...repeat((tablesEnd - tablesAt) / 4, (i) => {

@@ -1,11 +1,11 @@
 import { standardCapability, standardHead } from "../capability.ts";
 import { hex, rw, volatile } from "../field.ts";
-import { registerMap } from "../map.ts";
+import { ownMap } from "../map.ts";
 import { r16, r32 } from "../register.ts";
 import { capabilityId } from "./ids.ts";
 
 /** Vital Product Data Capability, PCI Express Base Specification 7.9.18. */
-export const vpdCapability = registerMap("VPD", 8, {
+export const vpdCapability = ownMap("VPD", 8, {
   ...standardHead,
   address: r16(0x02, {
     /** Byte address, a multiple of 4. */
