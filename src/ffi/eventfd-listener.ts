@@ -27,6 +27,8 @@ export class EventfdListener implements Disposable {
   readonly #keepAlive: boolean;
   #via: "stream" | "worker";
   #stop: (() => void) | undefined;
+  /** From the beginning of `dispose`: ending a stream runs what waits for it, before the descriptor is closed. */
+  #isEnding = false;
 
   /**
    * @param eventfd a descriptor of an eventfd that is nonblocking
@@ -59,7 +61,7 @@ export class EventfdListener implements Disposable {
     if (this.#via === "worker") this.#watch();
     else
       void this.#stream().catch((error: unknown) => {
-        if (this.#fd.closed) return;
+        if (this.#isEnding) return;
         // Bun documents no streams of eventfds. Should one end or fail, the thread goes on where it stopped.
         if (asked === "stream")
           throw new VfioError("the stream of the eventfd failed", { code: "ESTREAM", cause: error });
@@ -73,7 +75,7 @@ export class EventfdListener implements Disposable {
     this.#stop = () => void reader.cancel().catch(() => {});
     for (;;) {
       const { done, value } = await reader.read();
-      if (this.#fd.closed) return;
+      if (this.#isEnding) return;
       if (done) throw new VfioError("the stream of the eventfd ended", { code: "ESTREAM" });
       this.#deliver(counted(value));
     }
@@ -102,7 +104,8 @@ export class EventfdListener implements Disposable {
 
   /** No call follows. Events that were not delivered stay in the eventfd. Safe to call twice. */
   [Symbol.dispose](): void {
-    if (this.#fd.closed) return;
+    if (this.#isEnding) return;
+    this.#isEnding = true;
     this.#stop?.();
     this.#fd[Symbol.dispose]();
   }

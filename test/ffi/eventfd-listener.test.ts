@@ -159,6 +159,19 @@ test("a hundred listeners by way of the worker, one after the other, have one th
   await until(() => descriptors().length < before.descriptors);
 });
 
+describe("a stream that ends outside of any microtask", () => {
+  let ended: EventfdListener | undefined;
+  // A test that is not asynchronous: what follows it runs with nothing on the stack, and ending the stream settles its read.
+  test("is ended", () => {
+    ended = made(new EventfdListener(made(new Eventfd()).fd, () => {}));
+    expect(ended.via).toBe("stream");
+  });
+  test("does not take that for a failure, and no thread goes on with it", async () => {
+    await Bun.sleep(5);
+    expect(ended!.via).toBe("stream");
+  });
+});
+
 describe("a listener", () => {
   test("of what is closed, or blocks, is refused and keeps nothing", () => {
     const before = descriptors().length;
