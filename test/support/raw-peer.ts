@@ -45,6 +45,17 @@ export const versionBody = (capabilities: object | undefined = {}, minor = 1): U
   return joined(fixed, new TextEncoder().encode(`${JSON.stringify({ capabilities })}\0`));
 };
 
+/** A whole message. @param size as its header has it */
+export const message = (
+  command: number,
+  body: Uint8Array,
+  { id = 0, flags = 0, error = 0, size = header.size + body.length } = {},
+): Uint8Array => {
+  const head = new DataView(new ArrayBuffer(header.size));
+  header.encode(head, 0, { id, command, size, flags, error });
+  return joined(new Uint8Array(head.buffer), body);
+};
+
 /** One end of a connection. Messages that came and were not taken wait. */
 export class RawPeer implements Disposable {
   readonly socket: FileDescriptor;
@@ -75,9 +86,7 @@ export class RawPeer implements Disposable {
     body: Uint8Array = new Uint8Array(),
     { fds = [] as readonly number[], flags = 0, id = this.#id++ & 0xffff, error = 0 } = {},
   ): number {
-    const head = new DataView(new ArrayBuffer(header.size));
-    header.encode(head, 0, { id, command, size: header.size + body.length, flags, error });
-    this.sendBytes(joined(new Uint8Array(head.buffer), body), fds);
+    this.sendBytes(message(command, body, { id, flags, error }), fds);
     return id;
   }
 

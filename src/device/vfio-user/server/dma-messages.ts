@@ -82,37 +82,59 @@ export class DmaMessages implements DmaByMessage, Disposable {
     const { bytes, outAt } = this.#main;
     // Only a device that does DMA by messages inside of a read gets here with a reply half made.
     const kept = keep > 0 && link === this.#main ? bytes.slice(outAt, outAt + keep) : undefined;
+    const what = `${commandName(command)} of ${count} bytes at ${hex(iova)}`;
+    let answer: Message;
     try {
-      return this.#exchange(link, command, iova, count, data);
+      answer = this.#ask(link, command, iova, count, data, what);
     } finally {
+      // Before the answer is taken: what is read may belong into that very reply.
       if (kept) bytes.set(kept, outAt);
     }
+    return this.#take(answer, link.peer, command, count, data, what);
   }
 
-  #exchange(link: Connection, command: number, iova: number, count: number, data: Uint8Array): number {
+  #ask(
+    link: Connection,
+    command: number,
+    iova: number,
+    count: number,
+    data: Uint8Array,
+    what: string,
+  ): Message {
     const id = (this.#id = ((this.#id + 1) & 0x7fff) + 0x8000);
     const { outAt } = link;
     const isWrite = command === Command.dmaWrite;
     dmaAccess.encode(link.view, outAt + bodyAt, { address: iova, count });
     if (isWrite) link.bytes.set(data, outAt + bodyAt + dmaAccess.size);
     const body = dmaAccess.size + (isWrite ? count : 0);
-    const what = `${commandName(command)} of ${count} bytes at ${hex(iova)}`;
     if (!link.send(id, command, messageType.request, 0, body)) throw gone(link.peer, what);
-    const { view, bytes, at } = this.#await(link, id, what);
+    return this.#await(link, id, what);
+  }
+
+  /** What the client answers. @returns and throws as `#transfer` */
+  #take(
+    { view, bytes, at }: Message,
+    peer: string,
+    command: number,
+    count: number,
+    data: Uint8Array,
+    what: string,
+  ): number {
+    const isWrite = command === Command.dmaWrite;
     const flags = view.getUint32(at + header.at.flags, true);
     const size = view.getUint32(at + header.at.size, true) - header.size;
     if (view.getUint16(at + header.at.command, true) !== command)
-      throw protocolError(link.peer, `a reply to ${what} that is of another command`);
+      throw protocolError(peer, `a reply to ${what} that is of another command`);
     if ((flags & isError) !== 0) {
       const errno = view.getUint32(at + header.at.error, true) || 5;
       const code = errnoName(errno);
-      throw new VfioError(`${link.peer} refuses ${what} with ${code}`, { code, errno, request: what });
+      throw new VfioError(`${peer} refuses ${what} with ${code}`, { code, errno, request: what });
     }
     // QEMU before 11 answers a write with a header alone.
     if (isWrite && size === 0) return count;
     const done = size >= dmaAccess.size ? getU64(view, at + bodyAt + dmaAccess.at.count) : 0;
     const missing = done < 1 || done > count || (!isWrite && size < dmaAccess.size + done);
-    if (missing) throw protocolError(link.peer, `a reply to ${what} with ${size} bytes that says ${done}`);
+    if (missing) throw protocolError(peer, `a reply to ${what} with ${size} bytes that says ${done}`);
     const from = at + bodyAt + dmaAccess.size;
     if (!isWrite) data.set(bytes.subarray(from, from + done));
     return done;
@@ -125,7 +147,7 @@ export class DmaMessages implements DmaByMessage, Disposable {
       const end = performance.now() + this.#hooks.timeout;
       for (;;) {
         for (let at = link.next(); at >= 0; at = link.next())
-          if (this.#take(link, at, id)) return { ...place(link), at };
+          if (this.#isAnswer(link, at, id)) return { ...place(link), at };
         const early = this.#early.get(id);
         if (early) return early;
         const left = end - performance.now();
@@ -145,7 +167,7 @@ export class DmaMessages implements DmaByMessage, Disposable {
   }
 
   /** @returns whether the message at `at` is the answer to `id` */
-  #take(link: Connection, at: number, id: number): boolean {
+  #isAnswer(link: Connection, at: number, id: number): boolean {
     const { view, bytes } = link;
     if ((view.getUint32(at + header.at.flags, true) & messageType.mask) !== messageType.reply) {
       if (link !== this.#main) throw protocolError(link.peer, "a request on the socket that is the server's");

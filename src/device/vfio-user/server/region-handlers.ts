@@ -22,6 +22,8 @@ export class AccessBuffers {
   readonly #reply: Uint8Array[];
   readonly #bytes: Uint8Array;
   readonly #replyAt: number;
+  /** Of `#toDevice`, what a device has now: it may wait for DMA, and another write comes meanwhile. */
+  #lent: Uint8Array | undefined;
 
   /** @param outAt where messages that go out begin in `bytes` */
   constructor(bytes: Uint8Array, outAt: number) {
@@ -39,12 +41,16 @@ export class AccessBuffers {
     return this.#reply[count] ?? this.#bytes.subarray(this.#replyAt, this.#replyAt + count);
   }
 
-  /** A copy of data that came: more messages may come while the device has it. */
+  /** A copy of data that came, for `giveBack`: more messages may come while the device has it. */
   copy(at: number, count: number): Uint8Array {
     const view = this.#toDevice[count];
-    if (!view) return this.#bytes.slice(at, at + count);
+    if (!view || this.#lent) return this.#bytes.slice(at, at + count);
     for (let i = 0; i < count; i++) view[i] = this.#bytes[at + i]!;
-    return view;
+    return (this.#lent = view);
+  }
+
+  giveBack(data: Uint8Array): void {
+    if (data === this.#lent) this.#lent = undefined;
   }
 }
 
@@ -95,7 +101,12 @@ export const regionWrite =
       return refusal.invalid;
     // A reply may go out while the device works: it is there already.
     putRegionAccess(view, outAt + bodyAt, offset, region, count);
-    if (count > 0) device.write(region, offset, buffers.copy(at + regionAccess.size, count));
+    const data = buffers.copy(at + regionAccess.size, count);
+    try {
+      if (count > 0) device.write(region, offset, data);
+    } finally {
+      buffers.giveBack(data);
+    }
     putRegionAccess(view, outAt + bodyAt, offset, region, count);
     return regionAccess.size;
   };
