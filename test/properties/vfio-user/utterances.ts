@@ -1,16 +1,14 @@
-// Conversations of a client with a server, most messages right and some mutated.
-import { Command, header } from "../../src/device/vfio-user/messages/header.ts";
-import { mutated } from "./mutated-bytes.ts";
-import type { Random } from "./random.ts";
-import { joined, le32, le64, versionBody } from "./raw-peer.ts";
+// What a client says to a server, most of it right and some mutated.
+import { Command } from "../../../src/device/vfio-user/messages/header.ts";
+import { mutated } from "../../support/mutated-bytes.ts";
+import type { Random } from "../../support/random.ts";
+import { joined, le32, le64, message, versionBody } from "../../support/raw-peer.ts";
+import { socketRegister } from "../../support/socket-device.ts";
 
 /** A message to be sent. */
 export interface Utterance {
-  readonly command: number;
   readonly bytes: Uint8Array;
   readonly fds: readonly number[];
-  /** Nothing is wrong with it: whether it succeeds is the device's to say. */
-  readonly isRight: boolean;
 }
 
 /** Descriptors that are sent along. */
@@ -18,16 +16,6 @@ export interface Descriptors {
   readonly file: number;
   readonly eventfd: number;
 }
-
-export const message = (
-  command: number,
-  body: Uint8Array,
-  { id = 0, flags = 0, error = 0, size = header.size + body.length } = {},
-): Uint8Array => {
-  const head = new DataView(new ArrayBuffer(header.size));
-  header.encode(head, 0, { id, command, size, flags, error });
-  return joined(new Uint8Array(head.buffer), body);
-};
 
 const page = 4096;
 const offsets = [0, 4, 8, 0x10, 0x14, 0x18, 0x800, 0x900, 0xff8, 0xffc, 0xfff];
@@ -84,7 +72,6 @@ const bodies: Readonly<Record<number, (random: Random, fds: Descriptors) => [Uin
   [Command.feature]: (random) => [le32(8, random.below(12) + 2 ** 16), []],
   [Command.migrationRead]: () => [le32(4104, 4096), []],
   [Command.migrationWrite]: () => [joined(le32(16, 8), le64(0)), []],
-  /** Answers to a DMA request, of which there may be one. */
   [Command.version]: () => [versionBody(), []],
 };
 const commands = Object.keys(bodies).map(Number);
@@ -103,37 +90,64 @@ export const doable: readonly number[] = [
   Command.regionWriteMulti,
 ];
 
-/** The next thing that a client says. */
+/** The next thing that a client says. @param id of the request */
 export function utterance(random: Random, fds: Descriptors, id: number): Utterance {
   const command = random.pick(random.below(4) === 0 ? commands : doable);
   const [body, own] = bodies[command]!(random, fds);
   const flags = random.below(12) === 0 ? 0x10 : 0;
-  const right = { command, bytes: message(command, body, { id, flags }), fds: own, isRight: true };
+  const right = { bytes: message(command, body, { id, flags }), fds: own };
   switch (random.below(10)) {
     case 0:
       // Wrong inside, right outside.
-      return { ...right, bytes: message(command, mutated(body, random), { id, flags }), isRight: false };
+      return { bytes: message(command, mutated(body, random), { id, flags }), fds: own };
     case 1:
-      return random.below(4) === 0
-        ? { ...right, bytes: mutated(right.bytes, random), isRight: false }
-        : {
-            ...right,
-            fds: Array.from({ length: random.below(4) }, () => random.pick([fds.file, fds.eventfd])),
-            isRight: false,
-          };
-    case 2:
-      return random.below(4) === 0
-        ? {
-            ...right,
-            // An answer to a question that may never have been asked.
-            bytes: message(random.pick([Command.dmaRead, Command.dmaWrite]), mutated(le64(0, 8, 0), random), {
-              id: 0x8000 + random.below(16),
-              flags: random.pick([1, 0x21, 2, 3]),
-            }),
-            isRight: false,
-          }
-        : right;
+      if (random.below(4) === 0) return { bytes: mutated(right.bytes, random), fds: own };
+      return {
+        bytes: right.bytes,
+        fds: Array.from({ length: random.below(4) }, () => random.pick([fds.file, fds.eventfd])),
+      };
+    case 2: {
+      if (random.below(4) > 0) return right;
+      // An answer to a question that may never have been asked.
+      const question = random.pick([Command.dmaRead, Command.dmaWrite]);
+      const options = { id: 0x8000 + random.below(16), flags: random.pick([1, 0x21, 2, 3]) };
+      return { bytes: message(question, mutated(le64(0, 8, 0), random), options), fds: [] };
+    }
     default:
       return right;
   }
+}
+
+/** Where `transfer` maps memory. */
+const ownMemory = 128 * page;
+
+/**
+ * What has the device do DMA: a map, an address and a length, the order, and an answer to what the server asks where the map
+ * has no descriptor. Mostly right.
+ * @param id of the first of three requests @param question the id that the server's next request has
+ */
+export function transfer(random: Random, { file }: Descriptors, id: number, question: number): Utterance[] {
+  const length = 1 + random.below(64);
+  const isRead = random.below(2) === 0;
+  const byMessage = random.below(4) > 0;
+  const iova = ownMemory + random.below(16) * page;
+  const at = iova + random.pick([0, 8, 8, page - 64, page - 64, page - 16]);
+  const write = (offset: number, data: Uint8Array): Uint8Array =>
+    message(Command.regionWrite, joined(le64(offset), le32(0, data.length), data), { id: id++ });
+  const flags = random.pick([3, 3, 3, 1, 2, ...(byMessage ? [] : [3 + 8])]);
+  const offset = byMessage ? 0 : random.below(8) * page;
+  const map = message(Command.dmaMap, joined(le32(32, flags), le64(offset, iova, page)), { id: id++ });
+  const data = new Uint8Array(isRead ? length : 0);
+  random.fill(data);
+  const answer = message(isRead ? Command.dmaRead : Command.dmaWrite, joined(le64(at, length), data), {
+    ...{ id: question, flags: 1 },
+  });
+  return [
+    { bytes: map, fds: byMessage ? [] : [file] },
+    ...[
+      write(socketRegister.address, joined(le64(at), le32(length))),
+      write(socketRegister.command, le32(isRead ? 1 : 2)),
+    ].map((bytes) => ({ bytes, fds: [] })),
+    { bytes: random.below(6) === 0 ? mutated(answer, random) : answer, fds: [] },
+  ];
 }
