@@ -15,6 +15,7 @@ import {
   type MsixGeometry,
 } from "../pci/msix-geometry.ts";
 import { freesPages, relocate, type Relocation } from "./interrupts/msix-relocation.ts";
+import { knownMirrors, mirroredAreas, type MirroredArea } from "./config/config-mirrors.ts";
 import { addClique, hideCapabilities, isHidden, patchMultiFunction, type Patch } from "./config/patches.ts";
 
 /** The MSI capability, and the vectors that the host gives. */
@@ -40,6 +41,8 @@ export interface AttachPlan {
   readonly msi: MsiPlan | undefined;
   readonly msix: MsixPlan | undefined;
   readonly patches: readonly Patch[];
+  /** What of BARs shows config space: the model answers there. */
+  readonly mirrors: readonly MirroredArea[];
 }
 
 /** Works out tables, BARs and patches. Pure but for reports. @throws RangeError for options that do not fit the device */
@@ -78,7 +81,8 @@ export function planAttach(context: PlanContext, image: ConfigImage): AttachPlan
     msix?.relocated && bar.region === msix.guest.table.region ? grown(bar, msix) : bar,
   );
   emulateBars(tables, bars);
-  return { tables, bars, msi, msix, patches };
+  const mirrors = mirroredAreas(options.configMirrors ?? knownMirrors(image, found.bars), image, found.bars);
+  return { tables, bars, msi, msix, patches, mirrors };
 }
 
 const grown = (bar: Bar, { guest }: MsixPlan): Bar => ({ ...bar, size: guest.table.offset * 2 });

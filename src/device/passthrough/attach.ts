@@ -11,7 +11,6 @@ import type { AttachContext } from "./attach-context.ts";
 import { askedAddresses } from "./options.ts";
 import { attachInterrupts } from "./attach-interrupts.ts";
 import { planAttach, type AttachPlan } from "./attach-plan.ts";
-import { BarAccess } from "./bars/bar-access.ts";
 import type { BarPlacement } from "./bars/bar-placement.ts";
 import { ConfigSpace } from "./config/config-space.ts";
 import type { InterruptControl } from "./interrupts/interrupt-control.ts";
@@ -26,7 +25,6 @@ export interface AttachedDevice extends AttachContext {
   readonly effects: WriteEffects;
   readonly interrupts: InterruptControl;
   readonly placement: BarPlacement;
-  readonly access: BarAccess;
   /** Guest address that each BAR got at attach, by region index. */
   readonly firstAddresses: ReadonlyMap<number, number>;
 }
@@ -109,8 +107,7 @@ function carryOut(context: AttachContext, image: ConfigImage, plan: AttachPlan):
   const firstAddresses = placement.allocate(backend.name, askedAddresses(options));
   for (const { bar } of placement.bars) setBarAddress(bar, config.view, firstAddresses.get(bar.region)!);
   const effects = new WriteEffects(image, plan.bars, interrupts);
-  const access = new BarAccess(backend, interrupts, plan.bars, answers);
   interrupts.start();
   undo.move();
-  return { ...context, image, plan, config, effects, interrupts, placement, access, firstAddresses };
+  return { ...context, image, plan, config, effects, interrupts, placement, firstAddresses };
 }

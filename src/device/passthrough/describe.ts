@@ -5,6 +5,7 @@ import { identity } from "../pci/header-registers.ts";
 import { barAddress, barName, type BarKind } from "../pci/bars.ts";
 import type { IntxMode } from "./interrupts/intx.ts";
 import type { MsixGeometry } from "../pci/msix-geometry.ts";
+import type { MirroredArea } from "./config/config-mirrors.ts";
 import type { Patch } from "./config/patches.ts";
 
 /** A BAR as it is now. */
@@ -46,6 +47,8 @@ export interface DeviceDescription {
   readonly msix:
     | { readonly relocated: boolean; readonly physical: MsixGeometry; readonly guest: MsixGeometry }
     | undefined;
+  /** Places in BARs that show config space, where the model answers. `region` of `RegionIndex`; the others in bytes. */
+  readonly configMirrors: readonly MirroredArea[];
   readonly interrupts: {
     readonly mode: "none" | "INTx" | "MSI" | "MSI-X";
     /** How INTx is unmasked; undefined without INTx. */
@@ -92,6 +95,7 @@ export function describe(backend: DeviceBackend, parts: AttachedDevice, command:
       physical: plan.msix.physical,
       guest: plan.msix.guest,
     },
+    configMirrors: plan.mirrors.map((area) => ({ ...area })),
     interrupts: {
       mode: interrupts.mode,
       intx: interrupts.intx?.mode,

@@ -1,6 +1,7 @@
 import type { DeviceEvent } from "../seam/events.ts";
 import type { Tracer } from "../seam/trace.ts";
 import { RegionIndex } from "../../regs/vfio/regions.ts";
+import type { ConfigMirror } from "./config/config-mirrors.ts";
 import type { PatchOptions } from "./config/patches.ts";
 
 /** How one BAR is shown to the guest. */
@@ -26,6 +27,11 @@ export interface AttachOptions extends PatchOptions {
    * address. `always`: wherever the BAR can grow, as a restore needs it. `never`: such pages are trapped.
    */
   readonly msixRelocation?: "auto" | "always" | "never" | undefined;
+  /**
+   * Where the device shows its config space in a BAR as well: those pages stay trapped, and the model answers there. Without
+   * it, the places of devices that are known to; `[]`: none.
+   */
+  readonly configMirrors?: readonly ConfigMirror[] | undefined;
   /** `hide`: the guest finds no expansion ROM, as where the VMM brings the firmware of the device. */
   readonly rom?: "hide" | undefined;
   /** Messages of MSI to offer at most, 1 to 32; the largest power of two that is no more. */
@@ -71,6 +77,20 @@ function checkBars(bars: NonNullable<AttachOptions["bars"]>): void {
   }
 }
 
+function checkMirrors(mirrors: readonly ConfigMirror[]): void {
+  if (!Array.isArray(mirrors)) throw new TypeError('"configMirrors" must be a list');
+  for (const [index, mirror] of mirrors.entries()) {
+    const name = `configMirrors[${index}]`;
+    if (typeof mirror !== "object" || mirror === null) throw new TypeError(`"${name}" must be an object`);
+    const { bar, offset, size = 4096 } = mirror;
+    checkInteger(`${name}.bar`, bar, RegionIndex.bar0, RegionIndex.bar5);
+    checkInteger(`${name}.offset`, offset, 0, Number.MAX_SAFE_INTEGER - 4096);
+    checkInteger(`${name}.size`, size, 4, 4096);
+    if (offset % 4 !== 0 || size % 4 !== 0)
+      throw new RangeError(`"${name}" must have whole dwords: offset ${offset}, size ${size}`);
+  }
+}
+
 function checkInteger(name: string, value: unknown, min: number, max: number): void {
   if (typeof value !== "number") throw new TypeError(`"${name}" must be a number, not ${typeof value}`);
   if (!Number.isInteger(value) || value < min || value > max)
@@ -89,4 +109,5 @@ export function checkOptions(options: AttachOptions): void {
     if (value !== undefined) checkInteger(name, value, min, max);
   }
   if (options.bars !== undefined) checkBars(options.bars);
+  if (options.configMirrors !== undefined) checkMirrors(options.configMirrors);
 }

@@ -35,6 +35,11 @@ const optionsSchema = () =>
     /** The VMM may give another to the restored device. */
     requesterId: id().optional(),
     rom: z.literal("hide").optional(),
+    /** All of them, those of the table too: another version may have other rows. */
+    configMirrors: z
+      .array(z.strictObject({ bar: z.int(), offset: z.int(), size: z.int() }))
+      .max(64)
+      .optional(),
     msixRelocation: z.enum(["always", "never"]),
     /** Vectors that the guest was offered; absent for a kind that it has not. */
     msiVectors: z.int().min(1).max(32).optional(),

@@ -75,6 +75,7 @@ export function takeSnapshot(attached: Attached, options: AttachOptions): Device
         ...(options.gpuDirectClique !== undefined && { gpuDirectClique: options.gpuDirectClique }),
         ...(msi && { msiVectors: msi.state.layout.vectors }),
         ...(msix && { msixVectors: msix.state.vectors }),
+        configMirrors: parts.plan.mirrors.map(({ region: bar, offset, size }) => ({ bar, offset, size })),
         ...(options.rom !== undefined && { rom: options.rom }),
         ...(options.requesterId !== undefined && { requesterId: options.requesterId }),
         // What came of it here: another host might choose otherwise, and the guest has seen the BAR's size.

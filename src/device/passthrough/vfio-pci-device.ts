@@ -2,11 +2,10 @@ import { attachDevice, type AttachedDevice } from "./attach.ts";
 import type { DeviceBackend } from "../seam/backend.ts";
 import { DecodeControl } from "./decoding.ts";
 import { command } from "../pci/header-registers.ts";
-import { WriteEffect } from "./write-effects.ts";
+import { GuestConfig } from "./guest-config.ts";
+import { BarAccess } from "./bars/bar-access.ts";
 import { GuestAnswers } from "../seam/guest-answers.ts";
-import { badConfigValue } from "./config/config-value.ts";
 import { hostAddressOf } from "./bars/host-address.ts";
-import { unansweredConfig } from "./config/unanswered-config.ts";
 import { BusAccess } from "./bars/bus-access.ts";
 import { describe, type DeviceDescription } from "./describe.ts";
 import { VfioError } from "../../ffi/errors.ts";
@@ -15,7 +14,6 @@ import { TracedBackend } from "../seam/traced-backend.ts";
 import { tracedPlatform } from "../seam/traced-platform.ts";
 import { tracedDevice } from "./traced-device.ts";
 import { TraceKind, type Tracer } from "../seam/trace.ts";
-import { RegionIndex } from "../../regs/vfio/regions.ts";
 import { checkOptions, type AttachOptions } from "./options.ts";
 import type { Platform } from "../seam/platform.ts";
 import {
@@ -35,8 +33,8 @@ export class VfioPciDevice implements Disposable {
   readonly #options: AttachOptions;
   readonly #trace: Tracer | undefined;
   readonly #decode: DecodeControl;
+  readonly #config: GuestConfig;
   readonly #bus: BusAccess;
-  #closed = false;
   /** The backend is closed too. */
   #ended = false;
 
@@ -92,7 +90,9 @@ export class VfioPciDevice implements Disposable {
     trace?.attached?.(tracedDevice(backend, this.#parts.image.bytes, platform, options));
     failed.move();
     this.#decode = new DecodeControl(this.#parts);
-    this.#bus = new BusAccess(this.#parts.placement, this.#parts.access, this.#parts.answers, trace);
+    this.#config = new GuestConfig(this.#parts, this.#decode);
+    const access = new BarAccess(this.#parts, this.#config);
+    this.#bus = new BusAccess(this.#parts.placement, access, answers, trace);
   }
 
   /** For messages: the backend's name. */
@@ -112,42 +112,19 @@ export class VfioPciDevice implements Disposable {
    * device does not answer
    */
   configRead(offset: number, width: number): number {
-    const { config } = this.#parts;
-    const accepted = config.accepts(offset, width) && !this.#closed && !config.gone;
-    const value = accepted ? config.read(offset, width) : this.#unansweredConfig("read", offset, width);
-    // It went with this read: what shows its memory goes too.
-    if (accepted && config.gone) this.#decode.sync();
+    const value = this.#config.read(offset, width);
     if (this.#trace !== undefined) this.#trace.record(TraceKind.configRead, offset, width, value, 0, 0);
     return value;
   }
 
-  #unansweredConfig(access: "read" | "write", offset: number, width: number): number {
-    return unansweredConfig(this.#parts, { access, region: RegionIndex.config, offset, width }, this.#closed);
-  }
   /**
    * A guest's config write; see `configRead`. Dropped where it cannot be.
    * @param value an integer from 0 to 0xffffffff, of which `width` bytes count
    * @throws TypeError, RangeError for a value that is none, where the access is one: no guest can cause that
    */
   configWrite(offset: number, width: number, value: number): void {
-    const { config, effects, interrupts } = this.#parts;
     if (this.#trace !== undefined) this.#trace.record(TraceKind.configWrite, offset, width, value, 0, 0);
-    if (!config.accepts(offset, width) || this.#closed || config.gone) {
-      this.#unansweredConfig("write", offset, width);
-      return;
-    }
-    if (typeof value !== "number" || value >>> 0 !== value) throw badConfigValue(value);
-    const effect = effects.at(offset);
-    if (effect === WriteEffect.command) return this.#decode.writeCommand(offset, width, value);
-    if (effect === WriteEffect.power) return this.#decode.writePower(offset, width, value);
-    if (effect === WriteEffect.reset && effects.isTriggered(offset, width, value))
-      return this.#decode.guestReset(offset, width, value);
-    config.store(offset, width, value);
-    config.forward(offset, width, value);
-    if (effect === WriteEffect.msix) interrupts.msixControlWritten();
-    if (effect === WriteEffect.msi) interrupts.msiWritten();
-    // A BAR may have moved; and where INTx came or went, that may decide what can be mapped.
-    if (effect !== WriteEffect.none || config.gone) this.#decode.sync();
+    this.#config.write(offset, width, value);
   }
 
   /**
@@ -165,19 +142,19 @@ export class VfioPciDevice implements Disposable {
    * @returns whether the device has the address; `data` is all ones otherwise
    */
   mmioRead(address: number, data: Uint8Array): boolean {
-    return this.#bus.read("mmio", address, data, this.#closed);
+    return this.#bus.read("mmio", address, data, this.#config.closed);
   }
   /** A guest's write of memory-mapped I/O. @returns whether the device has the address */
   mmioWrite(address: number, data: Uint8Array): boolean {
-    return this.#bus.write("mmio", address, data, this.#closed);
+    return this.#bus.write("mmio", address, data, this.#config.closed);
   }
   /** A guest's read of an I/O port. @returns whether the device has the port */
   ioRead(port: number, data: Uint8Array): boolean {
-    return this.#bus.read("io", port, data, this.#closed);
+    return this.#bus.read("io", port, data, this.#config.closed);
   }
   /** A guest's write of an I/O port. @returns whether the device has the port */
   ioWrite(port: number, data: Uint8Array): boolean {
-    return this.#bus.write("io", port, data, this.#closed);
+    return this.#bus.write("io", port, data, this.#config.closed);
   }
 
   /** The guest's interrupt controller saw the end of an INTx interrupt; for platforms without a resample eventfd. */
@@ -209,7 +186,7 @@ export class VfioPciDevice implements Disposable {
 
   /** Whether it was disposed of: it answers nothing any more. */
   get closed(): boolean {
-    return this.#closed;
+    return this.#config.closed;
   }
 
   /** Whether all that it had is given back, and its backend closed. False after `dispose`: that is to be called again. */
@@ -240,8 +217,8 @@ export class VfioPciDevice implements Disposable {
    */
   [Symbol.dispose](): void {
     const { config, interrupts, placement, report } = this.#parts;
-    if (!this.#closed) {
-      this.#closed = true;
+    if (!this.#config.closed) {
+      this.#config.closed = true;
       this.#trace?.record(TraceKind.detach, 0, 0, 0, 0, 0);
       // No DMA and no interrupt may arrive while things are taken away: bus mastering off first.
       config.writeRegister(command, 0);
@@ -272,7 +249,7 @@ export class VfioPciDevice implements Disposable {
   /** @param present whether it must be there, too @throws VfioError (`ECLOSED`, `ENODEV`) */
   #open(present = false): AttachedDevice {
     const { name } = this.#backend;
-    if (this.#closed) throw new VfioError(`${name} is closed`, { code: "ECLOSED", device: name });
+    if (this.#config.closed) throw new VfioError(`${name} is closed`, { code: "ECLOSED", device: name });
     if (present && this.#parts.config.gone)
       throw new VfioError(`${name} is gone`, { code: "ENODEV", device: name });
     return this.#parts;

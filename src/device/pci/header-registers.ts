@@ -23,6 +23,11 @@ export const identity = {
   subsystemId: endpointHeader.register("subsystemId"),
 } as const;
 
+export const classCode = {
+  base: endpointHeader.register("baseClass"),
+  subclass: endpointHeader.register("subclass"),
+} as const;
+
 /** By region index. */
 export const barRegisters = (["bar0", "bar1", "bar2", "bar3", "bar4", "bar5"] as const).map((name) =>
   endpointHeader.register(name),

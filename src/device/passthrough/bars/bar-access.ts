@@ -1,13 +1,24 @@
-// A guest access to a BAR, byte range by byte range: the MSI-X table and PBA are the model's, the rest is the device's.
+// A guest access to a BAR, byte range by byte range: the MSI-X table, the PBA and mirrors of config space are the model's, the
+// rest is the device's.
 import type { DeviceBackend } from "../../seam/backend.ts";
 import { barName, type Bar } from "../../pci/bars.ts";
 import { fillOnes, type GuestAnswers } from "../../seam/guest-answers.ts";
 import type { UnansweredReason } from "../../seam/trace.ts";
+import type { MirroredArea } from "../config/config-mirrors.ts";
+import { isAcknowledgement, readMirror, writeMirror, type ConfigPort } from "../config/mirror-access.ts";
 import type { InterruptControl } from "../interrupts/interrupt-control.ts";
 import type { MsixArea } from "../../pci/msix-geometry.ts";
 import { hex } from "../../../regs/hex-text.ts";
 
-const Part = { device: 0, table: 1, pba: 2, nothing: 3 } as const;
+const Part = { device: 0, table: 1, pba: 2, nothing: 3, mirror: 4 } as const;
+
+/** What it needs of an attached device. */
+export interface BarAccessParts {
+  readonly backend: DeviceBackend;
+  readonly interrupts: InterruptControl;
+  readonly answers: GuestAnswers;
+  readonly plan: { readonly bars: readonly Bar[]; readonly mirrors: readonly MirroredArea[] };
+}
 
 export class BarAccess {
   readonly #backend: DeviceBackend;
@@ -19,16 +30,19 @@ export class BarAccess {
   /** Where the part found last ends. A field, not a result: a trap allocates nothing. */
   #end = 0;
 
-  constructor(
-    backend: DeviceBackend,
-    interrupts: InterruptControl,
-    bars: readonly Bar[],
-    answers: GuestAnswers,
-  ) {
+  readonly #mirrors: readonly MirroredArea[];
+  readonly #config: ConfigPort;
+  /** The mirror found last, likewise. */
+  #mirror: MirroredArea | undefined;
+
+  /** @param config what the guest finds in a mirror of config space */
+  constructor({ backend, interrupts, answers, plan }: BarAccessParts, config: ConfigPort) {
     this.#backend = backend;
     this.#interrupts = interrupts;
-    this.#bars = new Map(bars.map((bar) => [bar.region, bar]));
+    this.#bars = new Map(plan.bars.map((bar) => [bar.region, bar]));
     this.#answers = answers;
+    this.#mirrors = plan.mirrors;
+    this.#config = config;
     this.#table = interrupts.msix?.guest.table;
     this.#pba = interrupts.msix?.guest.pba;
   }
@@ -47,7 +61,8 @@ export class BarAccess {
       else if (part === Part.nothing) {
         fillOnes(data, done, done + count);
         this.#silent("read", region, at, count, "the device's own part of the BAR ends before it");
-      } else this.#readDevice(region, at, count === data.length ? data : data.subarray(done, done + count));
+      } else if (part === Part.mirror) readMirror(this.#config, at - this.#mirror!.offset, data, done, count);
+      else this.#readDevice(region, at, count === data.length ? data : data.subarray(done, done + count));
       done += count;
     }
     this.#interrupts.intx?.accessed();
@@ -62,6 +77,7 @@ export class BarAccess {
       if (part === Part.table) this.#interrupts.tableWrite(at - this.#table!.offset, data, done, count);
       else if (part === Part.device)
         this.#writeDevice(region, at, count === data.length ? data : data.subarray(done, done + count));
+      else if (part === Part.mirror) this.#writeMirror(this.#mirror!, at, data, done, count);
       else if (part === Part.pba) this.#silent("write", region, at, count, "the PBA is read-only");
       else this.#silent("write", region, at, count, "the device's own part of the BAR ends before it");
       done += count;
@@ -92,8 +108,23 @@ export class BarAccess {
       }
       if (at < pba.offset && pba.offset < end) end = pba.offset;
     }
+    for (const mirror of this.#mirrors) {
+      if (mirror.region !== region) continue;
+      if (at >= mirror.offset && at < mirror.offset + mirror.size) {
+        this.#mirror = mirror;
+        part = Part.mirror;
+        end = Math.min(end, mirror.offset + mirror.size);
+      } else if (at < mirror.offset && mirror.offset < end) end = mirror.offset;
+    }
     this.#end = end;
     return part;
+  }
+
+  #writeMirror(mirror: MirroredArea, at: number, data: Uint8Array, from: number, count: number): void {
+    const offset = at - mirror.offset;
+    writeMirror(this.#config, offset, data, from, count);
+    if (isAcknowledgement(this.#interrupts.msi?.state.layout.offset, offset, count))
+      this.#writeDevice(mirror.region, at, data.subarray(from, from + count));
   }
 
   #readPending(index: number, data: Uint8Array, from: number, count: number): void {

@@ -1,0 +1,55 @@
+import { RegionIndex } from "../../regs/vfio/regions.ts";
+import type { AttachedDevice } from "./attach.ts";
+import { badConfigValue } from "./config/config-value.ts";
+import { unansweredConfig } from "./config/unanswered-config.ts";
+import type { DecodeControl } from "./decoding.ts";
+import { WriteEffect } from "./write-effects.ts";
+
+/** A guest's accesses to config space, and what they set off: those to the space itself, and to a mirror of it in a BAR. */
+export class GuestConfig {
+  readonly #parts: AttachedDevice;
+  readonly #decode: DecodeControl;
+  /** Whether the device is detached: nothing answers any more. */
+  closed = false;
+
+  constructor(parts: AttachedDevice, decode: DecodeControl) {
+    this.#parts = parts;
+    this.#decode = decode;
+  }
+
+  /** See `VfioPciDevice.configRead`. */
+  read(offset: number, width: number): number {
+    const { config } = this.#parts;
+    if (!config.accepts(offset, width) || this.closed || config.gone)
+      return this.#unanswered("read", offset, width);
+    const value = config.read(offset, width);
+    // It went with this read: what shows its memory goes too.
+    if (config.gone) this.#decode.sync();
+    return value;
+  }
+
+  /** See `VfioPciDevice.configWrite`. @throws TypeError, RangeError for a value that is none, where the access is one */
+  write(offset: number, width: number, value: number): void {
+    const { config, effects, interrupts } = this.#parts;
+    if (!config.accepts(offset, width) || this.closed || config.gone) {
+      this.#unanswered("write", offset, width);
+      return;
+    }
+    if (typeof value !== "number" || value >>> 0 !== value) throw badConfigValue(value);
+    const effect = effects.at(offset);
+    if (effect === WriteEffect.command) return this.#decode.writeCommand(offset, width, value);
+    if (effect === WriteEffect.power) return this.#decode.writePower(offset, width, value);
+    if (effect === WriteEffect.reset && effects.isTriggered(offset, width, value))
+      return this.#decode.guestReset(offset, width, value);
+    config.store(offset, width, value);
+    config.forward(offset, width, value);
+    if (effect === WriteEffect.msix) interrupts.msixControlWritten();
+    if (effect === WriteEffect.msi) interrupts.msiWritten();
+    // A BAR may have moved; and where INTx came or went, that may decide what can be mapped.
+    if (effect !== WriteEffect.none || config.gone) this.#decode.sync();
+  }
+
+  #unanswered(access: "read" | "write", offset: number, width: number): number {
+    return unansweredConfig(this.#parts, { access, region: RegionIndex.config, offset, width }, this.closed);
+  }
+}
