@@ -71,10 +71,17 @@ function finish(
   }
 }
 
+/** The length that an array has, whatever an object of its own says of that. */
+const { get: lengthOf } = Object.getOwnPropertyDescriptor(
+  Object.getPrototypeOf(Uint8Array.prototype) as object,
+  "length",
+)!;
+
 function check(fd: number, offset: number, data: Uint8Array, name: string): void {
   checked(fd, descriptor);
   // Of any other view `length` is not in bytes.
-  if (!(data instanceof Uint8Array)) throw new TypeError(`${name}: bytes must be a Uint8Array`);
+  if (!(data instanceof Uint8Array) || lengthOf!.call(data) !== data.length)
+    throw new TypeError(`${name}: bytes must be a Uint8Array`);
   if (Number.isSafeInteger(offset) && offset >= 0) return;
   if (typeof offset !== "number") throw new TypeError(`${name}: an offset is a number, not ${typeof offset}`);
   throw new RangeError(`${name}: ${offset} is no offset`);

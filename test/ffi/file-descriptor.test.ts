@@ -80,7 +80,16 @@ describe("a file descriptor", () => {
     for (const offset of [-1, 0.5, 2 ** 53, NaN])
       expect(() => file.readAt(offset, new Uint8Array(1))).toThrow(RangeError);
     expect(() => file.writeAt(1n as unknown as number, new Uint8Array(1))).toThrow(TypeError);
-    for (const data of [new Uint32Array(2), new DataView(new ArrayBuffer(4)), [1], "1", null] as never[]) {
+    // More bytes than there are would be written over what lies behind them.
+    const longer = Object.defineProperty(new Uint8Array(8), "length", { value: 2 ** 26 });
+    for (const data of [
+      longer,
+      new Uint32Array(2),
+      new DataView(new ArrayBuffer(4)),
+      [1],
+      "1",
+      null,
+    ] as never[]) {
       expect(() => file.readAt(0, data)).toThrow(new TypeError("/dev/zero: bytes must be a Uint8Array"));
       expect(() => file.writeAt(0, data)).toThrow(TypeError);
     }
