@@ -1,11 +1,13 @@
+// The commands about this host's devices. A command's own module is loaded when it runs: each run needs one.
 import { Option, type Command } from "commander";
-import { openDevice } from "../device/backends/kernel/open-device.ts";
-import { bindCommand, unbindCommand, undoCommand, type BindOptions } from "./bind.ts";
-import { doctorCommand, type DoctorOptions } from "./doctor.ts";
-import { groupsCommand, type GroupsOptions } from "./groups.ts";
-import { listCommand, type ListOptions } from "./ls.ts";
+import type { BindOptions } from "./bind.ts";
+import type { DoctorOptions } from "./doctor.ts";
+import type { GroupsOptions } from "./groups.ts";
+import type { ListOptions } from "./ls.ts";
+import type { RecordOptions } from "./record.ts";
 import { verdictWords } from "./verdict-text.ts";
-import { recordCommand, type RecordOptions } from "./record.ts";
+
+const binding = () => require("./bind.ts") as typeof import("./bind.ts");
 
 const named =
   "a device: its BDF (0000:01:00.0, or 01:00.0 of domain 0), vendor:device (8086:10c9), or a name as eth0, nvme0n1";
@@ -30,9 +32,10 @@ export function addHostCommands(program: Command, color: boolean, done: (code: n
     )
     .option("--tree", "as a tree of ports and what is behind them")
     .option(...json)
-    .action((words: string[], options: Omit<ListOptions, "color">) =>
-      done(listCommand(words, { ...options, color })),
-    );
+    .action((words: string[], options: Omit<ListOptions, "color">) => {
+      const { listCommand } = require("./ls.ts") as typeof import("./ls.ts");
+      done(listCommand(words, { ...options, color }));
+    });
 
   program
     .command("groups")
@@ -41,9 +44,10 @@ export function addHostCommands(program: Command, color: boolean, done: (code: n
     )
     .argument("[device...]", `the groups of these alone: ${named}`)
     .option(...json)
-    .action((bdfs: string[], options: Omit<GroupsOptions, "color">) =>
-      done(groupsCommand(bdfs, { ...options, color })),
-    );
+    .action((bdfs: string[], options: Omit<GroupsOptions, "color">) => {
+      const { groupsCommand } = require("./groups.ts") as typeof import("./groups.ts");
+      done(groupsCommand(bdfs, { ...options, color }));
+    });
 
   program
     .command("doctor")
@@ -53,9 +57,10 @@ export function addHostCommands(program: Command, color: boolean, done: (code: n
     .argument("[device]", `this one as well: ${named}`)
     .option("--memory <size>", "memory that the guest is to have, as 512M or 4G", "1G")
     .option(...json)
-    .action((text: string | undefined, options: Omit<DoctorOptions, "color">) =>
-      done(doctorCommand(text, { ...options, color })),
-    );
+    .action((text: string | undefined, options: Omit<DoctorOptions, "color">) => {
+      const { doctorCommand } = require("./doctor.ts") as typeof import("./doctor.ts");
+      done(doctorCommand(text, { ...options, color }));
+    });
 
   program
     .command("record")
@@ -70,9 +75,10 @@ export function addHostCommands(program: Command, color: boolean, done: (code: n
     .option("--redact", "with serial numbers, MAC addresses and VPD replaced, and without contents")
     .option("--force", "replace a file that exists")
     .option(...json)
-    .action((text: string, options: RecordOptions) =>
-      done(recordCommand(text, options, (bdf) => openDevice(bdf))),
-    );
+    .action((text: string, options: RecordOptions) => {
+      const { recordCommand } = require("./record.ts") as typeof import("./record.ts");
+      done(recordCommand(text, options));
+    });
 
   program
     .command("bind")
@@ -85,7 +91,7 @@ export function addHostCommands(program: Command, color: boolean, done: (code: n
     .option(...force)
     .option(...dryRun)
     .option(...json)
-    .action((bdfs: string[], options: BindOptions) => done(bindCommand(bdfs, options)));
+    .action((bdfs: string[], options: BindOptions) => done(binding().bindCommand(bdfs, options)));
 
   program
     .command("unbind")
@@ -96,7 +102,7 @@ export function addHostCommands(program: Command, color: boolean, done: (code: n
     .option(...force)
     .option(...dryRun)
     .option(...json)
-    .action((bdfs: string[], options: BindOptions) => done(unbindCommand(bdfs, options)));
+    .action((bdfs: string[], options: BindOptions) => done(binding().unbindCommand(bdfs, options)));
 
   program
     .command("undo")
@@ -105,5 +111,5 @@ export function addHostCommands(program: Command, color: boolean, done: (code: n
     .option(...force)
     .option(...dryRun)
     .option(...json)
-    .action((path: string, options: BindOptions) => done(undoCommand(path, options)));
+    .action((path: string, options: BindOptions) => done(binding().undoCommand(path, options)));
 }

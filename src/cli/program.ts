@@ -1,28 +1,13 @@
 import { existsSync } from "node:fs";
-import { Command, CommanderError, InvalidArgumentError } from "commander";
+import { Command, CommanderError } from "commander";
 import { version } from "../../package.json";
-import type { DecodeFormat } from "../regs/decode.ts";
-import { diffCommand, type DiffOptions } from "./diff.ts";
-import { exportCommand, type ExportOptions } from "./export.ts";
 import { exitCode, failureText } from "./failure.ts";
+import { addFileCommands } from "./file-commands.ts";
 import { addHostCommands } from "./host-commands.ts";
-import { importCommand, type ImportOptions } from "./import.ts";
 import { print, ReaderLeft, stdout, tell } from "./output.ts";
-import { replayCommand, type ReplayOptions } from "./replay.ts";
-import { replayFlightCommand } from "./replay-flight.ts";
 import { addShellCommands } from "./shell-commands.ts";
-import { addServeCommand } from "./serve.ts";
-import { showCommand, type ShowOptions } from "./show.ts";
 import { wantsColor } from "./style.ts";
 import { sudoHint } from "./sudo-hint.ts";
-import { addTraceCommand } from "./trace.ts";
-
-const formatVersion = (text: string): DecodeFormat => {
-  if (text === "1" || text === "2") return text === "1" ? 1 : 2;
-  throw new InvalidArgumentError("It is 1 or 2.");
-};
-const kinds =
-  "an image, the output of lspci -xxxx, a raw config space, or a device of this host (its BDF, vendor:device, or a name as eth0)";
 
 /** The commands. @param color whether they mark text up @param done takes the exit code of the one that ran */
 export function makeProgram(color: boolean, done: (code: number) => void): Command {
@@ -37,83 +22,7 @@ export function makeProgram(color: boolean, done: (code: number) => void): Comma
 
   addHostCommands(program, color, done);
 
-  program
-    .command("show")
-    .description(`print the registers of each device of ${kinds}`)
-    .argument("<file...>", `${kinds}; - for standard input`)
-    .option(
-      "-v, --verbose",
-      "registers; twice for every register with its raw value",
-      (_, before: number) => before + 1,
-      0,
-    )
-    .option("--json", "as JSON (docs/show-json.md)")
-    .option("--format-version <n>", "of the JSON: 2, or 1 as it was before", formatVersion)
-    .option("--device <bdf>", "this device of a dump alone; of a raw config space, its BDF")
-    .action((files: string[], options: Omit<ShowOptions, "color">) => {
-      done(showCommand(files, { ...options, color }));
-    });
-
-  program
-    .command("diff")
-    .description("print what differs between two files, field by field; exit code 1 if anything does")
-    .argument("<a>", kinds)
-    .argument("<b>", "the same of any kind")
-    .option("--json", "as JSON (docs/show-json.md)")
-    .option("--format-version <n>", "of the JSON: 2, or 1 as it was before", formatVersion)
-    .option("--device <bdf>", "this device of a dump alone")
-    .action((a: string, b: string, options: Omit<DiffOptions, "color">) => {
-      done(diffCommand(a, b, { ...options, color }));
-    });
-
-  program
-    .command("import")
-    .description("make an image of each device of a file")
-    .argument("<file>", kinds)
-    .requiredOption(
-      "-o, --output <path>",
-      "file to write, or directory for BDF.json of each device; - for standard output",
-    )
-    .option(
-      "--resource <file>",
-      "the `resource` file of the device in sysfs: it has the sizes of the regions",
-    )
-    .option("--device <bdf>", "this device of a dump alone; of a raw config space, its BDF")
-    .option("--redact", "with serial numbers, MAC addresses and VPD replaced")
-    .option("--force", "replace files that exist")
-    .action((file: string, options: ImportOptions) => {
-      done(importCommand(file, options));
-    });
-
-  program
-    .command("export")
-    .description("write devices as text that lspci -F reads")
-    .argument("<image...>", "images")
-    .option("-o, --output <file>", "file to write instead of standard output, which is -")
-    .option("--redact", "with serial numbers, MAC addresses and VPD replaced")
-    .option("--force", "replace a file that exists")
-    .action((images: string[], options: ExportOptions) => {
-      done(exportCommand(images, options));
-    });
-
-  addServeCommand(program, kinds, done);
-
-  program
-    .command("replay")
-    .description(
-      "attach a recorded device, replay a guest's config accesses, and tell what came of it; or run a flight recorder's file again; exit code 1 if something differs that no rule explains",
-    )
-    .argument("<image>", "an image; or a flight recorder's file alone")
-    .argument("[trace]", "lines of `read OFFSET VALUE` or `write OFFSET VALUE`")
-    .option("--json", "as JSON (docs/replay-json.md)")
-    .option("--trace", "print what the model did instead, a line an entry; with --json an object a line")
-    .action((file: string, trace: string | undefined, options: Omit<ReplayOptions, "color">) => {
-      const all = { ...options, color };
-      done(trace === undefined ? replayFlightCommand(file, all) : replayCommand(file, trace, all));
-    });
-
-  addTraceCommand(program, color, done);
-
+  addFileCommands(program, color, done);
   addShellCommands(program, version);
   return program;
 }

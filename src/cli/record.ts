@@ -1,3 +1,4 @@
+import { openDevice } from "../device/backends/kernel/open-device.ts";
 import type { DeviceBackend } from "../device/seam/backend.ts";
 import { recordDevice } from "../device/backends/recorded/record.ts";
 import type { Sysroot } from "../device/host/sysroot.ts";
@@ -25,21 +26,21 @@ export interface RecordOptions {
 
 /**
  * Makes an image of a device of this host: through VFIO where it is bound to it, else from sysfs.
- * @param open opens a function that is bound to a VFIO driver; without it all is taken from sysfs
+ * @param open opens a function that is bound to a VFIO driver; one with a driver of the host is read from sysfs
  * @returns 1 if the device does not answer: then nothing is written
  */
 export function recordCommand(
   text: string,
   options: RecordOptions,
-  open?: (bdf: string) => DeviceBackend,
+  open: (bdf: string) => DeviceBackend = (bdf) => openDevice(bdf),
 ): number {
   const { output, json, rom, barContents, force = false, redact = false } = options;
   const files = sysroot();
   const device = findDevice(files, text);
   const { bdf } = device;
-  const source = device.vfio && open ? "vfio" : "sysfs";
+  const source = device.vfio ? "vfio" : "sysfs";
   let image: DeviceImage | undefined;
-  if (device.vfio && open) {
+  if (device.vfio) {
     using backend = open(bdf);
     image = answered(() => recordDevice(backend, { bdf, host: imageHost(files, device), rom, barContents }));
   } else {

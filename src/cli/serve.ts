@@ -1,6 +1,5 @@
 // Gives a device, recorded or real, to a virtual machine monitor that speaks vfio-user, until a signal ends it.
 import { resolve } from "node:path";
-import type { Command } from "commander";
 import { openDevice } from "../device/backends/kernel/open-device.ts";
 import { RecordedDevice } from "../device/backends/recorded/recorded-device.ts";
 import { TracedBackend } from "../device/seam/traced-backend.ts";
@@ -19,24 +18,10 @@ export interface ServeCommandOptions {
   readonly trace?: boolean | undefined;
 }
 
-/** Adds the command. @param kinds what it takes, for people @param done takes its exit code */
-export function addServeCommand(program: Command, kinds: string, done: (code: number) => void): void {
-  program
-    .command("serve")
-    .description(
-      "give a device to a virtual machine monitor that speaks vfio-user, as QEMU does, until a signal ends it",
-    )
-    .argument("<file>", `${kinds}; the last bound to vfio-pci`)
-    .requiredOption("--socket <path>", "where clients connect: a socket that is made, for this user alone")
-    .option("--device <bdf>", "this device of a dump alone")
-    .option("--trace", "print each access and what came of it")
-    .action((file: string, options: ServeCommandOptions) => done(serveCommand(file, options)));
-}
-
 const signals = ["SIGINT", "SIGTERM"] as const;
 
-/** Serves until SIGINT or SIGTERM: the event loop does the work after this has returned. */
-function serveCommand(what: string, options: ServeCommandOptions): number {
+/** Serves until SIGINT or SIGTERM: the event loop does the work after this has returned. @returns its exit code */
+export function serveCommand(what: string, options: ServeCommandOptions): number {
   const socket = resolve(options.socket);
   const served = devices(what, options.device);
   let stop = (): void => {};
