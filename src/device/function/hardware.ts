@@ -184,10 +184,7 @@ export class FunctionHardware {
       this.write(offsetOf(powerState.register, capability), Uint8Array.of(0, 0));
       powerState.write(registers, "D0", offset);
     }
-    if (id === capabilityId.msi && hasRegister(capability, msiEnable.register)) {
-      msiEnable.write(registers, false, offset);
-      this.#clearMaskBits(capability);
-    }
+    if (id === capabilityId.msi && hasRegister(capability, msiEnable.register)) this.#resetMsi(capability);
     if (id === capabilityId.msix && hasRegister(capability, msixEnable.register)) {
       msixEnable.write(registers, false, offset);
       functionMask.write(registers, false, offset);
@@ -199,19 +196,18 @@ export class FunctionHardware {
   }
 
   /**
-   * MSI mask bits: those of vectors that the function does not have are reserved. The others are 0, whatever the host's driver had
-   * masked when the function was recorded: they are after a reset (PCI Express Base Specification 7.7.1.7), and the host unmasks
-   * each vector that is armed.
+   * What software writes to MSI is as after a reset, whatever the driver that had the function when it was recorded left there
+   * (PCI Express Base Specification 7.7.1). Mask bits of vectors that the function does not have are reserved.
    */
-  #clearMaskBits(msi: Located): void {
-    const flags = msiEnable.register.read(this.#registers, msi.offset);
+  #resetMsi({ offset, map }: LocatedCapability): void {
+    for (let i = 0; i < map.size; i++) this.config[offset + i]! &= ~map.masks.write[i]!;
+    const flags = msiEnable.register.read(this.#registers, offset);
     if (!perVectorMasking.of(flags)) return;
     const mask = (address64Bit.of(flags) ? msi64Masked : msi32Masked).register("mask");
-    const at = offsetOf(mask, msi);
-    for (let i = 0; i < mask.size && at + i < this.config.length; i++) this.config[at + i] = 0;
+    const at = offset + mask.at;
     const vectors = 2 ** msiCapable.bits(flags);
-    for (let i = 0; i < mask.width && at + i / 8 < this.config.length; i++)
-      if (i >= vectors) this.#write[at + (i >>> 3)]! &= ~(1 << (i & 7));
+    for (let i = vectors; i < mask.width && at + i / 8 < this.config.length; i++)
+      this.#write[at + (i >>> 3)]! &= ~(1 << (i & 7));
   }
 
   /** One config write of the host, in its width: RW bits are stored, RW1C bits cleared by ones. */

@@ -332,3 +332,21 @@ describe("resets and power", () => {
     guest.device.reset();
   });
 });
+
+test("of conventional PCI all of COMMAND, the cache line and the latency timer reach the device, and read as it has them", () => {
+  const written: (readonly [offset: number, width: number, value: number])[] = [
+    [0x04, 2, 0x03fb],
+    [0x0d, 1, 0x40],
+    [0x0c, 1, 0x10],
+  ];
+  for (const pcie of [false, true]) {
+    using guest = attach({ pcie, bars: { 0: { size: 0x1000 } } });
+    const before = guest.backend.calls.length;
+    for (const [offset, width, value] of written) guest.device.configWrite(offset, width, value);
+    const arrived = guest.backend.calls.slice(before).filter(({ kind }) => kind === "write");
+    const seen = written.map(([offset, width]) => guest.device.configRead(offset, width));
+    // PCI Express hardwires memory write and invalidate, stepping and fast back-to-back to 0, and has no latency timer.
+    expect([pcie, seen]).toEqual([pcie, pcie ? [0x0143, 0, 0x10] : written.map(([, , value]) => value)]);
+    expect(arrived).toHaveLength(pcie ? 2 : 3);
+  }
+});
