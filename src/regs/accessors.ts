@@ -2,18 +2,16 @@
 import { isWritable } from "./access.ts";
 import { checkIndex, isRegister, type BitArray, type RegisterArray } from "./array.ts";
 import type { Derived } from "./derived.ts";
-import { derivedValue, isJoinedWritable, partsOf, partValues } from "./derived-value.ts";
-import type { sortEntries } from "./entries.ts";
+import { derivedValue, isJoinedWritable, partsOf, partValues, type Part } from "./derived-value.ts";
+import type { SortedEntries } from "./entries.ts";
 import { fieldAccessors, rawAccessors, type Memory } from "./field-accessors.ts";
 import { rawValue } from "./raw-value.ts";
 import { hasFields, type Register, type Registers } from "./register.ts";
+import { said } from "./said.ts";
+import { viewName } from "./view-name.ts";
 import { writeRule } from "./write-rule.ts";
 
 export type ViewClass = new (memory: DataView, base: number) => object;
-
-/** What a field is called in a view: `control` and `enable` give `controlEnable`. */
-export const viewName = (register: string, field: string): string =>
-  register + field.charAt(0).toUpperCase() + field.slice(1);
 
 type Define = (name: string, accessors: PropertyDescriptor, writable: boolean) => void;
 
@@ -47,14 +45,14 @@ const isChangeable = (register: Register): boolean =>
  * Builds the class whose instances read and write registers in memory. It is flat: an object for each register would
  * have to be allocated at each access, since one body serves all registers and no compiler can see which class it makes.
  */
-export function accessorClass(map: string, parts: ReturnType<typeof sortEntries>): ViewClass {
+export function accessorClass(map: string, parts: SortedEntries): ViewClass {
   const { View, define } = memoryClass();
   for (const [name, register] of Object.entries(parts.plain))
     defineRegister(define, `${map}.${name}`, register, name, (field) => viewName(name, field));
   for (const [name, table] of Object.entries(parts.tables))
     define(name, tableAccessors(`${map}.${name}`, table), false);
   for (const [name, derived] of Object.entries(parts.derived))
-    defineDerived(define, name, `${map}.${name}`, derived, parts.all);
+    defineDerived(define, map, name, derived, parts.all);
   let fields: ViewClass | undefined;
   define(
     "fields",
@@ -73,9 +71,7 @@ function defineRegister(
 ): void {
   const { at, width } = register;
   define(name, rawAccessors(where, width, at), isChangeable(register));
-  // In memory nothing is lost by reading what a device would not give back.
-  const { keep, ones, unreadable } = writeRule(where, register);
-  const rule = { keep: keep | unreadable, ones };
+  const rule = writeRule(where, register);
   for (const [key, field] of Object.entries(register.fields))
     define(nameOf(key), fieldAccessors(`${where}.${key}`, width, at, field, rule), isWritable(field.access));
 }
@@ -137,7 +133,7 @@ function bitsOver(where: string, { at, count, access }: BitArray, memory: DataVi
     set(index: number, value: boolean) {
       checkIndex(where, count, index);
       if (typeof value !== "boolean")
-        throw new TypeError(`"${where}" is one bit each: it must be a boolean, not ${typeof value}`);
+        throw new TypeError(`"${where}[${index}]" must be a boolean, not ${said(value)}`);
       const byte = base + at + (index >>> 3);
       const mask = 1 << (index & 7);
       memory.setUint8(byte, (memory.getUint8(byte) & ~mask) | (value ? mask : 0));
@@ -147,25 +143,35 @@ function bitsOver(where: string, { at, count, access }: BitArray, memory: DataVi
 
 function defineDerived(
   define: Define,
+  map: string,
   name: string,
-  where: string,
   derived: Derived,
   registers: Registers,
 ): void {
+  const where = `${map}.${name}`;
   const parts = partsOf(where, derived, registers);
+  const isSet = derived.kind === "joined" && isJoinedWritable(parts);
+  const setters = isSet ? parts.map((part) => setterOf(`${map}.${part.name}`, part)) : [];
   define(
     name,
     {
       get(this: Memory) {
         return derivedValue(derived, parts, ({ register }) => rawValue(register, this.$memory, this.$base));
       },
-      set(this: Record<string, unknown>, value: unknown) {
+      set(this: Memory, value: unknown) {
         if (derived.kind !== "joined") return;
         const values = partValues(where, derived, parts, value);
-        for (const [index, { name: register, fieldName }] of parts.entries())
-          this[fieldName === undefined ? register : viewName(register, fieldName)] = values[index];
+        for (const [index, set] of setters.entries()) set.call(this, values[index]);
       },
     },
-    derived.kind === "joined" && isJoinedWritable(parts),
+    isSet,
   );
+}
+
+function setterOf(where: string, { register, fieldName, field }: Part): (value: unknown) => void {
+  const { at, width } = register;
+  const { set } = field
+    ? fieldAccessors(`${where}.${fieldName}`, width, at, field, writeRule(where, register))
+    : rawAccessors(where, width, at);
+  return set!;
 }

@@ -1,10 +1,11 @@
 // Many registers of one kind: tables of registers, and bits of which each stands for one of many things.
 import type { Access } from "./access.ts";
-import type { Register, Registers } from "./register.ts";
+import type { Aliased, Register, Registers } from "./register.ts";
+import { said } from "./said.ts";
 import type { FieldTraits } from "./traits.ts";
 
 /** Registers, or groups of them, that repeat every `stride` bytes; the first lies where `element` says. */
-export interface RegisterArray<E extends Register | Registers = Register | Registers> {
+export interface RegisterArray<E extends Register | Registers = Register | Registers> extends Aliased {
   readonly kind: "array";
   readonly count: number;
   /** In bytes, from one element to the next. */
@@ -12,7 +13,7 @@ export interface RegisterArray<E extends Register | Registers = Register | Regis
   readonly element: E;
 }
 /** One bit each for `count` things, in registers of `width` bits: bit n is bit `n % width` of the register `n / width`. */
-export interface BitArray<A extends Access = Access> extends FieldTraits {
+export interface BitArray<A extends Access = Access> extends FieldTraits, Aliased {
   readonly kind: "bits";
   /** Of the first register, in bytes. */
   readonly at: number;
@@ -24,43 +25,26 @@ export interface BitArray<A extends Access = Access> extends FieldTraits {
 }
 
 /**
- * A table of `count` registers, or groups of them, `stride` bytes apart.
+ * A table of `count` registers, or groups of them, `stride` bytes apart. What is wrong with it, its map says.
  * @example
  * const receiveAddresses = array(16, 8, { low: r32(0x5400, "rw"), high: r32(0x5404, { valid: rw(31) }) });
- * @throws RangeError for a count that is no positive integer, or elements that overlap
  */
-export function array<const E extends Register | Registers>(
+export const array = <const E extends Register | Registers>(
   count: number,
   stride: number,
   element: E,
-): RegisterArray<E> {
-  if (!Number.isInteger(count) || count < 1)
-    throw new RangeError(`an array must have 1 element or more, not ${count}`);
-  const parts = isRegister(element) ? [element] : Object.values(element as Registers);
-  const from = Math.min(...parts.map(({ at }) => at));
-  const to = Math.max(...parts.map(({ at, width }) => at + width / 8));
-  if (!Number.isInteger(stride) || stride < to - from)
-    throw new RangeError(
-      `an array of elements of ${to - from} bytes must have a stride of that or more, not ${stride}`,
-    );
-  return { kind: "array", count, stride, element };
-}
+): RegisterArray<E> => ({ kind: "array", count, stride, element });
 
 /**
  * `count` bits from byte `at` on, each of which stands for one of many things: a filter, a set of queues, pending vectors.
  * @param width of the registers that hold them, in bits: how a live one is reached
- * @throws RangeError for a count that is no positive integer
  */
-export function bitArray<A extends Access>(
+export const bitArray = <A extends Access>(
   at: number,
   count: number,
   access: A,
   width: 8 | 16 | 32 = 32,
-): BitArray<A> {
-  if (!Number.isInteger(count) || count < 1)
-    throw new RangeError(`a bit array must have 1 bit or more, not ${count}`);
-  return { kind: "bits", at, count, access, width };
-}
+): BitArray<A> => ({ kind: "bits", at, count, access, width });
 
 /** Whether what an array repeats is one register, not a group of them. */
 export const isRegister = (element: Register | Registers): element is Register =>
@@ -72,34 +56,51 @@ export const isRegister = (element: Register | Registers): element is Register =
  */
 export function arrayRegisters(name: string, what: RegisterArray | BitArray, size: number): Registers {
   const registers: Record<string, Register> = {};
+  /** Of an alias of a table each register is one of the same register there. */
+  const put = (place: string, register: Register, offset: number): void => {
+    const alias = aliasOf(what, place) ?? register.alias;
+    registers[name + place] = {
+      ...register,
+      at: register.at + offset,
+      ...(alias !== undefined && { alias }),
+    };
+  };
   if (what.kind === "bits") {
-    const { at, count, width, kind: _, ...rest } = what;
+    const { at, count, width, kind: _, alias: __, ...rest } = what;
+    const register = { ...rest, at, width, fields: {}, hex: true };
     for (let i = 0; i * width < count && (i - 1) * (width / 8) < size; i++)
-      registers[`${name}[${i}]`] = {
-        ...rest,
-        width,
-        at: at + (i * width) / 8,
-        fields: {},
-        reset: 0,
-        hex: true,
-      };
+      put(`[${i}]`, register, (i * width) / 8);
     return registers;
   }
   const { element, count, stride } = what;
-  for (let i = 0; i < count && (i - 1) * stride < size; i++) {
-    const put = (key: string, register: Register): void => {
-      registers[`${name}[${i}]${key}`] = { ...register, at: register.at + i * stride };
-    };
-    if (isRegister(element)) put("", element);
-    else for (const [key, register] of Object.entries(element)) put(`.${key}`, register);
-  }
+  for (let i = 0; i < count && (i - 1) * stride < size; i++)
+    if (isRegister(element)) put(`[${i}]`, element, i * stride);
+    else
+      for (const [key, register] of Object.entries(element)) {
+        const alias = inGroup(register.alias, `${name}[${i}]`, element);
+        put(`[${i}].${key}`, alias === undefined ? register : { ...register, alias }, i * stride);
+      }
   return registers;
 }
+
+const eachOf = (
+  of: string | readonly string[],
+  make: (name: string) => string,
+): string | readonly string[] => (typeof of === "string" ? make(of) : of.map(make));
+const aliasOf = ({ alias }: Aliased, place: string): string | readonly string[] | undefined =>
+  alias === undefined ? undefined : eachOf(alias, (table) => table + place);
+/** Registers of a group call each other by their names in the group. */
+const inGroup = (
+  alias: string | readonly string[] | undefined,
+  place: string,
+  group: Registers,
+): string | readonly string[] | undefined =>
+  alias === undefined ? undefined : eachOf(alias, (of) => (Object.hasOwn(group, of) ? `${place}.${of}` : of));
 
 /** @throws RangeError for an index that is none of `count` */
 export function checkIndex(name: string, count: number, index: number): void {
   if (!Number.isInteger(index) || index < 0 || index >= count)
     throw new RangeError(
-      `"${name}" has ${count} elements: the index must be from 0 to ${count - 1}, not ${index}`,
+      `"${name}" has ${count} elements: the index must be an integer from 0 to ${count - 1}, not ${said(index)}`,
     );
 }

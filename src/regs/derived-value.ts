@@ -1,9 +1,10 @@
 // The values of joined and composed entries, from the registers that hold their parts.
-import { isWritable } from "./access.ts";
+import { accessWords, isWritable } from "./access.ts";
 import type { AnyValue, Derived, Joined } from "./derived.ts";
 import type { Field } from "./field.ts";
 import { bitsValue, fieldMask, placedMask } from "./field-value.ts";
 import { hasFields, type Register, type Registers } from "./register.ts";
+import { said } from "./said.ts";
 import { scaledBigint, scaledBigintBits, scaledBits, scaledValue } from "./scale.ts";
 
 /** A register or a field of one, as a part of a derived value. */
@@ -25,16 +26,19 @@ export const pathsOf = (derived: Derived): readonly string[] =>
 /** Finds what a derived entry names. @throws RangeError for a path of nothing, or of a register that is split into fields */
 export function partsOf(where: string, derived: Derived, registers: Registers): readonly Part[] {
   return pathsOf(derived).map((path) => {
-    const [name = "", fieldName, ...more] = path.split(".");
+    // A register of a group has a dot in its name: `table[3].low`.
+    const dot = Object.hasOwn(registers, path) ? -1 : path.lastIndexOf(".");
+    const name = dot < 0 ? path : path.slice(0, dot);
+    const fieldName = dot < 0 ? undefined : path.slice(dot + 1);
     const register = Object.hasOwn(registers, name) ? registers[name] : undefined;
     const field =
       register && fieldName !== undefined && Object.hasOwn(register.fields, fieldName)
         ? register.fields[fieldName]
         : undefined;
-    if (!register || more.length > 0 || (fieldName !== undefined && !field))
-      throw new RangeError(`${where} is made of "${path}", which is nothing of its map`);
+    if (!register || (fieldName !== undefined && !field))
+      throw new RangeError(`"${where}" must be made of what its map has, not of "${path}"`);
     if (!field && derived.kind === "joined" && hasFields(register))
-      throw new RangeError(`${where} is made of "${path}", which has fields: name one of them`);
+      throw new RangeError(`"${where}" must be made of a field of "${path}", not of all of it`);
     return { name, register, fieldName, field, width: field ? field.hi - field.lo + 1 : register.width };
   });
 }
@@ -46,6 +50,9 @@ export function homeOf(parts: readonly Part[]): readonly [register: string, fiel
   return [first.name, first.fieldName];
 }
 
+/** Whether a read tells all that a value is made of. */
+export const isJoinedReadable = (parts: readonly Part[]): boolean =>
+  parts.every(({ register, field }) => accessWords[(field ?? register).access].read !== "unreadable");
 /** Whether software can write all that a joined value is made of. */
 export const isJoinedWritable = (parts: readonly Part[]): boolean =>
   parts.every(({ register, field }) => isWritable((field ?? register).access));
@@ -85,7 +92,7 @@ export function partValues(
   value: unknown,
 ): readonly (boolean | number | bigint | string)[] {
   const type = big ? "bigint" : "number";
-  if (typeof value !== type) throw new TypeError(`"${where}" must be a ${type}, not ${typeof value}`);
+  if (typeof value !== type) throw new TypeError(`"${where}" must be a ${type}, not ${said(value)}`);
   const steps = big ? scaledBigintBits(scale, value as bigint) : scaledBits(scale, value as number);
   const width = parts.reduce((sum, part) => sum + part.width, 0);
   if (steps === undefined || BigInt(steps) >> BigInt(width) !== 0n)
@@ -99,6 +106,8 @@ export function partValues(
       const part = left & ((1n << BigInt(bits)) - 1n);
       left >>= BigInt(bits);
       if (field?.big) return field.scale ? scaledBigint(field.scale, part) : part;
+      // Of several values with one name, this one.
+      if (field?.values) return `reserved(${part})`;
       return field ? bitsValue(field, Number(part)) : register.width === 64 ? part : Number(part);
     })
     .toReversed();

@@ -20,16 +20,20 @@ export type OtherEntries<M extends Entries> = {
 /** Whether an entry is one register. */
 export const isPlain = (entry: Entry): entry is Register => !("kind" in entry);
 
-/** The registers of a map one by one, those of a table as `table[3]`; and the derived entries apart. */
-export function sortEntries(
-  entries: Entries,
-  size: number,
-): {
+/** The entries of a map by what they are. */
+export interface SortedEntries {
   readonly plain: Registers;
+  /** Also those of tables, as `table[3]`. */
   readonly all: Registers;
   readonly tables: Readonly<Record<string, RegisterArray | BitArray>>;
   readonly derived: Readonly<Record<string, Derived>>;
-} {
+}
+
+/**
+ * The registers of a map one by one, those of a table as `table[3]`; and the derived entries apart.
+ * @param size of the map, in bytes
+ */
+export function sortEntries(entries: Entries, size: number): SortedEntries {
   const tables: Record<string, RegisterArray | BitArray> = {};
   const derived: Record<string, Derived> = {};
   let others = 0;

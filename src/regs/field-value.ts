@@ -1,5 +1,6 @@
 // Between the bits of a register and the value of one of its fields.
 import type { Field } from "./field.ts";
+import { said } from "./said.ts";
 import { scaledBigint, scaledBigintBits, scaledBits, scaledValue } from "./scale.ts";
 
 /** The value of a field. */
@@ -54,6 +55,7 @@ export function exactValue(field: Field, raw: number | bigint): AnyFieldValue {
   return bits === named[0] ? value : `${value} (${bits})`;
 }
 
+const namesOf = (field: Field): string => Object.keys(field.values!).join(", ");
 const reservedPattern = /^reserved\((\d+)\)$/;
 
 /**
@@ -67,36 +69,33 @@ export function fieldBits(name: string, field: Field, value: unknown): number {
   let bits: number | undefined;
   if (field.values) {
     if (typeof value !== "string")
-      throw new TypeError(`"${name}" must be one of its names, not ${typeof value}`);
+      throw new TypeError(`"${name}" must be one of ${namesOf(field)}, not ${said(value)}`);
     const reserved = reservedPattern.exec(value);
     const known = Object.hasOwn(field.values, value) ? field.values[value] : undefined;
     if (known === undefined && !reserved)
-      throw new RangeError(
-        `"${name}" has no value "${value}"; it has ${Object.keys(field.values).join(", ")}`,
-      );
+      throw new RangeError(`"${name}" must be one of ${namesOf(field)}, not ${said(value)}`);
     bits = (typeof known === "object" ? known[0] : known) ?? Number(reserved?.[1]);
   } else if (field.scale) {
-    if (typeof value !== "number") throw new TypeError(`"${name}" must be a number, not ${typeof value}`);
+    if (typeof value !== "number") throw new TypeError(`"${name}" must be a number, not ${said(value)}`);
     bits = scaledBits(field.scale, value);
     if (bits === undefined || bits > limit)
       throw new RangeError(`"${name}" must be ${steps(field)}, not ${value}`);
   } else if (field.hi === field.lo) {
-    if (typeof value !== "boolean")
-      throw new TypeError(`"${name}" is one bit: it must be a boolean, not ${typeof value}`);
+    if (typeof value !== "boolean") throw new TypeError(`"${name}" must be a boolean, not ${said(value)}`);
     bits = value ? 1 : 0;
   } else {
-    if (typeof value !== "number") throw new TypeError(`"${name}" must be a number, not ${typeof value}`);
+    if (typeof value !== "number") throw new TypeError(`"${name}" must be a number, not ${said(value)}`);
     bits = value;
   }
   if (!Number.isInteger(bits) || bits < 0 || bits > limit)
-    throw new RangeError(`"${name}" must be an integer from 0 to ${limit}, not ${String(value)}`);
+    throw new RangeError(`"${name}" must be an integer from 0 to ${limit}, not ${said(value)}`);
   return bits;
 }
 
 /** The same as a bigint in the field's place in its register, for fields of any width. */
 export function placedBits(name: string, field: Field, value: unknown): bigint {
   if (!field.big) return BigInt(fieldBits(name, field, value)) << BigInt(field.lo);
-  if (typeof value !== "bigint") throw new TypeError(`"${name}" must be a bigint, not ${typeof value}`);
+  if (typeof value !== "bigint") throw new TypeError(`"${name}" must be a bigint, not ${said(value)}`);
   const limit = placedMask(field) >> BigInt(field.lo);
   const bits = field.scale ? scaledBigintBits(field.scale, value) : value;
   if (bits === undefined || bits < 0n || bits > limit)
@@ -110,10 +109,10 @@ export function placedBits(name: string, field: Field, value: unknown): bigint {
 function steps(field: Field): string {
   const { by, plus = 0, base } = field.scale!;
   const bits = field.hi - field.lo + 1;
-  const max = field.big
+  const most = field.big
     ? scaledBigint(field.scale!, (1n << BigInt(bits)) - 1n)
     : scaledValue(field.scale!, fieldMask(field));
-  const min = field.scale!.zero === undefined ? scaledValue(field.scale!, 0) : scaledValue(field.scale!, 1);
-  if (base !== undefined) return `${by} times a power of ${base} up to ${max}`;
-  return plus === 0 ? `a multiple of ${by} up to ${max}` : `${min} to ${max} in steps of ${by}`;
+  const least = field.scale!.zero === undefined ? scaledValue(field.scale!, 0) : scaledValue(field.scale!, 1);
+  if (base !== undefined) return `${by} times a power of ${base} up to ${most}`;
+  return plus === 0 ? `a multiple of ${by} up to ${most}` : `${least} to ${most} in steps of ${by}`;
 }

@@ -34,6 +34,11 @@ export type Reserved = `reserved(${number})`;
 /** One bit is a boolean, several bits a number, bits with named values a union of those names. */
 export interface DefineField<A extends Access> {
   (bit: number, label?: string): Field<A, boolean>;
+  <const B extends number>(
+    hi: B & (number extends B ? never : unknown),
+    lo: NoInfer<B>,
+    label?: string,
+  ): Field<A, boolean>;
   (hi: number, lo: number, label?: string): Field<A, number>;
   <const K extends string>(
     hi: number,
@@ -46,13 +51,20 @@ export interface DefineField<A extends Access> {
 function define<A extends Access>(access: A): DefineField<A> {
   return (hi: number, x?: unknown, y?: unknown, z?: unknown): Field<A, never> => {
     const lo = typeof x === "number" ? x : hi;
-    const named = typeof y === "object" && y !== null ? (y as readonly string[] | ValueNames) : undefined;
     const label = (typeof x === "string" ? x : typeof y === "string" ? y : z) as string | undefined;
-    const values = Array.isArray(named)
-      ? Object.fromEntries(named.map((name: string, value): [string, number] => [name, value]))
-      : (named as ValueNames | undefined);
-    return { hi, lo, access, values, label };
+    return { hi, lo, access, values: valueNames(typeof y === "string" ? undefined : y), label };
   };
+}
+
+/** A list names the values from 0 on. One that cannot stays as it is: the map refuses it, which knows whose it is. */
+function valueNames(named: unknown): ValueNames | undefined {
+  if (!Array.isArray(named)) return named as ValueNames | undefined;
+  const values: Record<string, number> = {};
+  for (const [value, name] of named.entries()) {
+    if (typeof name !== "string" || Object.hasOwn(values, name)) return named as never;
+    values[name] = value;
+  }
+  return values;
 }
 
 /** Read-only: set by hardware. */
@@ -91,7 +103,8 @@ export const rs = define("rs");
 export const rcw1c = define("rcw1c");
 
 /**
- * A field that counts units. Its value is `bits * by`, and what is written must be a whole number of units.
+ * A field that counts units. Its value is `bits * by`, and what is written must be a whole number of units. One bit counts
+ * nothing: it is a boolean, or has names.
  * @example
  * scaled(ro(31, 3), 8) // an offset in bytes, stored in units of 8
  * scaled(rw(4, 0), 4096, { base: 2 }) // 4096 * 2^n bytes
@@ -102,7 +115,7 @@ export const scaled = <A extends Access>(
   more: Omit<Scale, "by"> = {},
 ): Field<A, number> => ({ ...field, scale: { by, ...more } });
 
-/** A field of more than 53 bits, or whose value may go beyond 2^53: it is a bigint. */
+/** A field of more than 53 bits, or whose value may go beyond 2^53: it is a bigint. One bit is a boolean, and stays one. */
 export const big = <A extends Access>(field: Field<A, number>): Field<A, bigint> => ({
   ...(field as Field<A, never>),
   big: true,

@@ -5,7 +5,7 @@ import type { Composed, Joined } from "./derived.ts";
 import type { Entries, PlainRegisters } from "./entries.ts";
 import type { Fields, FieldValue } from "./field.ts";
 import type { RawValue, Register, Registers, Width } from "./register.ts";
-import type { JoinedWritable } from "./view-types.ts";
+import type { JoinedReadable, JoinedWritable } from "./view-types.ts";
 
 /** Reaches registers one exact access at a time; `offset` and `width` are in bytes, `width` is 1, 2 or 4. */
 export interface RegisterIo {
@@ -69,9 +69,13 @@ type AnyAccess<F extends Fields> = F[keyof F]["access"];
 export type LiveRegister<W extends Width, A extends Access, F extends Fields> = keyof F extends never
   ? (A extends Unreadable ? unknown : Readable<RawValue<W>>) &
       (A extends Writable ? WritableWhole<RawValue<W>> : unknown)
-  : Readable<RegisterSnapshot<F, W>> &
-      WritableFields<W, F> &
-      (AnyAccess<F> & ReadChanges extends never ? Modifiable<F> : unknown);
+  : ([AnyAccess<F>] extends [Unreadable] ? unknown : Readable<RegisterSnapshot<F, W>>) &
+      ([AnyAccess<F> & Writable] extends [never] ? unknown : WritableFields<W, F>) &
+      ([AnyAccess<F> & Writable] extends [never]
+        ? unknown
+        : [AnyAccess<F>] extends [Exclude<Access, ReadChanges>]
+          ? Modifiable<F>
+          : unknown);
 
 type LiveOf<R> = R extends Register<infer W, infer A, infer F> ? LiveRegister<W, A, F> : never;
 /** A live accessor for each register of a group. */
@@ -85,14 +89,18 @@ export interface LiveArray<E extends Register | Registers> {
 /** Bits that each stand for one of many things; each access reaches the one register that holds the bit. */
 export type LiveBits<A extends Access> = {
   readonly length: number;
-  /** One read. @throws RangeError for an index that is none of them */
-  get(index: number): boolean;
-} & (A extends Writable
-  ? {
-      /** One read and one write; where a write of 1 acts, one write. @throws RangeError for an index that is none of them */
-      set(index: number, value: boolean): void;
-    }
-  : unknown);
+} & (A extends Unreadable
+  ? unknown
+  : {
+      /** One read. @throws RangeError for an index that is none of them */
+      get(index: number): boolean;
+    }) &
+  (A extends Exclude<Writable, Unreadable>
+    ? {
+        /** One read and one write; where a write of 1 acts, one write. @throws RangeError for an index that is none of them */
+        set(index: number, value: boolean): void;
+      }
+    : unknown);
 
 /** A live accessor for each entry of a map. */
 export type Live<M extends Entries> = {
@@ -103,7 +111,8 @@ export type Live<M extends Entries> = {
       : M[K] extends BitArray<infer A>
         ? LiveBits<A>
         : M[K] extends Joined<infer V, infer P>
-          ? Readable<V> & (JoinedWritable<PlainRegisters<M>, P> extends true ? WritableWhole<V> : unknown)
+          ? (JoinedReadable<PlainRegisters<M>, P> extends true ? Readable<V> : unknown) &
+              (JoinedWritable<PlainRegisters<M>, P> extends true ? WritableWhole<V> : unknown)
           : M[K] extends Composed<infer V>
             ? Readable<V | undefined>
             : never;

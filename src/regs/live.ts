@@ -1,207 +1,104 @@
-// Live accessors: one read or write of a device's register for each call that says so.
-import { accessWords, isWritable } from "./access.ts";
-import { checkIndex, isRegister, type BitArray, type RegisterArray } from "./array.ts";
+// Live accessors of a map: its registers, its tables and the values of several.
+import { checkIndex, isRegister, type RegisterArray } from "./array.ts";
 import type { Derived } from "./derived.ts";
-import { fieldValue, placedBits, placedMask } from "./field-value.ts";
-import { derivedValue, isJoinedWritable, partsOf, partValues } from "./derived-value.ts";
-import type { sortEntries } from "./entries.ts";
+import { derivedValue, isJoinedReadable, isJoinedWritable, partsOf, partValues } from "./derived-value.ts";
+import type { SortedEntries } from "./entries.ts";
+import { liveBits } from "./live-bits.ts";
+import { liveRegister, plannedModify, readRaw, type LiveAccess, type Reached } from "./live-register.ts";
 import type { RegisterIo } from "./live-types.ts";
-import { checkRaw, hasFields, type Register, type Registers } from "./register.ts";
-import { neutralBits, resetBits, writeRule } from "./write-rule.ts";
+import type { Register, Registers } from "./register.ts";
+import { said } from "./said.ts";
+import { writeRule } from "./write-rule.ts";
 
 export type * from "./live-types.ts";
 
 /** Builds the live accessors of a map; see `RegisterMap.live`. */
 export function liveEntries(
   map: string,
-  parts: ReturnType<typeof sortEntries>,
+  parts: SortedEntries,
   io: RegisterIo,
   base: number,
 ): Record<string, unknown> {
-  const live = liveRegisters(map, parts.plain, io, base);
-  for (const [name, table] of Object.entries(parts.tables))
-    live[name] =
-      table.kind === "bits"
-        ? liveBits(`${map}.${name}`, table, io, base)
-        : liveArray(`${map}.${name}`, table, io, base);
+  if (typeof io?.read !== "function" || typeof io.write !== "function")
+    throw new TypeError(`"${map}" must be reached by an object with read and write, not by ${said(io)}`);
+  if (!Number.isSafeInteger(base) || base < 0)
+    throw new RangeError(`"${map}" must begin at an offset of 0 or above, not at ${said(base)}`);
+  const reached = { io, base };
+  const live = liveRegisters(map, parts.plain, reached);
+  for (const [name, table] of Object.entries(parts.tables)) {
+    const where = `${map}.${name}`;
+    live[name] = table.kind === "bits" ? liveBits(where, table, reached) : liveArray(where, table, reached);
+  }
   for (const [name, derived] of Object.entries(parts.derived))
-    live[name] = liveDerived(`${map}.${name}`, derived, parts.all, live as never, io, base);
+    live[name] = liveDerived(map, name, derived, parts.all, reached);
   return live;
 }
 
-/** Of one register. */
-interface LiveAccess {
-  read?(): unknown;
-  write?(value: unknown): void;
-  modify?(changes: Readonly<Record<string, unknown>>): void;
-}
-
-const liveRegisters = (
-  map: string,
-  registers: Registers,
-  io: RegisterIo,
-  base: number,
-): Record<string, unknown> =>
+const liveRegisters = (map: string, registers: Registers, reached: Reached): Record<string, unknown> =>
   Object.fromEntries(
     Object.entries(registers).map(([name, register]) => [
       name,
-      liveRegister(`${map}.${name}`, register, io, base),
+      liveRegister(`${map}.${name}`, register, reached),
     ]),
   );
 
-/** One access of the register's width; 64 bits as two halves, low first. */
-function readRaw({ at, width }: Register, io: RegisterIo, base: number): number | bigint {
-  if (width !== 64) return io.read(base + at, width / 8);
-  const low = BigInt(io.read(base + at, 4));
-  return low | (BigInt(io.read(base + at + 4, 4)) << 32n);
-}
-function writeRaw({ at, width }: Register, io: RegisterIo, base: number, value: bigint): void {
-  if (width !== 64) return io.write(base + at, width / 8, Number(value));
-  io.write(base + at, 4, Number(value & 0xffff_ffffn));
-  io.write(base + at + 4, 4, Number(value >> 32n));
-}
-
-function liveRegister(where: string, register: Register, io: RegisterIo, base: number): LiveAccess {
-  const read = (): number | bigint => readRaw(register, io, base);
-  if (!hasFields(register)) {
-    const write = (value: unknown): void => {
-      checkRaw(where, register.width, value);
-      writeRaw(register, io, base, BigInt(value as number | bigint));
-    };
-    return {
-      ...(accessWords[register.access].read !== "unreadable" && { read }),
-      ...(isWritable(register.access) && { write }),
-    };
-  }
-  const fields = Object.entries(register.fields);
-  const readable = fields.filter(([, { access }]) => accessWords[access].read !== "unreadable");
-  const rule = writeRule(where, register);
-  /** The bits of the named fields, and which they are; checked before the device is touched. */
-  const changed = (changes: Readonly<Record<string, unknown>>): { mask: bigint; bits: bigint } => {
-    let mask = 0n;
-    let bits = 0n;
-    for (const [name, value] of Object.entries(changes)) {
-      const field = Object.hasOwn(register.fields, name) ? register.fields[name] : undefined;
-      if (!field) throw new TypeError(`"${where}" has no field "${name}"`);
-      if (!isWritable(field.access)) throw new TypeError(`"${where}.${name}" is read-only (${field.access})`);
-      mask |= placedMask(field);
-      bits |= placedBits(`${where}.${name}`, field, value);
-    }
-    return { mask, bits };
-  };
-  return {
-    read() {
-      const raw = read();
-      const snapshot: Record<string, unknown> = { raw };
-      for (const [name, field] of readable) snapshot[name] = fieldValue(field, raw);
-      return Object.freeze(snapshot);
-    },
-    modify(changes) {
-      const { mask, bits } = changed(changes);
-      if (rule.refuses !== undefined)
-        throw new TypeError(`"${where}" cannot be modified: ${rule.refuses}; write it whole`);
-      for (const name of rule.writeOnly)
-        if (!Object.hasOwn(changes, name))
-          throw new TypeError(`"${where}.${name}" is write-only: a change of its register has to name it`);
-      writeRaw(register, io, base, (BigInt(read()) & rule.keep & ~mask) | (rule.ones & ~mask) | bits);
-    },
-    write(value) {
-      if (typeof value !== "object" || value === null) {
-        checkRaw(where, register.width, value);
-        return writeRaw(register, io, base, BigInt(value as number | bigint));
-      }
-      const { mask, bits } = changed(value as Record<string, unknown>);
-      const reset = resetBits(where, register);
-      let others = 0n;
-      for (const [, field] of fields) others |= neutralBits(field, reset);
-      writeRaw(register, io, base, (others & ~mask) | bits);
-    },
-  };
-}
-
-function liveArray(
-  where: string,
-  { count, stride, element }: RegisterArray,
-  io: RegisterIo,
-  base: number,
-): object {
+function liveArray(where: string, { count, stride, element }: RegisterArray, { io, base }: Reached): object {
   return {
     length: count,
     at(index: number) {
       checkIndex(where, count, index);
-      const from = base + index * stride;
+      const reached = { io, base: base + index * stride };
       const name = `${where}[${index}]`;
       return isRegister(element)
-        ? liveRegister(name, element, io, from)
-        : liveRegisters(name, element, io, from);
-    },
-  };
-}
-
-function liveBits(
-  where: string,
-  { at, count, access, width }: BitArray,
-  io: RegisterIo,
-  base: number,
-): object {
-  const place = (index: number): readonly [offset: number, bit: number] => {
-    checkIndex(where, count, index);
-    return [base + at + Math.floor(index / width) * (width / 8), index % width];
-  };
-  const bytes = width / 8;
-  const get = (index: number): boolean => {
-    const [offset, bit] = place(index);
-    return ((io.read(offset, bytes) >>> bit) & 1) !== 0;
-  };
-  const { read, write } = accessWords[access];
-  const can = { length: count, ...(read !== "unreadable" && { get }) };
-  if (write === "none") return can;
-  return {
-    ...can,
-    set(index: number, value: boolean) {
-      const [offset, bit] = place(index);
-      if (typeof value !== "boolean")
-        throw new TypeError(`"${where}" is one bit each: it must be a boolean, not ${typeof value}`);
-      const one = 2 ** bit;
-      if (write === "store" && read !== "unreadable") {
-        const before = io.read(offset, bytes);
-        io.write(offset, bytes, ((before & ~one) | (value ? one : 0)) >>> 0);
-      } else if (write === "zero-clears")
-        io.write(offset, bytes, value ? 2 ** width - 1 : 2 ** width - 1 - one);
-      else io.write(offset, bytes, value ? one : 0);
+        ? liveRegister(name, element, reached)
+        : liveRegisters(name, element, reached);
     },
   };
 }
 
 function liveDerived(
-  where: string,
+  map: string,
+  name: string,
   derived: Derived,
   registers: Registers,
-  live: Readonly<Record<string, LiveAccess>>,
-  io: RegisterIo,
-  base: number,
+  reached: Reached,
 ): LiveAccess {
+  const where = `${map}.${name}`;
   const parts = partsOf(where, derived, registers);
   const read = (): unknown => {
     // Each register once, though several of its fields may be parts.
     const seen = new Map<string, number | bigint>();
-    return derivedValue(derived, parts, ({ name, register }) => {
-      let raw = seen.get(name);
-      if (raw === undefined) seen.set(name, (raw = readRaw(register, io, base)));
+    return derivedValue(derived, parts, (part) => {
+      let raw = seen.get(part.name);
+      if (raw === undefined)
+        seen.set(part.name, (raw = readRaw(`${map}.${part.name}`, part.register, reached)));
       return raw;
     });
   };
-  if (derived.kind === "composed" || !isJoinedWritable(parts)) return { read };
+  const canRead = isJoinedReadable(parts) && { read };
+  if (derived.kind === "composed" || !isJoinedWritable(parts)) return { ...canRead };
   return {
-    read,
+    ...canRead,
     write(value) {
       const values = partValues(where, derived, parts, value);
-      const changes = new Map<string, Record<string, unknown>>();
-      for (const [index, { name, fieldName }] of parts.entries()) {
-        if (fieldName === undefined) live[name]!.write!(values[index]);
-        else changes.set(name, { ...changes.get(name), [fieldName]: values[index] });
+      const writes: (() => void)[] = [];
+      const changes = new Map<Register, { name: string; fields: Record<string, unknown> }>();
+      for (const [index, { name: part, register, fieldName }] of parts.entries()) {
+        const place = `${map}.${part}`;
+        if (fieldName === undefined)
+          writes.push(() => liveRegister(place, register, reached).write!(values[index]));
+        else {
+          const change = changes.get(register) ?? { name: place, fields: {} };
+          change.fields[fieldName] = values[index];
+          changes.set(register, change);
+        }
       }
-      for (const [name, fields] of changes) live[name]!.modify!(fields);
+      // All are checked before the first is made.
+      for (const [register, change] of changes)
+        writes.push(
+          plannedModify(change.name, register, reached, change.fields, writeRule(change.name, register)),
+        );
+      for (const write of writes) write();
     },
   };
 }

@@ -3,7 +3,7 @@ import type { RegisterBlock } from "./block.ts";
 import { isPlain, type Entries, type PlainRegisters } from "./entries.ts";
 import { lazy } from "./lazy.ts";
 import { liveEntries, type Live, type RegisterIo } from "./live.ts";
-import { checkedParts } from "./map-check.ts";
+import { checkedEntries } from "./check/map.ts";
 import { byteMasks } from "./masks.ts";
 import {
   fieldReference,
@@ -66,7 +66,7 @@ export function registerMap<const M extends Entries>(name: string, size: number,
  * @throws as that, at its first use
  */
 export function ownMap<const M extends Entries>(name: string, size: number, entries: M): RegisterMap<M> {
-  const parts = lazy(() => checkedParts(name, size, entries));
+  const parts = lazy(() => checkedEntries(name, size, entries));
   const viewClass = lazy(() => accessorClass(name, parts()));
   const masks = lazy(() => byteMasks(name, size, parts().all));
   // What stands there as one register needs no look at the others.

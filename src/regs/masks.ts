@@ -2,7 +2,7 @@ import { accessWords, isReserved, readChanges, type Access } from "./access.ts";
 import { placedMask } from "./field-value.ts";
 import { hasFields, type Registers } from "./register.ts";
 import type { FieldTraits } from "./traits.ts";
-import { resetBits } from "./write-rule.ts";
+import { resetValue } from "./write-rule.ts";
 
 /** Byte tables over a map: one bit of a table for each bit of the registers. */
 export interface ByteMasks {
@@ -93,7 +93,7 @@ export function byteMasks(map: string, size: number, registers: Registers): Byte
   };
   for (const [name, register] of Object.entries(registers)) {
     const { at, width } = register;
-    add(masks.reset, at, width, resetBits(`${map}.${name}`, register));
+    add(masks.reset, at, width, resetValue(`${map}.${name}`, register).bits);
     if (!hasFields(register)) {
       if (isReserved(register.access)) add(masks.reserved, at, width, (1n << BigInt(width)) - 1n);
       mark(at, width, (1n << BigInt(width)) - 1n, register.access, register);

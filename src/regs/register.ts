@@ -1,5 +1,6 @@
 import type { Access } from "./access.ts";
 import type { Field, Fields } from "./field.ts";
+import { said } from "./said.ts";
 import type { FieldTraits } from "./traits.ts";
 
 /** Of a register, in bits. */
@@ -17,10 +18,14 @@ export interface Register<
   readonly width: W;
   readonly access: A;
   readonly fields: F;
-  /** Value after a reset, where the specification fixes one; fields that have their own add to it. */
-  readonly reset: number | bigint;
-  /** The register of the same map whose bytes these are too, where that is meant; see `alias`. */
-  readonly alias?: string | undefined;
+  /** Value after a reset, where the specification fixes one for the whole; else fields may have their own, and the rest is 0. */
+  readonly reset?: number | bigint | undefined;
+  /** The registers of the same map whose bytes these are too, where that is meant; see `alias`. */
+  readonly alias?: string | readonly string[] | undefined;
+}
+/** What `alias` can be said of: a register or a table. */
+export interface Aliased {
+  readonly alias?: string | readonly string[] | undefined;
 }
 /** The registers of a map by their names. */
 export type Registers = Readonly<Record<string, Register>>;
@@ -36,8 +41,14 @@ export interface DefineRegister<W extends Width> {
 const define = <W extends Width>(width: W): DefineRegister<W> =>
   ((at: number, what: Access | Fields, label?: string) =>
     typeof what === "string"
-      ? { at, width, access: what, fields: {}, reset: 0, label }
-      : { at, width, access: "rw", fields: what, reset: 0, label }) as DefineRegister<W>;
+      ? { at, width, access: what, fields: {}, label }
+      : { at, width, access: hasAny(what) ? "rw" : undefined, fields: what, label }) as DefineRegister<W>;
+
+/** What has no field is no register either: it is left without an access word, and its map refuses it. */
+const hasAny = (fields: Fields): boolean => {
+  for (const _ in fields) return true;
+  return false;
+};
 
 /** A register of 8 bits at byte `at` of its map. */
 export const r8 = define(8);
@@ -65,17 +76,19 @@ export function reset(value: unknown, what: Register | Field): unknown {
 
 /**
  * Says that a register shares the bytes of the register `of` on purpose: another name for them, another width, or what a write
- * reaches where `of` is what a read gives. Without it registers that overlap are refused.
+ * reaches where `of` is what a read gives; or that it is the same register at another place. A wide one names all that it covers,
+ * a table the table that it repeats, a register of a group one of the same group. Without it registers that overlap are refused.
  * @example
  * registerMap("UART", 8, { receive: r8(0, "rc"), transmit: alias("receive", r8(0, "wo")) })
+ * registerMap("pair", 8, { low: r32(0, "rw"), high: r32(4, "rw"), both: alias(["low", "high"], r64(0, "rw")) })
  */
-export const alias = <R extends Register>(of: string, register: R): R => ({ ...register, alias: of });
+export const alias = <R extends Aliased>(of: string | readonly string[], what: R): R => ({
+  ...what,
+  alias: of,
+});
 
 /** Whether a register is split into fields. */
-export const hasFields = (register: Register): boolean => {
-  for (const _ in register.fields) return true;
-  return false;
-};
+export const hasFields = ({ fields }: Register): boolean => hasAny(fields);
 
 /**
  * Checks the whole value that a register is to take.
@@ -84,7 +97,7 @@ export const hasFields = (register: Register): boolean => {
  */
 export function checkRaw(name: string, width: Width, value: unknown): void {
   const type = width === 64 ? "bigint" : "number";
-  if (typeof value !== type) throw new TypeError(`"${name}" must be a ${type}, not ${typeof value}`);
+  if (typeof value !== type) throw new TypeError(`"${name}" must be a ${type}, not ${said(value)}`);
   const fits =
     typeof value === "bigint"
       ? value >= 0n && value <= 0xffff_ffff_ffff_ffffn

@@ -1,5 +1,5 @@
 // The types of a map's accessors over plain memory.
-import type { Access, Writable } from "./access.ts";
+import type { Access, Unreadable, Writable } from "./access.ts";
 import type { BitArray, RegisterArray } from "./array.ts";
 import type { Composed, Joined } from "./derived.ts";
 import type { Entries, PlainRegisters } from "./entries.ts";
@@ -40,6 +40,12 @@ type PathAccess<M extends Registers, P extends string> = P extends `${infer K}.$
   : P extends keyof M
     ? M[P]["access"]
     : never;
+/** Whether a read tells all that a joined value is made of. */
+export type JoinedReadable<M extends Registers, P extends string> = [PathAccess<M, P>] extends [
+  Exclude<Access, Unreadable>,
+]
+  ? true
+  : false;
 /** Whether software can write all that a joined value is made of. */
 export type JoinedWritable<M extends Registers, P extends string> = [PathAccess<M, P>] extends [Writable]
   ? true

@@ -2,7 +2,7 @@
 import { accessWords, readChanges } from "./access.ts";
 import type { Field } from "./field.ts";
 import { placedBits, placedMask } from "./field-value.ts";
-import { hasFields, type Register } from "./register.ts";
+import type { Register } from "./register.ts";
 
 /** Of one register, as masks of its value. */
 export interface WriteRule {
@@ -42,13 +42,20 @@ export function writeRule(name: string, register: Register): WriteRule {
   return rule;
 }
 
-/** The value of a register after a reset: its own, or that of its fields. */
-export function resetBits(name: string, register: Register): bigint {
-  let bits = BigInt(register.reset);
-  if (hasFields(register))
-    for (const [key, field] of Object.entries(register.fields))
-      if (field.reset !== undefined) bits |= placedBits(`${name}.${key}`, field, field.reset);
-  return bits;
+/** The value of a register after a reset, its own or that of its fields, and the bits of which it is said: others are 0. */
+export function resetValue(
+  name: string,
+  { width, reset, fields }: Register,
+): { readonly bits: bigint; readonly said: bigint } {
+  let bits = BigInt(reset ?? 0);
+  let said = reset === undefined ? 0n : (1n << BigInt(width)) - 1n;
+  for (const key in fields) {
+    const field = fields[key]!;
+    if (field.reset === undefined) continue;
+    bits |= placedBits(`${name}.${key}`, field, field.reset);
+    said |= placedMask(field);
+  }
+  return { bits, said };
 }
 
 /** A field's bits in its place after a reset: those that a write of a whole register gives what it does not name. */

@@ -54,7 +54,7 @@ describe("accessors over memory", () => {
     // @ts-expect-error a register with read-only fields alone
     expect(() => (msix.table = 5)).toThrow(TypeError);
     // @ts-expect-error one bit is a boolean
-    expect(() => (msix.controlEnable = 1)).toThrow('"MSI-X.control.enable" is one bit');
+    expect(() => (msix.controlEnable = 1)).toThrow('"MSI-X.control.enable" must be a boolean, not 1');
     // @ts-expect-error not a name of the field
     expect(() => (pm.controlPowerState = "D4")).toThrow(RangeError);
     // @ts-expect-error a named field takes names
@@ -197,18 +197,18 @@ describe("accessors over memory", () => {
 
 describe("a map that cannot be", () => {
   test("is refused when it is described", () => {
-    expect(() => registerMap("map", 3, { it: r32(0, "rw") })).toThrow("map.it lies outside");
+    expect(() => registerMap("map", 3, { it: r32(0, "rw") })).toThrow('"map.it" must lie within');
     expect(() => registerMap("map", 4, { it: r16(-1, "rw") })).toThrow(RangeError);
     expect(() => registerMap("map", 4, { it: r16(0.5, "rw") })).toThrow(RangeError);
     expect(() => registerMap("map", 1, { it: r8(0, { a: ro(8) }) })).toThrow(
-      "map.it.a: bits 8:8 do not lie in 8 bits",
+      '"map.it.a" must have bits of its register\'s 8',
     );
     expect(() => registerMap("map", 4, { it: r32(0, { a: rw(0, 3) }) })).toThrow(RangeError);
     expect(() => registerMap("map", 2, { it: r16(0, { a: ro(4), b: rws(5), c: rw1c(4) }) })).toThrow(
-      "overlaps",
+      "must have bits of its own",
     );
     expect(() => registerMap("map", 2, { it: r8(0, { self: ro(4) }), itSelf: r8(1, "rw") })).toThrow(
-      "map.itSelf would be two things",
+      '"map.it.self" must have another name, not "itSelf"',
     );
   });
 });

@@ -120,7 +120,7 @@ describe("what may not be read back", () => {
     const modify = live.cause.modify as (changes: object) => void;
     expect(() => modify({ mode: 1 })).toThrow(
       new TypeError(
-        '"port.cause" cannot be modified: reading "port.cause.done" has a side effect; write it whole',
+        '"port.cause" must be written whole, not modified: reading "port.cause.done" has a side effect',
       ),
     );
     expect(() => live.window.modify({ index: 1 })).toThrow('reading "port.window" has a side effect');
@@ -131,7 +131,9 @@ describe("what may not be read back", () => {
     const { io, log } = recorder(new Uint8Array(16));
     const { control } = map.live(io);
     // @ts-expect-error the key is write-only: no read tells what it was
-    expect(() => control.modify({ enable: true })).toThrow('"port.control.key" is write-only');
+    expect(() => control.modify({ enable: true })).toThrow(
+      '"port.control.key" must be named in each change of its register, not left out: it is write-only',
+    );
     expect(log).toEqual([]);
     control.modify({ enable: true, key: 0x5a });
     expect(log).toEqual(["read 8/2", "write 8/2 0x5a01"]);
@@ -159,7 +161,9 @@ describe("what may not be read back", () => {
     live.cause.write(0x18);
     expect(log).toEqual(["write 8/2 0x1205", "write 4/4 0x1", "write 4/4 0x18"]);
     // @ts-expect-error read-only
-    expect(() => live.cause.write({ error: true })).toThrow('"port.cause.error" is read-only (rc)');
+    expect(() => live.cause.write({ error: true })).toThrow(
+      '"port.cause.error" must be left as it is, not written: it is read-only (rc)',
+    );
   });
 });
 
@@ -238,7 +242,7 @@ describe("fields of 64 bits", () => {
     expect(() => (view.addressBase = 1n)).toThrow('"wide.address.base" must be a multiple of 4096');
     expect(() => (view.entryNumber = 2 ** 40)).toThrow(RangeError);
     // @ts-expect-error a bigint field takes no number
-    expect(() => (view.addressBase = 4096)).toThrow('"wide.address.base" must be a bigint, not number');
+    expect(() => (view.addressBase = 4096)).toThrow('"wide.address.base" must be a bigint, not 4096');
   });
 
   test("live: two halves read, two halves written", () => {
@@ -409,7 +413,7 @@ describe("tables and bits", () => {
     const view = map.view(new DataView(new ArrayBuffer(0x100)));
     for (const index of [4, -1, 0.5, NaN])
       expect(() => view.address.at(index)).toThrow(
-        `"nic.address" has 4 elements: the index must be from 0 to 3, not ${index}`,
+        `"nic.address" has 4 elements: the index must be an integer from 0 to 3, not ${index}`,
       );
     const { io, log } = recorder(new Uint8Array(0x100));
     expect(() => map.live(io).vlan.set(100, true)).toThrow('"nic.vlan" has 100 elements');

@@ -74,7 +74,9 @@ describe("a reference to a field", () => {
       0x8000_0000,
       0x7fff_ffff,
     ]);
-    expect(() => state.with(0, "D4" as "D3")).toThrow('"PM.control.powerState" has no value "D4"');
+    expect(() => state.with(0, "D4" as "D3")).toThrow(
+      '"PM.control.powerState" must be one of D0, D1, D2, D3, not "D4"',
+    );
   });
 
   test("reads and writes memory, and leaves what is beside it", () => {
