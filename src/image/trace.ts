@@ -26,6 +26,7 @@ export class TraceAccesses implements Iterable<TraceAccess> {
   readonly #numbers = new Float64Array(this.#buffer);
   #length = 0;
 
+  /** How many there are. */
   get length(): number {
     return this.#length;
   }
@@ -41,6 +42,7 @@ export class TraceAccesses implements Iterable<TraceAccess> {
     this.#numbers[start + lineAt] = line;
   }
 
+  /** Each access, as an object of its own. */
   *[Symbol.iterator](): Generator<TraceAccess> {
     for (let start = 0; start < this.#length * numbersEach; start += numbersEach) {
       const offset = this.#numbers[start + offsetAt]!;

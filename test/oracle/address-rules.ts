@@ -51,7 +51,7 @@ export const multicastRules: readonly Rule[] = [
   {
     line: "McastCap",
     pattern: /^MaxGroups (\d+)/,
-    says: (read) => [read.number("capability", "maxGroups") + 1],
+    says: (read) => [read("capability", "maxGroups")],
   },
   {
     line: "McastCap",
@@ -62,12 +62,12 @@ export const multicastRules: readonly Rule[] = [
   {
     line: "McastCap",
     pattern: /\s*McastCtl: NumGroups (\d+), Enable([+-])$/,
-    says: (read) => [read.number("control", "numGroups") + 1, sign(read("control", "enable"))],
+    says: (read) => [read("control", "numGroups"), sign(read("control", "enable"))],
   },
   {
     line: "McastCtl",
     pattern: /NumGroups (\d+)/,
-    says: (read) => [read.number("control", "numGroups") + 1],
+    says: (read) => [read("control", "numGroups")],
   },
   {
     line: "McastBAR",

@@ -24,7 +24,7 @@ const notPrinted = [
   // Newer than pciutils 3.9, or than any.
   "PCIe.deviceCapabilities.mixedMps", "PCIe.deviceCapabilities.rxMpsFixed", "PCIe.deviceCapabilities.teeIo",
   "PCIe.deviceCapabilities2.deferrableWriteCompleter", "PCIe.deviceCapabilities2.deferrableWriteLengths",
-  "PCIe.flags.flitMode", "PCIe.linkControl.flitModeDisable", "PCIe.rootControl.noNonFlitBelow",
+  "PCIe.flags.flitMode", "PCIe.linkControl.flitModeDisable", "PCIe.linkControl.srisClocking", "PCIe.rootControl.noNonFlitBelow",
   "PCIe.slotControl.inBandPresenceDisable", "PCIe.slotControl2",
   "PCIe.linkCapabilities2.lowerSkpGeneration", "PCIe.linkCapabilities2.lowerSkpReception",
   "PCIe.linkControl.drsSignaling", "PCIe.linkControl.retrain", "PCIe.linkStatus2.flitMode",

@@ -24,10 +24,8 @@ export const ideRules: readonly Rule[] = [
     line: "IDECap",
     pattern: /^Lnk=(\d+) Sel=(\d+)/,
     says: (read) => [
-      read("capability", "linkStreams") === true ? read.number("capability", "linkTrafficClasses") + 1 : 0,
-      read("capability", "selectiveStreams") === true
-        ? read.number("capability", "selectiveStreamCount") + 1
-        : 0,
+      read("capability", "linkStreams") === true ? read("capability", "linkTrafficClasses") : 0,
+      read("capability", "selectiveStreams") === true ? read("capability", "selectiveStreamCount") : 0,
     ],
   },
   { line: "IDECap", pattern: /PCPC([+-])/, says: (read) => [sign(read("capability", "pcrc"))] },
@@ -39,7 +37,7 @@ export const ideRules: readonly Rule[] = [
   {
     line: "IDECap",
     pattern: /TCs=(\d+)/,
-    says: (read) => [read.number("capability", "linkTrafficClasses") + 1],
+    says: (read) => [read("capability", "linkTrafficClasses")],
   },
   {
     line: /IDE#\d+ Ctl$/,

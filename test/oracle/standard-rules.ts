@@ -88,7 +88,7 @@ export const standardRules: Readonly<Record<string, CapabilityRules>> = {
     title: /^AGP version ([0-9a-f]+)\.([0-9a-f]+)$/,
     says: (read) => [hexText(read("revision", "major"), 1), hexText(read("revision", "minor"), 1)],
     rules: ["Status", "Command"].flatMap((line) => [
-      { line, pattern: /RQ=(\d+)/, says: (read: Read) => [read.number(line.toLowerCase(), "requests") + 1] },
+      { line, pattern: /RQ=(\d+)/, says: (read: Read) => [read(line.toLowerCase(), "requests")] },
       { line, pattern: /Rate=(\S+)/, says: (read: Read) => [read(line.toLowerCase(), "rate")] },
       { line, pattern: /ArqSz=(\d+)/, says: (read: Read) => [read(line.toLowerCase(), "requestSize")] },
     ]),

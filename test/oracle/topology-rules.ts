@@ -29,7 +29,7 @@ export const virtualChannelRules: readonly Rule[] = [
     {
       line: `VC${i}`,
       pattern: /MaxTimeSlots=(\d+)/,
-      says: (read) => [read.number(`vc${i}Capability`, "maxTimeSlots") + 1],
+      says: (read) => [read(`vc${i}Capability`, "maxTimeSlots")],
     },
     {
       line: `VC${i}`,

@@ -67,7 +67,7 @@ describe("masks", () => {
   });
 
   test("SR-IOV: control, number of VFs, page size and BARs are stored, counts are not", () => {
-    expect(mask(srIovCapability, "write", 0x08)).toBe(0x3f);
+    expect(mask(srIovCapability, "write", 0x08)).toBe(0x7f);
     expect(mask(srIovCapability, "w1c", 0x08)).toBe(1 << 16);
     expect(mask(srIovCapability, "write", 0x0c)).toBe(0);
     expect(mask(srIovCapability, "write", 0x10)).toBe(0xffff);
@@ -96,8 +96,8 @@ describe("masks", () => {
     expect(mask(doeCapability, "precious", 0x14)).toBe(0xffff_ffff);
     expect(doeCapability.masks.precious.filter((byte) => byte !== 0).length).toBe(4);
     expect(mask(doeCapability, "volatile", 0x10)).toBe(0xffff_ffff);
-    expect(mask(doeCapability, "w1c", 0x0c)).toBe(2);
-    expect(mask(doeCapability, "write", 0x08)).toBe(0x8000_0003);
+    expect(mask(doeCapability, "w1c", 0x0c)).toBe(0b1010);
+    expect(mask(doeCapability, "write", 0x08)).toBe(0x8000_000f);
   });
 
   test("the model owns the header of each, and the next function of ARI", () => {

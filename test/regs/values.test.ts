@@ -242,8 +242,9 @@ describe("what else is one value in several registers", () => {
   });
 
   test("multicast's window", () => {
-    expect(valuesOf(extended(0x12, 1, [0, 0x1000000c, 0x380]))).toEqual({
+    expect(valuesOf(extended(0x12, 1, [0x1e00, 0x1000000c, 0x380]))).toEqual({
       windowBase: "0x0000038010000000",
+      windowRequested: "0x40000000",
     });
   });
 

@@ -1,5 +1,5 @@
 import { extendedCapability, extendedHead, mapPerCount } from "../capability.ts";
-import { hex, ro, rw } from "../field.ts";
+import { hex, ro, rw, scaled } from "../field.ts";
 import { ownMap } from "../map.ts";
 import { r16, r32 } from "../register.ts";
 import { fitting, repeat } from "./repeat.ts";
@@ -19,8 +19,8 @@ export const acsRegisters = {
       egressControl: ro(5, "EgressCtrl"),
       directTranslated: ro(6, "DirectTrans"),
       enhanced: ro(7),
-      /** In bits; 0 is 256. */
-      egressVectorSize: ro(15, 8),
+      /** In bits. */
+      egressVectorSize: scaled(ro(15, 8), 1, { zero: 256 }),
     },
     "ACSCap",
   ),

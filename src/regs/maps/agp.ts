@@ -1,5 +1,5 @@
 import { standardCapability, standardHead } from "../capability.ts";
-import { hex, ro, rw } from "../field.ts";
+import { hex, ro, rw, scaled } from "../field.ts";
 import { ownMap } from "../map.ts";
 import { r32, r8 } from "../register.ts";
 import { capabilityId } from "./ids.ts";
@@ -26,8 +26,7 @@ const agp = (agp3: boolean) =>
         calibration: ro(12, 10, "Cal"),
         requestSize: ro(15, 13, "ArqSz"),
         isochronous: ro(16, "Iso"),
-        /** Requests less one. */
-        requests: ro(31, 24, "RQ"),
+        requests: scaled(ro(31, 24, "RQ"), 1, { plus: 1 }),
       },
       "Status",
     ),
@@ -42,7 +41,7 @@ const agp = (agp3: boolean) =>
         sidebandAddressing: rw(9, "SBA"),
         calibration: rw(12, 10, "Cal"),
         requestSize: rw(15, 13, "ArqSz"),
-        requests: rw(31, 24, "RQ"),
+        requests: scaled(rw(31, 24, "RQ"), 1, { plus: 1 }),
       },
       "Command",
     ),

@@ -15,14 +15,16 @@ export interface Window {
   readonly open: boolean;
 }
 
-const window = (base: bigint, limit: bigint, width: number): Window => ({
+/** @param limit the last byte @param width of the addresses, in bits */
+export const windowOf = (base: bigint, limit: bigint, width: number): Window => ({
   base: addressData(base),
   limit: addressData(limit),
   width,
   open: base <= limit,
 });
 
-function windowText({ base, limit, width, open }: Window): string {
+/** A window in words. */
+export function windowText({ base, limit, width, open }: Window): string {
   const digits = (address: string): string => address.slice(2).padStart(width / 4, "0");
   const size = open ? `[size=${sizeText(BigInt(limit) - BigInt(base) + 1n)}]` : "[disabled]";
   return `${digits(base)}-${digits(limit)} ${size} [${width}-bit]`;
@@ -37,7 +39,7 @@ export const bridgeWindows = {
     ["ioBase.type", "ioBase.address", "ioBaseUpper", "ioLimit.address", "ioLimitUpper", "ioLimit.type"],
     (type, base, baseUpper, limit, limitUpper) => {
       const is32 = type === 1;
-      return window(
+      return windowOf(
         wide(baseUpper!, base!, 12n, is32),
         wide(limitUpper!, limit!, 12n, is32) + 0xfffn,
         is32 ? 32 : 16,
@@ -47,7 +49,7 @@ export const bridgeWindows = {
   ),
   memoryWindow: composed(
     ["memoryBase.address", "memoryLimit.address", "memoryBase.type", "memoryLimit.type"],
-    (base, limit) => window(BigInt(base!) << 20n, (BigInt(limit!) << 20n) + 0xfffffn, 32),
+    (base, limit) => windowOf(BigInt(base!) << 20n, (BigInt(limit!) << 20n) + 0xfffffn, 32),
     { label: "Memory behind bridge", text: windowText },
   ),
   prefetchableWindow: composed(
@@ -61,7 +63,7 @@ export const bridgeWindows = {
     ],
     (type, base, baseUpper, limit, limitUpper) => {
       const is64 = type === 1;
-      return window(
+      return windowOf(
         wide(baseUpper!, base!, 20n, is64),
         wide(limitUpper!, limit!, 20n, is64) + 0xfffffn,
         is64 ? 64 : 32,
@@ -82,10 +84,10 @@ const cardbusWindow = (
 /** Windows of a CardBus bridge: two of memory in units of 4 KiB, two of I/O in units of 4 bytes. */
 export const cardbusWindows = {
   memoryWindow0: cardbusWindow("memoryBase0", "memoryLimit0", "Memory window 0", (base, limit) =>
-    window(base, limit + 0xfffn, 32),
+    windowOf(base, limit + 0xfffn, 32),
   ),
   memoryWindow1: cardbusWindow("memoryBase1", "memoryLimit1", "Memory window 1", (base, limit) =>
-    window(base, limit + 0xfffn, 32),
+    windowOf(base, limit + 0xfffn, 32),
   ),
   ioWindow0: cardbusWindow("ioBase0", "ioLimit0", "I/O window 0", ioRange),
   ioWindow1: cardbusWindow("ioBase1", "ioLimit1", "I/O window 1", ioRange),
@@ -94,5 +96,5 @@ export const cardbusWindows = {
 /** Bit 0 of the base says whether 32 bits of the addresses count, or 16. */
 function ioRange(base: bigint, limit: bigint): Window {
   const mask = base & 1n ? 0xffff_fffcn : 0xfffcn;
-  return window(base & mask, (limit & mask) + 3n, 32);
+  return windowOf(base & mask, (limit & mask) + 3n, 32);
 }

@@ -1,10 +1,19 @@
 // The DVSECs of Compute Express Link, CXL Specification 3.1, 8.1.3 to 8.1.10. Offsets are those in the DVSEC.
+import { windowOf, windowText, type Window } from "./bridge-windows.ts";
 import { composed, joinedBig } from "../derived.ts";
 import type { Entries, Entry } from "../entries.ts";
 import { hex, hwinit, ro, rw, rw1c, rw1cs, scaled, volatile } from "../field.ts";
 import { r16, r32, r8 } from "../register.ts";
 import { cxlDevice, cxlDevice2, type CxlBody } from "./cxl-device.ts";
 import { fitting, repeat } from "./repeat.ts";
+
+/** Between two registers whose bits 15:4 are an address's bits 31:20, as those of a bridge. */
+const memoryWindow = (base: number, limit: number, baseHigh?: number, limitHigh?: number): Window =>
+  windowOf(
+    (BigInt(baseHigh ?? 0) << 32n) | (BigInt(base >>> 4) << 20n),
+    (BigInt(limitHigh ?? 0) << 32n) | (BigInt(limit >>> 4) << 20n) | 0xf_ffffn,
+    baseHigh === undefined ? 32 : 64,
+  );
 
 export const cxlVendorId = 0x1e98;
 
@@ -40,6 +49,21 @@ const port: CxlBody = {
     alternatePrefetchableLimit: hex(r16(0x16, "rw")),
     alternatePrefetchableBaseHigh: hex(r32(0x18, "rw")),
     alternatePrefetchableLimitHigh: hex(r32(0x1c, "rw")),
+    alternateMemoryWindow: composed(
+      ["alternateMemoryBase", "alternateMemoryLimit"],
+      (base, limit) => memoryWindow(base!, limit!),
+      { label: "Alternate memory", text: windowText },
+    ),
+    alternatePrefetchableWindow: composed(
+      [
+        "alternatePrefetchableBase",
+        "alternatePrefetchableBaseHigh",
+        "alternatePrefetchableLimit",
+        "alternatePrefetchableLimitHigh",
+      ],
+      (base, baseHigh, limit, limitHigh) => memoryWindow(base!, limit!, baseHigh!, limitHigh!),
+      { label: "Alternate prefetchable memory", text: windowText },
+    ),
     rcrbBase: r32(0x20, { enable: rw(0), address: hex(scaled(rw(31, 13), 0x2000)) }),
     rcrbBaseHigh: hex(r32(0x24, "rw")),
     rcrbAddress: joinedBig(["rcrbBaseHigh", "rcrbBase.address"], { by: 0x2000, hex: true, label: "RCRB" }),

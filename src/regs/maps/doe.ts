@@ -9,12 +9,27 @@ export const doeCapability = ownMap("DOE", 0x18, {
   ...extendedHead,
   capabilities: r32(
     0x04,
-    { interruptSupport: ro(0, "IntSup"), interruptMessage: hex(ro(11, 1, "Interrupt Message Number")) },
+    {
+      interruptSupport: ro(0, "IntSup"),
+      interruptMessage: hex(ro(11, 1, "Interrupt Message Number")),
+      attentionMechanism: ro(12, "Attention"),
+      asyncMessage: ro(13, "AsyncMsg"),
+    },
     "DOECap",
   ),
   // `abort` and `go` read as zero.
   control: volatile(
-    r32(0x08, { abort: rw(0, "Abort"), interruptEnable: rw(1, "IntEn"), go: rw(31, "Go") }, "DOECtl"),
+    r32(
+      0x08,
+      {
+        abort: rw(0, "Abort"),
+        interruptEnable: rw(1, "IntEn"),
+        attentionNotNeeded: rw(2, "AttentionNotNeeded"),
+        asyncMessageEnable: rw(3, "AsyncMsgEn"),
+        go: rw(31, "Go"),
+      },
+      "DOECtl",
+    ),
   ),
   status: volatile(
     r32(
@@ -23,6 +38,8 @@ export const doeCapability = ownMap("DOE", 0x18, {
         busy: ro(0, "Busy"),
         interruptStatus: rw1c(1, "IntSta"),
         error: ro(2, "Error"),
+        asyncMessage: rw1c(3, "AsyncMsg"),
+        atAttention: ro(4, "AtAttention"),
         objectReady: ro(31, "ObjectReady"),
       },
       "DOESta",

@@ -1,13 +1,47 @@
 import { hwinit, ro, ros, rw, rw1c, rws, volatile } from "../field.ts";
 import { r16, r32 } from "../register.ts";
 
-const speeds = {
+/** Speeds of a link by their number. */
+export const speeds = {
   "2.5GT/s": 1,
   "5GT/s": 2,
   "8GT/s": 3,
   "16GT/s": 4,
   "32GT/s": 5,
   "64GT/s": 6,
+} as const;
+/** What a link's ASPM field says. */
+export const aspm = ["not supported", "L0s", "L1", "L0s L1"] as const;
+export const aspmEnabled = ["Disabled", "L0s Enabled", "L1 Enabled", "L0s L1 Enabled"] as const;
+export const l0sExitLatency = [
+  "<64ns",
+  "<128ns",
+  "<256ns",
+  "<512ns",
+  "<1us",
+  "<2us",
+  "<4us",
+  "unlimited",
+] as const;
+export const l1ExitLatency = [
+  "<1us",
+  "<2us",
+  "<4us",
+  "<8us",
+  "<16us",
+  "<32us",
+  "<64us",
+  "unlimited",
+] as const;
+/** One bit a speed: a device supports every speed below its highest. */
+export const supportedSpeeds = {
+  none: 0,
+  "2.5GT/s": 1,
+  "2.5-5GT/s": 3,
+  "2.5-8GT/s": 7,
+  "2.5-16GT/s": 15,
+  "2.5-32GT/s": 31,
+  "2.5-64GT/s": 63,
 } as const;
 const presets = [
   "-6dB de-emphasis, 0dB preshoot",
@@ -32,19 +66,9 @@ export const expressLink = {
       maxSpeed: ro(3, 0, speeds, "Speed"),
       /** In lanes. */
       maxWidth: ro(9, 4, "Width"),
-      aspm: ro(11, 10, ["not supported", "L0s", "L1", "L0s L1"], "ASPM"),
-      l0sExitLatency: ro(
-        14,
-        12,
-        ["<64ns", "<128ns", "<256ns", "<512ns", "<1us", "<2us", "<4us", "unlimited"],
-        "Exit Latency L0s",
-      ),
-      l1ExitLatency: ro(
-        17,
-        15,
-        ["<1us", "<2us", "<4us", "<8us", "<16us", "<32us", "<64us", "unlimited"],
-        "Exit Latency L1",
-      ),
+      aspm: ro(11, 10, aspm, "ASPM"),
+      l0sExitLatency: ro(14, 12, l0sExitLatency, "Exit Latency L0s"),
+      l1ExitLatency: ro(17, 15, l1ExitLatency, "Exit Latency L1"),
       clockPowerManagement: ro(18, "ClockPM"),
       surpriseDown: ro(19, "Surprise"),
       dataLinkActiveReporting: ro(20, "LLActRep"),
@@ -57,7 +81,7 @@ export const expressLink = {
   linkControl: r16(
     0x10,
     {
-      aspm: rw(1, 0, ["Disabled", "L0s Enabled", "L1 Enabled", "L0s L1 Enabled"], "ASPM"),
+      aspm: rw(1, 0, aspmEnabled, "ASPM"),
       /** In bytes. */
       readCompletionBoundary: rw(3, 3, ["64", "128"], "RCB"),
       disable: rw(4, "Disabled"),
@@ -69,6 +93,7 @@ export const expressLink = {
       autonomousWidthDisable: rw(9, "AutWidDis"),
       bandwidthManagementInterrupt: rw(10, "BWInt"),
       autonomousBandwidthInterrupt: rw(11, "AutBWInt"),
+      srisClocking: rw(12, "SRISClocking"),
       flitModeDisable: rw(13, "FlitModeDis"),
       drsSignaling: rw(15, 14, "DRSSignaling"),
     },
@@ -98,21 +123,7 @@ export const expressLink2 = {
   linkCapabilities2: r32(
     0x2c,
     {
-      // One bit a speed: a device supports every speed below its highest.
-      supportedSpeeds: hwinit(
-        7,
-        1,
-        {
-          none: 0,
-          "2.5GT/s": 1,
-          "2.5-5GT/s": 3,
-          "2.5-8GT/s": 7,
-          "2.5-16GT/s": 15,
-          "2.5-32GT/s": 31,
-          "2.5-64GT/s": 63,
-        },
-        "Supported Link Speeds",
-      ),
+      supportedSpeeds: hwinit(7, 1, supportedSpeeds, "Supported Link Speeds"),
       crosslink: ro(8, "Crosslink"),
       lowerSkpGeneration: hwinit(15, 9, "LowSKPGen"),
       lowerSkpReception: hwinit(22, 16, "LowSKPRecv"),

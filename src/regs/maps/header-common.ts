@@ -1,4 +1,5 @@
 // What the layouts of the configuration space header share.
+import { composed } from "../derived.ts";
 import { emulated, hex, hwinit, ro, rw, rw1c, scaled, volatile } from "../field.ts";
 import { r16, r32, r8 } from "../register.ts";
 
@@ -54,6 +55,11 @@ export const firstRegisters = {
   baseClass: hex(r8(0x0b, "hwinit")),
   /** In units of 4 bytes. */
   cacheLineSize: r8(0x0c, "rw"),
+  /** In bytes; undefined where none is set. */
+  cacheLine: composed(["cacheLineSize"], (size) => (size === 0 ? undefined : 4 * size!), {
+    label: "Cache Line Size",
+    unit: " bytes",
+  }),
   latencyTimer: r8(0x0d, "ro"),
   headerType: r8(0x0e, {
     layout: ro(6, 0, ["endpoint", "bridge", "cardbus"]),

@@ -1,3 +1,4 @@
+import { composed } from "../derived.ts";
 import { hex } from "../field.ts";
 import { ownMap } from "../map.ts";
 import { r16, r32, r8 } from "../register.ts";
@@ -17,6 +18,10 @@ export type { Region } from "./bar-values.ts";
 export type { Window } from "./bridge-windows.ts";
 export { commonHeader } from "./header-common.ts";
 
+/** Of conventional PCI, in ns; undefined for 0, which asks for nothing: PCI Local Bus Specification 3.0, 6.2.4. */
+const busTime = <const P extends string>(register: P, label: string) =>
+  composed([register], (units) => (units === 0 ? undefined : 250 * units!), { label, unit: "ns" });
+
 /** Type 0 configuration space header, PCI Express Base Specification 7.5.1.2. */
 export const endpointHeader = ownMap("type 0 header", 64, {
   ...commonHeader,
@@ -34,6 +39,8 @@ export const endpointHeader = ownMap("type 0 header", 64, {
   minGrant: r8(0x3e, "hwinit"),
   /** In units of 250 ns. */
   maxLatency: r8(0x3f, "hwinit"),
+  burstTime: busTime("minGrant", "Burst time"),
+  busLatency: busTime("maxLatency", "Longest latency"),
   ...regions(6),
 });
 

@@ -1,7 +1,7 @@
 import { extendedCapability, extendedHead } from "../capability.ts";
 import { joinedBig, type JoinedOptions } from "../derived.ts";
 import type { Entry } from "../entries.ts";
-import { hex, hwinit, ro, rw, rw1c, volatile } from "../field.ts";
+import { hex, hwinit, ro, rw, rw1c, scaled, volatile } from "../field.ts";
 import { ownMap, type RegisterBlock } from "../map.ts";
 import { r32 } from "../register.ts";
 import { extendedCapabilityId } from "./ids.ts";
@@ -26,10 +26,8 @@ const head = {
       keyManagement: hwinit(6, "IDE_KM"),
       selectiveConfigRequests: hwinit(7, "SelCfg"),
       algorithms: hex(hwinit(12, 8, "Alg")),
-      /** Less one. */
-      linkTrafficClasses: hwinit(15, 13, "TCs"),
-      /** Less one. */
-      selectiveStreamCount: hwinit(23, 16),
+      linkTrafficClasses: scaled(hwinit(15, 13, "TCs"), 1, { plus: 1 }),
+      selectiveStreamCount: scaled(hwinit(23, 16), 1, { plus: 1 }),
       teeLimited: ro(24, "TeeLim"),
       xt: hwinit(25, "XT"),
     },

@@ -1,3 +1,5 @@
+import { composed } from "../derived.ts";
+import { sizeText } from "../size-text.ts";
 import { standardCapability, standardHead } from "../capability.ts";
 import { hex, ro, rw, rw1c, volatile } from "../field.ts";
 import { ownMap } from "../map.ts";
@@ -39,7 +41,7 @@ const endpointRegisters = {
       complexity: ro(20, 20, ["simple", "bridge"], "DC"),
       maxReadByteCount: ro(22, 21, readBytes, "DMMRBC"),
       maxOutstandingSplits: ro(25, 23, outstanding, "DMOST"),
-      /** In units of 128 bytes. */
+      /** In units of 128 bytes; `cumulativeReads` in bytes. */
       maxCumulativeReadSize: ro(28, 26, ["8", "16", "32", "64", "128", "256", "512", "1024"], "DMCRS"),
       splitCompletionError: volatile(rw1c(29, "RSCEM")),
       mhz266: ro(30, "266MHz"),
@@ -47,6 +49,11 @@ const endpointRegisters = {
     },
     "Status",
   ),
+  /** In bytes. */
+  cumulativeReads: composed(["status.maxCumulativeReadSize"], (size) => 1024 << size!, {
+    label: "Cumulative reads",
+    text: (bytes) => sizeText(bytes),
+  }),
 } as const;
 
 /** PCI-X capability of a type 0 header: PCI-X Protocol Addendum 2.0a, 7.2. */

@@ -1,4 +1,5 @@
 import { standardCapability, standardHead } from "../capability.ts";
+import { composed } from "../derived.ts";
 import { ro, rw, rw1cs, rws, volatile } from "../field.ts";
 import { ownMap } from "../map.ts";
 import { r16, r8 } from "../register.ts";
@@ -40,8 +41,14 @@ export const powerManagementCapability = ownMap("PM", 8, {
   ),
   // Bridges only, and reserved in PCI Express; the bit is clear where D3hot takes the bus to B3.
   bridge: r8(0x06, { b2OnD3hot: ro(6, "B2"), busPowerControl: ro(7, "PM") }, "Bridge"),
-  /** What `dataSelect` chose, in units of `dataScale`. */
+  /** What `dataSelect` chose. */
   data: r8(0x07, "ro", "Data"),
+  /** The same in watts; undefined without a scale. */
+  power: composed(
+    ["data", "control.dataScale"],
+    (value, scale) => (scale === 0 ? undefined : value! / 10 ** scale!),
+    { label: "Data power", unit: "W" },
+  ),
 });
 
 export const powerManagement = standardCapability(

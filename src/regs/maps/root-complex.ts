@@ -3,6 +3,7 @@ import { extendedCapability, extendedHead, mapPerCount } from "../capability.ts"
 import { hex, hwinit, ro, rw, volatile } from "../field.ts";
 import { ownMap } from "../map.ts";
 import { r16, r32, r64 } from "../register.ts";
+import { aspm, aspmEnabled, l0sExitLatency, l1ExitLatency, speeds, supportedSpeeds } from "./express-link.ts";
 import { fitting, repeat } from "./repeat.ts";
 import { extendedCapabilityId } from "./ids.ts";
 
@@ -54,15 +55,22 @@ export const rootComplexLink = extendedCapability(
 export const rootComplexInternalLinkCapability = ownMap("RCInternalLink", 12, {
   ...extendedHead,
   linkCapabilities: r32(0x04, {
-    maxLinkSpeed: ro(3, 0),
+    maxLinkSpeed: ro(3, 0, speeds),
+    /** In lanes. */
     maxLinkWidth: ro(9, 4),
-    aspmSupport: ro(11, 10),
-    l0sExitLatency: ro(14, 12),
-    l1ExitLatency: ro(17, 15),
-    supportedLinkSpeeds: hex(ro(24, 18)),
+    aspmSupport: ro(11, 10, aspm),
+    l0sExitLatency: ro(14, 12, l0sExitLatency),
+    l1ExitLatency: ro(17, 15, l1ExitLatency),
+    supportedLinkSpeeds: ro(24, 18, supportedSpeeds),
   }),
-  linkControl: r16(0x08, { aspmControl: rw(1, 0), extendedSynch: rw(7) }),
-  linkStatus: volatile(r16(0x0a, { currentLinkSpeed: ro(3, 0), negotiatedLinkWidth: ro(9, 4) })),
+  linkControl: r16(0x08, { aspmControl: rw(1, 0, aspmEnabled), extendedSynch: rw(7) }),
+  linkStatus: volatile(
+    r16(0x0a, {
+      currentLinkSpeed: ro(3, 0, { unknown: 0, ...speeds }),
+      /** In lanes. */
+      negotiatedLinkWidth: ro(9, 4),
+    }),
+  ),
 });
 export const rootComplexInternalLink = extendedCapability(
   extendedCapabilityId.rootComplexInternalLink,

@@ -1,5 +1,5 @@
 import { extendedCapability, extendedHead, mapPerCount } from "../capability.ts";
-import { hex, ro, rw } from "../field.ts";
+import { hex, ro, rw, scaled } from "../field.ts";
 import { ownMap } from "../map.ts";
 import { r16, r32 } from "../register.ts";
 import { fitting, repeat } from "./repeat.ts";
@@ -14,8 +14,8 @@ export const tphRegisters = {
     deviceSpecificMode: ro(2),
     extendedRequester: ro(8),
     tableLocation: ro(10, 9, ["none", "capability", "MSI-X table"]),
-    /** Less one. */
-    tableSize: ro(26, 16),
+    /** In entries. */
+    tableSize: scaled(ro(26, 16), 1, { plus: 1 }),
   }),
   control: r32(0x08, {
     mode: rw(2, 0, ["no steering tag", "interrupt vector", "device specific"]),

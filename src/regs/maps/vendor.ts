@@ -1,3 +1,4 @@
+import { joinedBig } from "../derived.ts";
 import { mapPerCount, standardCapability, standardHead } from "../capability.ts";
 import { hex, precious, ro } from "../field.ts";
 import { ownMap, type RegisterBlock } from "../map.ts";
@@ -79,6 +80,8 @@ export const virtioSharedMemoryCapability = ownMap("virtio", 24, {
   ...location("ro"),
   offsetHigh: hex(r32(0x10, "ro")),
   sizeHigh: hex(r32(0x14, "ro")),
+  regionOffset: joinedBig(["offsetHigh", "offset"], { hex: true, label: "Region offset" }),
+  regionSize: joinedBig(["sizeHigh", "size"], { hex: true, label: "Region size" }),
 });
 
 const virtioStructures: Readonly<Record<number, RegisterBlock>> = {

@@ -62,8 +62,7 @@ function channel(index: number) {
         timeBasedRoundRobin128: ro(4, "Arb: TWRR128"),
         roundRobin256: ro(5, "Arb: WRR256"),
         rejectSnoopTransactions: hwinit(15, "Caps: RejSnoopTrans"),
-        /** Less one. */
-        maxTimeSlots: hwinit(22, 16, "Caps: MaxTimeSlots"),
+        maxTimeSlots: scaled(hwinit(22, 16, "Caps: MaxTimeSlots"), 1, { plus: 1 }),
         /** In bytes from the capability; 0 without a table. */
         tableOffset: hex(scaled(ro(31, 24, "Caps: PATOffset"), 16)),
       },
