@@ -80,6 +80,8 @@ export { FlightRecorder, type FlightRecorderOptions } from "./device/replay/flig
 export type { FlightEntries, FlightEntry } from "./device/replay/flight-format.ts";
 export { readFlight, type FlightRecording } from "./device/replay/read-flight.ts";
 export { replayFlight, type FlightDifference, type FlightReport } from "./device/replay/flight-replay.ts";
+export { readLiveFlight, serveFlight } from "./device/replay/live-flight.ts";
+export { redactFlight } from "./device/replay/redact-flight.ts";
 export { TraceFile, type TraceFileOptions } from "./device/replay/trace-file.ts";
 export type { DeviceSnapshot } from "./device/passthrough/snapshot.ts";
 export * from "./device/host/binding.ts";

@@ -1,6 +1,6 @@
 #!/usr/bin/env bun
 // A virtual machine monitor for Linux guests with devices of the host. See README.md beside this file.
-import { FlightRecorder, TraceFile, VfioError } from "bun-vfio";
+import { FlightRecorder, serveFlight, TraceFile, VfioError } from "bun-vfio";
 import { help, Keys, openTerminal, writeAll, type Command } from "./console.ts";
 import { parseOptions, usage, UsageError, type VmmOptions } from "./options.ts";
 import { Pc, type PcEnd, type PcHost } from "./pc.ts";
@@ -68,7 +68,7 @@ async function vmm(options: VmmOptions): Promise<number> {
   using trace = options.trace === undefined ? undefined : new TraceFile(options.trace);
   for (;;) {
     using recorders = new DisposableStack();
-    const flight = flightOf(options.flightRecorder, recorders);
+    const flight = flightOf(options.flightRecorder, options.flightLive, recorders);
     await using current = await Pc.build(machine, { ...host, trace, flight }, saved);
     pc = current;
     // What is typed while there is no machine waits in the terminal for the next.
@@ -84,11 +84,16 @@ async function vmm(options: VmmOptions): Promise<number> {
   }
 }
 
-/** Makes recorders whose files a SIGKILL leaves readable. @param path of slot 1's */
-const flightOf = (path: string | undefined, recorders: DisposableStack) =>
+/** Makes recorders whose files a SIGKILL leaves readable. @param path of slot 1's @param live its socket */
+const flightOf = (path: string | undefined, live: string | undefined, recorders: DisposableStack) =>
   path === undefined
     ? undefined
-    : (slot: number) => recorders.use(new FlightRecorder({ file: slot === 1 ? path : `${path}.${slot}` }));
+    : (slot: number) => {
+        const file = slot === 1 ? path : `${path}.${slot}`;
+        const recorder = recorders.use(new FlightRecorder({ file }));
+        if (slot === 1 && live !== undefined) recorders.use(serveFlight(recorder, live));
+        return recorder;
+      };
 
 /** @throws what is no VfioError: that is a defect */
 async function failureOf(saving: Promise<void>): Promise<VfioError | undefined> {

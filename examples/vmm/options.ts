@@ -19,6 +19,7 @@ export const usage = `usage: bun examples/vmm/main.ts --kernel FILE [OPTION...]
   --restore FILE      goes on with a saved machine; only --api and --snapshot are looked at besides
   --trace FILE        writes what the models of the devices do to FILE and FILE.1, 64 MiB each at most
   --flight-recorder FILE   keeps the newest of it for bun-vfio trace and replay: of slot 1 in FILE, of slot 2 in FILE.2
+  --flight-live PATH  a socket that shows what slot 1's recorder gets: bun-vfio trace --live PATH
   --no-reboot         ends with status 3 when the guest resets itself
 exit status: 0 the guest turned itself off, or Ctrl-A; 1 something is wrong; 2 the command line is; 3 see --no-reboot
 `;
@@ -28,6 +29,7 @@ export interface VmmOptions extends PcOptions {
   readonly restore: string | undefined;
   readonly trace: string | undefined;
   readonly flightRecorder: string | undefined;
+  readonly flightLive: string | undefined;
   readonly reboot: boolean;
 }
 
@@ -80,6 +82,7 @@ const known = {
   restore: { type: "string" },
   trace: { type: "string" },
   "flight-recorder": { type: "string" },
+  "flight-live": { type: "string" },
   "no-reboot": { type: "boolean", default: false },
   help: { type: "boolean", short: "h", default: false },
 } as const;
@@ -102,6 +105,8 @@ export function parseOptions(words: readonly string[]): VmmOptions | undefined {
   if (twice !== undefined) throw new UsageError(`--device ${twice} is there twice`);
   if (values.trace !== undefined && values["flight-recorder"] !== undefined)
     throw new UsageError("--trace and --flight-recorder exclude each other");
+  if (values["flight-live"] !== undefined && values["flight-recorder"] === undefined)
+    throw new UsageError("--flight-live needs --flight-recorder");
   return {
     kernel: values.kernel ?? "",
     initrd: values.initrd,
@@ -114,6 +119,7 @@ export function parseOptions(words: readonly string[]): VmmOptions | undefined {
     restore: values.restore,
     trace: values.trace,
     flightRecorder: values["flight-recorder"],
+    flightLive: values["flight-live"],
     reboot: !values["no-reboot"],
   };
 }

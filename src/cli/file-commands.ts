@@ -116,12 +116,22 @@ export function addFileCommands(program: Command, color: boolean, done: (code: n
     .description(
       "print what a flight recorder kept: what the guest did, and what came of it (docs/flight-recorder.md)",
     )
-    .argument("<file>", "a flight recorder's file; - for standard input")
+    .argument("<file>", "a flight recorder's file, - for standard input; with --live its socket")
+    .option("--live", "print what is recorded from now on, and the newest of before, until the recorder ends")
     .option("--config", "accesses to config space alone")
     .option("--bar <n>", "what has to do with this BAR alone", upTo(5))
     .option("--vector <n>", "what has to do with this interrupt vector alone", upTo(2047))
     .option("--slow <time>", "what took at least as long, as 50us", duration)
     .option("--why", "where nothing answered, something failed, or the model did less than was asked")
+    .option(
+      "--redact",
+      "with serial numbers, MAC addresses and VPD replaced, and what the device said in its BARs as 0",
+    )
+    .option(
+      "-o, --output <file>",
+      "write the recording to this file, in place of printing it; - for standard output",
+    )
+    .option("-f, --force", "replace a file that exists")
     .option("--json", "an object a line")
     .action((file: string, options: TraceOptions) => {
       const { traceCommand } = require("./trace.ts") as typeof import("./trace.ts");

@@ -4,11 +4,16 @@ import { readFlight, type FlightRecording } from "../device/replay/read-flight.t
 import { FileSource, inputName } from "./byte-source.ts";
 import { CliError } from "./failure.ts";
 
-/** Reads it whole. @param path `-` is standard input @param instead what to give, where it is none @throws CliError; VfioError (`EBADFLIGHT`) */
-export function readFlightFile(path: string, instead: string): FlightRecording {
+/** A recorder's file, whole. @param path `-` is standard input @param instead what to give, where it is none @throws CliError */
+export function readFlightBytes(path: string, instead: string): Uint8Array {
   using file = new FileSource(path);
-  const name = inputName(path);
   if (!isFlight(file.head().bytes))
-    throw new CliError(`${name}: it is no flight recorder's file (docs/flight-recorder.md); ${instead}`);
-  return readFlight(file.all(flightSize(maxEntries), "a flight recorder's file"), name);
+    throw new CliError(
+      `${inputName(path)}: it is no flight recorder's file (docs/flight-recorder.md); ${instead}`,
+    );
+  return file.all(flightSize(maxEntries), "a flight recorder's file");
 }
+
+/** Reads it. @throws as `readFlightBytes`; VfioError (`EBADFLIGHT`) */
+export const readFlightFile = (path: string, instead: string): FlightRecording =>
+  readFlight(readFlightBytes(path, instead), inputName(path));

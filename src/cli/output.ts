@@ -7,7 +7,7 @@ import { CliError, failureText, oneLine } from "./failure.ts";
 
 export interface OutputFile {
   readonly path: string;
-  readonly text: string;
+  readonly text: string | Uint8Array;
 }
 
 const standardOutput = 1;
@@ -42,6 +42,12 @@ export const stdout = {
   flush(): void {
     const bytes = new TextEncoder().encode(this.waiting);
     this.waiting = "";
+    this.writeBytes(bytes);
+  },
+
+  /** What is no text, after what waits. @throws as `write` */
+  writeBytes(bytes: Uint8Array): void {
+    if (this.waiting !== "") this.flush();
     for (let done = 0; done < bytes.length;)
       try {
         done += writeSync(standardOutput, bytes, done);
@@ -105,7 +111,7 @@ export class OutputFiles implements Disposable {
   }
 
   /** Begins a file, for what is written piece by piece; one that was begun before of that name is forgotten. @throws CliError */
-  create(path: string): { write(text: string): void; end(): void } {
+  create(path: string): { write(text: string | Uint8Array): void; end(): void } {
     checkPlace(path, this.#options.force);
     const { force, secret } = this.#options;
     const file = written(path, () =>
@@ -114,7 +120,8 @@ export class OutputFiles implements Disposable {
     this.#files.get(path)?.[Symbol.dispose]();
     this.#files.set(path, file);
     return {
-      write: (text) => written(path, () => file.write(new TextEncoder().encode(text))),
+      write: (text) =>
+        written(path, () => file.write(typeof text === "string" ? new TextEncoder().encode(text) : text)),
       end: () => written(path, () => file.sync()),
     };
   }

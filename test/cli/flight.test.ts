@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { entriesAt, entrySize } from "../../src/device/replay/flight-format.ts";
@@ -144,4 +144,20 @@ describe("replay of a recording", () => {
     expect(code).toBe(2);
     expect(err).toContain("bun-vfio replay IMAGE TRACE");
   });
+});
+
+test("-o writes the recording, for its owner alone; with --redact, one that can be posted and replays the same", () => {
+  const out = join(folder, "out.flight");
+  const written = bunVfio(["trace", flight, "--redact", "-o", out]);
+  expect(written).toEqual({ code: 0, out: "", err: "" });
+  expect(statSync(out).mode & 0o777).toBe(0o600);
+  expect(bunVfio(["replay", "-"], { input: readFileSync(out) })).toEqual(
+    bunVfio(["replay", "-"], { input: readFileSync(flight) }),
+  );
+  const again = bunVfio(["trace", flight, "-o", out]);
+  expect([again.code, again.err]).toEqual([2, expect.stringContaining("add --force to replace it")]);
+  expect(bunVfio(["trace", flight, "-o", out, "--force"]).code).toBe(0);
+  expect(readFileSync(out).equals(readFileSync(flight))).toBe(true);
+  const shown = bunVfio(["trace", "-", "--json"], { input: readFileSync(flight) });
+  expect(shown).toEqual(bunVfio(["trace", flight, "--json"]));
 });

@@ -128,10 +128,13 @@ export function readFlightEntries(bytes: Uint8Array, name: string): FlightEntrie
   return { startTime: number(header.startTime), count, lost, entry };
 }
 
+/** What stands for a text whose place in the ring is another's by now. */
+export const overwrittenText = "(overwritten)";
+
 /** A text by where it was put, in bytes ever recorded, modulo 2^32. */
 function textOf(bytes: Uint8Array, place: number, length: number, textCount: number): string {
   const age = (textCount - place) % 2 ** 32;
-  if (length > longestText || !(age >= 0 && age <= textSize)) return "(overwritten)";
+  if (length > longestText || !(age >= 0 && age <= textSize)) return overwrittenText;
   const from = place % textSize;
   const text = bytes.slice(textAt + from, textAt + Math.min(from + length, textSize));
   const rest = bytes.slice(textAt, textAt + Math.max(0, from + length - textSize));

@@ -5,12 +5,14 @@ import { cycleCounter, type CycleCounter } from "../../ffi/cycle-counter.ts";
 import { DurableFile } from "../../ffi/durable-file.ts";
 import { VfioError } from "../../ffi/errors.ts";
 import { Mapping } from "../../ffi/mapping.ts";
+import { Redaction } from "../../image/redact.ts";
 import type { TracedDevice, Tracer } from "../seam/trace.ts";
 import {
   deviceAt,
   deviceJson,
   deviceSize,
   entriesAt,
+  entrySize,
   entryWords,
   flightSize,
   header,
@@ -20,6 +22,7 @@ import {
   textSize,
   writeHeader,
 } from "./flight-format.ts";
+import { redactFlight } from "./redact-flight.ts";
 
 /** Options of a `FlightRecorder`. */
 export interface FlightRecorderOptions {
@@ -149,13 +152,35 @@ export class FlightRecorder implements Tracer, Disposable {
 
   /**
    * Writes what there is now, of mode 0600; `readFlight` reads it.
+   * @param options with `redact`, without what names this machine (`redactFlight`)
    * @throws VfioError: `ENOSPC` and others; a file that had the name is then as it was
    */
-  save(path: string): void {
+  save(path: string, { redact = false }: { readonly redact?: boolean | undefined } = {}): void {
     if (this.#closed) throw new Error("the flight recorder is closed");
+    const bytes = redact ? redactFlight(this.#bytes, path, new Redaction()) : this.#bytes;
     using file = new DurableFile(path, { secret: true });
-    file.write(this.#bytes);
+    file.write(bytes);
     file.commit();
+  }
+
+  /**
+   * A file of the entries from `first` on, as `save` writes one of all; those that are overwritten are lost in it too. Of a
+   * recorder that has entries it has the newest one at least.
+   * @param first 0 or more @param most entries at most, 1 or more: the oldest of them
+   */
+  since(first: number, most: number): Uint8Array {
+    const oldest = Math.max(0, Math.min(Math.max(first, this.#count - this.entries), this.#count - 1));
+    const end = Math.min(this.#count, oldest + most);
+    const capacity = Math.max(1, end - oldest);
+    const bytes = new Uint8Array(new ArrayBuffer(flightSize(capacity)));
+    bytes.set(this.#bytes.subarray(0, entriesAt));
+    writeHeader(bytes, capacity);
+    new DataView(bytes.buffer).setFloat64(header.count, end, true);
+    for (let index = oldest; index < end; index++) {
+      const from = entriesAt + (index % this.entries) * entrySize;
+      bytes.set(this.#bytes.subarray(from, from + entrySize), entriesAt + (index % capacity) * entrySize);
+    }
+    return bytes;
   }
 
   /** Saves each time that a signal comes, as `"SIGUSR2"`. @returns disposing of it ends that */

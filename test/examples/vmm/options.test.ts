@@ -8,6 +8,7 @@ test("what is not said has a default", () => {
     ...{ kernel: "k", initrd: undefined, commandLine: "console=ttyS0", memory: 2 ** 29, cpus: 1 },
     ...{ devices: [], api: "auto", snapshot: undefined, restore: undefined, trace: undefined, reboot: true },
     flightRecorder: undefined,
+    flightLive: undefined,
   });
   expect(parse("--help")).toBeUndefined();
 });

@@ -8,9 +8,6 @@ import { connectUnix, listenUnix } from "../../../ffi/unix-socket.ts";
 const ownerOnly = 0o600;
 const othersMayWrite = 0o022;
 const sticky = 0o1000;
-/** One client at a time; one more waits. */
-const backlog = 1;
-
 /** A listening socket with its path. `dispose` closes it and removes the path, unless that is another's by now. */
 export interface ListeningPath extends Disposable {
   readonly socket: FileDescriptor;
@@ -18,13 +15,14 @@ export interface ListeningPath extends Disposable {
 
 /**
  * Listens at a path with mode 0600. A socket that a dead server left behind is replaced.
+ * @param waiting clients that may wait; one unless given, since a device has one client at a time
  * @throws VfioError: EPERM for a folder that others may write to, EADDRINUSE for a path that is in use, ENOENT
  */
-export function listenAt(path: string): ListeningPath {
+export function listenAt(path: string, waiting = 1): ListeningPath {
   const folder = dirname(resolve(path));
   checkFolder(folder);
   removeDead(path);
-  const socket = listenUnix(path, backlog, ownerOnly, {
+  const socket = listenUnix(path, waiting, ownerOnly, {
     hint: (code) =>
       code === "EADDRINUSE" ? "Something is at that path: choose another, or remove it." : undefined,
   });
