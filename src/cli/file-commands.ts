@@ -131,7 +131,7 @@ export function addFileCommands(program: Command, color: boolean, done: (code: n
       "-o, --output <file>",
       "write the recording to this file, in place of printing it; - for standard output",
     )
-    .option("-f, --force", "replace a file that exists")
+    .option("--force", "replace a file that exists")
     .option("--json", "an object a line")
     .action((file: string, options: TraceOptions) => {
       const { traceCommand } = require("./trace.ts") as typeof import("./trace.ts");
