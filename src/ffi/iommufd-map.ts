@@ -8,15 +8,25 @@ import {
 } from "../regs/ioctl/iommufd-ioas.ts";
 import { iommufdRequest } from "../regs/ioctl/iommufd-requests.ts";
 import { bytesOf, create, wide } from "../regs/ioctl/struct.ts";
+import { lazy } from "../regs/lazy.ts";
 import { flagNames, ioctl, ioctlOrErrno, type IoctlContext } from "./ioctl.ts";
 import { hex } from "../regs/hex-text.ts";
 
-const map = create(IommuIoasMap);
-map.size = IommuIoasMap.baseSize;
-const mapFile = create(IommuIoasMapFile);
-mapFile.size = IommuIoasMapFile.baseSize;
-const unmap = create(IommuIoasUnmap);
-unmap.size = IommuIoasUnmap.baseSize;
+const mapRequest = lazy(() => {
+  const map = create(IommuIoasMap);
+  map.size = IommuIoasMap.baseSize;
+  return map;
+});
+const mapFileRequest = lazy(() => {
+  const mapFile = create(IommuIoasMapFile);
+  mapFile.size = IommuIoasMapFile.baseSize;
+  return mapFile;
+});
+const unmapRequest = lazy(() => {
+  const unmap = create(IommuIoasUnmap);
+  unmap.size = IommuIoasUnmap.baseSize;
+  return unmap;
+});
 const noTty = 25;
 
 /**
@@ -34,6 +44,7 @@ export function mapIoas(
   iova: number | bigint,
   context: IoctlContext = {},
 ): bigint {
+  const map = mapRequest();
   map.flags = flags;
   map.ioas_id = ioas;
   map.user_va = wide(address);
@@ -58,6 +69,7 @@ export function mapIoasFile(
   iova: number | bigint,
   context: IoctlContext = {},
 ): bigint {
+  const mapFile = mapFileRequest();
   mapFile.flags = flags;
   mapFile.ioas_id = ioas;
   mapFile.fd = file;
@@ -87,6 +99,7 @@ export function unmapIoas(
   size: number | bigint,
   context: IoctlContext = {},
 ): bigint {
+  const unmap = unmapRequest();
   unmap.ioas_id = ioas;
   unmap.iova = wide(iova);
   unmap.length = wide(size);

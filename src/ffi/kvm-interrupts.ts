@@ -1,4 +1,5 @@
 // Interrupts of a virtual machine (linux/kvm.h): routes, irqfds, lines, messages; and ioeventfds.
+import { lazy } from "../regs/lazy.ts";
 import {
   KvmIoeventfd,
   kvmIoeventfdFlag,
@@ -111,7 +112,7 @@ export function setGsiRouting(vm: number, table: Uint32Array<ArrayBuffer>, conte
 }
 
 /** Made once: a guest's write may ask for 2048 of them. */
-const assignment = create(KvmIrqfd);
+const assignmentRequest = lazy(() => create(KvmIrqfd));
 
 function irqfd(
   vm: number,
@@ -119,6 +120,7 @@ function irqfd(
   what: string,
   context: IoctlContext,
 ): void {
+  const assignment = assignmentRequest();
   assignment.fd = eventfd;
   assignment.gsi = gsi;
   assignment.flags = flags;

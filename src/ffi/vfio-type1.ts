@@ -1,4 +1,5 @@
 // DMA mapping through a container of type 1 (linux/vfio.h); an iommufd in a container's place answers the same.
+import { lazy } from "../regs/lazy.ts";
 import { bytesOf, create, view, wide } from "../regs/ioctl/struct.ts";
 import {
   VfioBitmap,
@@ -86,10 +87,16 @@ export function hasIommu(container: number): boolean {
 }
 
 // A virtual IOMMU maps and unmaps often: these two structs are made once.
-const map = create(VfioIommuType1DmaMap);
-map.argsz = VfioIommuType1DmaMap.baseSize;
-const unmap = create(VfioIommuType1DmaUnmap);
-unmap.argsz = VfioIommuType1DmaUnmap.baseSize;
+const mapRequest = lazy(() => {
+  const map = create(VfioIommuType1DmaMap);
+  map.argsz = VfioIommuType1DmaMap.baseSize;
+  return map;
+});
+const unmapRequest = lazy(() => {
+  const unmap = create(VfioIommuType1DmaUnmap);
+  unmap.argsz = VfioIommuType1DmaUnmap.baseSize;
+  return unmap;
+});
 
 /**
  * VFIO_IOMMU_MAP_DMA.
@@ -104,6 +111,7 @@ export function mapDma(
   size: number | bigint,
   context: IoctlContext = {},
 ): void {
+  const map = mapRequest();
   map.flags = flags;
   map.vaddr = wide(address);
   map.iova = wide(iova);
@@ -127,6 +135,7 @@ export function unmapDma(
   size: number | bigint,
   context: IoctlContext = {},
 ): number {
+  const unmap = unmapRequest();
   unmap.flags = flags;
   unmap.iova = wide(iova);
   unmap.size = wide(size);

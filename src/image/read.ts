@@ -1,7 +1,9 @@
 import { ImageError, imageError, quote, type Problem } from "./error.ts";
 import { imageFormat, maxImageBytes, newestFormat, type DeviceImage, type ImageRegion } from "./image.ts";
 import { locate, parseJson, type Path } from "./json.ts";
-import { formatName, imageFileSchema, type ImageFile } from "./schema.ts";
+import type { ImageFile } from "./schema.ts";
+import { imageFileSchema } from "./schema-on-use.ts";
+import { formatName } from "./schema-words.ts";
 
 /**
  * Reads an image file.
@@ -16,7 +18,7 @@ export function readImage(file: string | Uint8Array): DeviceImage {
   const text = typeof file === "string" ? new TextEncoder().encode(file) : file;
   const value = parseJson(text);
   checkFormat(text, value);
-  const parsed = imageFileSchema.safeParse(value);
+  const parsed = imageFileSchema().safeParse(value);
   if (parsed.success) return fromFile(parsed.data);
   // Each place costs one pass over the text: the problems that are shown get theirs, of a large file the first.
   const placed = text.length > 2 ** 20 ? 1 : 20;

@@ -13,15 +13,8 @@ import {
   type ContentBlock,
   type ImageArea,
 } from "./image.ts";
+import { contentLine, formatName, irqFlags, regionFlags } from "./schema-words.ts";
 import { hex, hexDigits } from "../regs/hex-text.ts";
-
-/** The value of `format` in every image file. */
-export const formatName = "bun-vfio image";
-/** Bytes in a line of region contents. */
-export const contentLine = 32;
-
-export const regionFlags = ["read", "write", "mmap"] as const;
-export const irqFlags = ["eventfd", "maskable", "automasked", "noresize"] as const;
 
 const bounded = <T extends z.ZodType>(element: T, limit: number) =>
   z.array(z.unknown()).max(limit, `at most ${limit} entries`).pipe(z.array(element));

@@ -11,7 +11,8 @@ import {
   type DeviceImage,
   type ImageArea,
 } from "./image.ts";
-import { contentLine, formatName, imageFileSchema } from "./schema.ts";
+import { imageFileSchema } from "./schema-on-use.ts";
+import { contentLine, formatName } from "./schema-words.ts";
 import { hex } from "../regs/hex-text.ts";
 
 /** Blocks of contents above this many bytes are written as base64: nobody reads them, and it takes half the space. */
@@ -25,7 +26,7 @@ const width = 110;
  */
 export function writeImage(image: DeviceImage): string {
   const file = toFile(image);
-  const checked = imageFileSchema.safeParse(file);
+  const checked = imageFileSchema().safeParse(file);
   if (!checked.success)
     throw new ImageError(
       checked.error.issues.map(({ message, path }) => ({ message, path: path.map(String).join(".") })),

@@ -27,7 +27,7 @@ function packageAllowed(path: string, name: string): boolean {
     case "typed-struct":
       return path.startsWith("src/regs/ioctl/");
     case "zod":
-      return /^src\/(?:image|cli)\/|^src\/device\/passthrough\/(?:.*\/)?[a-z-]+-schema\.ts$|^src\/device\/replay\/flight-schema\.ts$|^src\/kvm\/.*-state\.ts$/.test(
+      return /^src\/(?:image|cli)\/|^src\/device\/passthrough\/(?:.*\/)?[a-z-]+-schema\.ts$|^src\/device\/replay\/flight-schema\.ts$|^src\/kvm\/.*-schema\.ts$/.test(
         path,
       );
     case "commander":

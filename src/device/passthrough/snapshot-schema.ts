@@ -4,11 +4,7 @@ import { barsSchema } from "./bars/bars-schema.ts";
 import { configSchema } from "./config/config-schema.ts";
 import { decodingSchema } from "./decoding-schema.ts";
 import { interruptsSchema } from "./interrupts/interrupts-schema.ts";
-
-/** The format that this version writes, and the only one that it reads. */
-export const snapshotVersion = 2;
-/** Characters of a device's name that a snapshot keeps. */
-export const longestName = 256;
+import { longestName, snapshotVersion } from "./snapshot-format.ts";
 
 const id = () => z.int().min(0).max(0xffff);
 const ids = () => z.array(id()).max(0x10000);
@@ -46,7 +42,8 @@ const optionsSchema = () =>
     msixVectors: z.int().min(1).max(2048).optional(),
   });
 
-const schema = () =>
+/** What checks a snapshot. */
+export const snapshotSchema = () =>
   z.strictObject({
     version: z.literal(snapshotVersion),
     device: identitySchema(),
@@ -60,8 +57,4 @@ const schema = () =>
   });
 
 /** State of a device; see `VfioPciDevice.snapshot`. Made for JSON. @useDeclaredType */
-export type DeviceSnapshot = z.infer<ReturnType<typeof schema>>;
-
-let made: ReturnType<typeof schema> | undefined;
-/** Made when first used: a VMM that restores nothing does not pay for it. */
-export const snapshotSchema = (): ReturnType<typeof schema> => (made ??= schema());
+export type DeviceSnapshot = z.infer<ReturnType<typeof snapshotSchema>>;

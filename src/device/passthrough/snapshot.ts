@@ -10,10 +10,11 @@ import { RegisterState } from "./config/register-state.ts";
 import type { DecodeControl } from "./decoding.ts";
 import { InterruptState } from "./interrupts/interrupt-state.ts";
 import type { AttachOptions } from "./options.ts";
-import { longestName, snapshotSchema, snapshotVersion } from "./snapshot-schema.ts";
+import { longestName, snapshotVersion } from "./snapshot-format.ts";
 import type { DeviceIdentity, DeviceSnapshot } from "./snapshot-schema.ts";
 import { WriteEffect } from "./write-effects.ts";
 import { hex } from "../../regs/hex-text.ts";
+import { lazy } from "../../regs/lazy.ts";
 
 export type { DeviceSnapshot } from "./snapshot-schema.ts";
 
@@ -95,6 +96,11 @@ const gone = (device: string): VfioError =>
     code: "ENODEV",
     device,
   });
+
+/** A VMM that restores nothing does not pay for it. */
+const snapshotSchema = lazy(() =>
+  (require("./snapshot-schema.ts") as typeof import("./snapshot-schema.ts")).snapshotSchema(),
+);
 
 /** Checks a snapshot that comes from outside. @throws VfioError (`EBADSNAPSHOT`) that says what is wrong, and where */
 export function parseSnapshot(snapshot: unknown, name: string): DeviceSnapshot {

@@ -8,7 +8,6 @@ import {
   readFlightEntries,
   type FlightEntries,
 } from "./flight-format.ts";
-import { parseDevice } from "./flight-schema.ts";
 
 /** What a recorder's file holds. */
 export interface FlightRecording extends FlightEntries {
@@ -31,6 +30,7 @@ function deviceOf(bytes: Uint8Array, name: string): TracedDevice | undefined {
   const size = view.getUint32(header.deviceSize, true);
   if (size === 0) return undefined;
   if (size > deviceSize) throw badFlight(name, `it says that its device takes ${size} bytes`);
+  const { parseDevice } = require("./flight-schema.ts") as typeof import("./flight-schema.ts");
   try {
     return parseDevice(JSON.parse(new TextDecoder().decode(bytes.subarray(deviceAt, deviceAt + size))));
   } catch (cause) {

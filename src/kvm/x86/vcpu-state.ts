@@ -1,5 +1,4 @@
 // Everything that a vCPU is at an instant, as data that JSON can hold, and a vCPU that becomes it again.
-import { z } from "zod";
 import { VfioError } from "../../ffi/errors.ts";
 import * as ffi from "../../ffi/kvm-vcpu.ts";
 import { KvmDebugregs, KvmRegs, KvmSregs, KvmXcrs } from "../../regs/ioctl/kvm-registers.ts";
@@ -9,6 +8,9 @@ import { bytesOf, view, type StructClass } from "../../regs/ioctl/struct.ts";
 import type { Kvm } from "../kvm.ts";
 import type { VirtualMachine } from "../machine.ts";
 import { hex } from "../../regs/hex-text.ts";
+import type { VcpuState } from "./vcpu-state-schema.ts";
+
+export type { VcpuState } from "./vcpu-state-schema.ts";
 
 /** A vCPU as this file needs it: stopped, and of the calling thread. */
 export interface StoppedVcpu {
@@ -77,34 +79,6 @@ function partsOf(xsaveSize: number): readonly Part[] {
   return [...early, xsave, ...late];
 }
 
-const word = z.int().min(0).max(0xffff_ffff);
-const maxMsrs = 4096;
-const maxLeaves = 256;
-const maxBase64 = 65536;
-
-/** A vCPU's state. */
-export const VcpuStateSchema = z.strictObject({
-  version: z.literal(1),
-  cpuid: z
-    .array(
-      z.strictObject({
-        leaf: word,
-        index: word,
-        indexed: z.boolean(),
-        eax: word,
-        ebx: word,
-        ecx: word,
-        edx: word,
-      }),
-    )
-    .max(maxLeaves),
-  /** By the name of the kernel's struct, base64. */
-  parts: z.record(z.string(), z.base64().max(maxBase64)),
-  msrs: z.array(z.strictObject({ index: word, data: z.string().regex(/^0x[0-9a-f]{1,16}$/) })).max(maxMsrs),
-});
-/** State of a vCPU; see `saveVcpu`. Made for JSON. @useDeclaredType */
-export type VcpuState = z.infer<typeof VcpuStateSchema>;
-
 /**
  * All that a vCPU is.
  * @param vcpu that is stopped; what its last exit began is to be ended before (`Vcpu.complete`)
@@ -128,12 +102,8 @@ export function saveVcpu({ fd }: StoppedVcpu, { msrs, xsaveSize }: VcpuStateOpti
  * @throws VfioError (`EBADSTATE`) if this is no state, or of another CPU or kernel; others where KVM refuses a part
  */
 export function restoreVcpu({ fd }: StoppedVcpu, state: unknown, { xsaveSize }: VcpuStateOptions): void {
-  const parsed = VcpuStateSchema.safeParse(state);
-  if (!parsed.success)
-    throw new VfioError(`this is no state of a vCPU: ${z.prettifyError(parsed.error)}`, {
-      code: "EBADSTATE",
-    });
-  const { cpuid, parts, msrs } = parsed.data;
+  const { parseVcpuState } = require("./vcpu-state-schema.ts") as typeof import("./vcpu-state-schema.ts");
+  const { cpuid, parts, msrs } = parseVcpuState(state);
   // CPUID first: it decides which bits of the other registers exist.
   ffi.setCpuid(fd, cpuid);
   for (const { name, set, size } of partsOf(xsaveSize)) {

@@ -1,6 +1,7 @@
 // Lists of all that is declared, taken from the modules themselves: nothing can be forgotten.
 import { uapiName } from "./constants.ts";
 import * as declarations from "./declarations.ts";
+import { isStruct } from "./struct-builder.ts";
 
 /** A struct class whose members may be of any kind. */
 export interface AnyStruct {
@@ -14,10 +15,10 @@ export interface AnyStruct {
   getOffsets(): Readonly<Record<string, number>>;
 }
 
-const isStruct = (value: unknown): value is AnyStruct => typeof value === "function" && "baseSize" in value;
-
 /** Every struct of this folder. */
-export const allStructs: readonly AnyStruct[] = Object.values<unknown>(declarations).filter(isStruct);
+export const allStructs: readonly AnyStruct[] = Object.values<unknown>(declarations).filter(
+  (value): value is AnyStruct => isStruct(value),
+);
 
 /** One constant under its C name. */
 export interface UapiConstant {

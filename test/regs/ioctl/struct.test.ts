@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test";
+import { Struct as TypedStruct } from "typed-struct";
 import {
   KvmIrqRouting,
   KvmIrqRoutingEntry,
@@ -7,7 +8,9 @@ import {
   VfioInfoCapHeader,
   VfioIrqSet,
   VfioRegionInfo,
+  Struct,
   VfioRegionInfoCapSparseMmap,
+  allStructs,
   bytesOf,
   constants,
   create,
@@ -130,5 +133,35 @@ describe("constants", () => {
     // The type is the value, not `number`.
     const one: 1 = table.B;
     expect(one).toBe(1);
+  });
+});
+
+describe("a declaration", () => {
+  test("has the size and the offsets that typed-struct gives the class", () => {
+    for (const type of allStructs) {
+      const { constructor: compiled } = new type(Buffer.alloc(type.baseSize));
+      const { baseSize, getOffsets } = compiled as unknown as typeof type;
+      expect({ name: type.name, size: type.baseSize, offsets: type.getOffsets() }).toEqual({
+        name: compiled.name,
+        size: baseSize,
+        offsets: getOffsets(),
+      });
+    }
+    expect(allStructs.length).toBeGreaterThan(100);
+  });
+
+  test("takes members that typed-struct alone knows", () => {
+    const declare = (Builder: typeof TypedStruct) =>
+      new Builder("named").UInt32LE("id").String("text", 8).seek(4).UInt8("end").compile();
+    const [ours, theirs] = [declare(Struct), declare(TypedStruct)];
+    expect([ours.name, ours.baseSize, ours.getOffsets()]).toEqual(["named", 17, theirs.getOffsets()]);
+    expect(new ours(Buffer.alloc(17))).toBeInstanceOf(ours);
+  });
+
+  test("is refused where it is first used, if typed-struct has no such member", () => {
+    const wrong = (new Struct("wrong") as unknown as { Nothing(name: string): typeof TypedStruct.prototype })
+      .Nothing("x")
+      .compile();
+    expect(() => wrong.baseSize).toThrow(TypeError);
   });
 });

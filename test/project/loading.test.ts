@@ -1,0 +1,33 @@
+import { expect, test } from "bun:test";
+import { join } from "node:path";
+import manifest from "../../package.json" with { type: "json" };
+import { root } from "../support/tree.ts";
+
+const entries = Object.values(manifest.exports).flatMap((target) =>
+  typeof target === "string" ? [] : [join(root, target.bun)],
+);
+
+/** Packages whose files a program has loaded after it has run. */
+function loaded(program: string): string[] {
+  const text = `${program}; console.log(JSON.stringify(Object.keys(require.cache)));`;
+  const { stdout, stderr } = Bun.spawnSync([process.execPath, "-e", text], { cwd: root });
+  expect(stderr.toString()).toBe("");
+  const files = JSON.parse(stdout.toString()) as string[];
+  const names = files.flatMap((file) => /node_modules\/((?:@[^/]+\/)?[^/]+)\//.exec(file)?.[1] ?? []);
+  return [...new Set(names)].sort();
+}
+
+const imports = entries.map((path) => `import ${JSON.stringify(path)}`).join(";");
+
+test("importing every entry point loads no package: each is loaded when it is first used", () => {
+  expect(entries.length).toBeGreaterThan(5);
+  expect(loaded(imports)).toEqual([]);
+});
+
+test("typed-struct comes with the first struct, zod with the first image", () => {
+  const [ioctl, image] = ["regs/ioctl", "image"].map((name) => join(root, "src", name, "index.ts"));
+  const struct = `import { create, VfioRegionInfo } from ${JSON.stringify(ioctl)}; create(VfioRegionInfo).argsz = 1`;
+  expect(loaded(struct)).toEqual(["typed-struct"]);
+  const read = `import { readImage } from ${JSON.stringify(image)}; readImage(await Bun.file("images/edu.json").text())`;
+  expect(loaded(read)).toEqual(["zod"]);
+});
