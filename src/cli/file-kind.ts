@@ -1,7 +1,8 @@
 // What a file is, told by its first bytes.
+import { loggedLine } from "../image/bare-line.ts";
 import { configSizes } from "../image/image.ts";
 
-/** `json`: an image if anything; `config`: the raw bytes of a config space; `text`: what may hold a dump. */
+/** `json`: an image if anything, and no log whose records are JSON; `config`: the raw bytes of a config space; `text`: what may hold a dump. */
 export type FileKind = "json" | "config" | "text" | "utf-16le" | "utf-16be" | "binary";
 
 const nul = 0;
@@ -29,6 +30,8 @@ export function fileKind(head: Uint8Array, whole: boolean): FileKind {
   // No config space holds a line's end but no other byte as low, and no text a zero.
   if (isConfig && (head.includes(nul) || !head.includes(0x0a))) return "config";
   if (head.includes(nul) || magics.some(([magic]) => starts(head, magic))) return "binary";
+  const [firstLine = ""] = latin1(head, head.length).split("\n", 1);
+  if (loggedLine(firstLine) !== undefined) return "text";
   return /^\ufeff?\s*(?:\{\s*["}]|\[\s*(?:[[{"\]]|(?:-?\d+|true|false|null)\s*,))/.test(latin1(head, 4096))
     ? "json"
     : "text";

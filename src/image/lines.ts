@@ -34,6 +34,8 @@ export class Lines {
   #next = 0;
   #filled = 0;
   #ended = false;
+  /** The next carriage return, or where none was found before: most texts have none. */
+  #return = -1;
 
   /** Lines of a source, read as they come. */
   constructor(source: ByteSource) {
@@ -44,14 +46,16 @@ export class Lines {
   next(): boolean {
     let from = this.#next;
     for (;;) {
-      const at = from < this.#filled ? this.bytes.indexOf(newline, from) : -1;
-      if (at >= 0 && at < this.#filled) return this.#take(at, at + 1);
-      from = this.#filled;
+      const at = this.#endFrom(from);
+      if (at >= 0) return this.#take(at, at + 1);
+      // The newline of a carriage return at the end may be still to come.
+      from = this.#filled - (this.#filled > from && this.bytes[this.#filled - 1] === carriageReturn ? 1 : 0);
       if (this.#ended) return this.#next < this.#filled && this.#take(this.#filled, this.#filled);
       const long = this.#filled - this.#next >= maxLine;
       if (long || this.#filled > this.bytes.length - maxLine) {
         this.bytes.copyWithin(0, this.#next, this.#filled);
         this.#filled -= this.#next;
+        this.#return -= this.#next;
         from -= this.#next;
         this.#next = 0;
       }
@@ -71,6 +75,24 @@ export class Lines {
     return this.#ascii.toString("latin1", start, end);
   }
 
+  /** The first end of a line from `from` on: a newline, or a carriage return by itself; -1 where none is here yet. */
+  #endFrom(from: number): number {
+    if (from >= this.#filled) return -1;
+    const newlineAt = this.bytes.indexOf(newline, from);
+    const end = newlineAt >= 0 && newlineAt < this.#filled ? newlineAt : -1;
+    const at = this.#returnFrom(from);
+    const isAlone = end < 0 ? at + 1 < this.#filled || (at < this.#filled && this.#ended) : at + 1 < end;
+    return isAlone ? at : end;
+  }
+
+  /** The next carriage return from `from` on, or the end of what is here. */
+  #returnFrom(from: number): number {
+    const known = this.#return;
+    if (known >= from && (known === this.#filled || this.bytes[known] === carriageReturn)) return known;
+    const at = this.bytes.indexOf(carriageReturn, Math.max(known, from));
+    return (this.#return = at < 0 || at > this.#filled ? this.#filled : at);
+  }
+
   #take(end: number, next: number): true {
     this.start = this.#next;
     this.end = end > this.start && this.bytes[end - 1] === carriageReturn ? end - 1 : end;
@@ -88,8 +110,9 @@ export class Lines {
   /** Reads to the end of a line that fills what is kept of one; what follows takes the place of the rest. */
   #takeLong(): true {
     for (;;) {
-      const at = this.bytes.indexOf(newline, maxLine);
-      if (at >= 0 && at < this.#filled) return this.#take(maxLine, at + 1);
+      this.#return = -1;
+      const at = this.#endFrom(maxLine);
+      if (at >= 0) return this.#take(maxLine, at + 1);
       this.#filled = maxLine;
       if (this.#ended) return this.#take(maxLine, maxLine);
       this.#fill();

@@ -1,5 +1,6 @@
 // What a line of a pasted dump is once everything is taken away that mails, terminals, logs and pages put around it.
 import { parseBdf } from "../regs/bdf.ts";
+import { bareLine } from "./bare-line.ts";
 
 /** What a line says. */
 export type DumpLine =
@@ -9,33 +10,50 @@ export type DumpLine =
   | { readonly kind: "blank" | "expected" | "other" };
 
 const bdf = "(?:[0-9a-f]{4,8}:)?[0-9a-f]{2}:[0-9a-f]{2}\\.[0-9a-f]";
-/** Sequences by which a terminal is driven: colours, titles. */
-const escapes = /\u001b(?:\[[0-?]*[ -/]*[@-~]|\][^\u0007\u001b]*(?:\u0007|\u001b\\)?|[@-Z\\-_])/g;
-/** Marks at the beginning of text that is Unicode, and characters without width. */
-const invisible = /[\u200b\u200e\u200f\u2060\ufeff]/g;
 /** Signs of quotation, of a diff, of a list, and what follows them. */
 const quoted = /^(?:\s*(?:[A-Za-z]{0,3}>|[|:*#;%+-])\s?)+/;
 
+/** What closes a cell of a table, or what is set apart. */
+const wrapping = /[\s|*`]+$/;
 /** Nothing, or nothing in quotation. */
 const blank = /^(?:\s|[A-Za-z]{0,3}>|\|)*$/;
-const heading = new RegExp(`^(${bdf})(?:\\s+(.*))?$`, "i");
-/** A heading behind other text: then only where that ends as a prefix does, and a class follows as lspci names it. */
-const prefixEnd = "(?:.{0,200}?(?:[>|\\];$#*]\\s*|:\\s+)|\\d{1,3}:|\\s*\\d+\\t\\s*)";
-const prefixedHeading = new RegExp(`^${prefixEnd}(${bdf})\\s+([^:]{1,80}: \\S.*)$`, "i");
+/** With a colon behind the BDF only where nothing or a class follows: the kernel begins its own lines so. */
+const heading = new RegExp(`^(${bdf})(?:\\s+(.*)|:?|:\\s+([^:]{1,80}: \\S.*))$`, "i");
+/** Of lspci -vmm and -vm. */
+const slot = new RegExp(`^(?:Slot|Device):\\s+(${bdf})$`, "i");
+
+const time = "\\d{1,2}:\\d\\d:\\d\\d";
+/** What stands before a line: it ends as prefixes do, or is a name with a sign behind it, a number, a time, a level. */
+const prefixes = [
+  ".{0,200}?[>|\\];$#*`]\\s*",
+  ".{0,200}?:\\s+",
+  "\\d{1,3}:",
+  "\\s*\\d+[.:)>\\]|]?\\s+",
+  "\\S{1,200}?[:-]",
+  `.{0,200}?${time}(?:.{0,200}?\\s)?`,
+  ".{0,80}?\\b(?:TRACE|DEBUG|INFO|NOTICE|WARN|WARNING|ERROR)\\s+",
+];
+/** A heading behind other text: then only where a class follows as lspci names it, and no colon before it as in the kernel's lines. */
+const prefixedHeading = new RegExp(`^(?:${prefixes.join("|")})(${bdf})\\s+([^:]{1,80}: \\S.*)$`, "i");
 /** Linux with pci=earlydump, drivers/pci/probe.c; before Linux 4.19 without the colon. */
 const kernelHeading = new RegExp(`(?:^|\\s)(${bdf}):? config space:\\s*$`, "i");
 
 const bytes = "[0-9a-f]{2}(?:\\s+[0-9a-f]{2})";
-const row = /^[0-9a-f]{2,8}:\s/i;
+const row = /^(?:0x)?[0-9a-f]{2,8}:\s/i;
 /** A row behind other text has bytes enough to be none by chance, and the offset of a row. */
-const prefixedRow = new RegExp(`(?:^|[\\s>|\\]:])((?:0{4,5})?[0-9a-f]{1,2}0: ${bytes}{3,}.*)$`, "i");
+const prefixedRow = new RegExp(
+  `(?:^|[\\s>|\\]:;$#*\`"-])((?:0x)?(?:0{4,5})?[0-9a-f]{1,2}0: ${bytes}{3,}.*)$`,
+  "i",
+);
 /** What lspci and its library say between the lines that matter. */
-const chatter = /^(?:lspci|pcilib): /;
+const chatter =
+  /^(?:lspci|pcilib): |^(?:Class|Vendor|Device|S(?:Vendor|Device)|Rev|ProgIf|PhySlot|NUMANode|IOMMUGroup|DTNode|Driver|Module):\t/;
 
 /** @param raw the text of a line, at most a thousand characters of it */
 export function dumpLine(raw: string): DumpLine {
-  const text = raw.replace(escapes, "").replace(invisible, "").trimEnd();
-  if (blank.test(text)) return { kind: "blank" };
+  const text = bareLine(raw);
+  // What a page's markup alone makes a line of is none that parts two dumps.
+  if (blank.test(text)) return { kind: /<[a-z/]/i.test(raw) ? "other" : "blank" };
   const inside = text.replace(quoted, "");
   const found = lineOf(text) ?? lineOf(inside) ?? prefixedLine(text);
   if (found) return found;
@@ -46,7 +64,7 @@ export function dumpLine(raw: string): DumpLine {
 
 function lineOf(text: string): DumpLine | undefined {
   const trimmed = text.trimStart();
-  const head = heading.exec(trimmed);
+  const head = heading.exec(trimmed) ?? slot.exec(trimmed);
   if (head) return headingOf(head);
   return row.test(trimmed) ? { kind: "row", text: trimmed } : undefined;
 }
@@ -60,7 +78,11 @@ function prefixedLine(text: string): DumpLine | undefined {
   return dumped ? { kind: "row", text: dumped[1]! } : undefined;
 }
 
-const headingOf = ([, bdf, title = ""]: RegExpExecArray): DumpLine => ({ kind: "heading", bdf: bdf!, title });
+const headingOf = ([, bdf, title, behindColon = ""]: RegExpExecArray): DumpLine => ({
+  kind: "heading",
+  bdf: bdf!,
+  title: (title ?? behindColon).replace(wrapping, ""),
+});
 
 /** Why a BDF names no device; undefined for one that does. */
 export function bdfFault(text: string): string | undefined {

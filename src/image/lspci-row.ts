@@ -17,8 +17,23 @@ for (let value = 0; value < 16; value++)
 const isBlank = (byte: number): boolean =>
   byte === 0x20 || byte === 0x09 || byte === 0xa0 || byte === 0xc2 || byte === 0x0d;
 
-/** A blank, or the `=` that mails in quoted-printable put at a line's end. */
-const endsByte = (byte: number): boolean => isBlank(byte) || byte === 0x3d;
+/** A blank, the `=` that mails in quoted-printable put at a line's end, or a sign that closes what is set apart. */
+const endsByte = (byte: number): boolean =>
+  isBlank(byte) || byte === 0x3d || byte === 0x7c || byte === 0x60 || byte === 0x2a || byte === 0x22;
+
+/** `0x` before an offset. */
+const isHexMark = (text: Uint8Array, at: number): boolean =>
+  text[at] === 0x30 && (text[at + 1]! | 0x20) === 0x78;
+
+/** Signs alone, which close a cell of a table or what is set apart: no byte is lost with them. */
+function isWrapping(text: Uint8Array, from: number, end: number): boolean {
+  for (let at = from; at < end; at++) {
+    const byte = text[at]!;
+    if (byte >= 0x80 || digit[byte]! >= 0 || isLetter(byte)) return false;
+  }
+  return true;
+}
+const isLetter = (byte: number): boolean => (byte | 0x20) >= 0x61 && (byte | 0x20) <= 0x7a;
 
 /** The last row that was read. */
 export class DumpRow {
@@ -34,13 +49,14 @@ export class DumpRow {
    * @returns whether it is one
    */
   read(text: Uint8Array, start: number, end: number): boolean {
-    let at = start;
+    let at = isHexMark(text, start) ? start + 2 : start;
+    const first = at;
     let offset = 0;
     for (let value = 0; at < end && (value = digit[text[at]!]!) >= 0; at++) {
-      if (at - start === 8) return false;
+      if (at - first === 8) return false;
       offset = offset * 16 + value;
     }
-    if (at - start < 2 || text[at] !== colon || offset >= maxConfig) return false;
+    if (at - first < 2 || text[at] !== colon || offset >= maxConfig) return false;
     at++;
     if (at >= end || !isBlank(text[at]!)) return false;
     const { bytes } = this;
@@ -58,7 +74,7 @@ export class DumpRow {
     }
     this.offset = offset;
     this.length = length;
-    this.excess = at < end;
-    return length > 0 && (!this.excess || length >= fewest);
+    this.excess = at < end && !isWrapping(text, at, end);
+    return length > 0 && (at >= end || length >= fewest);
   }
 }

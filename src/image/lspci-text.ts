@@ -2,6 +2,7 @@
 import { formatBdf, parseBdf } from "../regs/bdf.ts";
 import { imageError, quote } from "./error.ts";
 import type { ImageArea, ImageUnknowns } from "./image.ts";
+import { loggedLine } from "./bare-line.ts";
 import { bytesSource, Lines, type ByteSource } from "./lines.ts";
 import { bdfFault, dumpLine } from "./lspci-line.ts";
 import { DumpRow, maxConfig } from "./lspci-row.ts";
@@ -46,6 +47,7 @@ export interface SkippedText {
   readonly early: Counted;
 }
 
+const openBrace = 0x7b;
 /** Characters of a line that are looked at where it is no plain row. */
 const lookedAt = 1024;
 const titleLimit = 1000;
@@ -100,7 +102,8 @@ export class LspciText {
       if (lines.end === lines.start) this.#afterBlank = true;
       else if (this.#row.read(lines.bytes, lines.start, lines.end)) this.#takeRow();
       else {
-        const text = lines.text(lookedAt);
+        const whole = lines.bytes[lines.start] === openBrace ? loggedLine(lines.text()) : undefined;
+        const text = whole?.slice(0, lookedAt) ?? lines.text(lookedAt);
         const line = dumpLine(text);
         if (line.kind === "heading") {
           const done = this.#finish();

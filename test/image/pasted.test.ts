@@ -11,6 +11,7 @@ import {
   prefixes,
   printedBetween,
   prose,
+  wrappings,
   type PastedDevice,
 } from "./pasted.ts";
 
@@ -35,6 +36,22 @@ describe("every line has before it", () => {
           const { found } = read(utf8(lines.map((line, at) => prefix(at + 1) + line).join("\n")));
           expect(facts(found)).toEqual(facts(devices));
           expect(found.every(({ unknown }) => unknown === undefined)).toBe(true);
+        }),
+        { numRuns: 30 },
+      );
+    });
+});
+
+describe("around every line is", () => {
+  for (const [name, wrap] of Object.entries(wrappings))
+    test(name, () => {
+      fc.assert(
+        fc.property(pastedDevices, (devices) => {
+          const lines = textOf(devices).trimEnd().split("\n");
+          const { found, skipped } = read(utf8(`${lines.map(wrap).join("\n")}\n`));
+          expect(facts(found)).toEqual(facts(devices));
+          expect(found.every(({ unknown }) => unknown === undefined)).toBe(true);
+          expect(Object.entries(skipped).filter(([, { count }]) => count > 0)).toEqual([]);
         }),
         { numRuns: 30 },
       );

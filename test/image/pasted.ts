@@ -75,6 +75,60 @@ export const prefixes: Readonly<Record<string, (line: number) => string>> = {
   "cat -n": (line) => `${String(line).padStart(6)}\t`,
   "an added line": () => "+",
   "a page": () => "&gt; ",
+  "a page's deeper quotation": () => "&gt;&nbsp;&#62; ",
+  "grep -H": () => "dump.txt:",
+  "grep -Hn": (line) => `logs/dump-1.txt:${line % 1000}:`,
+  "grep's context": (line) => `dump.txt-${line % 1000}-`,
+  "grep -n": (line) => `${line % 1000}:`,
+  "a time": () => "10:00:01 ",
+  "a time with its fraction": () => "10:00:01.123456 ",
+  "a time in brackets": () => "[10:00:01] ",
+  "a date and a time": () => "2026-12-01 10:00:01,123 ",
+  "docker logs -t": () => "2026-12-01T05:04:34.123456789Z ",
+  "the log of a container runtime": () => "2026-12-01T05:04:34.123456789Z stdout F ",
+  "the same with an offset": () => "2026-12-01T05:04:34.123456789+01:00 stderr F ",
+  "kubectl logs --prefix": () => "[pod/probe-7d4b9/lspci] ",
+  "docker compose": () => "probe-1  | ",
+  "a syslog of RFC 5424": () => "<34>1 2026-12-01T05:04:34.003Z host lspci 77 ID47 - ",
+  "Python's logging": () => "INFO:root:",
+  "Python's logging in full": () => "2026-12-01 05:04:34,123 - probe - INFO - ",
+  "a level in words": () => "INFO  ",
+  "less -N": (line) => `${String(line).padStart(7)} `,
+  "numbers with a point": (line) => `${line}. `,
+  "numbers with a bracket": (line) => `${line}) `,
+  "numbers with a bar": (line) => `${String(line).padStart(4)} | `,
+  "a removed line": () => "-",
+  "a list": () => "* ",
+  "a quotation of a list": () => ">  - ",
+  "deep quotations": () => "> >>> > > ",
+  "a quotation without blanks": () => ">>>>",
+  "wide blanks": () => "\u3000\u2003",
+  "blanks without width": () => "\u200b",
+  "a colour": () => "\u001b[38;5;12m",
+};
+
+/** What stands around each line. */
+export const wrappings: Readonly<Record<string, (line: string) => string>> = {
+  "a table": (line) => `| ${line} |`,
+  "a table without blanks": (line) => `|${line}|`,
+  "code in a table": (line) => `| \`${line}\` |`,
+  code: (line) => `\`${line}\``,
+  bold: (line) => `**${line}**`,
+  "a cell of a page": (line) => `<tr><td>${line}</td></tr>`,
+  "the line of a page": (line) => `${line.replaceAll(" ", "&nbsp;")}<br>`,
+  "a part of a page": (line) => `<span class="line"><code>${line}</code></span>`,
+  "docker's json-file": (line) =>
+    JSON.stringify({ log: `${line}\n`, stream: "stdout", time: "2026-12-01T05:04:34.1Z" }),
+  "journalctl -o json": (line) => JSON.stringify({ __CURSOR: "s=1".repeat(600), MESSAGE: line }),
+  "a program's records": (line) => JSON.stringify({ level: "info", msg: line }),
+  "hexadecimal marks": (line) => line.replace(/^([0-9a-f]{2,3}): /, "0x$1: "),
+  "hexadecimal marks of four digits": (line) =>
+    line.replace(/^([0-9a-f]{2,3}): /, (_, at: string) => `0x${at.padStart(4, "0")}: `),
+  "a colon behind the address": (line) => line.replace(/^([0-9a-f:]+\.[0-7]) /, "$1: "),
+  "lspci -vmm": (line) => line.replace(/^([0-9a-f:]+\.[0-7]) .*/, "Slot:\t$1\nClass:\tEthernet controller"),
+  "tabs between bytes": (line) => line.replace(/^([0-9a-f]{2,3}:) (.*)$/, (row) => row.replaceAll(" ", "\t")),
+  "blanks of other widths": (line) => line.replaceAll(" ", "\u2007"),
+  "blanks at the end": (line) => `${line} \t `,
 };
 
 /** Lines that lspci itself prints in between. */
@@ -107,6 +161,9 @@ export const prose: readonly string[] = [
   "\u001b[01;32muser@host\u001b[00m:\u001b[01;34m~\u001b[00m$ ",
   "Gr\u00fc\u00dfe",
   "[    1.234567] pci 0000:01:00.0: [8086:10d3] type 00 class 0x020000",
+  "Dec  1 05:04:34 host kernel: nvme 0000:01:00.0: PCI INT A: disabled",
+  "2026-12-01T05:04:34.1Z stdout F pcieport 0000:00:1c.0: AER: Corrected error received",
+  "pcieport 0000:00:1c.0: PCIe Bus Error: severity=Corrected, type=Physical Layer",
 ];
 
 /** What a text does to its lines' ends and letters. */
@@ -117,6 +174,8 @@ export const encodings: Readonly<Record<string, (text: string) => Uint8Array>> =
   "UTF-16": (text) =>
     new Uint8Array(Uint16Array.from(`\ufeff${text}`, (letter) => letter.charCodeAt(0)).buffer),
   "line ends of another system": (text) => new TextEncoder().encode(text.replaceAll("\n", "\r\n")),
+  "line ends of an old system": (text) => new TextEncoder().encode(text.replaceAll("\n", "\r")),
+  "line ends that were made twice": (text) => new TextEncoder().encode(text.replaceAll("\n", "\r\r\n")),
   "blanks that do not break": (text) => new TextEncoder().encode(text.replaceAll(" ", "\u00a0")),
   "upper case": (text) =>
     new TextEncoder().encode(text.replace(/^[0-9a-f]{2,3}: .*$/gm, (row) => row.toUpperCase())),
