@@ -1,3 +1,5 @@
+import { formatRange } from "../device/address/range.ts";
+import { inspectCustom } from "../device/seam/inspect.ts";
 import type {
   AddressWindows,
   Dma,
@@ -50,5 +52,14 @@ export class KvmPlatform implements Platform {
         return typeof wired === "number" ? machine.interrupts.createLine(wired) : wired;
       },
     };
+  }
+
+  /** As `KvmPlatform (mmio32 0xc0000000-0xfebfffff, mmio64 none, io none; no DMA)`. */
+  [inspectCustom](): string {
+    const windows = (["mmio32", "mmio64", "io"] as const).map((name) => {
+      const window = this.addresses[name];
+      return `${name} ${window && window.size > 0 ? formatRange(window) : "none"}`;
+    });
+    return `KvmPlatform (${windows.join(", ")}; ${this.dma ? "peers by DMA" : "no DMA"})`;
   }
 }

@@ -5,6 +5,7 @@ import { capabilityId, extendedCapabilityId, layoutOf, msixCapability } from "..
 import type { IrqInfo, IrqRequest } from "../../regs/vfio/irqs.ts";
 import { RegionIndex, type RegionArea, type RegionInfo } from "../../regs/vfio/regions.ts";
 import type { DeviceBackend, FeatureSupport, RegionMapping } from "../seam/backend.ts";
+import { InspectableBackend } from "../seam/inspect.ts";
 import { barsOf } from "../pci/bars.ts";
 import { pendingProblem, physicalGeometry, type MsixArea } from "../pci/msix-geometry.ts";
 import type { RecordedAccesses } from "./accesses.ts";
@@ -27,7 +28,7 @@ export const pageSize = 4096;
  * resets, and regions behind which lies what a recording or a model gives. Config bytes that neither a register map nor the
  * image describes cannot be written. Mappings stay readable while memory decoding is off, where the kernel's raise SIGBUS.
  */
-export class HostedFunction implements DeviceBackend {
+export class HostedFunction extends InspectableBackend implements DeviceBackend {
   readonly name: string;
   readonly resettable: boolean;
   readonly regions: readonly RegionInfo[];
@@ -49,6 +50,7 @@ export class HostedFunction implements DeviceBackend {
    * @param spaces what lies behind its regions, config space apart; disposed of with the function
    */
   constructor(image: DeviceImage, spaces: RegionSpaces) {
+    super();
     this.name = image.bdf;
     this.resettable = image.resettable;
     this.regions = Object.freeze(regionsByIndex(image));

@@ -107,3 +107,14 @@ export function describe(backend: DeviceBackend, parts: AttachedDevice, command:
     },
   };
 }
+
+/** A description in a line, for a person: where each BAR is, and what interrupts. */
+export function factsOf({ bars, interrupts }: DeviceDescription): string {
+  const places = bars.map(({ name, base }) =>
+    base === undefined ? `${name} off` : `${name} at 0x${base.toString(16)}`,
+  );
+  const { mode, msiVectors, msixVectors, routed } = interrupts;
+  const vectors = mode === "MSI-X" ? msixVectors : mode === "MSI" ? msiVectors : undefined;
+  const irqs = vectors === undefined ? mode : `${mode} ${routed.length} of ${vectors}`;
+  return `${places.join(", ")}; ${irqs === "none" ? "no interrupts" : irqs}`;
+}

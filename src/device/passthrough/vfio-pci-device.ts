@@ -1,4 +1,5 @@
 import { attachDevice, type AttachedDevice } from "./attach.ts";
+import { inspectCustom } from "../seam/inspect.ts";
 import type { DeviceBackend } from "../seam/backend.ts";
 import { DecodeControl } from "./decoding.ts";
 import { command } from "../pci/header-registers.ts";
@@ -7,7 +8,7 @@ import { BarAccess } from "./bars/bar-access.ts";
 import { GuestAnswers } from "../seam/guest-answers.ts";
 import { hostAddressOf } from "./bars/host-address.ts";
 import { BusAccess } from "./bars/bus-access.ts";
-import { describe, type DeviceDescription } from "./describe.ts";
+import { describe, factsOf, type DeviceDescription } from "./describe.ts";
 import { VfioError } from "../../ffi/errors.ts";
 import { eventReporter } from "../seam/events.ts";
 import { TracedBackend } from "../seam/traced-backend.ts";
@@ -182,6 +183,12 @@ export class VfioPciDevice implements Disposable {
    */
   hostAddress(gpa: number, size: number): { readonly hva: number; readonly writable: boolean } | undefined {
     return hostAddressOf(this.#open().placement, gpa, size);
+  }
+
+  /** As `VfioPciDevice 0000:01:00.0 (BAR0 at 0xc0000000, BAR4 off; MSI-X 3 of 65)`. */
+  [inspectCustom](): string {
+    const facts = this.#config.closed ? "closed" : factsOf(this.describe());
+    return `VfioPciDevice ${this.name} (${facts})`;
   }
 
   /** Whether it was disposed of: it answers nothing any more. */

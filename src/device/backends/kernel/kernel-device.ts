@@ -8,21 +8,20 @@ import { IrqSetBuffer } from "../../../ffi/vfio-irqs.ts";
 import { resetDevice } from "../../../ffi/vfio-reset.ts";
 import type { DeviceInfo } from "../../../ffi/vfio-device.ts";
 import type { DeviceRegionInfo } from "../../../ffi/vfio-region.ts";
-import { regionName } from "../../../regs/vfio/regions.ts";
+import { RegionIndex, regionName, type RegionArea } from "../../../regs/vfio/regions.ts";
 import { vfioFeature } from "../../../regs/ioctl/vfio-feature.ts";
 import type { IrqInfo, IrqRequest } from "../../../regs/vfio/irqs.ts";
-import { RegionIndex, type RegionArea } from "../../../regs/vfio/regions.ts";
 import type { DeviceBackend, FeatureSupport } from "../../seam/backend.ts";
 import type { DmaMap } from "../../dma/dma-map.ts";
+import { InspectableBackend } from "../../seam/inspect.ts";
 import type { Iommu } from "../../seam/iommu.ts";
-import type { Sysroot } from "../../host/sysroot.ts";
 import type { DeviceApi } from "./choose-api.ts";
-import type { Container } from "./container.ts";
 import { readFacts } from "./device-info.ts";
 import { DeviceNotices, type DeviceNotice } from "./device-notices.ts";
 import { readFeatures, type FeatureReport } from "./features.ts";
 import { nothingToMap, regionMapHint } from "./open-hints.ts";
 import { doHotReset, hotResetReport, type HotResetReport, type HotResetTarget } from "./hot-reset.ts";
+import type { OpenedDevice } from "./opened-device.ts";
 import type { PhysicalMemory } from "./physical-memory.ts";
 import { requestIrqs } from "./irq-request.ts";
 import { interruptSelfTest, type InterruptSelfTestResult } from "./interrupt-self-test.ts";
@@ -33,29 +32,6 @@ import { Vectors } from "./vectors.ts";
 import { tokenBytes } from "./vf-token.ts";
 import { aliveOffset, answerBy, defaultResetTimeout, waitAlive } from "./wait-ready.ts";
 
-/** A device that has been opened, and how; see `openDevice`. */
-export interface OpenedDevice {
-  readonly bdf: string;
-  readonly api: DeviceApi;
-  readonly explain: readonly string[];
-  readonly descriptor: FileDescriptor;
-  /** What is mapped for the device; undefined without IOMMU. */
-  readonly dma: DmaMap | undefined;
-  /** Memory by its true addresses, for a device without IOMMU that was opened through its cdev. */
-  readonly physical?: PhysicalMemory | undefined;
-  /** Of a device that was opened through a group. */
-  readonly container: Container | undefined;
-  /** Id in the iommufd of a device that was opened through its cdev. */
-  readonly iommufdDevice: number | undefined;
-  readonly host: Sysroot;
-  /** In ms; see `reset`. */
-  readonly resetTimeout?: number | undefined;
-  /** What ends before its descriptor is closed, which may be open elsewhere too: its part in an address space. */
-  readonly detach?: (() => void) | undefined;
-  /** What ends after it: its hold on a group or an address space. */
-  readonly release: () => void;
-}
-
 /**
  * A device of this host, through Linux's VFIO. Every access is one system call.
  *
@@ -63,7 +39,7 @@ export interface OpenedDevice {
  * while decoding is off, in D3hot or across a reset gets a SIGBUS, which no handler turns into an error. `KernelDevice`
  * does not guard raw mappings; `VfioPciDevice` withdraws them from its guest before it lets that happen.
  */
-export class KernelDevice implements DeviceBackend {
+export class KernelDevice extends InspectableBackend implements DeviceBackend {
   readonly name: string;
   /** How it was opened. */
   readonly api: DeviceApi;
@@ -93,6 +69,7 @@ export class KernelDevice implements DeviceBackend {
 
   /** Takes over an opened device, and closes it should that fail. @throws VfioError @internal */
   constructor(opened: OpenedDevice) {
+    super();
     this.#opened = opened;
     this.#descriptor = opened.descriptor;
     this.name = opened.bdf;

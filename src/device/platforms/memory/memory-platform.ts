@@ -18,6 +18,7 @@ import type {
   TrappedRange,
 } from "../../seam/platform.ts";
 import { formatRange, intersects, isPowerOfTwo, type Range, rangeEnd, toRange } from "../../address/range.ts";
+import { inspectCustom } from "../../seam/inspect.ts";
 import { hex } from "../../../regs/hex-text.ts";
 
 export type { AddressWindow, DeliveredInterrupt, PlatformAction, PlatformActionKind } from "./action.ts";
@@ -131,6 +132,12 @@ export class MemoryPlatform implements Platform, Disposable {
     this.bus = this.#bus = new Bus(journal);
     this.dma = this.#mappings = dma ? new Mappings(journal, pageSize) : undefined;
     this.#onEndOfInterrupt = onEndOfInterrupt;
+  }
+
+  /** As `MemoryPlatform (14 actions, 0 resources held)`. */
+  [inspectCustom](): string {
+    const state = this.#journal.closed ? "closed" : `${this.leaks().length} resources held`;
+    return `MemoryPlatform (${this.#journal.actions.length} actions, ${state})`;
   }
 
   /** What was done, in order, since the beginning or `clearRecord`. Only what took effect is here. */

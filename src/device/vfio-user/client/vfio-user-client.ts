@@ -6,6 +6,7 @@ import type { IrqInfo, IrqRequest } from "../../../regs/vfio/irqs.ts";
 import { RegionIndex, type RegionArea, type RegionInfo } from "../../../regs/vfio/regions.ts";
 import { DmaMap } from "../../dma/dma-map.ts";
 import type { DeviceBackend, FeatureSupport } from "../../seam/backend.ts";
+import { InspectableBackend } from "../../seam/inspect.ts";
 import { feature, featureFlag } from "../messages/device.ts";
 import { bodyAt, Command, commandName } from "../messages/header.ts";
 import type { Capabilities } from "../messages/version.ts";
@@ -37,7 +38,7 @@ const notSupported = new Set(["ENOTTY", "EINVAL", "EOPNOTSUPP", "ENOSYS"]);
  * A mapping of memory that the server shares ends the process (SIGBUS) if the server makes the file smaller. It is sealed
  * against that where it can be; `sealedOnly` refuses what cannot.
  */
-export class VfioUserClient implements DeviceBackend {
+export class VfioUserClient extends InspectableBackend implements DeviceBackend {
   readonly name: string;
   readonly resettable: boolean;
   readonly regions: readonly RegionInfo[];
@@ -56,6 +57,7 @@ export class VfioUserClient implements DeviceBackend {
 
   /** Takes over a connected socket, and closes it should that fail. @throws VfioError @internal */
   constructor(socket: FileDescriptor, name: string, options: ConnectOptions, connect?: () => FileDescriptor) {
+    super();
     this.name = name;
     this.#options = options;
     using failed = new DisposableStack();
@@ -105,9 +107,8 @@ export class VfioUserClient implements DeviceBackend {
     return { link, server };
   }
 
-  #newAccess({ link, server }: Connected): RegionAccess {
-    return new RegionAccess(link, Math.min(maxTransfer, server.maxTransfer));
-  }
+  readonly #newAccess = ({ link, server }: Connected): RegionAccess =>
+    new RegionAccess(link, Math.min(maxTransfer, server.maxTransfer));
 
   /** Hears of the server's end, and of its requests, while nobody calls. */
   #watch(): void {
@@ -133,11 +134,10 @@ export class VfioUserClient implements DeviceBackend {
       );
       poll.arm();
     };
-    const { twin } = link;
     // A server that has descriptors of everything asks nothing: answers that a call takes wake nobody then.
-    const asks = !twin && this.#memory.needsMessages;
+    const asks = !link.twin && this.#memory.needsMessages;
     add(link.connection.fd, asks ? "readable" : "closed", () => link.serveIdle());
-    if (twin) add(twin.fd, "readable", () => link.serveTwin());
+    if (link.twin) add(link.twin.fd, "readable", () => link.serveTwin());
   }
 
   #gone(link: Link, error: VfioError): void {
