@@ -3,6 +3,7 @@ import { expect } from "bun:test";
 import fc from "fast-check";
 import type { Attached } from "../support/attached.ts";
 import { at, type SyntheticDevice } from "../support/synthetic-image.ts";
+import type { Effects } from "./property.ts";
 import { refusal } from "../support/refusal.ts";
 
 /** Devices of many shapes: BARs of every kind and size, MSI, MSI-X in every place, all the ways to reset. */
@@ -77,6 +78,8 @@ const width = fc.oneof(
   { weight: 9, arbitrary: fc.constantFrom(1, 2, 4) },
   { weight: 1, arbitrary: fc.nat(9) },
 );
+/** Mostly one that devices have. */
+const vector = fc.oneof(fc.nat(1), fc.nat(34));
 const value = fc.oneof(
   fc.constantFrom(
     0,
@@ -101,7 +104,16 @@ const value = fc.oneof(
   fc.nat(0xffffffff),
 );
 
-export const anySteps: fc.Arbitrary<Step[]> = fc.array(
+/** A driver's beginning, or part of it: decoding on, a vector unmasked, MSI-X or MSI on. */
+const beginning = fc.subarray<Step>([
+  { do: "config", offset: 4, width: 2, value: 7 },
+  { do: "vector", vector: 0, data: 0x4021, masked: false },
+  { do: "config", offset: at.msix + 2, width: 2, value: 0x8000 },
+  { do: "config", offset: at.msi + 4, width: 4, value: 0xfee00000 },
+  { do: "config", offset: at.msi + 2, width: 2, value: 0x21 },
+]);
+
+const anyMiddle: fc.Arbitrary<Step[]> = fc.array(
   fc.oneof(
     { weight: 10, arbitrary: fc.record({ do: fc.constant("config" as const), offset, width, value }) },
     { weight: 2, arbitrary: fc.record({ do: fc.constant("look" as const), offset, width }) },
@@ -119,55 +131,86 @@ export const anySteps: fc.Arbitrary<Step[]> = fc.array(
       weight: 4,
       arbitrary: fc.record({
         do: fc.constant("vector" as const),
-        vector: fc.nat(34),
+        vector,
         data: fc.nat(0xffff),
         masked: fc.boolean(),
       }),
     },
     {
       weight: 2,
-      arbitrary: fc.record({ do: fc.constant("raise" as const), index: fc.nat(4), vector: fc.nat(34) }),
+      arbitrary: fc.record({ do: fc.constant("raise" as const), index: fc.nat(4), vector }),
     },
-    { weight: 1, arbitrary: fc.constant({ do: "deliver" as const }) },
+    { weight: 2, arbitrary: fc.constant({ do: "deliver" as const }) },
     { weight: 1, arbitrary: fc.constant({ do: "reset" as const }) },
   ),
   { minLength: 1, maxLength: 40, size: "max" },
 );
 
+/** What a guest does, which often begins as a driver does. */
+export const anySteps: fc.Arbitrary<Step[]> = fc.tuple(beginning, anyMiddle).map((parts) => parts.flat());
+
 const bytes = (number: number, size: number): Uint8Array =>
   Uint8Array.from({ length: size }, (_, i) => Math.floor(number / 2 ** (8 * i)) % 256);
 
-export function perform(guest: Attached, step: Step): void {
-  const { device } = guest;
+/** What of config space an access lies in, where it is one that a PCI host makes. */
+const dwordOf = (offset: number, width: number): number | undefined =>
+  (width === 1 || width === 2 || width === 4) && offset >= 0 && (offset & 3) + width <= 4
+    ? offset & ~3
+    : undefined;
+
+/** @returns whether it came to anything: was answered, changed something, arrived */
+function performed(guest: Attached, step: Step): boolean {
+  const { device, backend, platform } = guest;
   switch (step.do) {
-    case "config":
-      return device.configWrite(step.offset, step.width, step.value);
-    case "look":
-      return void device.configRead(step.offset, step.width);
+    case "config": {
+      const dword = dwordOf(step.offset, step.width);
+      const before = dword === undefined ? 0 : device.configRead(dword, 4);
+      const done = backend.calls.length + platform.actions.length;
+      device.configWrite(step.offset, step.width, step.value);
+      if (backend.calls.length + platform.actions.length > done) return true;
+      return dword !== undefined && device.configRead(dword, 4) !== before;
+    }
+    case "look": {
+      const done = backend.calls.length;
+      device.configRead(step.offset, step.width);
+      return backend.calls.length > done;
+    }
     case "bar": {
       const base = device.describe().bars.find(({ region }) => region === step.region)?.base ?? 0xd0000000;
-      device.mmioWrite(base + step.offset, bytes(step.value, step.width));
-      device.mmioRead(base + step.offset, new Uint8Array(step.width));
-      device.ioWrite(base + step.offset, bytes(step.value, step.width));
-      return void device.ioRead(base + step.offset, new Uint8Array(step.width));
+      const address = base + step.offset;
+      const written = device.mmioWrite(address, bytes(step.value, step.width));
+      device.mmioRead(address, new Uint8Array(step.width));
+      const ports = device.ioWrite(address, bytes(step.value, step.width));
+      device.ioRead(address, new Uint8Array(step.width));
+      return written || ports;
     }
     case "vector": {
       const { bars, msix } = device.describe();
       const base = msix && bars.find(({ region }) => region === msix.guest.table.region)?.base;
-      if (!msix || base === undefined || step.vector >= msix.guest.vectors) return;
+      if (!msix || base === undefined || step.vector >= msix.guest.vectors) return false;
       const entry = base + msix.guest.table.offset + 16 * step.vector;
       device.mmioWrite(entry, bytes(0xfee00000, 4));
       device.mmioWrite(entry + 8, bytes(step.data, 4));
-      return void device.mmioWrite(entry + 12, bytes(step.masked ? 1 : 0, 4));
+      return device.mmioWrite(entry + 12, bytes(step.masked ? 1 : 0, 4));
     }
     case "raise":
-      return void guest.recorded.raise(step.index, step.vector);
+      return guest.recorded.raise(step.index, step.vector);
     case "deliver":
-      return void guest.platform.deliver();
+      return platform.deliver().length > 0;
     case "reset":
-      return device.reset();
+      device.reset();
+      return true;
   }
 }
+
+/** Does it, and counts it where it came to anything. */
+export function perform(guest: Attached, step: Step, effects?: Effects): void {
+  const took = performed(guest, step);
+  effects?.count(step.do, took);
+}
+
+/** Kinds of steps, as `Effects` counts them: in any long run each comes to something. */
+export const stepKinds = ["config", "look", "bar", "vector", "raise", "deliver", "reset"] as const;
 
 const overlaps = (a: { offset: number; size: number }, b: { offset: number; size: number }): boolean =>
   a.offset < b.offset + b.size && b.offset < a.offset + a.size;

@@ -30,13 +30,26 @@ export interface FlightReport {
   readonly difference: FlightDifference | undefined;
 }
 
-const asEntry = ({ kind, numbers, text }: FlightEntry): TraceEntry => traceEntry(kind, numbers, text);
+/** @throws VfioError (`EBADFLIGHT`) for an entry of a kind that this version does not know */
+function asEntry({ index, kind, numbers, text }: FlightEntry, name: string): TraceEntry {
+  try {
+    return traceEntry(kind, numbers, text);
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw new VfioError(`${name}: its entry ${index} cannot be read: ${why}`, { code: "EBADFLIGHT", cause });
+  }
+}
+
+/** The same before the recorded entry is looked at. */
+interface Difference extends Omit<FlightDifference, "recorded"> {
+  readonly recorded: FlightEntry | undefined;
+}
 
 class Comparison implements Tracer {
   readonly #recording: FlightRecording;
   /** The entry of the recording that is to come. */
   at = 0;
-  difference: FlightDifference | undefined;
+  difference: Difference | undefined;
 
   constructor(recording: FlightRecording) {
     this.#recording = recording;
@@ -60,8 +73,7 @@ class Comparison implements Tracer {
   }
 
   differ(seen: TraceEntry | undefined): void {
-    const entry = this.next;
-    this.difference ??= { index: this.at, recorded: entry && asEntry(entry), seen };
+    this.difference ??= { index: this.at, recorded: this.next, seen };
   }
 }
 
@@ -124,12 +136,16 @@ export function replayFlight(recording: FlightRecording, name: string): FlightRe
   let accesses = 0;
   const options = { ...traced.options, trace: comparison } as AttachOptions;
   const platform = recordedPlatform(traced, next);
-  using device = attachAgain(name, () =>
+  using device = attachAgain(name, comparison, () =>
     VfioPciDevice.attach(recordedBackend(traced, next), platform, options),
   );
   while (!comparison.difference && comparison.at < count) {
     const cause = nextCause(recording, comparison.at);
-    if (cause === undefined) break;
+    // What is left of the recording the model of today does not do.
+    if (cause === undefined) {
+      comparison.differ(undefined);
+      break;
+    }
     const { index, numbers } = cause;
     // What stands before it, though nothing set it off, the model of today does not do.
     if (index > comparison.at && !standsLast(cause) && !isMiss(cause)) comparison.differ(undefined);
@@ -145,16 +161,19 @@ export function replayFlight(recording: FlightRecording, name: string): FlightRe
     }
     if (comparison.at <= index) comparison.differ(undefined);
   }
-  const { difference, at } = comparison;
+  const { difference: found, at } = comparison;
+  const difference = found && { ...found, recorded: found.recorded && asEntry(found.recorded, name) };
   // Closing the device at the end is no part of the recording.
   return { accesses, entries: difference ? difference.index : at, difference };
 }
 
 /** @throws VfioError (`EBADFLIGHT`): what the file says of its device or of its options may be no device's */
-function attachAgain(name: string, attach: () => VfioPciDevice): VfioPciDevice {
+function attachAgain(name: string, comparison: Comparison, attach: () => VfioPciDevice): VfioPciDevice {
   try {
     return attach();
   } catch (cause) {
+    const { recorded } = comparison.difference ?? {};
+    if (recorded) asEntry(recorded, name);
     const why = cause instanceof Error ? cause.message : String(cause);
     throw new VfioError(`${name}: its attach cannot be run again: ${why}`, { code: "EBADFLIGHT", cause });
   }

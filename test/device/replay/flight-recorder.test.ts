@@ -285,6 +285,23 @@ describe("a replay", () => {
     });
   });
 
+  test("of an entry of a kind that nobody knows ends there, with words", () => {
+    using recorder = new FlightRecorder();
+    using guest = attach(plain, { attach: { trace: recorder } });
+    drive(guest.device);
+    const recording = recordingOf(recorder);
+    for (const place of [3, recording.count - 1]) {
+      const entry = (index: number) => ({
+        ...recording.entry(index),
+        ...(index === place && { kind: 500 }),
+      });
+      expect(refusal(() => replayFlight({ ...recording, entry }, "test"))).toMatchObject({
+        code: "EBADFLIGHT",
+        message: `test: its entry ${place} cannot be read: "kind" must be a trace entry's, not 500`,
+      });
+    }
+  });
+
   test("needs the beginning, and a device", () => {
     using recorder = new FlightRecorder({ entries: 10 });
     expect(() => replayFlight(recordingOf(recorder), "test")).toThrow("no device was attached in it");

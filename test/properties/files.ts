@@ -1,4 +1,5 @@
-import { expect, test } from "bun:test";
+// Files that are damaged.
+import { expect } from "bun:test";
 import fc from "fast-check";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -11,7 +12,7 @@ import {
   type DeviceImage,
 } from "../../src/image/index.ts";
 import { editedJson, editedText, jsonEdits, textEdits } from "./edits.ts";
-import { runs } from "./runs.ts";
+import { property } from "./property.ts";
 
 const filesIn = (folder: string, end: string): string[] =>
   readdirSync(join(import.meta.dir, "../..", folder))
@@ -135,65 +136,66 @@ function checkImage(image: DeviceImage, text: string): void {
     }
 }
 
-test("damaged image files are refused in words, or are images that are written canonically", () => {
-  const recorded = filesIn("images", ".json");
-  expect(recorded.length).toBe(9);
-  // Short files more often: damage in them is more often damage that an image can have.
-  const originals = [...recorded, rich, rich, rich];
-  const trees = originals.map((text) => JSON.parse(text) as unknown);
-  const damaged = fc.nat(originals.length - 1).chain((index) =>
-    fc.oneof(
-      textEdits.map((edits) => editedText(originals[index]!, edits)),
-      jsonEdits.map((edits) => JSON.stringify(editedJson(trees[index], edits)) ?? ""),
-    ),
-  );
-  let readable = 0;
-  let refused = 0;
-  fc.assert(
-    fc.property(damaged, (text) => {
-      const image = reading(() => readImage(text));
-      if (!image) return void refused++;
-      readable++;
-      checkImage(image, text);
-      const written = writeImage(image);
-      const back = readImage(written);
-      expect(back).toEqual(image);
-      expect(writeImage(back)).toBe(written);
-    }),
-    runs("images"),
-  );
-  for (const reached of [readable, refused]) expect(reached).toBeGreaterThan(0);
-}, 600_000);
+const recordedImages = filesIn("images", ".json");
+// Short files more often: damage in them is more often damage that an image can have.
+const imageFiles = [...recordedImages, rich, rich, rich];
+const trees = imageFiles.map((text) => JSON.parse(text) as unknown);
 
-test("damaged traces are refused in words, or are accesses that their lines hold", () => {
-  // The first lines of each: damage shows in short ones as well as in long ones.
-  const originals = filesIn("test/traces", ".txt").map((text) => text.split("\n", 40).join("\n"));
-  expect(originals.length).toBe(9);
-  let readable = 0;
-  let refused = 0;
-  fc.assert(
-    fc.property(fc.nat(originals.length - 1), textEdits, (index, edits) => {
-      const text = editedText(originals[index]!, edits);
-      const accesses = reading(() => parseTrace(text));
-      if (!accesses) return void refused++;
-      readable++;
-      const lines = text.split("\n");
-      let last = 0;
-      for (const { kind, offset, value, line } of accesses) {
-        expect(line).toBeGreaterThan(last);
-        last = line;
-        const [word, first, second, ...more] = lines[line - 1]!.trim().split(/\s+/);
-        expect([word!.toLowerCase(), Number(first), Number(second), more.length]).toEqual([
-          kind,
-          offset,
-          value,
-          0,
-        ]);
-        expect(offset).toBeLessThan(0x1000);
-        expect(value).toBeLessThan(2 ** 32);
-      }
-    }),
-    runs("traces"),
-  );
-  for (const reached of [readable, refused]) expect(reached).toBeGreaterThan(0);
-}, 600_000);
+export const images = property({
+  name: "images",
+  file: "files.ts",
+  says: "damaged image files are refused in words, or are images that are written canonically",
+  runs: 400,
+  input: fc.record({
+    index: fc.nat(imageFiles.length - 1),
+    edits: fc.oneof(fc.record({ text: textEdits }), fc.record({ json: jsonEdits })),
+  }),
+  reaches: ["readable", "refused"],
+  check({ index, edits }, effects) {
+    const text =
+      "text" in edits
+        ? editedText(imageFiles[index]!, edits.text)
+        : (JSON.stringify(editedJson(trees[index], edits.json)) ?? "");
+    const image = reading(() => readImage(text));
+    effects.count(image ? "readable" : "refused");
+    if (!image) return;
+    checkImage(image, text);
+    const written = writeImage(image);
+    const back = readImage(written);
+    expect(back).toEqual(image);
+    expect(writeImage(back)).toBe(written);
+  },
+});
+
+// The first lines of each: damage shows in short ones as well as in long ones.
+const accessLists = filesIn("test/traces", ".txt").map((text) => text.split("\n", 40).join("\n"));
+
+export const traces = property({
+  name: "traces",
+  file: "files.ts",
+  says: "damaged traces are refused in words, or are accesses that their lines hold",
+  runs: 250,
+  input: fc.record({ index: fc.nat(accessLists.length - 1), edits: textEdits }),
+  reaches: ["readable", "refused"],
+  check({ index, edits }, effects) {
+    const text = editedText(accessLists[index]!, edits);
+    const accesses = reading(() => parseTrace(text));
+    effects.count(accesses ? "readable" : "refused");
+    if (!accesses) return;
+    const lines = text.split("\n");
+    let last = 0;
+    for (const { kind, offset, value, line } of accesses) {
+      expect(line).toBeGreaterThan(last);
+      last = line;
+      const [word, first, second, ...more] = lines[line - 1]!.trim().split(/\s+/);
+      expect([word!.toLowerCase(), Number(first), Number(second), more.length]).toEqual([
+        kind,
+        offset,
+        value,
+        0,
+      ]);
+      expect(offset).toBeLessThan(0x1000);
+      expect(value).toBeLessThan(2 ** 32);
+    }
+  },
+});
