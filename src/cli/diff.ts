@@ -9,7 +9,7 @@ import { openInput, type Input, type InputDevice } from "./input.ts";
 import { JsonList } from "./json-list.ts";
 import { print } from "./output.ts";
 import { pairDevices } from "./pair-devices.ts";
-import { printable } from "./printable.ts";
+import { printable } from "../regs/printable.ts";
 import { irqWords, regionWords } from "./region-words.ts";
 import { noteSkipped } from "./skipped-note.ts";
 import { styleOf, type Style } from "./style.ts";

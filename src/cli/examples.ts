@@ -37,6 +37,11 @@ export const examples: Readonly<Record<string, readonly Example[]>> = {
     ["bun-vfio trace card.flight --why", "what nothing answered, what failed, and what set it off"],
     ["bun-vfio trace card.flight --bar 0 --slow 50us", "accesses of BAR 0 that took long"],
   ],
+  view: [
+    ["bun-vfio view card.flight -o card.html", "a recording as a time line, with the state at each point"],
+    ["bun-vfio view images/nvme.json images/igb.json -o two.html", "two devices beside each other"],
+    ["bun-vfio view host --serve", "this host in a browser, until Ctrl-C"],
+  ],
   serve: [
     ["bun-vfio serve images/nvme.json --socket nvme.sock", "a recorded device, for a guest of QEMU"],
     ["bun-vfio serve 0000:01:00.0 --socket card.sock --trace", "a real one, with each access"],

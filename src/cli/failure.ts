@@ -1,5 +1,5 @@
 import { ImageError, problemText } from "../image/error.ts";
-import { printable } from "./printable.ts";
+import { printable } from "../regs/printable.ts";
 
 /** Something that the user can put right: told in one line, with exit code 2. */
 export class CliError extends Error {

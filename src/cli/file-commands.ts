@@ -8,6 +8,7 @@ import type { ReplayOptions } from "./replay.ts";
 import type { ServeCommandOptions } from "./serve.ts";
 import type { ShowOptions } from "./show.ts";
 import type { TraceOptions } from "./trace.ts";
+import type { ViewOptions } from "./view.ts";
 
 const kinds =
   "an image, the output of lspci -xxxx, a raw config space, or a device of this host (its BDF, vendor:device, or a name as eth0)";
@@ -136,5 +137,21 @@ export function addFileCommands(program: Command, color: boolean, done: (code: n
     .action((file: string, options: TraceOptions) => {
       const { traceCommand } = require("./trace.ts") as typeof import("./trace.ts");
       done(traceCommand(file, options, color));
+    });
+
+  program
+    .command("view")
+    .description(
+      "make a page for a browser: registers, addresses, interrupts, a recording as a time line, this host (docs/viewer.md)",
+    )
+    .argument("<what...>", `${kinds}; a flight recorder's file; or host: all of this host`)
+    .option("-o, --output <file>", "file to write instead of standard output, which is -")
+    .option("--device <bdf>", "this device of a dump alone; of a raw config space, its BDF")
+    .option("--force", "replace a file that exists")
+    .option("--serve", "on 127.0.0.1, as it is at each visit, until a signal ends it")
+    .option("--port <n>", "to serve at; any that is free without it", upTo(65535))
+    .action((words: string[], options: ViewOptions) => {
+      const { viewCommand } = require("./view.ts") as typeof import("./view.ts");
+      done(viewCommand(words, options));
     });
 }

@@ -65,7 +65,8 @@ function groupJson(group: IommuGroup, { uses }: HostState): unknown {
   };
 }
 
-const stateText: Readonly<Record<GroupMember["state"], string>> = {
+/** What a member does to its group, in words. */
+export const memberWords: Readonly<Record<GroupMember["state"], string>> = {
   vfio: "fine",
   stub: "fine",
   unbound: "fine, without a driver",
@@ -85,7 +86,7 @@ function groupLines(group: IommuGroup, { uses }: HostState, names: PciNames, sty
     const title = pci && [classText(pci), idsText(pci), deviceName(pci, names)].filter(Boolean).join(" ");
     const text = [name, title, driver === undefined ? undefined : `[${driver}]`].filter(Boolean).join(" ");
     const mark = state === "blocks" ? style.bad : same;
-    lines.push(`${last ? "└─" : "├─"} ${oneLine(text)}: ${mark(stateText[state])}`);
+    lines.push(`${last ? "└─" : "├─"} ${oneLine(text)}: ${mark(memberWords[state])}`);
     for (const use of pci?.bridge ? [] : (uses.get(name) ?? []))
       lines.push(style.dim(`${last ? " " : "│"}     ${oneLine(use.text)}`));
   }

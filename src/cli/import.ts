@@ -11,7 +11,7 @@ import { inputName } from "./byte-source.ts";
 import { CliError, exitCode, firstProblem } from "./failure.ts";
 import { openInput, readText } from "./input.ts";
 import { kindOf, OutputFiles, print, tell } from "./output.ts";
-import { printable } from "./printable.ts";
+import { printable } from "../regs/printable.ts";
 import { noteSkipped } from "./skipped-note.ts";
 
 /** Devices that a warning names. */

@@ -10,7 +10,8 @@ import type { Style } from "./style.ts";
 import { markOf, verdictText } from "./verdict-text.ts";
 
 /** The root bus of a function: `pci0000:00`. */
-const rootOf = ({ path }: PciDevice): string => /\/(pci[0-9a-f]{4,8}:[0-9a-f]{2})\//.exec(path)?.[1] ?? "pci";
+export const rootOf = ({ path }: PciDevice): string =>
+  /\/(pci[0-9a-f]{4,8}:[0-9a-f]{2})\//.exec(path)?.[1] ?? "pci";
 
 /** @param rows those to show; the bridges above them come along, without a verdict */
 export function treeLines(

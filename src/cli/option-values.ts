@@ -21,6 +21,6 @@ export function duration(text: string): number {
 export const upTo =
   (last: number) =>
   (text: string): number => {
-    if (/^\d{1,4}$/.test(text) && Number(text) <= last) return Number(text);
+    if (/^\d{1,5}$/.test(text) && Number(text) <= last) return Number(text);
     throw new InvalidArgumentError(`It is a number from 0 to ${last}.`);
   };

@@ -13,7 +13,7 @@ import { allOnesText, readsAllOnes } from "../regs/answers.ts";
 import { CliError, exitCode } from "./failure.ts";
 import { findDevice, sysroot } from "./host.ts";
 import { print, tell, writeFiles } from "./output.ts";
-import { printable } from "./printable.ts";
+import { printable } from "../regs/printable.ts";
 
 export interface RecordOptions {
   readonly output: string;

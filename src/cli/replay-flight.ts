@@ -5,7 +5,7 @@ import { CliError, exitCode } from "./failure.ts";
 import { readFlightFile } from "./flight-input.ts";
 import { inputName } from "./byte-source.ts";
 import { print } from "./output.ts";
-import { printable } from "./printable.ts";
+import { printable } from "../regs/printable.ts";
 import type { ReplayOptions } from "./replay.ts";
 import { styleOf } from "./style.ts";
 

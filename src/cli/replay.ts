@@ -10,7 +10,7 @@ import { CliError, exitCode, firstProblem, knownText } from "./failure.ts";
 import { inputName } from "./byte-source.ts";
 import { openInput, openText } from "./input.ts";
 import { print } from "./output.ts";
-import { printable } from "./printable.ts";
+import { printable } from "../regs/printable.ts";
 import { formatTraceEntry, traceListener } from "../device/seam/trace-text.ts";
 import type { Tracer } from "../device/seam/trace.ts";
 import { replayText } from "./replay-text.ts";

@@ -8,7 +8,7 @@ import { RegionIndex, regionName, type RegionInfo } from "../regs/vfio/regions.t
 import type { Malformation } from "../regs/walk.ts";
 import { sysroot } from "./host.ts";
 import type { Input, InputDevice } from "./input.ts";
-import { printable } from "./printable.ts";
+import { printable } from "../regs/printable.ts";
 import { regionWords } from "./region-words.ts";
 import type { Style } from "./style.ts";
 import { hex } from "../regs/hex-text.ts";

@@ -7,7 +7,7 @@ import { exitCode } from "./failure.ts";
 import { openInput, type InputDevice } from "./input.ts";
 import { JsonList } from "./json-list.ts";
 import { print } from "./output.ts";
-import { printable } from "./printable.ts";
+import { printable } from "../regs/printable.ts";
 import { deviceJson, skippedJson } from "./show-json.ts";
 import { deviceText } from "./show-text.ts";
 import { noteSkipped } from "./skipped-note.ts";

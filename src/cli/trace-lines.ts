@@ -5,7 +5,7 @@ import { flightGroups } from "../device/replay/flight-groups.ts";
 import type { FlightRecording } from "../device/replay/read-flight.ts";
 import { formatTraceEntry, traceEntry } from "../device/seam/trace-text.ts";
 import { CliError } from "./failure.ts";
-import { printable } from "./printable.ts";
+import { printable } from "../regs/printable.ts";
 import type { Style } from "./style.ts";
 
 /** What is wanted of a recording, and how. */

@@ -7,7 +7,7 @@ import { inputName } from "./byte-source.ts";
 import { CliError, exitCode } from "./failure.ts";
 import { readFlightBytes } from "./flight-input.ts";
 import { print, stdout, tell, writeFiles } from "./output.ts";
-import { printable } from "./printable.ts";
+import { printable } from "../regs/printable.ts";
 import { styleOf, type Style } from "./style.ts";
 import { traceLines, type TraceFilter } from "./trace-lines.ts";
 

@@ -47,6 +47,9 @@ describe("a breach is caught", () => {
   const breaches: [name: string, path: string, specifier: string, why: string][] = [
     ["device to kvm", "src/device/x.ts", "../kvm/a.ts", "device may not reach up to kvm"],
     ["the face to the command", "src/index.ts", "./cli/a.ts", "device may not reach up to cli"],
+    ["the page to the command", "src/view/x.ts", "../cli/a.ts", "view may not reach up to cli"],
+    ["Node's module in a browser", "src/view/page/x.ts", "node:fs", "that package may not be used here"],
+    ["what was built, but by its reader", "src/view/x.ts", "../../dist/view-page.json", "no such file"],
     ["kvm to the command", "src/kvm/x.ts", "../cli/a.ts", "kvm may not reach up to cli"],
     ["image to the face of device", "src/image/x.ts", "../index.ts", "image may not reach up to device"],
     ["ffi to image", "src/ffi/x.ts", "../image/a.ts", "ffi may not reach up to image"],
@@ -83,7 +86,7 @@ describe("a breach is caught", () => {
 
   test("a file of no floor", () => {
     expect(lines(checkImports(made({ "src/util.ts": "" })))).toEqual([
-      "src/util.ts: belongs to no floor (regs, ffi, image, device, kvm, cli)",
+      "src/util.ts: belongs to no floor (regs, ffi, image, device, kvm, view, cli)",
     ]);
   });
 

@@ -133,7 +133,7 @@ beforeAll(() => {
   }
 }, 3 * minute);
 
-afterAll(() => box[Symbol.dispose]());
+afterAll(() => box[Symbol.dispose](), minute);
 
 describe("the tarball", () => {
   test("holds every file that the exports and the command name", () => {
@@ -260,6 +260,29 @@ console.log(readImage(JSON.stringify(nvme)).bdf);
     expect(outcome.code).toBe(0);
   });
 });
+
+test("an installed copy makes a page, of the sources that came with it", () => {
+  const from = join(box.path, "plain/node_modules", manifest.name);
+  const page = must([bun, join(from, "src/cli/main.ts"), "view", join(from, "images/edu.json")], "");
+  expect(page).toStartWith("<!doctype html>");
+  expect(page).toContain("0000:01:00.0");
+});
+
+test(
+  "a program of one file makes the same page, of what the build made",
+  () => {
+    // typed-struct asks for these two and does without.
+    const absent = ["--external=debug", "--external=iconv-lite"];
+    must(
+      [bun, "build", "--compile", "src/cli/main.ts", ...absent, "--outfile", join(box.path, "one")],
+      "built",
+    );
+    const pageOf = (command: readonly string[]): string =>
+      must([...command, "view", join(root, "images/edu.json")], "").replace(/[\d-]+T[\d:.]+Z/g, "");
+    expect(pageOf([join(box.path, "one")])).toBe(pageOf([bun, join(root, "src/cli/main.ts")]));
+  },
+  2 * minute,
+);
 
 test("the build leaves nothing of the command's own to import", () => {
   expect(existsSync(join(built, "dist/cli"))).toBe(false);

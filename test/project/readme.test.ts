@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { blocksOf, checkedModule, commandsOf, missingLine } from "./markdown.ts";
 import { Sandbox } from "../support/sandbox.ts";
@@ -59,8 +59,19 @@ describe("README links", () => {
   });
 
   test("name every page of docs", () => {
-    const pages = readdirSync(join(root, "docs")).map((name) => `docs/${name}`);
-    expect(pages.filter((page) => !links.includes(page))).toEqual([]);
+    const pages = readdirSync(join(root, "docs")).filter((name) => !name.endsWith(".png"));
+    expect(pages.filter((page) => !links.includes(`docs/${page}`))).toEqual([]);
+  });
+
+  test("pictures are small, and shown by a page", () => {
+    const pages = readdirSync(join(root, "docs"));
+    const texts = pages
+      .filter((name) => name.endsWith(".md"))
+      .map((name) => readFileSync(join(root, "docs", name), "utf8"));
+    for (const name of pages.filter((one) => one.endsWith(".png"))) {
+      expect([name, texts.some((text) => text.includes(`](${name})`))]).toEqual([name, true]);
+      expect([name, statSync(join(root, "docs", name)).size <= 150_000]).toEqual([name, true]);
+    }
   });
 });
 

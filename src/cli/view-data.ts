@@ -1,0 +1,110 @@
+// What a page shows of what the user named: files, devices of this host, or all of it.
+import { existsSync } from "node:fs";
+import { flightSize, isFlight } from "../device/replay/flight-format.ts";
+import { readFlight } from "../device/replay/read-flight.ts";
+import { recordFromSysfs } from "../device/host/sysfs-recorder.ts";
+import { VfioError } from "../ffi/errors.ts";
+import { ImageError } from "../image/error.ts";
+import { deviceData } from "../view/device-data.ts";
+import { flightData, maxPageEntries } from "../view/flight-data.ts";
+import type { DeviceData, Fact, FlightData, PageData } from "../view/page-data.ts";
+import { FileSource, inputName } from "./byte-source.ts";
+import { CliError } from "./failure.ts";
+import { readHostState, type HostState } from "./host.ts";
+import { openInput, type Input, type InputDevice } from "./input.ts";
+import { noteSkipped } from "./skipped-note.ts";
+import { hostData } from "./view-host.ts";
+
+/** Devices that one page takes: a browser decodes all of them. */
+const maxDevices = 256;
+
+/**
+ * @param words files, devices of this host, or `host`
+ * @param wanted the BDF to take of a dump
+ * @throws CliError that names what cannot be shown
+ */
+export function viewData(words: readonly string[], wanted: string | undefined, live: boolean): PageData {
+  const page = { made: new Date().toISOString(), live };
+  if (words.length === 1 && words[0] === "host" && !existsSync("host")) {
+    const state = readHostState();
+    return {
+      ...page,
+      title: "PCI devices of this host",
+      host: hostData(state),
+      devices: hostDevices(state),
+      flight: undefined,
+    };
+  }
+  const devices: DeviceData[] = [];
+  let flight: FlightData | undefined;
+  for (const word of words) {
+    const recorded = flightOf(word);
+    if (!recorded) devices.push(...devicesOf(word, wanted));
+    else if (flight) throw new CliError(`${word}: a page shows one recording; make a page of each`);
+    else {
+      ({ flight } = recorded);
+      devices.unshift(...(recorded.device ? [recorded.device] : []));
+    }
+    if (devices.length > maxDevices)
+      throw new CliError(`${word}: more than ${maxDevices} devices for one page; choose with --device`);
+  }
+  const title = `${devices[0]?.name ?? flight?.name ?? ""}${devices.length > 1 ? ` and ${devices.length - 1} more` : ""}`;
+  return { ...page, title, host: undefined, devices, flight };
+}
+
+/** Undefined: the word names no flight recorder's file. */
+function flightOf(path: string): ReturnType<typeof flightData> | undefined {
+  if (path === "-" || !existsSync(path)) return undefined;
+  using file = new FileSource(path);
+  if (!isFlight(file.head().bytes)) return undefined;
+  const name = inputName(path);
+  const bytes = file.all(flightSize(maxPageEntries), "a recording that a page takes");
+  return flightData(bytes, readFlight(bytes, name), name);
+}
+
+const sources: Readonly<Record<Input["kind"], string>> = {
+  image: "an image",
+  lspci: "the output of lspci",
+  config: "a raw config space",
+  sysfs: "this host",
+};
+
+function devicesOf(word: string, wanted: string | undefined): DeviceData[] {
+  const input = openInput(word, wanted);
+  const devices: DeviceData[] = [];
+  for (const device of input.devices) {
+    if (devices.length === maxDevices)
+      throw new CliError(`${word}: more than ${maxDevices} devices; choose one with --device`);
+    devices.push(dataOf(device, input));
+  }
+  noteSkipped(input);
+  return devices;
+}
+
+function dataOf({ bdf, image, place }: InputDevice, { path, kind }: Input): DeviceData {
+  const { kernel, iommu, driver, notes = [] } = image.host;
+  const facts: readonly (readonly [string, string | number | undefined])[] = [
+    ["Kernel", kernel],
+    ["IOMMU", iommu],
+    ["Driver", driver],
+    ["IOMMU group", place?.iommuGroup],
+    ["NUMA node", place?.numaNode],
+    ...notes.map((note) => ["Note", note] as const),
+  ];
+  return deviceData(image, {
+    name: bdf ?? path,
+    source: kind === "sysfs" ? sources.sysfs : `${path}: ${sources[kind]}`,
+    facts: facts.flatMap(([label, text]): Fact[] => (text === undefined ? [] : [[label, String(text)]])),
+  });
+}
+
+/** The registers of each function of the host, as far as this process reads them. */
+const hostDevices = ({ files, devices }: HostState): DeviceData[] =>
+  devices.slice(0, maxDevices).flatMap((device) => {
+    try {
+      return deviceData(recordFromSysfs(files, device), { name: device.bdf, source: sources.sysfs });
+    } catch (error) {
+      if (error instanceof VfioError || error instanceof ImageError) return [];
+      throw error;
+    }
+  });
