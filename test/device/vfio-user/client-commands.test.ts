@@ -1,11 +1,20 @@
 // Each command that a client sends, byte by byte, and what it makes of the answers; each that a server may send it.
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import { ftruncateSync, openSync } from "node:fs";
 import type { ConnectOptions, VfioUserClient } from "../../../src/device/vfio-user/index.ts";
 import { Command } from "../../../src/device/vfio-user/messages/header.ts";
-import { AnonymousMemory, Eventfd, MemoryFile, type VfioError } from "../../../src/ffi/index.ts";
+import {
+  AnonymousMemory,
+  Eventfd,
+  FileDescriptor,
+  MemoryFile,
+  type VfioError,
+} from "../../../src/ffi/index.ts";
 import type { IrqRequest } from "../../../src/regs/vfio/irqs.ts";
 import { PreparedServer } from "../../support/prepared-server.ts";
 import { joined, le32, le64, readU32, versionBody } from "../../support/raw-peer.ts";
+import { Sandbox } from "../../support/sandbox.ts";
+import { unsealedFile } from "../../support/unsealed-file.ts";
 import type { Heard } from "../../support/speaker.ts";
 
 let server: PreparedServer;
@@ -128,6 +137,45 @@ describe("DEVICE_GET_REGION_INFO", () => {
       [0, false],
       [4096, false],
     ]);
+  });
+});
+
+describe("DEVICE_GET_REGION_INFO's descriptor", () => {
+  const sharing = (fd: number, options?: ConnectOptions): VfioUserClient => {
+    server.answer(Command.version, versionBody());
+    server.answer(Command.deviceInfo, le32(16, 2, 1, 0));
+    server.answer(Command.regionInfo, joined(le32(32, 7, 0, 0), le64(8192, 0)), { fds: [fd] });
+    return (device = server.connect(options));
+  };
+
+  test("of a memfd is sealed before it is mapped: the server cannot take the memory away", () => {
+    using file = unsealedFile(8192);
+    using mapping = sharing(file.fd).map(0, { offset: 4096, size: 4096 });
+    expect(() => ftruncateSync(file.fd, 0)).toThrow("EPERM");
+    expect(mapping.registers.read32(0)).toBe(0);
+  });
+
+  test("of a file that is smaller by then is not mapped", () => {
+    using file = unsealedFile(8192);
+    const client = sharing(file.fd);
+    ftruncateSync(file.fd, 4096);
+    expect(failure(() => client.map(0, { offset: 4096, size: 4096 })).code).toBe("EINVAL");
+  });
+
+  test("of what cannot be sealed is refused with `sealedOnly`, and mapped without", () => {
+    using box = new Sandbox();
+    using file = new FileDescriptor(openSync(box.write("memory", "x".repeat(8192)), "r+"), "memory");
+    expect(
+      failure(() => sharing(file.fd, { sealedOnly: true }).map(0, { offset: 0, size: 4096 })),
+    ).toMatchObject({
+      code: "EPERM",
+      message: expect.stringContaining("the server could take the memory away"),
+    });
+    device![Symbol.dispose]();
+    server[Symbol.dispose]();
+    server = new PreparedServer();
+    using mapping = sharing(file.fd).map(0, { offset: 0, size: 4096 });
+    expect(mapping.registers.read8(0)).toBe("x".charCodeAt(0));
   });
 });
 

@@ -46,11 +46,12 @@ export class SharedRegion implements RegionMapping {
     )
       throw refuse("EINVAL", 22, "the server does not let this area be mapped");
     const start = offset + area.offset;
+    if (!sealAgainstShrinking(file.fd) && sealedOnly)
+      throw refuse("EPERM", 1, "the server could take the memory away");
+    // After the seal: before it, the file could still get smaller.
     const status = fileStatus(file.fd, device);
     if (status.isRegular && start + area.size > status.size)
       throw refuse("EINVAL", 22, `the server's file ends at ${status.size}`);
-    if (!sealAgainstShrinking(file.fd) && sealedOnly)
-      throw refuse("EPERM", 1, "the server could take the memory away");
     this.mapping = new Mapping({
       device,
       name: `${device} ${regionName(info.index)}`,

@@ -1,7 +1,7 @@
 // Files that a peer shares as memory: each is mapped once, however often parts of it are asked for. Behind a vIOMMU a client
 // maps the same file page by page, thousands of times a second.
 import { VfioError } from "../../../ffi/errors.ts";
-import { fileStatus, sealAgainstShrinking } from "../../../ffi/file-status.ts";
+import { fileStatus, sealAgainstShrinking, type FileStatus } from "../../../ffi/file-status.ts";
 import { Mapping } from "../../../ffi/mapping.ts";
 import { pageSize } from "../../../ffi/page-size.ts";
 
@@ -35,7 +35,13 @@ interface Shared {
   uses: number;
 }
 
+const peersFile = "a descriptor of a peer";
 const refuse = (code: string, errno: number, why: string): VfioError => new VfioError(why, { code, errno });
+
+function checkInside(status: FileStatus, offset: number, size: number): void {
+  if (status.isRegular && (offset > status.size || size > status.size - offset))
+    throw refuse("EINVAL", 22, `the file ends at ${status.size}, before ${offset} + ${size}`);
+}
 
 /** The files of one peer. `dispose` unmaps all of them. */
 export class SharedFiles implements Disposable {
@@ -56,9 +62,8 @@ export class SharedFiles implements Disposable {
   map(fd: number, offset: number, size: number, writable: boolean): SharedPart {
     const page = pageSize();
     if (offset % page !== 0) throw refuse("EINVAL", 22, `the offset of a file must be a multiple of ${page}`);
-    const status = fileStatus(fd, "a descriptor of a peer");
-    if (status.isRegular && (offset > status.size || size > status.size - offset))
-      throw refuse("EINVAL", 22, `the file ends at ${status.size}, before ${offset} + ${size}`);
+    const status = fileStatus(fd, peersFile);
+    checkInside(status, offset, size);
     const whole = status.isRegular && status.size <= maxWhole;
     const [start, length] = whole ? [0, status.size] : [offset, size];
     const key = `${status.identity} ${start} ${length} ${writable}`;
@@ -85,6 +90,8 @@ export class SharedFiles implements Disposable {
     if (this.#shared.size >= maxMappings) throw refuse("ENOSPC", 28, `${maxMappings} files are mapped`);
     if (this.#bytes + size > maxBytes) throw refuse("ENOSPC", 28, `${this.#bytes} bytes of files are mapped`);
     if (!sealAgainstShrinking(fd) && sealedOnly) throw refuse("EPERM", 1, "the file may get smaller");
+    // It may have got smaller since it was looked at; from here on it cannot.
+    checkInside(fileStatus(fd, peersFile), offset, size);
     const mapping = new Mapping({
       size,
       fd,
