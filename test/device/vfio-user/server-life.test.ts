@@ -1,6 +1,6 @@
 // A server from its socket to its end: where it listens, who may come, and what is left when a client goes. Each way of
 // serving does the same.
-import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import { afterEach, beforeEach, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { chmodSync, existsSync, mkdirSync, statSync, unlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import {
@@ -16,6 +16,8 @@ import { openDescriptors } from "../../support/descriptors.ts";
 import { joined, le32, le64, message, RawPeer, readU32, versionBody } from "../../support/raw-peer.ts";
 import { Sandbox } from "../../support/sandbox.ts";
 import makeDevice, { socketDeviceId, SocketDevice, socketRegister } from "../../support/socket-device.ts";
+
+setDefaultTimeout(60_000);
 
 let box: Sandbox;
 let socket: string;
@@ -99,7 +101,7 @@ describe("the socket", () => {
     expect(failure(() => serveDevice(makeDevice, { socket: join(box.path, "none/s") })).code).toBe("ENOENT");
   });
 
-  test("may be made in a folder where others cannot remove it, as /tmp is", async () => {
+  test("may be made in a folder where others cannot remove it: the sticky bit is set", async () => {
     const sticky = join(box.path, "sticky");
     mkdirSync(sticky);
     chmodSync(sticky, 0o1777);

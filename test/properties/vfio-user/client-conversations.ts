@@ -4,9 +4,10 @@ import { connectDevice, type VfioUserClient } from "../../../src/device/vfio-use
 import { Command } from "../../../src/device/vfio-user/messages/header.ts";
 import { Eventfd, MemoryFile, unixPair, VfioError, type Mapping } from "../../../src/ffi/index.ts";
 import { mutated } from "../../support/mutated-bytes.ts";
+import { Holdings } from "../../support/holdings.ts";
 import { seededRandom, type Random } from "../../support/random.ts";
 import { joined, le32, le64, message, versionBody } from "../../support/raw-peer.ts";
-import { FuzzReport, Holdings, type FuzzOptions } from "./report.ts";
+import { FuzzReport, type FuzzOptions } from "./report.ts";
 import { Speaker } from "../../support/speaker.ts";
 
 /** Calls of one client, at most. */

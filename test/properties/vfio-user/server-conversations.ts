@@ -3,11 +3,12 @@ import { Command } from "../../../src/device/vfio-user/messages/header.ts";
 import { ServerCore, type Client } from "../../../src/device/vfio-user/server/server-core.ts";
 import type { DeviceMemory } from "../../../src/device/seam/device-memory.ts";
 import { Eventfd, MemoryFile, unixPair, VfioError } from "../../../src/ffi/index.ts";
+import { Holdings } from "../../support/holdings.ts";
 import { seededRandom, type Random } from "../../support/random.ts";
 import { joined, le32, le64, message, readU32, versionBody } from "../../support/raw-peer.ts";
 import { SocketDevice, socketDeviceId } from "../../support/socket-device.ts";
 import { MapBook } from "./map-book.ts";
-import { FuzzReport, Holdings, type FuzzOptions } from "./report.ts";
+import { FuzzReport, type FuzzOptions } from "./report.ts";
 import { Speaker } from "../../support/speaker.ts";
 import { transfer, utterance, type Descriptors, type Utterance } from "./utterances.ts";
 
