@@ -1,5 +1,4 @@
 // Files that somebody will need: whole on the disk under their name, or not there, and then what had the name before still is.
-import { randomUUID } from "node:crypto";
 import * as fs from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { VfioError } from "./errors.ts";
@@ -47,7 +46,7 @@ export class DurableFile implements Disposable {
     // Random: what a killed process has left is in nobody's way.
     this.#temporary = join(
       dirname(this.#target),
-      `.${basename(this.#target).slice(0, shown)}.${randomUUID()}.tmp`,
+      `.${basename(this.#target).slice(0, shown)}.${crypto.randomUUID()}.tmp`,
     );
     this.#fd = this.#do("open", () => fs.openSync(this.#temporary, "wx", secret ? ownerOnly : forAll));
     if (!there || secret) return;

@@ -1,6 +1,5 @@
 // A guest's memory as a file: as it lies in the guest, one part after the other, without the holes between them; and behind it a
 // few words that tell which memory it is.
-import { randomUUID } from "node:crypto";
 import { closeSync, fstatSync, openSync, readSync } from "node:fs";
 import { DurableFile } from "../ffi/durable-file.ts";
 import { VfioError } from "../ffi/errors.ts";
@@ -49,7 +48,7 @@ export function saveMemory(memory: MemoryContents, file: string): string {
   const zeros = Buffer.alloc(chunk);
   for (const { bytes, at } of pieces(memory))
     if (zeros.compare(bytes, 0, bytes.length, 0, bytes.length) !== 0) out.write(bytes, at);
-  const id = randomUUID();
+  const id = crypto.randomUUID();
   out.write(new TextEncoder().encode(wordsOf(memory, id)), memory.size);
   out.commit();
   return id;

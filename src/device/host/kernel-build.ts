@@ -1,5 +1,4 @@
 // How the running kernel was built, and which of its modules there are.
-import { gunzipSync } from "node:zlib";
 import type { Sysroot } from "./sysroot.ts";
 
 /** Where a module is: in the kernel, on the disk, or nowhere. */
@@ -58,6 +57,8 @@ export class KernelBuild {
 
   #zipped(path: string): string | undefined {
     try {
+      // Few programs ask, and each would wait for it at its start.
+      const { gunzipSync } = require("node:zlib") as typeof import("node:zlib");
       const bytes = this.#files.bytes(path, maxConfigBytes);
       return gunzipSync(bytes, { maxOutputLength: maxConfigBytes }).toString();
     } catch {

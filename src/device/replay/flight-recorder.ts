@@ -1,5 +1,4 @@
 // A ring of memory that keeps the newest of what a device's model does: numbers in typed arrays, no allocation an entry.
-import { randomUUID } from "node:crypto";
 import { closeSync, openSync, renameSync, rmSync, statSync, writeSync } from "node:fs";
 import { cycleCounter, type CycleCounter } from "../../ffi/cycle-counter.ts";
 import { DurableFile } from "../../ffi/durable-file.ts";
@@ -45,7 +44,7 @@ const zeros = 2 ** 20;
 function fileOf(path: string, size: number): number {
   if (statSync(path, { throwIfNoEntry: false })?.isFile() === false)
     throw new VfioError(`${path} is no regular file`, { code: "EINVAL" });
-  const temporary = `${path}.${randomUUID()}.tmp`;
+  const temporary = `${path}.${crypto.randomUUID()}.tmp`;
   const fd = openSync(temporary, "wx+", 0o600);
   try {
     const block = new Uint8Array(Math.min(size, zeros));
