@@ -4,6 +4,7 @@ import type { DeviceImage, ImageRegion } from "../image/image.ts";
 import { allOnesText, readsAllOnes } from "../regs/answers.ts";
 import { diffConfig, type ConfigDifference } from "../regs/diff.ts";
 import type { DecodedValue, DecodeFormat } from "../regs/decode.ts";
+import { contentDifferences, loadMaps, type ContentDifference } from "./diff-contents.ts";
 import { CliError, exitCode } from "./failure.ts";
 import { openInput, type Input, type InputDevice } from "./input.ts";
 import { JsonList } from "./json-list.ts";
@@ -20,6 +21,8 @@ export interface DiffOptions {
   /** Of the JSON: 2 without it. */
   readonly formatVersion?: DecodeFormat | undefined;
   readonly device?: string | undefined;
+  /** A module with register maps of BARs. */
+  readonly map?: string | undefined;
   readonly color: boolean;
 }
 
@@ -35,6 +38,7 @@ interface DeviceDifference {
   readonly to: InputDevice;
   readonly config: readonly ConfigDifference[];
   readonly recording: readonly RecordingDifference[];
+  readonly contents: readonly ContentDifference[];
 }
 
 /**
@@ -46,6 +50,7 @@ export function diffCommand(first: string, second: string, options: DiffOptions)
   const a = openInput(first, options.device);
   const b = openInput(second, options.device);
   const { formatVersion = 2 } = options;
+  const maps = options.map === undefined ? {} : loadMaps(options.map);
   const printer = options.json ? new DiffJson(formatVersion) : new DiffText(a, b, styleOf(options.color));
   let found = false;
   for (const pair of pairDevices(a, b)) {
@@ -61,8 +66,10 @@ export function diffCommand(first: string, second: string, options: DiffOptions)
       to,
       config: diffConfig(from.known, to.known, formatVersion),
       recording: images ? recordingDiff(from.image, to.image) : [],
+      contents: images ? contentDifferences(from.image, to.image, maps) : [],
     };
-    const different = device.config.length + device.recording.length > 0 || gone(device).length > 0;
+    const different =
+      device.config.length + device.recording.length + device.contents.length > 0 || gone(device).length > 0;
     found ||= different;
     printer.device(device, different);
   }
@@ -77,21 +84,24 @@ const gone = ({ from, to }: DeviceDifference): InputDevice[] =>
   [from, to].filter(({ config }) => readsAllOnes(config));
 
 class DiffJson {
+  readonly #formatVersion: DecodeFormat;
   readonly #list: JsonList;
   readonly #onlyFirst: string[] = [];
   readonly #onlySecond: string[] = [];
 
   constructor(formatVersion: DecodeFormat) {
+    this.#formatVersion = formatVersion;
     this.#list = new JsonList({ formatVersion }, "devices");
   }
 
-  device({ from, to, config, recording }: DeviceDifference): void {
+  device({ from, to, config, recording, contents }: DeviceDifference): void {
     this.#list.add({
       from: from.bdf ?? null,
       to: to.bdf ?? null,
       answers: { from: !readsAllOnes(from.config), to: !readsAllOnes(to.config) },
       config,
       recording,
+      ...(this.#formatVersion === 2 && { contents }),
     });
   }
 
@@ -191,6 +201,11 @@ function deviceLines(first: string, second: string, device: DeviceDifference, st
   }
   for (const { where, what, from, to } of device.recording)
     lines.push(change(`${where} ${what}`, from ?? "none", to ?? "none").slice(2));
+  for (const { where, differences } of device.contents)
+    lines.push(
+      where,
+      ...differences.map((difference) => `  ${configLine(difference, change, style).trimStart()}`),
+    );
   return lines;
 }
 

@@ -41,6 +41,10 @@ export function addFileCommands(program: Command, color: boolean, done: (code: n
     .option("--json", "as JSON (docs/show-json.md)")
     .option("--format-version <n>", "of the JSON: 2, or 1 as it was before", formatVersion)
     .option("--device <bdf>", "this device of a dump alone")
+    .option(
+      "--map <file>",
+      "a module whose default export has register maps of BARs: contents are compared by them",
+    )
     .action((a: string, b: string, options: Omit<DiffOptions, "color">) => {
       const { diffCommand } = require("./diff.ts") as typeof import("./diff.ts");
       done(diffCommand(a, b, { ...options, color }));

@@ -66,6 +66,28 @@ export function diffConfig(from: Uint8Array, to: Uint8Array, format: DecodeForma
   return differences;
 }
 
+/**
+ * Compares registers of a device, as a BAR has them: field by field, and byte by byte where the map has none.
+ * @param map of the registers from byte 0 on @param from bytes, at least the map's size @param to as many
+ * @param where for people, as `BAR0`
+ */
+export function diffRegisters(
+  map: RegisterBlock,
+  from: Uint8Array,
+  to: Uint8Array,
+  where: string,
+): ConfigDifference[] {
+  if (from.length !== to.length || from.length < map.size)
+    throw new RangeError(
+      `"from" and "to" must be of one size, at least ${map.size} bytes, not ${from.length} and ${to.length}`,
+    );
+  const differences: ConfigDifference[] = [];
+  fieldDifferences({ where, from: { map, at: 0 }, to: { map, at: 0 } }, from, to, 2, differences);
+  const [a, b] = [from, to].map((bytes) => markDescribed(new Uint8Array(bytes.length), map, bytes, 0));
+  byteDifferences(a!, b!, from, to, differences);
+  return differences;
+}
+
 const placeOf = ({ name, id, offset }: LocatedCapability): string =>
   `${name === "unknown" ? `unknown ${hex(id)}` : name} @${hex(offset)}`;
 
@@ -208,15 +230,16 @@ function changedValues(from: DecodedRegister, to: DecodedRegister): Change[] {
 
 /** For each byte the bits whose changes are told of by name: all that are decoded, which reserved registers are not. */
 function described(config: Uint8Array, layout: ConfigLayout): Uint8Array {
-  const bits = new Uint8Array(config.length);
-  const mark = (map: RegisterBlock, base: number): void => {
-    for (const name of Object.keys(decodeRegisters(map, config, base))) {
-      const { at, width } = map.registers[name]!;
-      for (let i = at; i < at + width / 8; i++) bits[base + i]! |= map.masks.defined[i]!;
-    }
-  };
-  mark(headerMapOf(layout), 0);
-  for (const { map, offset } of layout.capabilities) mark(map, offset);
+  const bits = markDescribed(new Uint8Array(config.length), headerMapOf(layout), config, 0);
+  for (const { map, offset } of layout.capabilities) markDescribed(bits, map, config, offset);
+  return bits;
+}
+
+function markDescribed(bits: Uint8Array, map: RegisterBlock, bytes: Uint8Array, base: number): Uint8Array {
+  for (const name of Object.keys(decodeRegisters(map, bytes, base))) {
+    const { at, width } = map.registers[name]!;
+    for (let i = at; i < at + width / 8; i++) bits[base + i]! |= map.masks.defined[i]!;
+  }
   return bits;
 }
 

@@ -67,6 +67,7 @@ test("two devices are compared though their places differ; --json has it all", (
           { where: "ROM", what: "size", from: null, to: "0x40000" },
           { where: "ROM", what: "flags", from: null, to: "read" },
         ],
+        contents: [],
       },
     ],
     onlyFirst: [],
