@@ -3,6 +3,7 @@
 import { layoutOf, type LocatedCapability } from "../regs/layout.ts";
 import { capabilityId, extendedCapabilityId } from "../regs/maps/ids.ts";
 import { regionName } from "../regs/vfio/regions.ts";
+import { redactText } from "./redact-text.ts";
 import { knownConfig, type DeviceImage, type ImageUnknowns } from "./image.ts";
 
 /** Registers that hold a number of this one device or machine, by capability. */
@@ -11,13 +12,6 @@ const identifying: readonly (readonly [id: number, extended: boolean, registers:
   [extendedCapabilityId.serialNumber, true, ["serialNumber"]],
   [extendedCapabilityId.hierarchyId, true, ["data", "guid1", "guid2", "guid3", "guid4", "guid5"]],
 ];
-
-const pair = "[0-9a-f]{2}";
-/** Numbers as tools print them: a serial number of 8 bytes, a MAC address, and what follows the word. */
-const serialText = new RegExp(`\\b(?:${pair}-){7}${pair}\\b`, "gi");
-const macText = new RegExp(`(?<![:-])\\b${pair}([:-])(?:${pair}\\1){4}${pair}\\b(?![:-])`, "gi");
-const namedText = /\b((?:serial(?: ?(?:number|no\.?))?|s\/?n)\s*[:=]\s*)([^\s,;]+)/gi;
-const dottedMac = /(?<![.\w])[0-9a-f]{4}\.[0-9a-f]{4}\.[0-9a-f]{4}(?![.\w])/gi;
 
 const keySize = 32;
 const macSize = 6;
@@ -62,29 +56,16 @@ export class Redaction {
     };
   }
 
-  /** A text with the numbers in it replaced that are written as serial numbers and MAC addresses are. */
+  /**
+   * A text with the numbers in it replaced that are written as serial numbers, MAC addresses, EUI-64s, GUIDs, UUIDs and World
+   * Wide Names are, or that a word says to be one. Rows of a dump, addresses of functions and IDs stay.
+   */
   text(text: string): string {
-    return text
-      .replace(serialText, (digits) =>
-        this.#serial(Uint8Array.fromHex(digits.replaceAll("-", "")))
-          .toHex()
-          .match(/../g)!
-          .join("-"),
-      )
-      .replace(macText, (digits, sign: string) => {
-        const mac = Uint8Array.fromHex(digits.replaceAll(sign, ""));
-        return this.#mac(mac).toHex().match(/../g)!.join(sign);
-      })
-      .replace(dottedMac, (digits) =>
-        this.#mac(Uint8Array.fromHex(digits.replaceAll(".", "")))
-          .toHex()
-          .match(/..../g)!
-          .join("."),
-      )
-      .replace(namedText, (_, word: string, value: string) => {
-        const digest = this.#digest(new TextEncoder().encode(value)).toHex();
-        return `${word}${digest.slice(0, Math.min(value.length, digest.length))}`;
-      });
+    return redactText(text, {
+      mac: (address) => this.#mac(address),
+      serial: (number) => this.#serial(number),
+      digest: (number, size) => this.#digest(number, size),
+    });
   }
 
   #registers(config: Uint8Array, { offset, map }: LocatedCapability, names: readonly string[]): void {

@@ -102,3 +102,102 @@ test("a MAC address with points, and a serial number by its short name", () => {
     expect(redaction.text(text)).not.toContain("ABC");
   for (const text of ["version 1234.5678.9abc.def0", "snoop: on"]) expect(redaction.text(text)).toBe(text);
 });
+
+/** What stands in notes, titles and logs, with the number of the machine in it. */
+const marked: readonly (readonly [text: string, secret: RegExp])[] = [
+  ["serial ABC123", /ABC123/],
+  ["Serial No 12345678", /12345678/],
+  ["SerialNumber=WD-WCC4N0123456", /WCC4N/],
+  ["ID_SERIAL_SHORT=S4EVNX0M123456", /S4EV/],
+  ["Serial: ABC DEF", /ABC|DEF/],
+  ["Serial: ABC DEF 0123, slot 3", /ABC|DEF|0123/],
+  ["Service Tag: 1AB2CD3", /1AB2/],
+  ["S/N 0123456789", /0123456/],
+  ["node_guid 0002:c903:000e:0b72", /0002:c903|000e:0b72/],
+  ["Node GUID: 0x0002c903000e0b72", /000e0b72/],
+  ["Port GID fe80:0000:0000:0000:0002:c903:000e:0b72", /000e:0b72/],
+  ["inet6 fe80::202:c9ff:fe0e:b72", /fe0e:b72/],
+  ["80:00:02:08:fe:80:00:00:00:00:00:00:00:02:c9:03:00:0e:0b:73", /00:0e:0b:73/],
+  ["EUI-64 00:1b:21:ff:fe:aa:bb:cc", /aa:bb:cc/],
+  ["eui.0025385b71b00e2a", /5b71b00e2a/],
+  ["naa.5000c500a1b2c3d4", /a1b2c3d4/],
+  ["wwn-0x5000c500a1b2c3d4", /a1b2c3d4/],
+  ["WWPN: 50:01:43:80:12:34:56:78", /12:34:56:78/],
+  ["WWN 5001438012345678", /12345678/],
+  ["UUID 4c4c4544-0042-3510-8054-b4c04f564433", /4c4c4544|b4c04f564433/],
+  [
+    "GPU-4c4c4544-0042-3510-8054-b4c04f564433 at index 0, uuid: 4C4C4544004235108054B4C04F564433",
+    /004235108054/i,
+  ],
+  ["MAC 001122334455", /112233/],
+  ["mac address: 0011.2233.4455", /2233/],
+  ["HWaddr 00-11-22-33-44-55", /22-33/],
+  ["link/ether 00:11:22:33:44:55 brd", /22:33/],
+  ["/dev/disk/by-id/nvme-Samsung_SSD_970_EVO_S466NX0M123456", /S466NX0M/],
+];
+test.each(marked.map(([text, secret]) => [text, secret] as const))(
+  "%s: the number is replaced",
+  (text, secret) => {
+    const redaction = new Redaction(new Uint8Array(32).fill(5));
+    const redacted = redaction.text(text);
+    expect(redacted).not.toMatch(secret);
+    expect(redaction.text(text)).toBe(redacted);
+    expect(redacted).toHaveLength(text.length);
+  },
+);
+
+test("one number gets one replacement however it is written", () => {
+  const redaction = new Redaction(new Uint8Array(32).fill(6));
+  const digitsOf = (text: string): string =>
+    redaction
+      .text(text)
+      .replace(/^MAC |[:.-]/g, "")
+      .toLowerCase();
+  const forms = ["00:1b:21:aa:bb:cc", "00-1B-21-AA-BB-CC", "001b.21aa.bbcc", "MAC 001b21aabbcc"].map(
+    digitsOf,
+  );
+  expect(new Set(forms).size).toBe(1);
+  const serials = [
+    "00-1b-21-ff-fe-aa-bb-cc",
+    "Serial Number: 00-1b-21-ff-fe-aa-bb-cc",
+    "GUID 0x001b21fffeaabbcc",
+  ];
+  const last = serials.map((text) => redaction.text(text).replaceAll("-", "").slice(-16));
+  expect(new Set(last).size).toBe(1);
+});
+
+test("what names no machine stays: rows, addresses, IDs, times, names of classes", () => {
+  const redaction = new Redaction();
+  for (const text of [
+    "0000:01:00.0",
+    "00:1c.4 and 0000:01:00.1",
+    "01:00.0 Serial Attached SCSI controller [0107]: made up [1000:0097] (rev 02)",
+    "00:16.3 Serial controller: Intel Corporation Device 7ae9",
+    "Serial bus controller [0c80]: 8086:7aa4",
+    "Subsystem: 8086:10d3:8086:a01f",
+    "10:00:01 2026-12-01T05:04:34",
+    "Memory at 0x00000000fe800000 (64-bit)",
+    "Memory at 380b0000000 (64-bit, prefetchable)",
+    "read 0x100 0x10010001",
+    "Linux 6.12.0-1-amd64",
+    "version 1.2.3.4",
+    "class 0x020000, driver e1000e, MSI-X 65",
+  ])
+    expect(redaction.text(text)).toBe(text);
+  expect(redaction.text("Serial: see 0000:01:00.0")).toEndWith(" 0000:01:00.0");
+  fc.assert(
+    fc.property(fc.uint8Array({ minLength: 64, maxLength: 64 }), fc.nat(0xff), (bytes, bus) => {
+      const bdf = `${bus.toString(16).padStart(2, "0")}:00.0`;
+      const rows = Array.from({ length: 4 }, (_, row) =>
+        [
+          `${row}0:`,
+          ...Array.from(bytes.subarray(16 * row, 16 * row + 16), (byte) =>
+            byte.toString(16).padStart(2, "0"),
+          ),
+        ].join(" "),
+      );
+      const text = `${bdf} Serial Attached SCSI controller: made up\n${rows.join("\n")}\n`;
+      expect(redaction.text(text)).toBe(text);
+    }),
+  );
+});
