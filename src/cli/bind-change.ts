@@ -1,4 +1,5 @@
 // A change of drivers, once it is known what is to become what: refused, shown, or done, and told.
+import { jsonText } from "../image/json-text.ts";
 import { unlinkSync } from "node:fs";
 import {
   bindingWrites,
@@ -82,7 +83,7 @@ export function change(
       ...remove.map((path) => ({ path, text: null })),
     ];
     const all = { formatVersion: 1, dryRun, devices: shown, writes, files: changed };
-    print(`${JSON.stringify(all, undefined, 2)}\n`);
+    print(`${jsonText(all, undefined, 2)}\n`);
   } else if (dryRun)
     print(
       [

@@ -1,3 +1,4 @@
+import { jsonText } from "../image/json-text.ts";
 import type { PciDevice } from "../device/host/pci-device.ts";
 import { CliError, exitCode, oneLine } from "./failure.ts";
 import { deviceChecks } from "./doctor-device.ts";
@@ -53,7 +54,7 @@ export function doctorCommand(text: string | undefined, options: DoctorOptions):
       verdict: verdictLine(device, roots).replace(/^Verdict: /, ""),
       checks: shown,
     };
-    print(`${JSON.stringify(json, undefined, 2)}\n`);
+    print(`${jsonText(json, undefined, 2)}\n`);
   } else {
     const style = styleOf(options.color);
     const lines = checks.map((check) => checkLine(check, !roots.includes(check), style));

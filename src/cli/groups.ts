@@ -1,3 +1,4 @@
+import { jsonText } from "../image/json-text.ts";
 import type { GroupMember, IommuGroup } from "../device/host/iommu-group.ts";
 import { readPciNames, type PciNames } from "../device/host/pci-names.ts";
 import { groupReason, groupState } from "../device/host/verdict.ts";
@@ -25,7 +26,7 @@ export function groupsCommand(bdfs: readonly string[], options: GroupsOptions): 
       iommus: view.host.iommus.map(orNull),
       groups: groups.map((group) => groupJson(group, view)),
     };
-    print(`${JSON.stringify(json, undefined, 2)}\n`);
+    print(`${jsonText(json, undefined, 2)}\n`);
   } else if (groups.length === 0)
     print("no IOMMU groups: no IOMMU is on; bun-vfio doctor tells what to do about it\n");
   else {

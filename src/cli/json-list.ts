@@ -1,4 +1,5 @@
 // JSON of which one list may be long: each element is printed when it is there, as JSON.stringify would print the whole.
+import { jsonText } from "../image/json-text.ts";
 import { print } from "./output.ts";
 
 const step = "  ";
@@ -35,15 +36,15 @@ export class JsonList {
   end(tail: object = {}): void {
     print(this.#count === 0 ? `${this.#opening()}[]` : `\n${this.#pad}${step}]`);
     for (const [key, value] of Object.entries(tail))
-      print(`,\n${this.#pad}${step}${JSON.stringify(key)}: ${this.#text(value, this.#pad + step)}`);
+      print(`,\n${this.#pad}${step}${jsonText(key)}: ${this.#text(value, this.#pad + step)}`);
     print(`\n${this.#pad}}${this.#pad === "" ? "\n" : ""}`);
   }
 
   #opening(): string {
-    return `${this.#text(this.#head, this.#pad).slice(0, -(2 + this.#pad.length))},\n${this.#pad}${step}${JSON.stringify(this.#key)}: `;
+    return `${this.#text(this.#head, this.#pad).slice(0, -(2 + this.#pad.length))},\n${this.#pad}${step}${jsonText(this.#key)}: `;
   }
 
   #text(value: unknown, pad: string): string {
-    return JSON.stringify(value, undefined, step.length).replaceAll("\n", `\n${pad}`);
+    return jsonText(value, undefined, step.length).replaceAll("\n", `\n${pad}`);
   }
 }

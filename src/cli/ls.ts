@@ -1,3 +1,4 @@
+import { jsonText } from "../image/json-text.ts";
 import type { PciDevice } from "../device/host/pci-device.ts";
 import { readPciNames, type PciNames } from "../device/host/pci-names.ts";
 import { deviceVerdict, type DeviceVerdict } from "../device/host/verdict.ts";
@@ -33,7 +34,7 @@ export function listCommand(words: readonly string[], options: ListOptions): num
       models: kernel?.models ?? [],
       verdict,
     }));
-    print(`${JSON.stringify({ formatVersion: 1, devices }, undefined, 2)}\n`);
+    print(`${jsonText({ formatVersion: 1, devices }, undefined, 2)}\n`);
     return exitCode.ok;
   }
   const style = styleOf(options.color);

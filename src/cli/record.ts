@@ -1,3 +1,4 @@
+import { jsonText } from "../image/json-text.ts";
 import { openDevice } from "../device/backends/kernel/open-device.ts";
 import type { DeviceBackend } from "../device/seam/backend.ts";
 import { recordDevice } from "../device/backends/recorded/record.ts";
@@ -60,7 +61,7 @@ export function recordCommand(
   if (output === "-" && json) throw new CliError("--json and the image cannot both be standard output");
   if (output === "-") print(written);
   else writeFiles([{ path: output, text: written }], { force, secret: true });
-  if (json) print(`${JSON.stringify(recordJson(output, source, image), undefined, 2)}\n`);
+  if (json) print(`${jsonText(recordJson(output, source, image), undefined, 2)}\n`);
   else {
     if (output !== "-") print(`${printable(output)}\n`);
     if (image.config.length === 64)

@@ -1,4 +1,5 @@
 // Runs a flight recorder's file again, and tells where the model of today does something else.
+import { jsonText } from "../image/json-text.ts";
 import { replayFlight, type FlightDifference } from "../device/replay/flight-replay.ts";
 import { formatTraceEntry, type TraceEntry } from "../device/seam/trace-text.ts";
 import { CliError, exitCode } from "./failure.ts";
@@ -18,7 +19,7 @@ export function replayFlightCommand(path: string, { json, trace, color }: Replay
   const { accesses, entries, difference } = report;
   if (json)
     print(
-      `${JSON.stringify({ formatVersion: 1, flight: name, ...report, difference: difference ?? null }, null, 2)}\n`,
+      `${jsonText({ formatVersion: 1, flight: name, ...report, difference: difference ?? null }, undefined, 2)}\n`,
     );
   else {
     const head = `${recording.device?.name ?? ""} from ${name}: ${accesses} accesses, ${entries} entries as recorded`;

@@ -1,3 +1,4 @@
+import { jsonText } from "../image/json-text.ts";
 import { RegionIndex } from "../regs/vfio/regions.ts";
 import { MemoryPlatform } from "../device/platforms/memory/memory-platform.ts";
 import { RecordedDevice } from "../device/backends/recorded/recorded-device.ts";
@@ -38,14 +39,14 @@ export function replayCommand(imagePath: string, tracePath: string, options: Rep
   const trace = readTrace(tracePath);
   let lines = "";
   const tell = traceListener((entry) => {
-    lines += `${options.json ? JSON.stringify(entry) : formatTraceEntry(entry)}\n`;
+    lines += `${options.json ? jsonText(entry) : formatTraceEntry(entry)}\n`;
     if (lines.length < printedAtOnce) return;
     print(lines);
     lines = "";
   });
   const report = replayed(imagePath, image, trace, options.trace ? tell : undefined);
   if (options.trace) print(lines);
-  else if (options.json) print(`${JSON.stringify(replayJson(imagePath, tracePath, report), stable, 2)}\n`);
+  else if (options.json) print(`${jsonText(replayJson(imagePath, tracePath, report), stable, 2)}\n`);
   else {
     const style = styleOf(options.color);
     const { vendorId, deviceId } = report.attached;

@@ -1,21 +1,40 @@
 // What `show --json` prints of a device; its shape is described in docs/show-json.md and changes only with `formatVersion`.
 import type { DeviceImage } from "../image/image.ts";
 import type { SkippedText } from "../image/lspci-text.ts";
-import type { DecodedConfig } from "../regs/decode.ts";
+import type { DecodedConfig, DecodeFormat } from "../regs/decode.ts";
 import { irqName } from "../regs/vfio/irqs.ts";
 import { regionName } from "../regs/vfio/regions.ts";
 import type { Input, InputDevice } from "./input.ts";
 import { irqWords, regionWords } from "./region-words.ts";
 
-export const deviceJson = (kind: Input["kind"], device: InputDevice, config: DecodedConfig): unknown => ({
+export const deviceJson = (
+  kind: Input["kind"],
+  device: InputDevice,
+  config: DecodedConfig,
+  format: DecodeFormat,
+): unknown => ({
   bdf: device.bdf ?? null,
   configSize: device.config.length,
-  unknown: device.unknown?.config ?? [],
+  ...(format > 1 && { unknown: device.unknown?.config ?? [] }),
   config,
-  recording: kind === "image" || kind === "sysfs" ? recordingJson(device.image) : null,
+  ...(format > 1 && { place: placeJson(device) }),
+  recording: kind === "image" || kind === "sysfs" ? recordingJson(device.image, format) : null,
 });
 
-const recordingJson = ({ regions, irqs, unknown, resettable, host }: DeviceImage): unknown => ({
+/** Where the host has a device of its own. */
+const placeJson = ({ image, place }: InputDevice): unknown =>
+  place === undefined
+    ? null
+    : {
+        driver: image.host.driver ?? null,
+        iommuGroup: place.iommuGroup ?? null,
+        numaNode: place.numaNode ?? null,
+      };
+
+const recordingJson = (
+  { regions, irqs, unknown, resettable, host }: DeviceImage,
+  format: DecodeFormat,
+): unknown => ({
   regions: regions.map((region) => ({
     index: region.index,
     name: regionName(region.index),
@@ -32,7 +51,7 @@ const recordingJson = ({ regions, irqs, unknown, resettable, host }: DeviceImage
     count: irq.count,
     flags: irqWords(irq),
   })),
-  unknownIrqs: (unknown?.irqs ?? []).map(irqName),
+  ...(format > 1 && { unknownIrqs: (unknown?.irqs ?? []).map(irqName) }),
   resettable,
   host,
 });

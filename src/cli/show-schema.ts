@@ -76,6 +76,13 @@ const recording = z.strictObject({
   host: z.record(z.string(), z.json()),
 });
 
+/** Of a device of this host. */
+const place = z.strictObject({
+  driver: z.string().nullable(),
+  iommuGroup: z.int().min(0).nullable(),
+  numaNode: z.int().min(0).nullable(),
+});
+
 const file = {
   source: z.enum(["image", "lspci", "config", "sysfs"]),
   skipped: z.record(z.string(), z.int().min(0)).optional(),
@@ -85,6 +92,7 @@ const file = {
       configSize: z.int(),
       unknown: z.array(z.strictObject({ offset, size })),
       config,
+      place: place.nullable(),
       recording: recording.nullable(),
     }),
   ),

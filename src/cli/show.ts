@@ -87,10 +87,12 @@ function showJson(files: readonly string[], { device: wanted, formatVersion = 2 
       if (!begun) all?.next();
       begun = true;
       const decoded = decodeConfig(device.known, formatVersion);
-      faults ||= decoded.malformations.some((found) => isFault(found, device));
-      list.add(deviceJson(input.kind, device, decoded));
+      // Format 1 does not know all of them.
+      const { malformations } = formatVersion === 1 ? layoutOf(device.known) : decoded;
+      faults ||= malformations.some((found) => isFault(found, device));
+      list.add(deviceJson(input.kind, device, decoded, formatVersion));
     }
-    list.end(input.skipped && { skipped: skippedJson(input.skipped) });
+    list.end(input.skipped && formatVersion > 1 ? { skipped: skippedJson(input.skipped) } : undefined);
     noteSkipped(input);
   }
   all?.end();

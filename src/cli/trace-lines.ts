@@ -1,4 +1,5 @@
 // Entries of a flight recorder as lines: those that are asked for, each with what it belongs to.
+import { jsonText } from "../image/json-text.ts";
 import { isWanted, type FlightFilter } from "../device/replay/flight-filter.ts";
 import type { FlightEntry } from "../device/replay/flight-format.ts";
 import { flightGroups } from "../device/replay/flight-groups.ts";
@@ -28,7 +29,7 @@ function line(path: string, entry: FlightEntry, { json }: TraceFilter, style: St
   const { index, seconds } = entry;
   try {
     const data = traceEntry(entry.kind, entry.numbers, entry.text);
-    if (json) return `${JSON.stringify({ entry: index, seconds, ...data })}\n`;
+    if (json) return `${jsonText({ entry: index, seconds, ...data })}\n`;
     const place = `${String(index).padStart(7)} ${(seconds * 1e6).toFixed(1).padStart(12)} us`;
     return `${style.dim(place)}  ${printable(formatTraceEntry(data))}\n`;
   } catch (error) {

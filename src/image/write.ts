@@ -1,3 +1,4 @@
+import { jsonText } from "./json-text.ts";
 import { ImageError, imageError } from "./error.ts";
 import { hexBytes, hexRow } from "./hex.ts";
 import { irqName } from "../regs/vfio/irqs.ts";
@@ -110,7 +111,7 @@ const isObject = (value: unknown): value is object => typeof value === "object" 
 
 /** JSON with what fits in one line on one line. `used`: columns that the key before the value takes. */
 function layOut(value: unknown, indent: number, used: number): string {
-  if (!isObject(value)) return JSON.stringify(value);
+  if (!isObject(value)) return jsonText(value);
   if (indent > 0) {
     const line = flat(value);
     if (line !== undefined && indent + used + line.length < width) return line;
@@ -118,7 +119,7 @@ function layOut(value: unknown, indent: number, used: number): string {
   const list = Array.isArray(value);
   const pad = " ".repeat(indent);
   const rows = Object.entries(value).map(([name, element]) => {
-    const key = list ? "" : `${JSON.stringify(name)}: `;
+    const key = list ? "" : `${jsonText(name)}: `;
     return `${pad}  ${key}${layOut(element, indent + 2, key.length)}`;
   });
   return `${list ? "[" : "{"}\n${rows.join(",\n")}\n${pad}${list ? "]" : "}"}`;
@@ -126,7 +127,7 @@ function layOut(value: unknown, indent: number, used: number): string {
 
 /** One line, or undefined for what is never written as one: a list of several objects, or a long one. */
 function flat(value: unknown): string | undefined {
-  if (!isObject(value)) return JSON.stringify(value);
+  if (!isObject(value)) return jsonText(value);
   const list = Array.isArray(value);
   const entries = Object.entries(value);
   if (entries.length === 0) return list ? "[]" : "{}";
@@ -135,7 +136,7 @@ function flat(value: unknown): string | undefined {
   for (const [name, element] of entries) {
     const part = flat(element);
     if (part === undefined) return undefined;
-    parts.push(list ? part : `${JSON.stringify(name)}: ${part}`);
+    parts.push(list ? part : `${jsonText(name)}: ${part}`);
   }
   return list ? `[${parts.join(", ")}]` : `{ ${parts.join(", ")} }`;
 }

@@ -1,7 +1,9 @@
 // Config space as plain JSON data, read through the register maps alone. It is bytes in, data out:
 // an image of a precious register is as safe to read as any other.
 import { isReserved } from "./access.ts";
+import type { DecodedCapability, DecodedRegister, DecodedRegisters, DecodedValue } from "./decoded.ts";
 import { decodeValues, type DecodedValues } from "./derived-decode.ts";
+import { capabilityInFormat1, headerInFormat1, malformationsInFormat1 } from "./format-1.ts";
 import { exactValue, fieldValue } from "./field-value.ts";
 import { asData } from "./hex-text.ts";
 import { isHeadOnly, layoutOf, type ConfigLayout, type LocatedCapability } from "./layout.ts";
@@ -12,32 +14,10 @@ import { hasFields, type Register } from "./register.ts";
 import { markDescribed, undescribedBytes, type UndescribedBytes } from "./undescribed.ts";
 import type { Malformation } from "./walk.ts";
 
+export type { DecodedCapability, DecodedRegister, DecodedRegisters, DecodedValue } from "./decoded.ts";
 export type { DecodedValues } from "./derived-decode.ts";
 export type { UndescribedBytes } from "./undescribed.ts";
 
-/** A flag, a number, the name of a value (or `reserved(n)`), or 64 bits as `0x` and 16 hexadecimal digits. */
-export type DecodedValue = boolean | number | string;
-/** A register without fields is one value; another has the value of each field by its name. */
-export type DecodedRegister = DecodedValue | { readonly [field: string]: DecodedValue };
-/** The registers of a map by their names. */
-export type DecodedRegisters = { readonly [register: string]: DecodedRegister };
-
-/** A capability as data. */
-export interface DecodedCapability {
-  readonly id: number;
-  /** Short name; `unknown` for an ID without a map. */
-  readonly name: string;
-  /** Byte offset in config space. */
-  readonly offset: number;
-  readonly extended: boolean;
-  /** Of an extended capability alone. */
-  readonly version?: number;
-  readonly registers: DecodedRegisters;
-  /** What its registers mean together, where the map says so. */
-  readonly values?: DecodedValues;
-  /** What no register describes, in hexadecimal: the body of a vendor's or an unknown capability. */
-  readonly bytes?: string;
-}
 /** A config space as data. */
 export interface DecodedConfig {
   readonly header: {
@@ -68,7 +48,7 @@ export function decodeConfig(config: Uint8Array, format: DecodeFormat = 2): Deco
     header: decodeHeader(layout, config, format),
     capabilities: capabilities.map((capability) => decodeCapability(capability, config, format)),
     ...(format > 1 && { undescribed: undescribedOf(layout, config) }),
-    malformations,
+    malformations: format === 1 ? malformationsInFormat1(malformations, config) : malformations,
   };
 }
 
@@ -79,9 +59,10 @@ export function decodeHeader(
   format: DecodeFormat = 2,
 ): DecodedConfig["header"] {
   const map = headerMapOf(layout);
+  const registers = decodeRegisters(map, config, 0, format);
   return {
     type: headerTypes[layout.header?.name ?? ""] ?? "unknown",
-    registers: decodeRegisters(map, config, 0, format),
+    registers: format === 1 ? headerInFormat1(map, registers) : registers,
     ...(format > 1 && valuesOf(map, config, 0)),
   };
 }
@@ -95,7 +76,7 @@ export function decodeCapability(
   const { id, name, offset, extended, version, map } = capability;
   const [from, to] = bodyOf(capability);
   const bytes = config.subarray(from, to).toHex();
-  return {
+  const decoded = {
     id,
     name,
     offset,
@@ -105,6 +86,7 @@ export function decodeCapability(
     ...(format > 1 && valuesOf(map, config, offset)),
     ...(bytes !== "" && { bytes }),
   };
+  return format === 1 ? capabilityInFormat1(capability, config, decoded) : decoded;
 }
 
 function valuesOf(map: RegisterBlock, config: Uint8Array, base: number): { readonly values?: DecodedValues } {

@@ -1,4 +1,5 @@
 import { hex } from "./hex-text.ts";
+import { readsAllOnes } from "./answers.ts";
 // The one walker for capability lists and the one for extended ones. A device, a recording or a guest
 // may hold anything: both are bounded by the space, stop at the first offset seen twice, read only
 // inside the bytes given, and report what is wrong instead of throwing.
@@ -103,6 +104,9 @@ export function walkCapabilities(config: Uint8Array): Walk {
   return { found, malformations };
 }
 
+const unreadableText =
+  "config space reads all ones from 0x100 on: its extended part could not be read, and what is there is unknown";
+
 /** Walks the extended capability list, from 0x100; an image of 256 bytes or less has none. */
 export function walkExtendedCapabilities(config: Uint8Array): Walk {
   const found: FoundCapability[] = [];
@@ -139,8 +143,10 @@ export function walkExtendedCapabilities(config: Uint8Array): Walk {
     // All zeros end the list, and at 0x100 say that there is none (7.6.2); all ones: no answer from the device.
     if (header === 0) break;
     if (header === 0xffffffff) {
-      if (pointer !== extendedStart)
-        report("all-ones", pointer, `the extended capability at ${hexOffset(pointer)} reads all ones`);
+      if (pointer === extendedStart) {
+        // Of a device that is gone it is said of the whole.
+        if (!readsAllOnes(config)) report("all-ones", pointer, unreadableText);
+      } else report("all-ones", pointer, `the extended capability at ${hexOffset(pointer)} reads all ones`);
       break;
     }
     const id = header & 0xffff;

@@ -96,3 +96,19 @@ test("a device of this host: shown, and not recorded", () => {
   );
   expect(folder.list()).toEqual([]);
 });
+
+test("an extended part that reads all ones behind a good header could not be read: said, exit code 1", () => {
+  using folder = temporary();
+  const config = new Uint8Array(4096).fill(0xff, 0x100);
+  config.set([0x86, 0x80, 0xd3, 0x10, 0, 0, 0x10, 0]);
+  config[0x34] = 0x40;
+  config[0x40] = 0x01;
+  writeFileSync(folder.at("part"), writeLspci([{ bdf: "01:00.0", config }]));
+  const shown = bunVfio(["show", folder.at("part")]);
+  expect(shown.code).toBe(1);
+  expect(shown.out).toMatch(/^\tMalformed: config space reads all ones from 0x100 on: its extended part/m);
+  expect(JSON.parse(bunVfio(["show", "--json", folder.at("part")]).out).devices[0].config).toMatchObject({
+    capabilities: [{ name: "PM" }],
+    malformations: [{ kind: "all-ones", offset: 0x100 }],
+  });
+});

@@ -152,6 +152,28 @@ describe("record", () => {
     expect(folder.list()).toEqual(["nvme.json"]);
   });
 
+  test("to standard output: the image alone, as the file would be", () => {
+    using machine = new Machine();
+    using folder = temporary();
+    const file = folder.at("nvme.json");
+    run(machine, "record", "2:0.0", "-o", file);
+    expect(run(machine, "record", "2:0.0", "-o", "-")).toEqual({
+      code: 0,
+      out: readFileSync(file, "utf8"),
+      err: "",
+    });
+    expect(run(machine, "record", "2:0.0", "-o", "-", "--json")).toEqual({
+      code: 2,
+      out: "",
+      err: "bun-vfio: --json and the image cannot both be standard output\n",
+    });
+    const redacted = run(machine, "record", "2:0.0", "-o", "-", "--redact");
+    expect(readImage(redacted.out).host.notes).toContain(
+      "redacted: serial numbers, MAC addresses and VPD are replaced",
+    );
+    expect(folder.list()).toEqual(["nvme.json"]);
+  });
+
   test("through VFIO where it is bound to it, and closes the device", () => {
     using machine = new Machine();
     using folder = temporary();

@@ -3,6 +3,8 @@ import { expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { showFilesSchema, showJsonSchema, showSchema } from "../../src/cli/show-schema.ts";
+import { Machine } from "../support/host-machine.ts";
+import { nvme, run } from "./on-machine.ts";
 import { bunVfio } from "./run.ts";
 
 const root = join(import.meta.dir, "../..");
@@ -20,6 +22,15 @@ for (const file of files)
     expect(result.error?.issues.slice(0, 3)).toBeUndefined();
     expect(result.data!.devices.length).toBeGreaterThan(0);
   });
+
+test("what is printed of a device of this host fits it, with its driver, IOMMU group and NUMA node", () => {
+  using machine = new Machine();
+  const result = showSchema.safeParse(JSON.parse(run(machine, "show", "--json", nvme).out));
+  expect(result.error?.issues.slice(0, 3)).toBeUndefined();
+  expect(result.data).toMatchObject({ source: "sysfs", devices: [{ place: { driver: "nvme" } }] });
+  const { iommuGroup, numaNode } = result.data!.devices[0]!.place!;
+  expect([typeof iommuGroup, numaNode === null || typeof numaNode === "number"]).toEqual(["number", true]);
+});
 
 test("what is printed of several files fits it", () => {
   const { out } = bunVfio(["show", "--json", ...files.map((file) => join(root, file))]);
@@ -42,10 +53,10 @@ interface Printed {
 }
 
 test("format 1 is as it was: units as the bits count them, nothing worked out", () => {
-  const run = (...more: string[]): Printed =>
+  const shown = (...more: string[]): Printed =>
     JSON.parse(bunVfio(["show", "--json", ...more, join(root, "images/nvme.json")]).out) as Printed;
-  const one = run("--format-version", "1");
-  const two = run();
+  const one = shown("--format-version", "1");
+  const two = shown();
   const msix = ({ devices }: Printed): Capability =>
     devices[0]!.config.capabilities.find(({ name }) => name === "MSI-X")!;
   expect([one.formatVersion, two.formatVersion]).toEqual([1, 2]);

@@ -77,6 +77,7 @@ test("--json is what docs/show-json.md says", () => {
         configSize: 4096,
         unknown: [],
         config: JSON.parse(JSON.stringify(decodeConfig(image.config))),
+        place: null,
         recording: {
           regions: [
             {

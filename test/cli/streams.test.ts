@@ -49,6 +49,7 @@ test("5000 devices of 4 KiB, 68 MB of text: below 150 MB, in text, as JSON, and 
   for (const args of [
     ["show"],
     ["show", "-v"],
+    ["show", "-vv"],
     ["show", "--json"],
     ["diff", folder.at("many")],
     ["export"],
@@ -205,4 +206,24 @@ test("a name with control characters is printed with them escaped", () => {
     const { out, err } = bunVfio(args);
     expect(`${out}${err}`).not.toMatch(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u202e]/);
   }
+});
+
+test("nothing of a file's or a path's text drives a terminal in what is printed as JSON", () => {
+  using folder = temporary();
+  const name = "a\u001b[31m\u202eb\u0085\u007f";
+  const title = "Ethernet controller: \u009b31mmade\u202e up\u007f\u2028";
+  writeFileSync(
+    folder.at(name),
+    `01:00.0 ${title}\n${writeLspci([{ bdf: "01:00.0", config: new Uint8Array(64) }]).replace(/^.*\n/, "")}`,
+  );
+  for (const args of [
+    ["import", folder.at(name), "-o", "-"],
+    ["show", "--json", folder.at(name), folder.at(name)],
+    ["diff", "--json", folder.at(name), image],
+  ]) {
+    const { out } = bunVfio(args);
+    expect(out).not.toMatch(/[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u2028-\u202e]/);
+    expect(() => JSON.parse(out) as unknown).not.toThrow();
+  }
+  expect(JSON.parse(bunVfio(["import", folder.at(name), "-o", "-"]).out).host.notes).toContain(title.trim());
 });
