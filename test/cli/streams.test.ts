@@ -225,5 +225,10 @@ test("nothing of a file's or a path's text drives a terminal in what is printed 
     expect(out).not.toMatch(/[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u2028-\u202e]/);
     expect(() => JSON.parse(out) as unknown).not.toThrow();
   }
-  expect(JSON.parse(bunVfio(["import", folder.at(name), "-o", "-"]).out).host.notes).toContain(title.trim());
+  const notes = [title];
+  const recorded = JSON.parse(readFileSync(image, "utf8")) as { host: object };
+  writeFileSync(folder.at("image"), JSON.stringify({ ...recorded, host: { ...recorded.host, notes } }));
+  const { out } = bunVfio(["show", "--json", folder.at("image")]);
+  expect(out).not.toMatch(/[\u007f-\u009f\u2028-\u202e]/);
+  expect(JSON.parse(out).devices[0].recording.host.notes).toEqual(notes);
 });
