@@ -10,11 +10,12 @@ import { guestSequences, snapshots } from "./guest.ts";
 import { lyingDevices } from "./lying-devices.ts";
 import { lyingKernels } from "./lying-kernels.ts";
 import { lyingPlatforms } from "./lying-platforms.ts";
+import { savedMachines } from "./saved-machines.ts";
 import type { Property } from "./property.ts";
 
 export const properties: readonly Property[] = [
   ...[guestSequences, snapshots, damagedSnapshots],
   ...[attachAnything, scarcePlatforms, lyingDevices, lyingKernels],
   ...[faults, detachFaults, callbacks, lyingPlatforms],
-  ...[configSpaces, configPairs, mutatedRecordings, images, traces, flights],
+  ...[configSpaces, configPairs, mutatedRecordings, images, traces, flights, savedMachines],
 ];
