@@ -37,8 +37,8 @@ function msixHoles(
 ): RegionArea[] {
   if (!msix) return [];
   const { table, pba } = msix.physical;
-  const own = msix.hasPending ? [table, pba] : [table];
-  // Moved away, they may be mapped; but some hosts keep the device's table to themselves.
-  const trapped = !msix.relocated ? own : tableIsMappable ? [] : [table];
+  // Moved away, they may be mapped; but some hosts keep the device's table to themselves. Where they stay the guest looks for the
+  // model's pending bits there, whether the device has any or not.
+  const trapped = !msix.relocated ? [table, pba] : tableIsMappable ? [] : [table];
   return trapped.filter((area) => area.region === region);
 }

@@ -181,6 +181,16 @@ describe("with an MSI-X table in it", () => {
     expect(guest.device.describe().msix!.relocated).toBe(false);
     expect([slots(guest), guest.events]).toEqual([[], []]);
   });
+  test("nor where the device says that its PBA is in the rest of that page", () => {
+    using guest = placed(
+      {
+        bars: { 0: { size: 0x100 }, 1: { size: 0x4000 } },
+        msix: { vectors: 1, table: [1, 0], pba: [0, 0x200] },
+      },
+      { attach: { msixRelocation: "never" } },
+    );
+    expect(slots(guest).map(({ gpa }) => gpa)).not.toContain(home);
+  });
   test("it is mapped where the table moves: its page is in a BAR larger than that", () => {
     using guest = placed(what, { attach: { msixRelocation: "always" } });
     expect(slots(guest)).toEqual(whole);
