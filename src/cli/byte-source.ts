@@ -34,8 +34,9 @@ export class FileSource implements Disposable {
     this.#fd = path === "-" ? standardInput : this.#do(() => openSync(path, "r"));
   }
 
-  /** The first 64 KiB, or as many as there are, which `read` gives again. @throws CliError */
+  /** The first 64 KiB, or as many as there are, which `read` gives again; the same until that is called. @throws CliError */
   head(): { readonly bytes: Uint8Array; readonly whole: boolean } {
+    if (this.#head.length > 0) return { bytes: this.#head, whole: this.#whole };
     const bytes = new Uint8Array(headSize);
     let length = 0;
     for (let count = 0; length < headSize && !this.#whole; length += count) {

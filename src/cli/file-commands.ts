@@ -148,7 +148,7 @@ export function addFileCommands(program: Command, color: boolean, done: (code: n
     .description(
       "make a page for a browser: registers, addresses, interrupts, a recording as a time line, this host (docs/viewer.md)",
     )
-    .argument("<what...>", `${kinds}; a flight recorder's file; or host: all of this host`)
+    .argument("<file...>", `${kinds}; a flight recorder's file; or host: all of this host`)
     .option("-o, --output <file>", "file to write instead of standard output, which is -")
     .option("--device <bdf>", "this device of a dump alone; of a raw config space, its BDF")
     .option("--force", "replace a file that exists")

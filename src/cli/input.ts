@@ -50,7 +50,7 @@ export function bdfArgument(text: string): string {
 }
 
 /** What is no file, but a device of this host, or written as one is: a BDF, `vendor:device`, `eth0`, `/dev/nvme0n1`. */
-const isLive = (path: string): boolean =>
+export const isLive = (path: string): boolean =>
   (path.startsWith("/dev/") || !existsSync(path)) && namesDevice(sysroot(), path);
 
 /**
@@ -62,7 +62,12 @@ const isLive = (path: string): boolean =>
 export function openInput(path: string, device?: string): Input {
   const wanted = device === undefined ? undefined : bdfArgument(device);
   if (path !== "-" && isLive(path)) return readLive(path, wanted);
-  const source = new FileSource(path);
+  return readInput(new FileSource(path), wanted);
+}
+
+/** The same of a file that is open already, and is closed with this. @param wanted a BDF in full */
+export function readInput(source: FileSource, wanted: string | undefined): Input {
+  const { path } = source;
   const name = inputName(path);
   const { bytes, whole } = source.head();
   if (bytes.length === 0) throw new CliError(`${name}: the file is empty; expected ${kinds}`);

@@ -11,7 +11,7 @@ import type { DeviceData, Fact, FlightData, PageData } from "../view/page-data.t
 import { FileSource, inputName } from "./byte-source.ts";
 import { CliError } from "./failure.ts";
 import { readHostState, type HostState } from "./host.ts";
-import { openInput, type Input, type InputDevice } from "./input.ts";
+import { bdfArgument, isLive, openInput, readInput, type Input, type InputDevice } from "./input.ts";
 import { noteSkipped } from "./skipped-note.ts";
 import { hostData } from "./view-host.ts";
 
@@ -20,10 +20,11 @@ const maxDevices = 256;
 
 /**
  * @param words files, devices of this host, or `host`
- * @param wanted the BDF to take of a dump
+ * @param device the BDF to take of a dump
  * @throws CliError that names what cannot be shown
  */
-export function viewData(words: readonly string[], wanted: string | undefined, live: boolean): PageData {
+export function viewData(words: readonly string[], device: string | undefined, live: boolean): PageData {
+  const wanted = device === undefined ? undefined : bdfArgument(device);
   const page = { made: new Date().toISOString(), live };
   if (words.length === 1 && words[0] === "host" && !existsSync("host")) {
     const state = readHostState();
@@ -38,8 +39,9 @@ export function viewData(words: readonly string[], wanted: string | undefined, l
   const devices: DeviceData[] = [];
   let flight: FlightData | undefined;
   for (const word of words) {
-    const recorded = flightOf(word);
-    if (!recorded) devices.push(...devicesOf(word, wanted));
+    const file = word !== "-" && isLive(word) ? undefined : new FileSource(word);
+    const recorded = file && flightOf(file);
+    if (!recorded) devices.push(...devicesOf(file ? readInput(file, wanted) : openInput(word, wanted)));
     else if (flight) throw new CliError(`${word}: a page shows one recording; make a page of each`);
     else {
       ({ flight } = recorded);
@@ -52,12 +54,11 @@ export function viewData(words: readonly string[], wanted: string | undefined, l
   return { ...page, title, host: undefined, devices, flight };
 }
 
-/** Undefined: the word names no flight recorder's file. */
-function flightOf(path: string): ReturnType<typeof flightData> | undefined {
-  if (path === "-" || !existsSync(path)) return undefined;
-  using file = new FileSource(path);
-  if (!isFlight(file.head().bytes)) return undefined;
-  const name = inputName(path);
+/** Closes the file. Undefined, and it stays open: it is no flight recorder's. */
+function flightOf(source: FileSource): ReturnType<typeof flightData> | undefined {
+  if (!isFlight(source.head().bytes)) return undefined;
+  using file = source;
+  const name = inputName(file.path);
   const bytes = file.all(flightSize(maxPageEntries), "a recording that a page takes");
   return flightData(bytes, readFlight(bytes, name), name);
 }
@@ -69,12 +70,11 @@ const sources: Readonly<Record<Input["kind"], string>> = {
   sysfs: "this host",
 };
 
-function devicesOf(word: string, wanted: string | undefined): DeviceData[] {
-  const input = openInput(word, wanted);
+function devicesOf(input: Input): DeviceData[] {
   const devices: DeviceData[] = [];
   for (const device of input.devices) {
     if (devices.length === maxDevices)
-      throw new CliError(`${word}: more than ${maxDevices} devices; choose one with --device`);
+      throw new CliError(`${input.path}: more than ${maxDevices} devices; choose one with --device`);
     devices.push(dataOf(device, input));
   }
   noteSkipped(input);

@@ -33,9 +33,9 @@ export function flightData(
 
 /** The file without what of its ring was never written: as if it had no more entries than it holds. */
 function usedBytes(bytes: Uint8Array, { count, lost }: FlightRecording): Uint8Array<ArrayBuffer> {
-  if (lost > 0) return Uint8Array.from(bytes);
+  if (lost > 0) return new Uint8Array(bytes);
   const entries = Math.max(1, count);
-  const used = Uint8Array.from(bytes.subarray(0, flightSize(entries)));
+  const used = new Uint8Array(bytes.subarray(0, flightSize(entries)));
   new DataView(used.buffer).setFloat64(header.capacity, entries, true);
   return used;
 }

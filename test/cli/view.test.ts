@@ -1,9 +1,10 @@
 // `bun-vfio view`: pages of whatever the other commands read, files for their owner alone, a server until a signal.
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
-import { readFileSync, statSync, writeFileSync } from "node:fs";
+import { readFileSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { PageData } from "../../src/view/page-data.ts";
 import { Machine } from "../support/host-machine.ts";
+import { blocksOf, commandsOf } from "../project/markdown.ts";
 import { recordFlight } from "../view/recorded-flight.ts";
 import { busy, nvme } from "./on-machine.ts";
 import { bunVfio, root, temporary, type RunOptions } from "./run.ts";
@@ -70,6 +71,13 @@ describe("what it shows", () => {
     });
   });
 
+  test("a recording that comes through a pipe", () => {
+    using folder = temporary();
+    recordFlight(folder.at("card.flight"));
+    const { flight } = page(["-"], { input: readFileSync(folder.at("card.flight")) });
+    expect(flight!.name).toBe("standard input");
+  });
+
   test("this host: ports, devices, groups, and who blocks them", () => {
     using machine = new Machine();
     busy(machine);
@@ -86,6 +94,20 @@ describe("what it shows", () => {
     ]);
     expect(devices.map(({ name }) => name)).toContain(nvme);
     expect(page([nvme], { env }).devices[0]).toMatchObject({ name: nvme, source: "this host" });
+  });
+});
+
+describe("docs/viewer.md", () => {
+  const commands = blocksOf(readFileSync(join(root, "docs/viewer.md"), "utf8"))
+    .filter(({ language }) => language === "sh")
+    .flatMap(commandsOf);
+  test("has commands", () => expect(commands).toHaveLength(2));
+  test.each(commands.map(({ words }) => [words.join(" "), words] as const))("%s makes a page", (_, words) => {
+    using folder = temporary();
+    symlinkSync(join(root, "images"), folder.at("images"));
+    const { code, err } = bunVfio(words.slice(1), { cwd: folder.path });
+    expect([words[0], code, err]).toEqual(["bun-vfio", 0, ""]);
+    expect(folder.list()).toEqual(["images", words.at(-1)!]);
   });
 });
 

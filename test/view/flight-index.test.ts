@@ -7,6 +7,7 @@ import { entriesAt, entrySize, type FlightEntries } from "../../src/device/repla
 import { FlightRecorder } from "../../src/device/replay/flight-recorder.ts";
 import { readFlight, type FlightRecording } from "../../src/device/replay/read-flight.ts";
 import { TraceKind } from "../../src/device/seam/trace.ts";
+import { BarReasons } from "../../src/view/bar-reasons.ts";
 import { flightData } from "../../src/view/flight-data.ts";
 import { FlightIndex, lanes } from "../../src/view/flight-index.ts";
 import { entryText, searchFlight, slowest, type FlightSearch } from "../../src/view/flight-search.ts";
@@ -201,6 +202,20 @@ describe("what a file says that lies", () => {
     const index = new FlightIndex(none, start);
     expect([index.count, index.accesses, index.problems]).toEqual([0, 0, []]);
     expect(plain(index.stateAt(-1))).toEqual(plain(new FlightState(start)));
+  });
+});
+
+describe("why a BAR is not mapped", () => {
+  test("is told with what the platform said, from when it happened on", () => {
+    const index = new FlightIndex(recording, start);
+    const reasons = new BarReasons(index);
+    const text = `BAR2 0x0+0x100000 gets no memory slot and stays trapped: ${markup}`;
+    const all = reasons.of("BAR2", index.count - 1);
+    expect(all.map((reason) => reason.text)).toEqual([text]);
+    const [first, second] = index.problems.filter((at) => index.entry(at).kind === TraceKind.event);
+    expect(all[0]!.at).toBe(second!);
+    expect(reasons.of("BAR2", first!)).toEqual([{ at: first!, text }]);
+    expect([reasons.of("BAR2", first! - 1), reasons.of("BAR0", index.count - 1)]).toEqual([[], []]);
   });
 });
 

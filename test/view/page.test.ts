@@ -258,6 +258,22 @@ describe.skipIf(absent)(`what is hostile is text${needed}`, () => {
     await expect_(opened.page.locator("#addresses")).toContain(markup);
   });
 
+  test("a host's drivers, interfaces and what they are used for", async () => {
+    using machine = new Machine();
+    machine.network("0000:03:00.0", `<img src=x onerror=document.title='ran'>`);
+    pageOf("hostile-host.html", ["host"], { BUN_VFIO_ROOT: machine.root });
+    await using opened = await open("hostile-host.html");
+    const { page, requests, said } = opened;
+    await page
+      .getByRole("treeitem", { name: /^0000:03:00\.0 / })
+      .locator("> .node")
+      .click();
+    await expect_(page.locator("#host h3")).toContain(`<img src=x onerror=document.title='ran'>`);
+    expect(await page.locator("img").count()).toBe(0);
+    expect(await page.title()).toBe("PCI devices of this host");
+    expect({ requests, said }).toEqual({ requests: [], said: [] });
+  });
+
   test("an image's notes, driver and file name", async () => {
     const image = JSON.parse(readFileSync(join(root, "images/edu.json"), "utf8")) as Record<string, object>;
     const hostile = { ...image, host: { ...image["host"], driver: name, notes: [name] } };

@@ -135,7 +135,10 @@ function barTable(places: readonly BarPlace[], why: BarWhy): Child {
     bar.kind === "io" ? "ports are trapped" : areasText(mapped),
     why(bar),
   ]);
-  return scrolled("BARs", table("BARs", ["BAR", "Kind", "Size", "Address", "Mapped", "Why not more"], rows));
+  return scrolled(
+    "BARs",
+    table("BARs", ["BAR", "Kind", "Size", "Address", "Mapped", "What was refused"], rows),
+  );
 }
 
 function slotTable({ slots, ranges, peers }: FlightState): Child {

@@ -1,6 +1,7 @@
 // A recording: its time line, the entries of the access at a point, a search, and the state that the rest of the page shows.
-import { readFlightEntries, type FlightEntry } from "../../device/replay/flight-format.ts";
+import { readFlightEntries } from "../../device/replay/flight-format.ts";
 import { TraceKind } from "../../device/seam/trace.ts";
+import { BarReasons } from "../bar-reasons.ts";
 import { FlightIndex } from "../flight-index.ts";
 import { entryText, slowest } from "../flight-search.ts";
 import type { FlightStart, FlightState } from "../flight-state.ts";
@@ -48,6 +49,7 @@ export class FlightView {
   readonly #timeline: Timeline;
   readonly #moved: (point: Point) => void;
   readonly #here = el("div", {});
+  readonly #reasons: BarReasons;
   #at = -1;
   #wanted: number;
   #waiting = false;
@@ -65,6 +67,7 @@ export class FlightView {
   private constructor(index: FlightIndex, moved: (point: Point) => void) {
     this.index = index;
     this.#moved = moved;
+    this.#reasons = new BarReasons(index);
     this.#wanted = index.count - 1;
     this.#timeline = new Timeline(index, this.#wanted, (at) => this.go(at));
     this.element = el(
@@ -210,35 +213,14 @@ export class FlightView {
     );
   }
 
-  /** What the recording says, up to a point, of why a BAR is not as it was to be: the last that it says of each kind. */
+  /** What the recording says, up to a point, of why a BAR is not as it was to be. */
   whyNot({ name }: BarData, at: number): Child {
-    const said = new Map<string, number>();
-    const pattern = new RegExp(`\\b${name}\\b`);
-    for (const problem of this.index.problems) {
-      if (problem > at) break;
-      const entry = this.index.entry(problem);
-      if (entry.kind !== TraceKind.unanswered && pattern.test(entry.text ?? ""))
-        said.set(`${entry.kind} ${entry.numbers[0]}`, problem);
-    }
-    return [...said.values()].map((problem) =>
+    return this.#reasons.of(name, at).map((reason) =>
       el(
         "div",
         {},
-        button(this.#whyText(problem), () => this.go(problem), { class: "link" }),
+        button(reason.text, () => this.go(reason.at), { class: "link" }),
       ),
     );
   }
-
-  /** An event's text, with what failed just before it. */
-  #whyText(problem: number): string {
-    const { index } = this;
-    const entry = index.entry(problem);
-    const before =
-      problem > 0 && index.accessOf[problem - 1] === index.accessOf[problem]
-        ? index.entry(problem - 1)
-        : undefined;
-    return `${textOf(entry)}${before?.kind === TraceKind.failed ? `: ${textOf(before)}` : ""}`;
-  }
 }
-
-const textOf = ({ text }: FlightEntry): string => text ?? "";

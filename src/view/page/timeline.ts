@@ -133,14 +133,19 @@ export class Timeline {
       const column = Math.floor(((byTime ? seconds[at]! : at + 0.5) - this.#from) * perUnit);
       if (column >= 0 && column < columns) counts[lane[at]! * columns + column]!++;
     }
-    const mark = Math.max(1, Math.min(12, byTime ? 1 : perUnit - 1));
+    const mark = byTime ? 2 : Math.max(2, Math.min(12, Math.floor(perUnit) - 1));
     for (const [row, colour] of colours.entries()) {
       pen.fillStyle = colour;
       for (let column = 0; column < columns; column++) {
         const entries = counts[row * columns + column]!;
         if (entries === 0) continue;
         const tall = Math.min(laneHeight - 4, 7 + 3 * Math.log2(entries));
-        pen.fillRect(labelWidth + column - mark / 2, row * laneHeight + laneHeight - 2 - tall, mark, tall);
+        pen.fillRect(
+          labelWidth + column - Math.floor(mark / 2),
+          row * laneHeight + laneHeight - 2 - tall,
+          mark,
+          tall,
+        );
       }
     }
   }
