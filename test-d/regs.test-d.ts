@@ -1,5 +1,6 @@
 import { expectAssignable, expectError, expectType } from "tsd";
 import {
+  alias,
   array,
   big,
   bitArray,
@@ -10,6 +11,7 @@ import {
   type FieldReference,
   hex,
   joined,
+  joinedBig,
   msixCapability,
   msixTableEntry,
   powerManagementCapability,
@@ -23,6 +25,7 @@ import {
   type RegisterReference,
   reset,
   ro,
+  rc,
   rw,
   rw1c,
   scaled,
@@ -155,3 +158,40 @@ expectError(reset("on", rw(0)));
 expectError(scaled(rw(0), 8));
 expectType<boolean>(portView.fields.control.enable);
 expectError((portView.fields.address.raw = 1));
+
+// One bit is a boolean, however it is written; bits that only the run knows are a number.
+declare const bit: number;
+expectType<boolean>(registerMap("bit", 4, { it: r32(0, { on: rw(4, 4) }) }).view(memory).itOn);
+expectType<number>(registerMap("bit", 4, { it: r32(0, { on: rw(bit, bit) }) }).view(memory).itOn);
+expectError(scaled(rw(4, 4), 8));
+expectError(big(rw(0)));
+
+// What an access word rules out of a whole register, of a bit of an array, of a joined value.
+const words = registerMap("words", 64, {
+  fixed: r32(0, { a: ro(7, 0), b: rc(8) }),
+  started: r32(4, { a: wo(0), b: wo(7, 1) }),
+  once: bitArray(8, 32, "wo"),
+  cleared: bitArray(12, 32, "rw1c"),
+  key: joined(["started.b"]),
+  wide: r64(16, "rw"),
+  low: alias("wide", r32(16, "rw")),
+  pair: alias(["wide", "low"], array(2, 4, r32(16, { a: rw(7, 0) }))),
+  number: joinedBig(["wide"]),
+});
+const wordsLive = words.live(io);
+expectError(wordsLive.fixed.write(1));
+expectError(wordsLive.fixed.modify({}));
+expectError(wordsLive.started.read());
+wordsLive.started.write({ a: true });
+expectError(wordsLive.once.set(0, true));
+expectError(wordsLive.once.get(0));
+wordsLive.cleared.set(0, true);
+expectError(wordsLive.key.read());
+wordsLive.key.write(3);
+expectType<bigint>(wordsLive.number.read());
+expectType<number>(wordsLive.pair.at(1).read().a);
+expectError(wordsLive.cleared.set(0, 1));
+expectError(alias(1, r32(0, "rw")));
+expectError(wordsLive.pair.at(0).modify(() => ({ a: 1 })));
+expectError(wordsLive.pair.at(0).modify([1]));
+expectError(wordsLive.pair.at(0).write(() => 1));

@@ -100,7 +100,5 @@ const inGroup = (
 /** @throws RangeError for an index that is none of `count` */
 export function checkIndex(name: string, count: number, index: number): void {
   if (!Number.isInteger(index) || index < 0 || index >= count)
-    throw new RangeError(
-      `"${name}" has ${count} elements: the index must be an integer from 0 to ${count - 1}, not ${said(index)}`,
-    );
+    throw new RangeError(`"${name}" must be given an index from 0 to ${count - 1}, not ${said(index)}`);
 }

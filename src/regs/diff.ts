@@ -7,6 +7,7 @@ import {
   type DecodedValue,
   type DecodeFormat,
 } from "./decode.ts";
+import { byteDifferences, described, markDescribed, sameBytes } from "./diff-bytes.ts";
 import { asData, hex } from "./hex-text.ts";
 import { rawValue } from "./raw-value.ts";
 import { layoutOf, type ConfigLayout, type LocatedCapability } from "./layout.ts";
@@ -62,7 +63,7 @@ export function diffConfig(from: Uint8Array, to: Uint8Array, format: DecodeForma
   }
   for (const capability of left.values()) differences.push(changeOf("removed", capability, undefined));
   for (const pair of pairs) fieldDifferences(pair, from, to, format, differences);
-  byteDifferences(described(from, a), described(to, b), from, to, differences);
+  byteDifferences(described(from, a, from, to), described(to, b, from, to), from, to, differences);
   return differences;
 }
 
@@ -83,7 +84,9 @@ export function diffRegisters(
     );
   const differences: ConfigDifference[] = [];
   fieldDifferences({ where, from: { map, at: 0 }, to: { map, at: 0 } }, from, to, 2, differences);
-  const [a, b] = [from, to].map((bytes) => markDescribed(new Uint8Array(bytes.length), map, bytes, 0));
+  const [a, b] = [from, to].map((bytes) =>
+    markDescribed(new Uint8Array(from.length), map, [bytes, from, to], 0),
+  );
   byteDifferences(a!, b!, from, to, differences);
   return differences;
 }
@@ -124,6 +127,8 @@ function fieldDifferences(
   format: DecodeFormat,
   into: ConfigDifference[],
 ): void {
+  const { map } = pair.from;
+  if (map === pair.to.map && sameBytes(from, pair.from.at, to, pair.to.at, map.size)) return;
   const before = decodeRegisters(pair.from.map, from, pair.from.at, format === 1 ? 1 : "exact");
   const after = decodeRegisters(pair.to.map, to, pair.to.at, format === 1 ? 1 : "exact");
   const found: FieldDifference[] = [];
@@ -226,46 +231,4 @@ function changedValues(from: DecodedRegister, to: DecodedRegister): Change[] {
   return [...new Set([...Object.keys(after), ...Object.keys(before)])]
     .filter((field) => before[field] !== after[field])
     .map((field) => [field, before[field] ?? null, after[field] ?? null]);
-}
-
-/** For each byte the bits whose changes are told of by name: all that are decoded, which reserved registers are not. */
-function described(config: Uint8Array, layout: ConfigLayout): Uint8Array {
-  const bits = markDescribed(new Uint8Array(config.length), headerMapOf(layout), config, 0);
-  for (const { map, offset } of layout.capabilities) markDescribed(bits, map, config, offset);
-  return bits;
-}
-
-function markDescribed(bits: Uint8Array, map: RegisterBlock, bytes: Uint8Array, base: number): Uint8Array {
-  for (const name of Object.keys(decodeRegisters(map, bytes, base))) {
-    const { at, width } = map.registers[name]!;
-    for (let i = at; i < at + width / 8; i++) bits[base + i]! |= map.masks.defined[i]!;
-  }
-  return bits;
-}
-
-/**
- * Bits that only one side describes belong to a capability that came, went, moved or has another shape; these are
- * told of already. What is left is what neither describes. So with headers of different types, what one has in
- * reserved bytes that the other describes is not listed; the registers that only the other has are.
- */
-function byteDifferences(
-  a: Uint8Array,
-  b: Uint8Array,
-  from: Uint8Array,
-  to: Uint8Array,
-  into: ConfigDifference[],
-): void {
-  const differs = (at: number): boolean => ((from[at]! ^ to[at]!) & ~(a[at]! | b[at]!)) !== 0;
-  for (let at = 0; at < from.length; at++) {
-    if (!differs(at)) continue;
-    let end = at + 1;
-    while (end < from.length && differs(end)) end++;
-    into.push({
-      kind: "bytes",
-      offset: at,
-      from: from.subarray(at, end).toHex(),
-      to: to.subarray(at, end).toHex(),
-    });
-    at = end;
-  }
 }

@@ -11,7 +11,7 @@ export interface Memory {
   readonly $base: number;
 }
 
-/** `name` is the register's with its map's. `value >>> 0 === value` holds exactly for the integers of 32 bits: one test for type, sign and fraction. */
+/** `name` is the register's with its map's. `value >>> 0 === value` holds exactly for the integers of 32 bits: one test for sign and fraction. */
 export function rawAccessors(name: string, width: Width, at: number): PropertyDescriptor {
   const check = (value: unknown): void => checkRaw(name, width, value);
   switch (width) {
@@ -21,7 +21,7 @@ export function rawAccessors(name: string, width: Width, at: number): PropertyDe
           return this.$memory.getUint8(this.$base + at);
         },
         set(this: Memory, value: number) {
-          if (value >>> 0 !== value || value > 0xff) check(value);
+          if (typeof value !== "number" || value >>> 0 !== value || value > 0xff) check(value);
           this.$memory.setUint8(this.$base + at, value);
         },
       };
@@ -31,7 +31,7 @@ export function rawAccessors(name: string, width: Width, at: number): PropertyDe
           return this.$memory.getUint16(this.$base + at, true);
         },
         set(this: Memory, value: number) {
-          if (value >>> 0 !== value || value > 0xffff) check(value);
+          if (typeof value !== "number" || value >>> 0 !== value || value > 0xffff) check(value);
           this.$memory.setUint16(this.$base + at, value, true);
         },
       };
@@ -41,7 +41,7 @@ export function rawAccessors(name: string, width: Width, at: number): PropertyDe
           return this.$memory.getUint32(this.$base + at, true);
         },
         set(this: Memory, value: number) {
-          if (value >>> 0 !== value) check(value);
+          if (typeof value !== "number" || value >>> 0 !== value) check(value);
           this.$memory.setUint32(this.$base + at, value, true);
         },
       };
@@ -166,7 +166,9 @@ function numberAccessors(
           return (this.$memory.getUint8(this.$base + at) >>> lo) & limit;
         },
         set(this: Memory, value: number) {
-          const bits = (value >>> 0 === value && value <= limit ? value : check(value)) << lo;
+          const bits =
+            (typeof value === "number" && value >>> 0 === value && value <= limit ? value : check(value)) <<
+            lo;
           const o = this.$base + at;
           this.$memory.setUint8(o, (this.$memory.getUint8(o) & keep) | ones | bits);
         },
@@ -177,7 +179,9 @@ function numberAccessors(
           return (this.$memory.getUint16(this.$base + at, true) >>> lo) & limit;
         },
         set(this: Memory, value: number) {
-          const bits = (value >>> 0 === value && value <= limit ? value : check(value)) << lo;
+          const bits =
+            (typeof value === "number" && value >>> 0 === value && value <= limit ? value : check(value)) <<
+            lo;
           const o = this.$base + at;
           this.$memory.setUint16(o, (this.$memory.getUint16(o, true) & keep) | ones | bits, true);
         },
@@ -188,7 +192,9 @@ function numberAccessors(
           return ((this.$memory.getUint32(this.$base + at, true) >>> lo) & limit) >>> 0;
         },
         set(this: Memory, value: number) {
-          const bits = (value >>> 0 === value && value <= limit ? value : check(value)) << lo;
+          const bits =
+            (typeof value === "number" && value >>> 0 === value && value <= limit ? value : check(value)) <<
+            lo;
           const o = this.$base + at;
           this.$memory.setUint32(o, ((this.$memory.getUint32(o, true) & keep) | ones | bits) >>> 0, true);
         },

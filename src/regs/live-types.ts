@@ -21,6 +21,11 @@ export type RegisterSnapshot<F extends Fields, W extends Width = 32> = {
 } & {
   readonly raw: RawValue<W>;
 };
+/** No function and no list, which TypeScript takes for an object of which all is left out. */
+interface Plain {
+  readonly [Symbol.hasInstance]?: never;
+  readonly [Symbol.iterator]?: never;
+}
 /** New values for fields that software can write; those that are write-only have to be there, since no read tells them. */
 export type FieldChanges<F extends Fields> = {
   readonly [K in keyof F as F[K]["access"] extends Exclude<Writable, Unreadable> ? K : never]?: FieldValue<
@@ -28,11 +33,11 @@ export type FieldChanges<F extends Fields> = {
   >;
 } & {
   readonly [K in keyof F as F[K]["access"] extends Unreadable ? K : never]: FieldValue<F[K]>;
-};
+} & Plain;
 /** Values for fields of a register that is written whole. */
 export type FieldWrites<F extends Fields> = {
   readonly [K in keyof F as F[K]["access"] extends Writable ? K : never]?: FieldValue<F[K]>;
-};
+} & Plain;
 /** What a read gives: a snapshot of the fields, or the value of a register without fields. */
 export type LiveValue<W extends Width, F extends Fields> = keyof F extends never
   ? RawValue<W>

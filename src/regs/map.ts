@@ -4,6 +4,7 @@ import { isPlain, type Entries, type PlainRegisters } from "./entries.ts";
 import { lazy } from "./lazy.ts";
 import { liveEntries, type Live, type RegisterIo } from "./live.ts";
 import { checkedEntries } from "./check/map.ts";
+import { checkMemory } from "./check/memory.ts";
 import { byteMasks } from "./masks.ts";
 import {
   fieldReference,
@@ -30,7 +31,10 @@ export interface RegisterMap<M extends Entries> extends RegisterBlock {
    * often, hold it in a constant and call it with `new`: `view` serves every map, and no compiler sees through that.
    */
   readonly View: new (memory: DataView, base: number) => View<M>;
-  /** Accessors over plain memory: an instance of `View`, at offset 0 by default. */
+  /**
+   * Accessors over plain memory: an instance of `View`, at offset 0 by default.
+   * @throws TypeError for what is no DataView; RangeError where the map does not lie inside of it, which `View` does not check
+   */
   view(memory: DataView, base?: number): View<M>;
   /** Accessors over registers that may change at any time, reached through `io`; `base` is added to each offset. */
   live(io: RegisterIo, base?: number): Live<M>;
@@ -52,8 +56,10 @@ export interface RegisterMap<M extends Entries> extends RegisterBlock {
 /**
  * Describes a block of registers, once. Plain data in; accessors, byte masks, decoder and diff come from it.
  * @param size bytes that the block takes
- * @throws RangeError if `size` is no positive integer; if a register ends past it, is not aligned, or overlaps another that it is no `alias` of; if fields
- *   overlap or exceed their register, or named values their field; if a name would clash, or a derived value is made of nothing
+ * @throws RangeError, by register and field, if `size` is no positive integer; if a register lies outside of it, is not aligned, or
+ *   overlaps another that it is no `alias` of; if fields overlap or exceed their register, named values or a reset value their
+ *   field; if an access word is none, a scale counts nothing or goes beyond what its type holds; if a name would clash, or a value
+ *   of several is made of nothing. TypeError for a field's reset value of another type
  */
 export function registerMap<const M extends Entries>(name: string, size: number, entries: M): RegisterMap<M> {
   const map = ownMap(name, size, entries);
@@ -93,12 +99,13 @@ export function ownMap<const M extends Entries>(name: string, size: number, entr
       return viewClass() as new (memory: DataView, base: number) => View<M>;
     },
     view(memory, base = 0) {
+      checkMemory(name, size, memory, base);
       return new this.View(memory, base);
     },
     live(io, base = 0) {
       return liveEntries(name, parts(), io, base) as Live<M>;
     },
-    offsetOf: (register) => find(register)!.at,
+    offsetOf: (register) => registerReference(referred, register).at,
     register(register) {
       return registerReference(referred, register) as never;
     },

@@ -4,7 +4,7 @@ import { accessWords, type Access, type WriteEffect } from "./access.ts";
 import type { Field, FieldValue } from "./field.ts";
 import { fieldValue, placedBits, placedMask } from "./field-value.ts";
 import { rawValue } from "./raw-value.ts";
-import { hasFields, type RawValue, type Register, type Registers, type Width } from "./register.ts";
+import { checkRaw, hasFields, type RawValue, type Register, type Registers, type Width } from "./register.ts";
 
 /** A register of a map. */
 export interface RegisterReference<R extends Register = Register<8 | 16 | 32>> {
@@ -76,7 +76,8 @@ export type RegisterAt<M extends Registers, P extends string> = P extends `${inf
     : never
   : never;
 
-const rawInto = (memory: DataView, at: number, width: Width, value: number | bigint): void => {
+const rawInto = (where: string, memory: DataView, at: number, width: Width, value: number | bigint): void => {
+  checkRaw(where, width, value);
   if (typeof value === "bigint") memory.setBigUint64(at, value, true);
   else if (width === 8) memory.setUint8(at, value);
   else if (width === 16) memory.setUint16(at, value, true);
@@ -92,7 +93,8 @@ export interface Referred {
 /** See `RegisterMap.register`. @throws RangeError where the map has no such register */
 export function registerReference(map: Referred, name: string): RegisterReference<Register> {
   const register = map.find(name);
-  if (!register) throw new RangeError(`${map.name} has no register "${name}"`);
+  if (!register)
+    throw new RangeError(`"${map.name}.${name}" must be a register: "${map.name}" has no register "${name}"`);
   const { at, width } = register;
   return Object.freeze({
     map: map.name,
@@ -109,18 +111,21 @@ export function registerReference(map: Referred, name: string): RegisterReferenc
       return maskOf(register, "clear");
     },
     read: (memory: DataView, base = 0) => rawValue(register, memory, base),
-    write: (memory: DataView, value: number | bigint, base = 0) => rawInto(memory, base + at, width, value),
+    write: (memory: DataView, value: number | bigint, base = 0) =>
+      rawInto(`${map.name}.${name}`, memory, base + at, width, value),
   });
 }
 
 /** See `RegisterMap.field`. @throws RangeError where the map has no such field */
 export function fieldReference(map: Referred, path: string): FieldReference<Field, Register> {
-  const dot = path.indexOf(".");
+  // A register of a group has a dot in its name: `table[3].low`.
+  const dot = path.lastIndexOf(".");
   const register = registerReference(map, path.slice(0, dot));
   const name = path.slice(dot + 1);
   const { fields } = register.register;
   const field = Object.hasOwn(fields, name) ? fields[name] : undefined;
-  if (!field) throw new RangeError(`${map.name} has no field "${path}"`);
+  if (!field)
+    throw new RangeError(`"${map.name}.${path}" must be a field: "${map.name}" has no field "${path}"`);
   const { hi, lo, access } = field;
   const where = `${map.name}.${path}`;
   const wideMask = placedMask(field);

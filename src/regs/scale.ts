@@ -33,7 +33,9 @@ export function scaledBits(scale: Scale, value: number): number | undefined {
   if (zero !== undefined && value === zero) return 0;
   const steps = (value - plus) / by;
   const bits = base === undefined ? Math.round(steps) : Math.round(Math.log(steps) / Math.log(base));
-  return bits >= 0 && isSame(scale, scaledValue(scale, bits), value) ? bits : undefined;
+  return Number.isSafeInteger(bits) && bits >= 0 && isSame(scale, scaledValue(scale, bits), value)
+    ? bits
+    : undefined;
 }
 /** Parts of a whole are not exact: what is nearer than any two steps is the same. */
 const isSame = ({ by, plus = 0 }: Scale, value: number, given: number): boolean =>

@@ -413,10 +413,10 @@ describe("tables and bits", () => {
     const view = map.view(new DataView(new ArrayBuffer(0x100)));
     for (const index of [4, -1, 0.5, NaN])
       expect(() => view.address.at(index)).toThrow(
-        `"nic.address" has 4 elements: the index must be an integer from 0 to 3, not ${index}`,
+        `"nic.address" must be given an index from 0 to 3, not ${index}`,
       );
     const { io, log } = recorder(new Uint8Array(0x100));
-    expect(() => map.live(io).vlan.set(100, true)).toThrow('"nic.vlan" has 100 elements');
+    expect(() => map.live(io).vlan.set(100, true)).toThrow('"nic.vlan" must be given an index from 0 to 99');
     expect(log).toEqual([]);
     expect(() => (view.address.at(1).highPart = 0x1_0000)).toThrow(
       '"nic.address.high.part" must be an integer',
