@@ -1,5 +1,5 @@
 // What a device says of itself (linux/vfio.h): the device, its regions, its interrupts.
-import { bytesOf, view } from "../regs/ioctl/struct.ts";
+import { bytesOf } from "../regs/ioctl/struct.ts";
 import {
   VfioDeviceInfo,
   VfioDeviceInfoCapPciAtomicComp,
@@ -11,7 +11,7 @@ import { VfioIrqInfo, vfioIrqInfoFlag, vfioPciIrq } from "../regs/ioctl/vfio-irq
 import type { IrqInfo } from "../regs/vfio/irqs.ts";
 import { vfioRequest } from "../regs/ioctl/vfio-requests.ts";
 import { valueName, type IoctlContext } from "./ioctl.ts";
-import { askInfo, infoCapabilities, type InfoCapability } from "./vfio-info.ts";
+import { askInfo, capabilityView, infoCapabilities, type InfoCapability } from "./vfio-info.ts";
 
 /** What the kernel says of a device (VFIO_DEVICE_GET_INFO). */
 export interface DeviceInfo {
@@ -44,7 +44,7 @@ export function getDeviceInfo(device: number, context: IoctlContext = {}): Devic
     [COMP64, 64],
     [COMP128, 128],
   ] as const;
-  const atomicFlags = atomic && view(VfioDeviceInfoCapPciAtomicComp, atomic.bytes).flags;
+  const atomicFlags = atomic && capabilityView(VfioDeviceInfoCapPciAtomicComp, atomic.bytes, what).flags;
   return {
     flags: info.flags,
     isPci: has(vfioDeviceFlag.PCI),

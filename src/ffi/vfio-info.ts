@@ -71,6 +71,12 @@ export function infoCapabilities(
   return found;
 }
 
+/** A capability as its struct. @throws VfioError (`EBADINFO`) for one that is cut off */
+export function capabilityView<T>(type: StructClass<T>, capability: Uint8Array, what: IoctlWhat): T {
+  if (capability.byteLength >= type.baseSize) return view(type, capability);
+  throw malformed(what, `has ${capability.byteLength} bytes of a ${type.name}, which has ${type.baseSize}`);
+}
+
 /** What the kernel says and cannot be. */
 export function malformed({ request, device }: IoctlWhat, why: string): VfioError {
   const text = typeof request === "string" ? request : request();

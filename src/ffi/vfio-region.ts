@@ -14,7 +14,7 @@ import {
 import type { RegionInfo } from "../regs/vfio/regions.ts";
 import { vfioRequest } from "../regs/ioctl/vfio-requests.ts";
 import { exact, valueName, type IoctlContext, type IoctlWhat } from "./ioctl.ts";
-import { askInfo, infoCapabilities, malformed, type InfoCapability } from "./vfio-info.ts";
+import { askInfo, capabilityView, infoCapabilities, malformed, type InfoCapability } from "./vfio-info.ts";
 
 /** The most areas that a sparse region may have. */
 const maxAreas = 4096;
@@ -60,15 +60,15 @@ export function getRegionInfo(device: number, index: number, context: IoctlConte
     mappable: has(vfioRegionFlag.MMAP),
     sparse: sparse && sparseAreas(sparse, what),
     msixMappable: find(vfioRegionCapability.MSIX_MAPPABLE) !== undefined,
-    type: type && typeOf(type),
-    nvlinkTarget: target && view(VfioRegionInfoCapNvlink2Ssatgt, target).tgt,
-    nvlinkSpeed: speed && view(VfioRegionInfoCapNvlink2Lnkspd, speed).link_speed,
+    type: type && typeOf(type, what),
+    nvlinkTarget: target && capabilityView(VfioRegionInfoCapNvlink2Ssatgt, target, what).tgt,
+    nvlinkSpeed: speed && capabilityView(VfioRegionInfoCapNvlink2Lnkspd, speed, what).link_speed,
     capabilities,
   };
 }
 
 function sparseAreas(bytes: Uint8Array, what: IoctlWhat): { offset: number; size: number }[] {
-  const { nr_areas: count } = view(VfioRegionInfoCapSparseMmap, bytes);
+  const { nr_areas: count } = capabilityView(VfioRegionInfoCapSparseMmap, bytes, what);
   const start = VfioRegionInfoCapSparseMmap.baseSize;
   const each = VfioRegionSparseMmapArea.baseSize;
   if (count > maxAreas || start + count * each > bytes.byteLength)
@@ -79,7 +79,7 @@ function sparseAreas(bytes: Uint8Array, what: IoctlWhat): { offset: number; size
   });
 }
 
-function typeOf(bytes: Uint8Array): { type: number; subtype: number } {
-  const { type, subtype } = view(VfioRegionInfoCapType, bytes);
+function typeOf(bytes: Uint8Array, what: IoctlWhat): { type: number; subtype: number } {
+  const { type, subtype } = capabilityView(VfioRegionInfoCapType, bytes, what);
   return { type, subtype };
 }

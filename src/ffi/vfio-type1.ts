@@ -20,7 +20,7 @@ import {
 } from "../regs/ioctl/vfio-iommu.ts";
 import { vfioRequest } from "../regs/ioctl/vfio-requests.ts";
 import { addressOf, exact, flagNames, ioctl, ioctlOrErrno, type IoctlContext } from "./ioctl.ts";
-import { askInfo, infoCapabilities, malformed, type InfoCapability } from "./vfio-info.ts";
+import { askInfo, capabilityView, infoCapabilities, malformed, type InfoCapability } from "./vfio-info.ts";
 import { hex } from "../regs/hex-text.ts";
 
 /** The most IOVA ranges that a container may report. */
@@ -54,12 +54,12 @@ export function getIommuInfo(container: number, context: IoctlContext = {}): Typ
   const capabilities = infoCapabilities(bytesOf(info), first, VfioIommuType1Info.baseSize, what);
   const find = (id: number): Uint8Array | undefined => capabilities.find((one) => one.id === id)?.bytes;
   const ranges = find(vfioIommuCapability.CAP_IOVA_RANGE);
-  const count = ranges ? view(VfioIommuType1InfoCapIovaRange, ranges).nr_iovas : 0;
+  const count = ranges ? capabilityView(VfioIommuType1InfoCapIovaRange, ranges, what).nr_iovas : 0;
   const start = VfioIommuType1InfoCapIovaRange.baseSize;
   if (ranges && (count > maxRanges || start + count * VfioIovaRange.baseSize > ranges.byteLength))
     throw malformed(what, `has ${count} IOVA ranges in ${ranges.byteLength} bytes`);
   const log = find(vfioIommuCapability.CAP_MIGRATION);
-  const logInfo = log && view(VfioIommuType1InfoCapMigration, log);
+  const logInfo = log && capabilityView(VfioIommuType1InfoCapMigration, log, what);
   const available = find(vfioIommuCapability.DMA_AVAIL);
   return {
     // Without PGSIZES the kernel means what every IOMMU has.
@@ -70,7 +70,7 @@ export function getIommuInfo(container: number, context: IoctlContext = {}): Typ
         const range = view(VfioIovaRange, ranges, start + index * VfioIovaRange.baseSize);
         return { first: range.start, last: range.end };
       }),
-    available: available && view(VfioIommuType1InfoDmaAvail, available).avail,
+    available: available && capabilityView(VfioIommuType1InfoDmaAvail, available, what).avail,
     dirtyLog: logInfo && {
       pageSizes: logInfo.pgsize_bitmap,
       maxBitmap: exact(logInfo.max_dirty_bitmap_size, "the size of a dirty bitmap"),

@@ -109,6 +109,16 @@ describe("a region", () => {
     expect(() => getRegionInfo(5, 2)).toThrow(ebad("has 9 sparse areas in 16 bytes"));
   });
 
+  test.each([
+    [1, "vfio_region_info_cap_sparse_mmap, which has 16"],
+    [2, "vfio_region_info_cap_type, which has 16"],
+    [4, "vfio_region_info_cap_nvlink2_ssatgt, which has 16"],
+    [5, "vfio_region_info_cap_nvlink2_lnkspd, which has 16"],
+  ])("a capability %i that is cut off", (id, text) => {
+    using _kernel = fakeIoctl(says(region(0xf, 32, pack([2, id], [2, 1], [4, 0])), 32));
+    expect(() => getRegionInfo(5, 2)).toThrow(ebad(`has 8 bytes of a ${text}`));
+  });
+
   test("a kernel that always wants more, or far too much, is not followed", () => {
     using kernel = fakeIoctl((_, memory) => (memory.setUint32(0, memory.getUint32(0, true) + 8, true), 0));
     expect(() => getRegionInfo(5, 2)).toThrow(ebad("asks for"));
