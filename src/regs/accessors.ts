@@ -104,21 +104,49 @@ const lazily = (make: (memory: DataView, base: number) => object): PropertyDescr
 function tableAccessors(where: string, table: RegisterArray | BitArray): PropertyDescriptor {
   if (table.kind === "bits") return lazily((memory, base) => bitsOver(where, table, memory, base));
   const { count, stride, element } = table;
-  let Of: ViewClass | undefined;
-  const elementClass = (): ViewClass => {
-    if (isRegister(element)) return registerClass(where, element);
-    const { View, define } = memoryClass();
-    for (const [name, register] of Object.entries(element))
-      defineRegister(define, `${where}.${name}`, register, name, (field) => viewName(name, field));
-    return View;
-  };
+  let Of: ReturnType<typeof elementClass> | undefined;
   return lazily((memory, base) => ({
     length: count,
     at(index: number) {
       checkIndex(where, count, index);
-      return new (Of ??= elementClass())(memory, base + index * stride);
+      return new (Of ??= elementClass(where, element))(memory, base + index * stride, index);
     },
   }));
+}
+
+/** The class over each element of a table, which says in its errors which it is. */
+function elementClass(
+  where: string,
+  element: Register | Registers,
+): new (memory: DataView, base: number, index: number) => object {
+  const { View, define } = memoryClass();
+  class Element extends View {
+    readonly $index: number;
+    constructor(memory: DataView, base: number, index: number) {
+      super(memory, base);
+      this.$index = index;
+    }
+  }
+  const defineIndexed: Define = (name, { get, set }, writable) => {
+    const setIndexed = function (this: Element, value: unknown): void {
+      try {
+        set!.call(this, value);
+      } catch (error) {
+        throw withIndex(error, where, this.$index);
+      }
+    };
+    define(name, { get: get!, set: setIndexed }, writable);
+  };
+  if (isRegister(element)) defineRegister(defineIndexed, where, element, "raw", (field) => field);
+  else
+    for (const [name, register] of Object.entries(element))
+      defineRegister(defineIndexed, `${where}.${name}`, register, name, (field) => viewName(name, field));
+  return Element;
+}
+
+function withIndex(error: unknown, where: string, index: number): unknown {
+  if (error instanceof Error) error.message = error.message.replace(`"${where}`, `"${where}[${index}]`);
+  return error;
 }
 
 function bitsOver(where: string, { at, count, access }: BitArray, memory: DataView, base: number): object {

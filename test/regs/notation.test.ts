@@ -419,7 +419,7 @@ describe("tables and bits", () => {
     expect(() => map.live(io).vlan.set(100, true)).toThrow('"nic.vlan" must be given an index from 0 to 99');
     expect(log).toEqual([]);
     expect(() => (view.address.at(1).highPart = 0x1_0000)).toThrow(
-      '"nic.address.high.part" must be an integer',
+      '"nic.address[1].high.part" must be an integer',
     );
   });
 

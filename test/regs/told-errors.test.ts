@@ -129,11 +129,11 @@ test("of tables and of values of several", () => {
       const [value, index] = [wrong as never, wrong as never];
       told(
         thrown(() => (view.plain.at(1).low = value)),
-        "map.plain",
+        "map.plain[1].low",
       );
       told(
         thrown(() => (view.group.at(1).highOn = value)),
-        "map.group",
+        "map.group[1].high.on",
       );
       told(
         thrown(() => live.plain.at(1).modify({ low: value })),

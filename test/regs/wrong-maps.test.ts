@@ -325,3 +325,48 @@ test("what is wrong with a bitwise scale of many bits", () => {
   for (const wrong of [3n, 0n, -1n, 1n << 64n, 1n << 100_000n])
     expect(() => (view.itF = wrong)).toThrow(RangeError);
 });
+
+test("every value of a scale that is taken can be written back; what cannot is refused", () => {
+  const number = fc.oneof(
+    fc.integer({ min: 1, max: 1 << 20 }),
+    fc.integer({ min: 1, max: 1000 }).map((n) => 1 / n),
+    fc.double({ min: 1e-9, max: 1e9, noNaN: true }),
+    fc.constantFrom(0.1, 0.3, 1e-7, 2 ** -60, 2 ** 40),
+  );
+  const scale = fc.record({
+    by: number,
+    plus: fc.oneof(
+      fc.constant(undefined),
+      fc.integer({ min: -5000, max: 5000 }),
+      fc.constantFrom(0.1, 2 ** 52, -(2 ** 60)),
+    ),
+    base: fc.oneof(fc.constant(undefined), fc.constantFrom(2, 4, 10)),
+    zero: fc.oneof(fc.constant(undefined), fc.constantFrom(0, 1, 256, -1, 2 ** 40)),
+  });
+  let taken = 0;
+  fc.assert(
+    fc.property(
+      scale,
+      fc.integer({ min: 2, max: 53 }),
+      fc.array(fc.double({ min: 0, max: 1, noNaN: true })),
+      (how, bits, places) => {
+        const { by, ...more } = how;
+        const it = r64(0, { f: scaled(rw(bits - 1, 0), by, more) });
+        const message = refusal({ it }, 8);
+        if (message !== "") return expect(message).toMatch(/^"map\.it\.f" must /);
+        taken++;
+        const view = registerMap("map", 8, { it }).view(new DataView(new ArrayBuffer(8)));
+        const most = 2 ** bits - 1;
+        for (const raw of [0, 1, most, ...places.map((place) => Math.floor(place * most))]) {
+          view.it = BigInt(raw);
+          const value = view.itF;
+          view.it = 0n;
+          view.itF = value;
+          expect([how, bits, view.it]).toEqual([how, bits, BigInt(raw)]);
+        }
+      },
+    ),
+    { numRuns: 1500 },
+  );
+  expect(taken).toBeGreaterThan(300);
+});

@@ -25,6 +25,15 @@ export function checkScale(where: string, scale: Scale, bits: number, big: boole
     throw new RangeError(
       `"${where}" must be below 2^${big ? "64" : `53 as a number`}, not up to ${most}${big ? "" : `: say ${say}`}`,
     );
+  const min = scaledValue({ by, plus, base }, 0);
+  if (!big && min < -Number.MAX_SAFE_INTEGER)
+    throw new RangeError(`"${where}" must be above -2^53, not down to ${min}`);
+  const steps = big ? [] : [1, 2 ** bits - 2, 2 ** bits - 1];
+  const merged = steps.find((step) => scaledBits(scale, scaledValue(scale, step)) !== step);
+  if (merged !== undefined)
+    throw new RangeError(
+      `"${where}" must have a value for each of its bits, not one for bits ${merged} and others: units of ${by} are too small`,
+    );
   const row = zero === undefined ? undefined : scaledBits({ by, plus, base }, zero);
   if (row !== undefined && row > 0 && row < 2 ** bits)
     throw new RangeError(
