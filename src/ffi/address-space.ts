@@ -2,6 +2,8 @@
 // not look for.
 import { mapFlag, protection } from "./constants.ts";
 import { systemCalls } from "./system-calls.ts";
+import { systemError } from "./system-error.ts";
+import { Unreleased } from "./unreleased.ts";
 
 /** As mmap(2) takes them. */
 export interface MapRequest {
@@ -30,7 +32,7 @@ export function mapAligned(request: MapRequest, alignment: number, page: number)
     // Never MAP_FIXED: where it fails, it has removed what was there, and nobody owns the hole.
     const address = map(place, request, mapFlag.FIXED_NOREPLACE);
     if (address === place) return address;
-    if (address >= 0) systemCalls().munmap(address, request.size);
+    if (address >= 0) unmap(address, request.size);
     else if (address !== -exists) return address;
     if (attempt === attempts) return -exists;
   }
@@ -42,9 +44,37 @@ function findPlace({ size, offset }: MapRequest, alignment: number, page: number
   const flags = mapFlag.PRIVATE | mapFlag.ANONYMOUS | mapFlag.NORESERVE;
   const start = map(0, { size: length, protection: protection.NONE, flags, fd: -1, offset: 0 }, 0);
   if (start < 0) return start;
-  systemCalls().munmap(start, length);
+  unmap(start, length);
   const beyond = (((start - offset) % alignment) + alignment) % alignment;
   return beyond === 0 ? start : start + alignment - beyond;
+}
+
+interface Place {
+  readonly address: number;
+  readonly size: number;
+}
+
+/** What the kernel has not taken back: tried again with the next. */
+const kept = new Unreleased<Place>(({ address, size }) => {
+  const result = systemCalls().munmap(address, size);
+  if (result < 0) throw systemError("munmap", -result, `${size} bytes`);
+});
+
+/**
+ * munmap(2). Where the kernel refuses, as it does to a process with too many mappings, whatever was mapped goes all the same,
+ * so that it holds no device open; the addresses come back with those of a later call.
+ */
+export function unmap(address: number, size: number): void {
+  const place = { address, size };
+  kept.add(place);
+  kept.settle();
+  if (kept.some((one) => one === place)) cover(address, size, protection.NONE);
+}
+
+/** Puts memory of this process, zeros, where something is mapped. */
+export function cover(address: number, size: number, access: number): void {
+  const flags = mapFlag.PRIVATE | mapFlag.ANONYMOUS | mapFlag.NORESERVE | mapFlag.FIXED;
+  systemCalls().mmap(address, size, access, flags, -1, 0);
 }
 
 function map(address: number, { size, protection, flags, fd, offset }: MapRequest, more: number): number {

@@ -12,8 +12,8 @@ import { iocb } from "./iocb.ts";
  * descriptor stays its owner's, and open until then.
  */
 export class AioPoll implements Disposable {
-  readonly #arena = new Arena(iocb.size + 8, "an AIO request");
-  readonly #eventfd = new Eventfd();
+  readonly #arena: Arena;
+  readonly #eventfd: Eventfd;
   readonly #listener: EventfdListener;
   readonly #request: ArenaPiece;
   readonly #submission: ArenaPiece;
@@ -35,8 +35,8 @@ export class AioPoll implements Disposable {
     options: ListenOptions = {},
   ) {
     using failed = new DisposableStack();
-    failed.use(this.#arena);
-    failed.use(this.#eventfd);
+    this.#arena = failed.use(new Arena(iocb.size + 8, "an AIO request"));
+    this.#eventfd = failed.use(new Eventfd());
     this.#listener = failed.use(new EventfdListener(this.#eventfd.fd, collectAio, options));
     this.#data = registerAio(() => {
       this.#armed = false;

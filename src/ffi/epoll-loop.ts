@@ -21,16 +21,19 @@ interface Entry {
 class EpollLoop {
   readonly #entries = new Map<number, Entry>();
   readonly #epoll: FileDescriptor;
-  readonly #stop = new Eventfd();
+  readonly #stop: Eventfd;
   readonly #worker: Worker;
   #next = stop + 1;
 
   constructor(onFailure: (error: VfioError) => void) {
+    using failed = new DisposableStack();
+    this.#stop = failed.use(new Eventfd());
     const fd = systemCalls().epoll_create1(closeOnExec);
     if (fd < 0) throw systemError("epoll_create1", -fd, "the epoll thread");
-    this.#epoll = new FileDescriptor(fd, "the epoll thread");
+    this.#epoll = failed.use(new FileDescriptor(fd, "the epoll thread"));
     this.#control(epollOperation.ADD, this.#stop.fd, epollFlag.IN, stop);
     this.#worker = new Worker(new URL("./epoll-worker.ts", import.meta.url), { ref: false });
+    failed.move();
     this.#worker.addEventListener("message", ({ data }: MessageEvent<number[]>) => {
       for (const value of data) this.#report(value);
     });
@@ -62,7 +65,8 @@ class EpollLoop {
     const entry = this.#entries.get(value);
     if (!entry) return;
     this.#entries.delete(value);
-    this.#control(epollOperation.DEL, entry.fd, 0, value);
+    // What stays is reported once at most, and to nobody.
+    this.#ask(epollOperation.DEL, entry.fd, 0, value);
     this.#updateRef();
   }
 
@@ -88,8 +92,12 @@ class EpollLoop {
   }
 
   #control(operation: number, fd: number, flags: number, value: number): void {
-    const result = systemCalls().epoll_ctl(this.#epoll.fd, operation, fd, epollEvent(flags, value));
+    const result = this.#ask(operation, fd, flags, value);
     if (result < 0) throw systemError("epoll_ctl", -result, `descriptor ${fd}`);
+  }
+
+  #ask(operation: number, fd: number, flags: number, value: number): number {
+    return systemCalls().epoll_ctl(this.#epoll.fd, operation, fd, epollEvent(flags, value));
   }
 
   #close(): void {
@@ -116,18 +124,30 @@ export function watchReadable(entry: Entry): Disposable {
     loop = undefined;
     throw error;
   }));
-  const value = mine.add(entry);
+  let value: number;
+  try {
+    value = mine.add(entry);
+  } catch (error) {
+    endIfIdle(mine);
+    throw error;
+  }
   return {
     [Symbol.dispose]: () => {
       mine.remove(value);
-      if (!mine.isEmpty || mine !== loop) return;
-      clearTimeout(idle);
-      idle = setTimeout(() => {
-        if (!mine.isEmpty || mine !== loop) return;
-        loop = undefined;
-        mine.end();
-      }, lingering);
-      idle.unref();
+      endIfIdle(mine);
     },
   };
+}
+
+/** Ends the thread in a while, unless there is something to wait for by then. */
+function endIfIdle(one: EpollLoop): void {
+  const isIdle = (): boolean => one.isEmpty && one === loop;
+  if (!isIdle()) return;
+  clearTimeout(idle);
+  idle = setTimeout(() => {
+    if (!isIdle()) return;
+    loop = undefined;
+    one.end();
+  }, lingering);
+  idle.unref();
 }

@@ -131,6 +131,7 @@ const names: Readonly<Record<number, string>> = {
   131: "ENOTRECOVERABLE",
   132: "ERFKILL",
   133: "EHWPOISON",
+  134: "EFTYPE", // Linux 7.3
 };
 
 /** `EBUSY` for 16; `E200` for a number that has no name. */

@@ -1,5 +1,5 @@
 import { checked, int32 } from "../regs/ioctl/integer.ts";
-import { mapAligned } from "./address-space.ts";
+import { cover, mapAligned, unmap } from "./address-space.ts";
 import { mapFlag, protection } from "./constants.ts";
 import { VfioError } from "./errors.ts";
 import { systemCalls } from "./system-calls.ts";
@@ -160,15 +160,10 @@ export class Mapping implements Disposable {
   [Symbol.dispose](): void {
     if (this.#closed) return;
     this.#closed = true;
-    // Views go first: one that is still alive would be a way into memory that is no longer there.
-    if (this.#windows.detach()) systemCalls().munmap(this.#address, this.size);
-    else this.#cover();
-  }
-
-  /** Zeros where the memory was: a view that lives on elsewhere reaches nobody's memory, and ends no process. */
-  #cover(): void {
-    const flags = mapFlag.PRIVATE | mapFlag.ANONYMOUS | mapFlag.NORESERVE | mapFlag.FIXED;
-    systemCalls().mmap(this.#address, this.size, protection.READ | protection.WRITE, flags, -1, 0);
+    // Views go first: one that is still alive would be a way into memory that is no longer there. One that lives on elsewhere
+    // reaches zeros, which are nobody's memory, and ends no process.
+    if (this.#windows.detach()) unmap(this.#address, this.size);
+    else cover(this.#address, this.size, protection.READ | protection.WRITE);
   }
 }
 

@@ -13,7 +13,6 @@ export const callTable = {
   close: { numbers: [3, 57], args: ["i32"], returns: "i32" },
   fstat: { numbers: [5, 80], args: ["i32", "ptr"], returns: "i32" },
   mmap: { numbers: [9, 222], args: ["u64", "u64", "i32", "i32", "i32", "i64"], returns: long },
-  mprotect: { numbers: [10, 226], args: ["u64", "u64", "i32"], returns: "i32" },
   munmap: { numbers: [11, 215], args: ["u64", "u64"], returns: "i32" },
   rt_sigprocmask: { numbers: [14, 135], args: ["i32", "ptr", "ptr", "u64"], returns: "i32" },
   /** The argument is a struct of ours, or null. For requests that take a number, `ioctlInteger`. */
@@ -22,7 +21,6 @@ export const callTable = {
   /** The kernel's pread64: one argument of 64 bits on these machines. */
   pread: { numbers: [17, 67], args: ["i32", "ptr", "u64", long], returns: "i32" },
   pwrite: { numbers: [18, 68], args: ["i32", "ptr", "u64", long], returns: "i32" },
-  msync: { numbers: [26, 227], args: ["u64", "u64", "i32"], returns: "i32" },
   madvise: { numbers: [28, 233], args: ["u64", "u64", "i32"], returns: "i32" },
   socket: { numbers: [41, 198], args: ["i32", "i32", "i32"], returns: "i32" },
   connect: { numbers: [42, 203], args: ["i32", "ptr", "u32"], returns: "i32" },

@@ -1,4 +1,5 @@
 // AF_UNIX stream sockets: made, bound, connected, accepted. What travels over them is `MessageSocket`'s.
+import { unlinkSync } from "node:fs";
 import { socketFamily, socketLevel, socketOption, socketShutdown, socketType } from "./constants.ts";
 import { FileDescriptor } from "./file-descriptor.ts";
 import { systemCalls, systemError } from "./system-calls.ts";
@@ -50,6 +51,7 @@ export function listenUnix(
   // bind(2) takes the mode of the socket's own inode: nobody can connect between the two.
   must("fchmod", systemCalls().fchmod(socket.fd, mode));
   must("bind", systemCalls().bind(socket.fd, address, address.length));
+  failed.defer(() => unlinkSync(path));
   must("listen", systemCalls().listen(socket.fd, backlog));
   failed.move();
   return socket;

@@ -1,4 +1,4 @@
-import { describe, expect, test } from "bun:test";
+import { describe, expect, spyOn, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import {
   FileDescriptor,
@@ -58,6 +58,21 @@ describe("a mapping", () => {
     using file = new MemoryFile({ size: gib, name: "BAR0" });
     using part = new Mapping({ fd: file.fd, offset: 3 * page, size: page, alignment: 2 ** 21, name: "part" });
     expect(part.address % 2 ** 21).toBe(3 * page);
+  });
+
+  test("that the kernel does not unmap shows nothing any more, and its addresses come back with the next", () => {
+    using file = new MemoryFile({ size: page, name: "device memory" });
+    const memory = file.map();
+    const { address } = memory;
+    const shown = (): boolean => areas().some((line) => line.includes("device memory"));
+    expect(shown()).toBe(true);
+    const refused = spyOn(systemCalls(), "munmap").mockImplementation((() => -12) as never);
+    memory[Symbol.dispose]();
+    refused.mockRestore();
+    expect([isMapped(address), shown()]).toEqual([true, false]);
+    using _ = file.map();
+    new Mapping({ size: page, name: "another" })[Symbol.dispose]();
+    expect(isMapped(address)).toBe(false);
   });
 
   test("tries again where another thread takes the place meanwhile", () => {

@@ -98,9 +98,7 @@ describe.each(Object.entries(ways))("by %s", (_, make) => {
     expect(calls.ftruncate(none, 0)).toBe(-badDescriptor);
     expect(calls.read(none, memory, 1)).toBe(-badDescriptor);
     expect(calls.write(none, memory, 1)).toBe(-badDescriptor);
-    expect(calls.mprotect(1, 1, 0)).toBe(-invalid);
     expect(calls.madvise(1, 1, 0)).toBe(-invalid);
-    expect(calls.msync(1, 1, 0)).toBe(-invalid);
     expect(calls.rt_sigprocmask(99, memory, null, 8)).toBe(-invalid);
     expect(calls.rt_sigprocmask(0, null, memory, 8)).toBe(0);
     expect(calls.rt_sigtimedwait(memory, null, memory.subarray(16), 8)).toBe(-again);
