@@ -219,6 +219,11 @@ export class DmaMap implements Dma, Disposable {
     return bytes;
   }
 
+  /** The IOMMU is gone, and all that it mapped with it: nothing is left to be taken back. @internal */
+  forget(): void {
+    this.#table.delete([...this.#table]);
+  }
+
   /**
    * The lowest free range of IOVAs.
    * @param size in bytes @param alignment in bytes, a power of two; at least the IOMMU's page

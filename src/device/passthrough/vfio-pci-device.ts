@@ -198,7 +198,8 @@ export class VfioPciDevice implements Disposable {
 
   /** Whether all that it had is given back, and its backend closed. False after `dispose`: that is to be called again. */
   get released(): boolean {
-    return this.#ended && this.#parts.interrupts.isReleased;
+    const { interrupts, placement } = this.#parts;
+    return this.#ended && interrupts.isReleased && placement.isReleased;
   }
 
   /** What was found, hidden, placed and mapped, as plain data. */

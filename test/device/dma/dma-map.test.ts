@@ -178,6 +178,19 @@ test("what the kernel did not unmap stays in the table, and can be unmapped late
   expect(dma.unmap(0, page)).toBe(page);
 });
 
+test("with its IOMMU all that it mapped is gone: there is nothing to take back", () => {
+  const iommu = new MemoryIommu();
+  const dma = new DmaMap(iommu);
+  const part = dma.map(ram(0, page));
+  dma.forget();
+  iommu.unmap = () => {
+    throw new Error("there is no IOMMU any more");
+  };
+  part[Symbol.dispose]();
+  dma[Symbol.dispose]();
+  expect(dma.mappings).toEqual([]);
+});
+
 test("mapAll maps all or none", () => {
   const iommu = new MemoryIommu();
   using dma = new DmaMap(iommu);

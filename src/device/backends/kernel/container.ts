@@ -176,7 +176,11 @@ export class Container implements Iommu {
     order.defer(leave);
     // The kernel takes the IOMMU, and all mappings, from a container without groups; an iommufd keeps both.
     const ends = this.#groups.size === 0 && !this.isIommufd;
-    if (ends) order.defer(() => void (this.#active = false));
+    if (ends)
+      order.defer(() => {
+        this.#active = false;
+        this.dma?.forget();
+      });
     order.use(group);
     if (ends) order.use(this.dma);
   }

@@ -108,6 +108,7 @@ export class Ioas implements Iommu {
         order.defer(leave);
         order.defer(() => {
           this.#closed = true;
+          this.dma.forget();
           destroyObject(iommufd.fd, id, { device: this.name });
         });
         order.use(this.dma);

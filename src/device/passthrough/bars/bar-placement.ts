@@ -243,6 +243,16 @@ export class BarPlacement implements Stateful<BarsState> {
     return this.#placements.some(({ mapping }) => mapping.isReached);
   }
 
+  /** Whether nothing of the platform's is left: no slot, no trapped range, no address. */
+  get isReleased(): boolean {
+    return (
+      !this.isReached &&
+      this.#placements.every(
+        ({ placed, unreleased, reservations }) => !placed && unreleased.size === 0 && reservations.size === 0,
+      )
+    );
+  }
+
   /** Gives everything back: mappings, trapped ranges, addresses. What cannot be given back is reported. */
   release(): void {
     for (const placement of this.#placements) {
@@ -257,5 +267,7 @@ export class BarPlacement implements Stateful<BarsState> {
   [Symbol.dispose](): void {
     this.release();
     for (const { mapping } of this.#placements) mapping[Symbol.dispose]();
+    // What is taken back only now was in the way of the trapped range around it.
+    if (!this.isReleased) this.release();
   }
 }

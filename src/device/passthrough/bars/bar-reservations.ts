@@ -74,6 +74,11 @@ export class BarReservations {
     return undefined;
   }
 
+  /** How many are held. */
+  get size(): number {
+    return this.#held.size;
+  }
+
   has(base: number): boolean {
     return this.#held.some((one) => one.base === base);
   }

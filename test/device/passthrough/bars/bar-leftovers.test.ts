@@ -74,14 +74,29 @@ describe("what a platform does not take back", () => {
       const closed = (): number => guest.backend.calls.filter((call) => call.kind === "close").length;
       // A backend takes its mappings along when it is closed.
       expect(closed()).toBe(users.length > 0 ? 0 : 1);
-      expect([guest.device.closed, guest.device.released]).toEqual([true, users.length === 0]);
+      expect([guest.device.closed, guest.device.released]).toEqual([true, false]);
       const messages = guest.eventsOf("teardown").map(({ message }) => message);
       expect(messages.some((message) => message.includes("stays mapped"))).toBe(users.length > 0);
       expect(messages.some((message) => message.includes("the device stays open"))).toBe(users.length > 0);
       expect(() => guest.device.describe()).toThrow("is closed");
       mend();
       for (let again = 0; again < 2; again++) guest.device[Symbol.dispose]();
+      expect(guest.device.released).toBe(true);
       expect([guest.platform.leaks(), guest.backend.unmappedInUse, closed()]).toEqual([[], [], 1]);
+      guest.platform[Symbol.dispose]();
+    },
+  );
+
+  test.each(removals)(
+    "%s: refused once at detach, it is gone with what is around it when that ends, or the next time",
+    (kind) => {
+      const guest = attach(oneBar);
+      guest.device.configWrite(0x04, 2, memory);
+      guest.platform.failNext(kind);
+      guest.device[Symbol.dispose]();
+      expect(guest.device.released).toBe(guest.platform.leaks().length === 0);
+      guest.device[Symbol.dispose]();
+      expect([guest.device.released, guest.platform.leaks()]).toEqual([true, []]);
       guest.platform[Symbol.dispose]();
     },
   );
