@@ -6,6 +6,7 @@ import { readSurroundings } from "../device/host/surroundings.ts";
 import { missing, note, ok, type Check } from "./doctor-check.ts";
 import { iommuCheck, remappingCheck, type Causes } from "./doctor-iommu.ts";
 import { backendCheck, lockdownCheck, pciModuleCheck } from "./doctor-modules.ts";
+import { systemChecks } from "./doctor-system.ts";
 import type { HostState } from "./host.ts";
 
 /** What every device of the host needs. */
@@ -13,6 +14,7 @@ export function hostChecks({ files, host, groups }: HostState, device?: PciDevic
   const causes: Causes = { host, kernel: new KernelBuild(files), surroundings: readSurroundings(files) };
   const pci = pciModuleCheck(causes, device);
   return [
+    ...systemChecks(host),
     iommuCheck(causes, groups.filter(({ noiommu }) => !noiommu).length),
     remappingCheck(host),
     pci,

@@ -1,5 +1,5 @@
 // Whether there is an IOMMU, whether it remaps interrupts, and why not.
-import type { HostInfo } from "../device/host/host-info.ts";
+import type { HostInfo, HostIommu } from "../device/host/host-info.ts";
 import type { KernelBuild } from "../device/host/kernel-build.ts";
 import type { Surroundings } from "../device/host/surroundings.ts";
 import { missing, note, ok, type Check } from "./doctor-check.ts";
@@ -16,7 +16,7 @@ export function iommuCheck(causes: Causes, groups: number): Check {
   const name = "iommu";
   const { iommus, noiommu } = causes.host;
   if (groups > 0) {
-    const types = [...new Set(iommus.map(({ type }) => type))].join(", ");
+    const types = [...new Set(iommus.map(kindOf))].join(", ");
     const bits = iommus.flatMap(({ addressBits }) => addressBits ?? []);
     const width = bits.length === 0 ? "" : `, IOVAs of ${Math.min(...bits)} bits`;
     return ok(
@@ -29,6 +29,10 @@ export function iommuCheck(causes: Causes, groups: number): Check {
   const [cause, fix] = noIommu(causes);
   return missing(name, `no IOMMU is on: ${cause}`, fix);
 }
+
+/** Arm's have versions, which their drivers name them by. */
+const kindOf = ({ name, type }: HostIommu): string =>
+  type === "smmu" ? (name.startsWith("smmu3.") ? "Arm's SMMUv3" : "Arm's SMMU") : type;
 
 const kinds = {
   intel: { option: "INTEL_IOMMU", text: "VT-d" },
@@ -54,9 +58,14 @@ function noIommu({ host, kernel, surroundings }: Causes): [cause: string, fix: s
       ];
     return [
       `the firmware describes ${text}, and the kernel does not use it`,
-      "the kernel's log tells why: dmesg | grep -i -e DMAR -e AMD-Vi -e iommu",
+      `the kernel's log tells why: dmesg | grep -i ${firmwareIommu === "arm" ? "-e smmu" : "-e DMAR -e AMD-Vi"} -e iommu`,
     ];
   }
+  if (host.architecture === "aarch64")
+    return [
+      "the firmware describes none",
+      "turn on the SMMU in the firmware's setup; in a virtual machine, give it one (QEMU: -machine virt,gic-version=3,iommu=smmuv3)",
+    ];
   if (surroundings.hypervisor !== undefined)
     return [
       `this is a virtual machine without one (${surroundings.hypervisor})`,
@@ -79,9 +88,16 @@ function without({ noiommu }: HostInfo, kernel: KernelBuild): string {
   return `; or, if the device is trusted with all memory, let VFIO do without: ${set}`;
 }
 
-export function remappingCheck({ interruptsIsolated, unsafeInterrupts, noiommu, iommus }: HostInfo): Check {
+export function remappingCheck(host: HostInfo): Check {
+  const { interruptsIsolated, armMessages, unsafeInterrupts, noiommu, iommus } = host;
   const name = "interrupt-remapping";
-  if (interruptsIsolated) return ok(name, "interrupts are remapped");
+  if (interruptsIsolated)
+    return ok(
+      name,
+      armMessages === undefined
+        ? "interrupts are remapped"
+        : "the ITS takes interrupts, for each device its own",
+    );
   if (unsafeInterrupts)
     return note(name, "interrupts are not remapped, and VFIO was told to accept it: allow_unsafe_interrupts");
   if (noiommu && iommus.length === 0) return note(name, "interrupts are not remapped, nor is there an IOMMU");
@@ -89,6 +105,12 @@ export function remappingCheck({ interruptsIsolated, unsafeInterrupts, noiommu, 
     return note(name, "whether interrupts are remapped cannot be told from /proc/interrupts");
   if (iommus.length === 0)
     return missing(name, "interrupts are not remapped", "turn on the IOMMU first, which does it", "iommu");
+  if (armMessages !== undefined)
+    return missing(
+      name,
+      `interrupts come by ${armMessages}, which does not tell devices apart: type1 and iommufd refuse devices with EPERM`,
+      "give the virtual machine a GICv3 with an ITS (QEMU: gic-version=3), or trust the device and set allow_unsafe_interrupts=1 of vfio_iommu_type1 or iommufd",
+    );
   const could = iommus.some(({ remapsInterrupts }) => remapsInterrupts);
   return missing(
     name,

@@ -3,6 +3,7 @@ import { expect, setDefaultTimeout, test } from "bun:test";
 import { gzipSync } from "node:zlib";
 import { bindCommand } from "../../src/cli/bind.ts";
 import { doctorCommand } from "../../src/cli/doctor.ts";
+import { systemChecks } from "../../src/cli/doctor-system.ts";
 import { readHostState } from "../../src/cli/host.ts";
 import { Machine } from "../support/host-machine.ts";
 import { busy, inProcess, nvme, printed } from "./on-machine.ts";
@@ -113,6 +114,64 @@ test("modules that are not loaded: the kernel's config, its modules, its command
   expect(doctor(machine).find((one) => one.includes("neither /dev/vfio/vfio"))).toBe(
     "✗ there is neither /dev/vfio/vfio nor /dev/iommu: this container (docker) was not given them; fix: pass the nodes into it, as docker run --device /dev/vfio/vfio --device /dev/vfio/GROUP",
   );
+});
+
+test("machines and kernels that are not served are refused in words", () => {
+  using machine = new Machine();
+  machine.put("/proc/sys/kernel/arch", "x86_64");
+  expect(first(machine)).toBe("✓ an IOMMU is on: intel, 14 groups, IOVAs of 48 bits");
+  for (const [architecture, trait] of [
+    ["armv7l", ", of 32 bits"],
+    ["i686", ", of 32 bits"],
+    ["s390x", ", which is big-endian"],
+    ["aarch64_be", ", which is big-endian"],
+    ["riscv64", ""],
+  ] as const) {
+    machine.put("/proc/sys/kernel/arch", architecture);
+    const found = doctor(machine);
+    expect(found[0]).toBe(
+      `✗ this machine is ${architecture}${trait}: x86-64 and aarch64 alone are served; fix: use a machine of one of these, with a kernel of 64 bits`,
+    );
+    expect(found.at(-1)).toStartWith(`Verdict: not ready: this machine is ${architecture}`);
+  }
+  machine.put("/proc/sys/kernel/arch", "x86_64");
+  machine.put("/proc/sys/kernel/osrelease", "5.10.0-33-amd64");
+  expect(first(machine)).toBe(
+    "– Linux 5.10.0-33-amd64 is older than any that the tests run on: from Linux 6.1 on",
+  );
+  expect(systemChecks(readHostState(machine.files).host, "darwin")).toMatchObject([
+    { name: "system", status: "missing", message: "this is darwin, and VFIO is Linux's" },
+  ]);
+});
+
+test("Arm: which SMMU, and what takes the interrupts", () => {
+  using machine = new Machine();
+  for (const name of ["dmar0", "dmar1"]) machine.unlink(`/sys/class/iommu/${name}`);
+  machine.put("/proc/sys/kernel/arch", "aarch64");
+  const smmu = "/sys/devices/platform/9050000.smmuv3/iommu/smmu3.0x0000000009050000";
+  machine.put(`${smmu}/uevent`, "");
+  machine.link("/sys/class/iommu/smmu3.0x0000000009050000", smmu);
+  machine.put("/proc/interrupts", " 24: 10 ITS-PCI-MSI-0000:00:02.0  0-edge  PCIe PME");
+  expect(doctor(machine).slice(0, 2)).toEqual([
+    "✓ an IOMMU is on: Arm's SMMUv3, 14 groups",
+    "✓ the ITS takes interrupts, for each device its own",
+  ]);
+  machine.put("/proc/interrupts", " 24: 10 GICv2m-PCI-MSI-0000:00:02.0  0-edge  PCIe PME");
+  expect(first(machine)).toStartWith(
+    "✗ interrupts come by GICv2m, which does not tell devices apart: type1 and iommufd refuse devices with EPERM; fix: ",
+  );
+  machine.unlink("/sys/class/iommu/smmu3.0x0000000009050000");
+  for (const { id } of readHostState(machine.files).groups) machine.remove(`/sys/kernel/iommu_groups/${id}`);
+  for (const bdf of [nvme, ahci]) machine.unlink(`${machine.folder(bdf)}/iommu_group`);
+  expect(first(machine)).toStartWith(
+    "✗ no IOMMU is on: the firmware describes none; fix: turn on the SMMU in the firmware's setup; in a virtual machine, give it one (QEMU: -machine virt",
+  );
+  machine.put("/sys/firmware/devicetree/base/smmuv3@9050000/compatible", "arm,smmu-v3");
+  expect(first(machine)).toStartWith(
+    "✗ no IOMMU is on: the firmware describes the SMMU, and the kernel does not use it; fix: the kernel's log tells why: dmesg | grep -i -e smmu",
+  );
+  machine.put("/boot/config-6.12.95", "CONFIG_INTEL_IOMMU=y");
+  expect(first(machine)).toContain("this kernel is built without CONFIG_ARM_SMMU_V3");
 });
 
 test("a kernel that is locked down is told of", () => {

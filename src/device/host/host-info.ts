@@ -26,12 +26,16 @@ export interface MemlockLimit {
 export interface HostInfo {
   /** As `Linux 6.12.95`. */
   readonly kernel: string | undefined;
+  /** As `x86_64`; undefined where the kernel does not say, before Linux 6.2. */
+  readonly architecture: string | undefined;
   readonly iommus: readonly HostIommu[];
   /** What the firmware's tables describe, whether or not the kernel uses it. */
   readonly firmwareIommu: "intel" | "amd" | "arm" | undefined;
   readonly commandLine: readonly string[];
   /** Interrupts are remapped or isolated by hardware, so that no device can forge another's; undefined if unknown. */
   readonly interruptsIsolated: boolean | undefined;
+  /** What takes devices' messages on Arm: the ITS, which tells devices apart, or the GICv2m frame, which does not. */
+  readonly armMessages: "ITS" | "GICv2m" | undefined;
   /** VFIO was told to do without that: `allow_unsafe_interrupts`. */
   readonly unsafeInterrupts: boolean;
   /** VFIO was told to do without an IOMMU: `enable_unsafe_noiommu_mode`; undefined where it cannot. */
@@ -54,17 +58,21 @@ const yes = (text: string | undefined): boolean | undefined =>
 export function readHostInfo(files: Sysroot): HostInfo {
   const release = files.text("/proc/sys/kernel/osrelease");
   const drivers = files.list("/sys/bus/pci/drivers");
+  const interrupts = files.lines("/proc/interrupts");
+  const armMessages = (["ITS", "GICv2m"] as const).find((one) =>
+    interrupts.some((line) => line.includes(` ${one}-`)),
+  );
   const unsafe = ["vfio_iommu_type1", "iommufd"].some((module) =>
     yes(files.text(`/sys/module/${module}/parameters/allow_unsafe_interrupts`)),
   );
   return {
     kernel: release === undefined ? undefined : `Linux ${release}`,
+    architecture: files.text("/proc/sys/kernel/arch"),
     iommus: files.list("/sys/class/iommu").map((name) => readIommu(files, name)),
-    firmwareIommu: (["DMAR", "IVRS", "IORT"] as const).flatMap((table) =>
-      files.exists(`/sys/firmware/acpi/tables/${table}`) ? firmware[table] : [],
-    )[0],
+    firmwareIommu: firmwareIommu(files),
     commandLine: (files.text("/proc/cmdline") ?? "").split(/\s+/).filter(Boolean),
-    interruptsIsolated: isolated(files.lines("/proc/interrupts")),
+    interruptsIsolated: armMessages === undefined ? isolated(interrupts) : armMessages === "ITS",
+    armMessages,
     unsafeInterrupts: unsafe,
     noiommu: yes(files.text("/sys/module/vfio/parameters/enable_unsafe_noiommu_mode")),
     modules: modules.filter(
@@ -79,6 +87,15 @@ export function readHostInfo(files: Sysroot): HostInfo {
 }
 
 const firmware = { DMAR: "intel", IVRS: "amd", IORT: "arm" } as const;
+
+/** By ACPI's tables, or by a device tree, which Arm's machines have. */
+function firmwareIommu(files: Sysroot): HostInfo["firmwareIommu"] {
+  for (const table of ["DMAR", "IVRS", "IORT"] as const)
+    if (files.exists(`/sys/firmware/acpi/tables/${table}`)) return firmware[table];
+  const tree = "/sys/firmware/devicetree/base";
+  const nodes = [tree, `${tree}/soc`].flatMap((folder) => files.list(folder));
+  return nodes.some((node) => /^(?:smmu\w*|iommu)@/.test(node)) ? "arm" : undefined;
+}
 
 function readIommu(files: Sysroot, name: string): HostIommu {
   const folder = `/sys/class/iommu/${name}`;
@@ -103,9 +120,9 @@ function iommuType(name: string, path: string): IommuType {
   return /\/virtio\d+(?:\/|$)/.test(path) || /^[0-9a-f]{4,8}:/.test(name) ? "virtio" : "other";
 }
 
-/** Names of interrupt controllers tell: `IR-PCI-MSI` on x86, `ITS-MSI` with Arm's translation service. */
+/** Names of interrupt controllers tell, on x86: `IR-PCI-MSI`. */
 function isolated(lines: readonly string[]): boolean | undefined {
-  if (lines.some((line) => /\s(?:IR-|ITS-)/.test(line))) return true;
+  if (lines.some((line) => /\sIR-/.test(line))) return true;
   return lines.some((line) => /\s(?:IO-APIC|PCI-MSI)/.test(line)) ? false : undefined;
 }
 

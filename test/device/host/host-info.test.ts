@@ -68,10 +68,12 @@ test("a host that tells nothing", () => {
   using machine = new Machine();
   expect(readHostInfo(new Sysroot(machine.at("/nowhere")))).toEqual({
     kernel: undefined,
+    architecture: undefined,
     iommus: [],
     firmwareIommu: undefined,
     commandLine: [],
     interruptsIsolated: undefined,
+    armMessages: undefined,
     unsafeInterrupts: false,
     noiommu: undefined,
     modules: [],
