@@ -60,6 +60,7 @@ async function main(): Promise<number> {
       timeout: options.timeout ?? 600,
       patience: options.patience ?? 120,
       coverage: options.coverage ?? false,
+      nightly: options.nightly ?? false,
     };
     const session = (machine: Machine, folder: string): Session => ({
       ...{ ...common, machine, prepared: prepared.get(machine.name)!, out: join(runs, folder) },

@@ -22,13 +22,24 @@ export interface Session {
   /** How long a guest may take to start, and to end a test file that is too late; in seconds. */
   readonly patience: number;
   readonly coverage: boolean;
+  /** What takes longest is wanted, too: tests see BUN_VFIO_VM_NIGHTLY. */
+  readonly nightly: boolean;
 }
 
 /** What the guest's tests see of this process's environment: CI, and all of Bun's and of the project's but what is the harness's own. */
 const passedOn = /^(?:CI$|BUN_(?!VFIO_JUNIT|VFIO_VM))/;
 
 /** Fills `out` with what the guest reads when it starts. */
-export function layOut({ machine, prepared, archive, packages, out, timeout, coverage }: Session): void {
+export function layOut({
+  machine,
+  prepared,
+  archive,
+  packages,
+  out,
+  timeout,
+  coverage,
+  nightly,
+}: Session): void {
   mkdirSync(out, { recursive: true });
   for (const [name, { disk }] of Object.entries(machine.devices)) {
     if (!disk) continue;
@@ -44,6 +55,7 @@ export function layOut({ machine, prepared, archive, packages, out, timeout, cov
     VM_PACKAGES: packages === undefined ? "" : "1",
     BUN_VFIO_VM_MACHINE: machine.name,
     BUN_VFIO_VM_IOMMU: machine.iommu,
+    BUN_VFIO_VM_NIGHTLY: nightly ? "1" : "",
   };
   const lines = Object.entries(settings).map(([name, value]) => `export ${name}=${quoted(value ?? "")}\n`);
   writeFileSync(join(out, "environment"), lines.join(""));
