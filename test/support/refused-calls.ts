@@ -1,5 +1,7 @@
 // What is used beside a device, as by the server of one, a recorder or a run loop: programs for refusals.ts.
 import { unlinkSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { AioPoll } from "../../src/ffi/aio-poll.ts";
 import { AnonymousMemory } from "../../src/ffi/anonymous-memory.ts";
 import { Arena } from "../../src/ffi/arena.ts";
@@ -31,7 +33,7 @@ const page = pageSize();
 const sockets: Program = {
   name: "sockets",
   run(owned) {
-    const path = `/tmp/bun-vfio-${process.pid}.socket`;
+    const path = join(tmpdir(), `bun-vfio-${process.pid}.socket`);
     const listening = owned.use(listenUnix(path, 1, 0o600));
     owned.use({ [Symbol.dispose]: () => unlinkSync(path) });
     const client = owned.use(connectUnix(path));
