@@ -31,6 +31,11 @@ export function deviceText(
   if (unread.length > 0) lines.push(`\tNote: bytes of config space that are unknown: ${areasText(unread)}`);
   const notes = leftOut.map(({ message }) => `\tMalformed: ${message}`);
   for (const line of rest) {
+    // Of a capability's registers, as most lines are, nothing is added.
+    if (line.startsWith("\t\t")) {
+      lines.push(line);
+      continue;
+    }
     const capability = /^\tCapabilities: \[\w+(?: v\d+)?\] /.exec(line)?.[0];
     if (notes.includes(line)) lines.push(leftOutLine(known.length, kind));
     else if (/^\t(?:Malformed|Does not answer): /.test(line)) lines.push(style.bad(line));

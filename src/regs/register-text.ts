@@ -1,7 +1,7 @@
 // The registers of one map as lines of text. What fields mean together stands in their place: with verbosity 1 alone, with 2
 // beside them.
 import type { RegisterBlock } from "./block.ts";
-import type { DecodedRegister } from "./decode.ts";
+import type { DecodedRegister, DecodedValue } from "./decode.ts";
 import { derivedText, foundValues, type FoundValue } from "./derived-decode.ts";
 import { homeOf, pathsOf } from "./derived-value.ts";
 import type { Field } from "./field.ts";
@@ -16,6 +16,7 @@ export type Verbosity = 0 | 1 | 2;
 /** A derived value in a register's line: its label's parts, and what is printed in the section that they name. */
 interface Word {
   readonly path: readonly string[];
+  readonly isFlag: boolean;
   readonly text: string;
 }
 /** Words by the name of the field before which they stand. */
@@ -37,33 +38,39 @@ export function registerLines(
   indent: string,
 ): string[] {
   const memory = new DataView(config.buffer, config.byteOffset, config.byteLength);
-  const found = foundValues(map, config, base);
-  const inside = new Map<string, Map<string, Word[]>>();
+  const { registers, derivedPaths } = printedOf(map);
+  const inside: Inside = new Map();
   const lines: Line[] = [];
-  for (const value of found) {
+  for (const value of foundValues(map, config, base)) {
     const home = homeOf(value.parts);
     if (home) insert(inside, home, value);
     else lines.push(ownLine(value, indent));
   }
-  const hidden = new Set(verbosity === 1 ? Object.values(map.derived).flatMap(pathsOf) : []);
-  for (const { name, register, labelled } of inOrder(map)) {
+  const hidden = verbosity === 1 ? derivedPaths : nothing;
+  for (const { name, register, labelled, label, sections, fields } of registers) {
     const value = decoded[name];
     if (value === undefined || hidden.has(name) || (verbosity === 1 && !labelled)) continue;
-    const [label, ...sections] = (register.label ?? name).split(": ");
-    const fields = fieldsText(register, value, inside.get(name) ?? new Map(), (field) =>
-      hidden.has(`${name}.${field}`),
-    );
-    if (fields === "") continue;
-    const text = [...sections, fields].join(": ");
-    const raw = `[${hexOfBits(register.at, 8)}] 0x${hexOfBits(rawValue(register, memory, base), register.width)} `;
-    const start = `${indent}${verbosity === 2 ? raw : ""}${label}: `;
+    const words =
+      typeof value === "object"
+        ? fieldsText(register, fields, value, inside.get(name), hidden)
+        : valueText(value, register.hex === true, register.width);
+    if (words === "") continue;
+    const text = sections === "" ? words : `${sections}: ${words}`;
+    const raw = verbosity === 2 ? rawText(register, memory, base) : "";
+    const start = `${indent}${raw}${label}: `;
     const last = lines.at(-1);
     // Neighbours of one label share a line: the words of a log, the numbers of a bridge's buses.
-    if (verbosity === 1 && last?.start === start) last.text += `${separator(register, sections)}${text}`;
+    if (verbosity === 1 && last?.start === start)
+      last.text += `${separator(register, sections !== "")}${text}`;
     else lines.push({ at: register.at, start, text });
   }
   return lines.sort((a, b) => a.at - b.at).map(({ start, text }) => start + text);
 }
+
+const nothing: ReadonlySet<string> = new Set();
+
+const rawText = (register: Register, memory: DataView, base: number): string =>
+  `[${hexOfBits(register.at, 8)}] 0x${hexOfBits(rawValue(register, memory, base), register.width)} `;
 
 function wordOf(found: FoundValue): Word {
   const path = (found.derived.label ?? found.name).split(": ");
@@ -71,15 +78,15 @@ function wordOf(found: FoundValue): Word {
   const { value } = found;
   return {
     path,
+    isFlag: typeof value === "boolean",
     text: typeof value === "boolean" ? `${label}${value ? "+" : "-"}` : `${label}: ${derivedText(found)}`,
   };
 }
 
-function insert(
-  into: Map<string, Map<string, Word[]>>,
-  [register, field]: readonly [string, string],
-  value: FoundValue,
-): void {
+/** Words by the register in whose line they stand. */
+type Inside = Map<string, Map<string, Word[]>>;
+
+function insert(into: Inside, [register, field]: readonly [string, string], value: FoundValue): void {
   const words = into.get(register) ?? new Map<string, Word[]>();
   words.set(field, [...(words.get(field) ?? []), wordOf(value)]);
   into.set(register, words);
@@ -94,94 +101,121 @@ const ownLine = (found: FoundValue, indent: string): Line => {
 const isLabelled = ({ label, fields }: Register): boolean =>
   label !== undefined || Object.values(fields).some((field) => field.label !== undefined);
 
-const separator = (register: Register, sections: readonly string[]): string =>
-  hasFields(register) ? "; " : sections.length > 0 ? ", " : " ";
+const separator = (register: Register, hasSections: boolean): string =>
+  hasFields(register) ? "; " : hasSections ? ", " : " ";
 
 /** The fields of one decoded register, or its value, as one line without its label. */
 export const registerText = (register: Register, value: DecodedRegister): string =>
-  fieldsText(register, value, new Map(), () => false);
+  typeof value === "object"
+    ? fieldsText(register, labelsOf("", register), value, undefined, nothing)
+    : valueText(value, register.hex === true, register.width);
 
 interface FieldLabel {
   readonly name: string;
+  /** With its register's name. */
+  readonly path: string;
   readonly field: Field;
   readonly section: string;
   readonly label: string;
 }
 
-/** Labels are taken apart once for each register, and not for each device that has it. */
-const labels = new WeakMap<Register, readonly FieldLabel[]>();
-
-function labelsOf(register: Register): readonly FieldLabel[] {
-  let found = labels.get(register);
-  if (found) return found;
-  found = Object.entries(register.fields).map(([name, field]) => {
-    const path = (field.label ?? name).split(": ");
-    return { name, field, section: path.slice(0, -1).join(": "), label: path.at(-1)! };
+const labelsOf = (registerName: string, register: Register): readonly FieldLabel[] =>
+  Object.entries(register.fields).map(([name, field]) => {
+    const parts = (field.label ?? name).split(": ");
+    return {
+      name,
+      path: `${registerName}.${name}`,
+      field,
+      section: parts.slice(0, -1).join(": "),
+      label: parts.at(-1)!,
+    };
   });
-  labels.set(register, found);
+
+/** What of a map's lines does not depend on a device. */
+interface Printed {
+  /** In the order of their offsets. */
+  readonly registers: readonly {
+    readonly name: string;
+    readonly register: Register;
+    readonly labelled: boolean;
+    readonly label: string;
+    /** Behind the label, parted by `: `. */
+    readonly sections: string;
+    readonly fields: readonly FieldLabel[];
+  }[];
+  /** Registers and fields of which derived values are made. */
+  readonly derivedPaths: ReadonlySet<string>;
+}
+
+/** Worked out once for each map, and not for each device that has it. */
+const printed = new WeakMap<RegisterBlock, Printed>();
+
+function printedOf(map: RegisterBlock): Printed {
+  let found = printed.get(map);
+  if (found) return found;
+  const registers = Object.entries(map.registers)
+    .sort(([, a], [, b]) => a.at - b.at)
+    .map(([name, register]) => {
+      const [label, ...sections] = (register.label ?? name).split(": ");
+      return {
+        name,
+        register,
+        labelled: isLabelled(register),
+        label: label!,
+        sections: sections.join(": "),
+        fields: labelsOf(name, register),
+      };
+    });
+  found = { registers, derivedPaths: new Set(Object.values(map.derived).flatMap(pathsOf)) };
+  printed.set(map, found);
   return found;
 }
 
-/** The registers of each map in the order of their offsets, and which of them have labels. */
-const ordered = new WeakMap<
-  RegisterBlock,
-  readonly { readonly name: string; readonly register: Register; readonly labelled: boolean }[]
->();
+/** A section's words as they are put together: a comma after and before a word that is no flag, a blank between two flags. */
+class Words {
+  text = "";
+  #afterFlag = false;
 
-function inOrder(map: RegisterBlock) {
-  let found = ordered.get(map);
-  if (found) return found;
-  found = Object.entries(map.registers)
-    .sort(([, a], [, b]) => a.at - b.at)
-    .map(([name, register]) => ({ name, register, labelled: isLabelled(register) }));
-  ordered.set(map, found);
-  return found;
+  put(word: string, isFlag: boolean): void {
+    if (this.text === "") this.text = word;
+    else this.text += `${isFlag && this.#afterFlag ? " " : ", "}${word}`;
+    this.#afterFlag = isFlag;
+  }
 }
 
 function fieldsText(
   register: Register,
-  value: DecodedRegister,
-  inserted: Inserted,
-  isHidden: (field: string) => boolean,
+  fields: readonly FieldLabel[],
+  value: { readonly [field: string]: DecodedValue },
+  inserted: Inserted | undefined,
+  hidden: ReadonlySet<string>,
 ): string {
-  if (typeof value !== "object") return valueText(value, register.hex === true, register.width);
-  const sections = new Map<string, string[]>();
-  const put = (section: string, text: string): void => {
-    const words = sections.get(section);
-    if (words) words.push(text);
-    else sections.set(section, [text]);
+  const sections = new Map<string, Words>();
+  const wordsOf = (section: string): Words => {
+    let words = sections.get(section);
+    if (!words) sections.set(section, (words = new Words()));
+    return words;
   };
-  for (const { name, field, section, label } of labelsOf(register)) {
-    for (const { path, text } of inserted.get(name) ?? []) put(path.slice(0, -1).join(": "), text);
-    if (isHidden(name)) continue;
+  for (const { name, path, field, section, label } of fields) {
+    for (const word of inserted?.get(name) ?? [])
+      wordsOf(word.path.slice(0, -1).join(": ")).put(word.text, word.isFlag);
+    if (hidden.has(path)) continue;
     const one = value[name]!;
-    put(
-      section,
-      typeof one === "boolean"
-        ? `${label}${one ? "+" : "-"}`
-        : `${label}: ${fieldText(register, field, one)}`,
+    const isFlag = typeof one === "boolean";
+    wordsOf(section).put(
+      isFlag ? `${label}${one ? "+" : "-"}` : `${label}: ${fieldText(register, field, one)}`,
+      isFlag,
     );
   }
-  return [...sections]
-    .map(([section, words]) => `${section === "" ? "" : `${section}: `}${joined(words)}`)
-    .join("; ");
+  let text = "";
+  for (const [section, words] of sections)
+    text += `${text === "" ? "" : "; "}${section === "" ? "" : `${section}: `}${words.text}`;
+  return text;
 }
 
 function fieldText(register: Register, field: Field, value: boolean | number | string): string {
   const isHex = (field.hex ?? register.hex) === true;
   return valueText(value, isHex, valueWidth(field)) + (field.scale?.unit ?? "");
-}
-
-/** A comma after and before a word that is no flag; a blank between two flags. */
-function joined(words: readonly string[]): string {
-  let text = "";
-  let afterFlag = false;
-  for (const [index, word] of words.entries()) {
-    const isFlag = !word.includes(": ");
-    text += index === 0 ? word : `${isFlag && afterFlag ? " " : ", "}${word}`;
-    afterFlag = isFlag;
-  }
-  return text;
 }
 
 function valueText(value: boolean | number | string, isHex: boolean, bits: number): string {
