@@ -17,6 +17,8 @@ export type { DeviceEvent, DeviceEventKind } from "./device/seam/events.ts";
 export type { IntxMode } from "./device/passthrough/interrupts/intx.ts";
 export { DmaBuffer, type DmaBufferOptions } from "./device/dma/dma-buffer.ts";
 export { DmaMap, type DmaMapOptions } from "./device/dma/dma-map.ts";
+export { DmaFile, type DmaEnd, type DmaMedium, type DmaOutcome } from "./device/dma/dma-file.ts";
+export { copyPieces, mappedPieces, type DmaPiece } from "./device/dma/dma-pieces.ts";
 export type { DmaEntry, DmaRequest } from "./device/dma/dma-request.ts";
 export * from "./device/dma/external-dma.ts";
 export { GuestRam, type RamPiece } from "./device/dma/guest-ram.ts";

@@ -45,6 +45,7 @@ test("the NVMe driver can be read in one sitting: less than 300 lines, without t
 test.each([
   ["a serial port", ["uart.ts"], 120],
   ["edu", ["edu.ts"], 250],
+  ["an NVMe disk", [...new Bun.Glob("nvme/*.ts").scanSync(join(root, "examples/devices"))], 900],
 ])("%s in TypeScript is as short as it can be copied", (_, files, lines) => {
   expect(linesOf(files.map((name) => join(root, "examples/devices", name)))).toBeLessThan(lines);
 });

@@ -5,13 +5,13 @@ import {
   LocalEnvironment,
   LocalMemory,
   type DeviceEnvironment,
+  type DmaMedium,
   type ModelledDevice,
 } from "../../src/index.ts";
 import { Mapping, MemoryFile } from "../../src/ffi/index.ts";
 import { connectDevice, serveDevice } from "../../src/device/vfio-user/index.ts";
 import type { DeviceBackend } from "../../src/device/seam/backend.ts";
 import { nvme } from "../../examples/devices/nvme/nvme.ts";
-import type { Medium } from "../../examples/devices/nvme/storage.ts";
 import { NvmeDriver } from "./nvme-driver.ts";
 import { Sandbox } from "./sandbox.ts";
 
@@ -68,7 +68,7 @@ function disk(path: string): string {
 /** In this thread. @param medium in place of a file */
 export function local(
   isMapped: boolean,
-  medium?: (path: string) => Medium,
+  medium?: (path: string) => DmaMedium,
 ): Disk & { readonly device: ModelledDevice } {
   const all = new DisposableStack();
   const box = all.use(new Sandbox());

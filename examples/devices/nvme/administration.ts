@@ -1,9 +1,10 @@
 // The commands of the admin queue (5).
+import { copyPieces } from "bun-vfio";
 import type { Controller } from "./controller.ts";
 import { DoorbellBuffers } from "./doorbell-buffers.ts";
 import { identify } from "./identity.ts";
-import { dataPieces, move } from "./pages.ts";
-import { CompletionQueue, SubmissionQueue, type Command, type Place } from "./queues.ts";
+import { dataPieces } from "./pages.ts";
+import { completionQueue, submissionQueue, type Command, type Place } from "./queues.ts";
 import { largestQueue, page, queueCount } from "./registers.ts";
 import { CommandError, need } from "./status.ts";
 
@@ -13,23 +14,20 @@ const opcode = {
 } as const;
 /** Features that are kept, and change nothing; but the number of queues is always what there is. */
 const features: ReadonlySet<number> = new Set([1, 2, 4, 5, 6, 7, 8, 9, 10, 11]);
-const numberOfQueues = 7;
-const granted = (queueCount - 2) * 0x10001;
+const [numberOfQueues, granted] = [7, (queueCount - 2) * 0x10001];
 /** Bits of a queue that is made, in dword 11. */
 const [contiguous, interrupts] = [1, 2];
 
 /** What `administer` gives for a command that ends later. */
 export const later = Symbol("later");
 
-/** Does a command. @returns its result, or `later` @throws CommandError, VfioError for memory that is none */
-export function administer(controller: Controller, command: Command): number | typeof later {
+/** Does a command. @returns its result, 0 without, or `later` @throws CommandError, VfioError for memory that is none */
+export function administer(controller: Controller, command: Command): number | typeof later | undefined {
   const { submissions, completions, memory } = controller;
   const { entry } = command;
   const { dword10Low: low, dword10High: high } = entry;
-  const give = (data: Uint8Array): 0 => {
-    move(memory, "write", dataPieces(memory, command, data.length), data);
-    return 0;
-  };
+  const give = (data: Uint8Array): undefined =>
+    void copyPieces(memory, "write", dataPieces(memory, command, data.length), data);
   switch (entry.commandOpcode) {
     case opcode.identify:
       return give(identify(low & 0xff, entry.namespace, controller.serial, controller.storage.blocks));
@@ -38,20 +36,16 @@ export function administer(controller: Controller, command: Command): number | t
     case opcode.createCompletions: {
       const vector = entry.dword11High;
       need(vector < queueCount, "invalidVector");
-      const hasVector = (entry.dword11 & interrupts) !== 0;
-      completions.set(
-        low,
-        new CompletionQueue(placeOf(command, completions), hasVector ? vector : undefined),
-      );
-      return 0;
+      const isTold = (entry.dword11 & interrupts) !== 0;
+      const queue = completionQueue(placeOf(command, completions), isTold ? vector : undefined);
+      return void completions.set(low, queue);
     }
     case opcode.createSubmissions: {
       const of = completions.get(entry.dword11High);
       need(of !== undefined && of.id !== 0, "invalidCompletions");
-      const queue = new SubmissionQueue(placeOf(command, submissions), of);
+      const queue = submissionQueue(placeOf(command, submissions), of);
       controller.buffers?.begin(queue);
-      submissions.set(low, queue);
-      return 0;
+      return void submissions.set(low, queue);
     }
     case opcode.deleteSubmissions: {
       const queue = submissions.get(low);
@@ -62,12 +56,9 @@ export function administer(controller: Controller, command: Command): number | t
     }
     case opcode.deleteCompletions: {
       need(low !== 0 && completions.has(low), "invalidQueue");
-      need(
-        [...submissions.values()].every((queue) => queue.completions.id !== low),
-        "invalidDeletion",
-      );
-      completions.delete(low);
-      return 0;
+      const isUsed = [...submissions.values()].some((queue) => queue.completions.id === low);
+      need(!isUsed, "invalidDeletion");
+      return void completions.delete(low);
     }
     case opcode.abort:
       return Number(!controller.abort(low, high));
@@ -83,9 +74,9 @@ export function administer(controller: Controller, command: Command): number | t
       const addresses = [entry.firstLow, entry.secondLow] as const;
       const isPage = addresses.every((one) => one > 0 && one % page === 0);
       need(isPage && entry.firstBeyond === 0 && entry.secondBeyond === 0, "prpOffset");
-      controller.buffers = new DoorbellBuffers(memory, addresses);
-      for (const queue of submissions.values()) if (queue.id !== 0) controller.buffers.begin(queue);
-      return 0;
+      const buffers = new DoorbellBuffers(memory, addresses);
+      for (const queue of submissions.values()) if (queue.id !== 0) buffers.begin(queue);
+      return void (controller.buffers = buffers);
     }
     default:
       throw new CommandError("invalidOpcode");
@@ -111,15 +102,15 @@ function logData({ logs, events }: Controller, { entry }: Command): Uint8Array {
   return data.subarray(0, 4 * (entry.dword10High + entry.dword11Low * 2 ** 16 + 1));
 }
 
-function setFeature({ features: set, submissions, completions }: Controller, { entry }: Command): number {
+function setFeature(
+  { features: set, submissions, completions }: Controller,
+  { entry }: Command,
+): number | undefined {
   const { dword10Low: number, dword10, dword11 } = entry;
   const isToBeSaved = dword10 >= 2 ** 31;
   need(!isToBeSaved, "notSaveable");
   need(features.has(number), "invalidField");
-  if (number !== numberOfQueues) {
-    set.set(number, dword11);
-    return 0;
-  }
+  if (number !== numberOfQueues) return void set.set(number, dword11);
   need(entry.dword11Low !== 0xffff && entry.dword11High !== 0xffff, "invalidField");
   need(submissions.size === 1 && completions.size === 1, "sequence");
   return granted;

@@ -1,33 +1,27 @@
 // An NVMe disk (NVM Express 1.4) that is a file of this host: Linux's nvme drives it, and so do firmwares.
-import { modelCapability, modelledDevice, type DeviceEnvironment, type ModelledDevice } from "bun-vfio";
+import { modelCapability, modelledDevice } from "bun-vfio";
+import type { DeviceEnvironment, DmaMedium, ModelledDevice } from "bun-vfio";
 import { AsyncFile } from "bun-vfio/ffi";
 import { capabilityId, expressCapability, powerManagementCapability } from "bun-vfio/regs";
 import { Controller, workingAtOnce } from "./controller.ts";
 import { nvmeMap, queueCount } from "./registers.ts";
 import { restoreController, saveController } from "./state.ts";
-import type { Medium } from "./storage.ts";
 
-/** What the disk is made of. */
 export interface NvmeOptions {
   /** Paths of files, or what holds the blocks: one, since there is one namespace. Its size is that of the disk. */
-  readonly namespaces: readonly (string | Medium)[];
+  readonly namespaces: readonly (string | DmaMedium)[];
   /** Up to 20 characters; "1" without. */
   readonly serial?: string | undefined;
 }
+type Make = (environment: DeviceEnvironment) => ModelledDevice;
 
 /** Makes a disk. @throws RangeError for options that cannot be, VfioError for a file that cannot be opened */
-export function nvme({
-  namespaces,
-  serial = "1",
-}: NvmeOptions): (environment: DeviceEnvironment) => ModelledDevice {
+export function nvme({ namespaces, serial = "1" }: NvmeOptions): Make {
   const [medium, ...more] = namespaces;
   if (medium === undefined || more.length > 0)
-    throw new RangeError(
-      `this controller has one namespace, not ${namespaces.length}: make a controller for each file`,
-    );
+    throw new RangeError(`one namespace, not ${namespaces.length}: make a controller for each file`);
   if (!/^[ -~]{1,20}$/.test(serial))
     throw new RangeError(`"serial" must be 1 to 20 printable characters, not ${JSON.stringify(serial)}`);
-  const depth = (queueCount - 1) * workingAtOnce + 1;
   return modelledDevice({
     ...{ name: "nvme", vendorId: 0x1b36, deviceId: 0x0010, classCode: 0x01_0802, revision: 2 },
     ...{ subsystemVendorId: 0x1af4, subsystemId: 0x1100 },
@@ -40,6 +34,7 @@ export function nvme({
       }),
     ],
     create(context) {
+      const depth = (queueCount - 1) * workingAtOnce + 1;
       const opened = typeof medium === "string" ? AsyncFile.open(medium, { depth }) : medium;
       const controller = new Controller(context, opened, serial);
       return {
@@ -47,18 +42,18 @@ export function nvme({
           0: {
             configuration: { write: () => controller.configure() },
             tables: {
-              "doorbell.tail": { write: (value, _, id) => controller.ringTail(id, value as number) },
-              "doorbell.head": { write: (value, _, id) => controller.ringHead(id, value as number) },
+              "doorbell.tail": {
+                write: (value, _, id) => controller.ring("submissions", id, value as number),
+              },
+              "doorbell.head": {
+                write: (value, _, id) => controller.ring("completions", id, value as number),
+              },
             },
           },
         },
         reset: () => controller.reset(),
         save: () => saveController(controller),
-        restore(state) {
-          const commands = restoreController(controller, state);
-          // Once whoever restores has the memory in its place.
-          context.after(0, () => controller.begin(commands));
-        },
+        restore: (state) => restoreController(controller, state),
         close: () => controller[Symbol.dispose](),
       };
     },

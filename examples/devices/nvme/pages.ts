@@ -1,23 +1,17 @@
 // Where a command's data is in the guest's memory: physical region pages (4.3). A list may be anything: it is read as far as the
 // data goes, which is bounded, and each of its pages takes that further.
-import type { DeviceMemory } from "bun-vfio";
+import type { DeviceMemory, DmaPiece } from "bun-vfio";
 import type { Command } from "./queues.ts";
 import { page } from "./registers.ts";
 import { need } from "./status.ts";
 
-/** A part of memory, by IOVA; in bytes. */
-export interface Piece {
-  readonly iova: number;
-  size: number;
-}
-
 const entrySize = 8;
 
 /** @throws CommandError for pages that are none, VfioError where a list is in no memory */
-export function dataPieces(memory: DeviceMemory, { entry }: Command, size: number): Piece[] {
+export function dataPieces(memory: DeviceMemory, { entry }: Command, size: number): DmaPiece[] {
   const { firstLow: first, secondLow: second } = entry;
   need(entry.firstBeyond === 0 && first % 4 === 0, "prpOffset");
-  const pieces: Piece[] = [{ iova: first, size: Math.min(size, page - (first % page)) }];
+  const pieces = [{ iova: first, size: Math.min(size, page - (first % page)) }];
   let left = size - pieces[0]!.size;
   const add = (iova: number): void => {
     need(iova % page === 0 && Number.isSafeInteger(iova), "prpOffset");
@@ -44,13 +38,4 @@ export function dataPieces(memory: DeviceMemory, { entry }: Command, size: numbe
     need(!goesOn || list % page === 0, "prpOffset");
   }
   return pieces;
-}
-
-/** Moves bytes of this process to memory, or from there. @throws VfioError for memory that is none */
-export function move(memory: DeviceMemory, way: "read" | "write", pieces: Piece[], bytes: Uint8Array): void {
-  let done = 0;
-  for (const { iova, size } of pieces) {
-    memory[way](iova, bytes.subarray(done, done + size));
-    done += size;
-  }
 }

@@ -4,32 +4,64 @@ import { completionMap } from "../../nvme/registers.ts";
 import { submissionMap } from "./registers.ts";
 import { status } from "./status.ts";
 
+/** Where a ring is: `base` is the IOVA of its first entry, `size` counts entries. */
+export type Place = { readonly id: number; readonly base: number; readonly size: number };
+type Ring = Place & { head: number; tail: number };
+
+export interface CompletionQueue extends Ring {
+  /** What tells of it; undefined for nothing. */
+  readonly vector?: number | undefined;
+  /** What a new entry has, so that it can be told from one of the last time round. */
+  phase: boolean;
+  /** Room that commands which are under way will need. */
+  reserved: number;
+  /** There are entries that no interrupt has told of. */
+  isNews: boolean;
+}
+export interface SubmissionQueue extends Ring {
+  readonly completions: CompletionQueue;
+  /** Commands that the medium works on, and those that wait for it. */
+  readonly working: Set<Command>;
+  readonly waiting: Command[];
+  /** It takes no more, and is gone once nothing is under way. */
+  deletion?: Command;
+}
+export const completionQueue = (place: Place, vector?: number): CompletionQueue => ({
+  ...{ head: 0, tail: 0, phase: true, ...place, vector, reserved: 0, isNews: false },
+});
+export const submissionQueue = (place: Place, completions: CompletionQueue): SubmissionQueue => ({
+  ...{ head: 0, tail: 0, ...place, completions, working: new Set(), waiting: [] },
+});
+
 /** A command that was fetched, until it has ended. */
 export interface Command {
   readonly queue: SubmissionQueue;
   readonly bytes: Uint8Array<ArrayBuffer>;
   readonly entry: InstanceType<typeof submissionMap.View>;
 }
-
-/** A command of a queue's, by its 64 bytes. */
 export const commandOf = (queue: SubmissionQueue, bytes: Uint8Array<ArrayBuffer>): Command => ({
-  ...{ queue, bytes },
-  entry: new submissionMap.View(new DataView(bytes.buffer), 0),
+  ...{ queue, bytes, entry: new submissionMap.View(new DataView(bytes.buffer), 0) },
 });
 
-/** `base` is the IOVA of the first entry, `size` counts entries. */
-export type Place = { readonly id: number; readonly base: number; readonly size: number };
+/** Takes the next command. @throws VfioError where the ring is in no memory */
+export function fetch(memory: DeviceMemory, queue: SubmissionQueue): Command {
+  const bytes = new Uint8Array(new ArrayBuffer(submissionMap.size));
+  memory.read(queue.base + queue.head * submissionMap.size, bytes);
+  queue.head = (queue.head + 1) % queue.size;
+  return commandOf(queue, bytes);
+}
 
-class Ring implements Place {
-  readonly id: number;
-  readonly base: number;
-  readonly size: number;
-  head = 0;
-  tail = 0;
+const usedOf = ({ head, tail, size }: Ring): number => (tail - head + size) % size;
+/** Whether what one more command comes to has a place. One entry stays free, or a full ring would look empty. */
+export const hasRoom = (queue: CompletionQueue): boolean => usedOf(queue) + queue.reserved < queue.size - 1;
 
-  constructor({ id, base, size }: Place) {
-    [this.id, this.base, this.size] = [id, base, size];
-  }
+/** The guest has put, or taken, entries up to `value`. @returns false where that cannot be */
+export function ring(queue: SubmissionQueue | CompletionQueue, value: number): boolean {
+  const isSubmission = "working" in queue;
+  if (value >= queue.size || (!isSubmission && usedOf({ ...queue, tail: value }) > usedOf(queue)))
+    return false;
+  queue[isSubmission ? "tail" : "head"] = value;
+  return true;
 }
 
 /** One entry, as it is made. Its last word is written last, and tells that the others are there. */
@@ -38,69 +70,16 @@ const made = completionMap.view(new DataView(room));
 const lastWord = completionMap.offsetOf("status");
 const [beginning, end] = [new Uint8Array(room, 0, lastWord), new Uint8Array(room, lastWord)];
 
-export class CompletionQueue extends Ring {
-  /** The vector that tells of it; undefined for none. */
-  readonly vector: number | undefined;
-  /** What a new entry has, so that it can be told from one of the last time round. */
-  phase = true;
-  /** Room that commands which are under way will need. */
-  reserved = 0;
-  /** Entries that no interrupt has told of. */
-  isNews = false;
-
-  constructor(place: Place, vector: number | undefined) {
-    super(place);
-    this.vector = vector;
-  }
-
-  get used(): number {
-    return (this.tail - this.head + this.size) % this.size;
-  }
-  /** Whether what one more command comes to has a place. One entry stays free, or a full ring would look empty. */
-  get hasRoom(): boolean {
-    return this.used + this.reserved < this.size - 1;
-  }
-
-  /** @throws VfioError where the ring is in no memory */
-  post(memory: DeviceMemory, { queue, entry }: Command, how: number, result: number): void {
-    made.result = result;
-    made.placeHead = queue.head;
-    made.placeQueue = queue.id;
-    made.statusId = entry.commandId;
-    made.statusPhase = this.phase;
-    made.statusCode = how;
-    made.statusFinal = how !== status.success && how !== status.aborted && how !== status.queueDeleted;
-    const at = this.base + this.tail * completionMap.size;
-    memory.write(at, beginning);
-    memory.write(at + lastWord, end);
-    this.tail = (this.tail + 1) % this.size;
-    if (this.tail === 0) this.phase = !this.phase;
-    this.isNews = true;
-  }
-}
-
-export class SubmissionQueue extends Ring {
-  readonly completions: CompletionQueue;
-  /** Commands that the medium works on, and those that wait for it. */
-  readonly working = new Set<Command>();
-  readonly waiting: Command[] = [];
-  /** It takes no more, and is gone once nothing is under way. */
-  deletion: Command | undefined;
-
-  constructor(place: Place, completions: CompletionQueue) {
-    super(place);
-    this.completions = completions;
-  }
-
-  get isEmpty(): boolean {
-    return this.head === this.tail || this.deletion !== undefined;
-  }
-
-  /** Takes the next command. @throws VfioError where the ring is in no memory */
-  fetch(memory: DeviceMemory): Command {
-    const bytes = new Uint8Array(new ArrayBuffer(submissionMap.size));
-    memory.read(this.base + this.head * submissionMap.size, bytes);
-    this.head = (this.head + 1) % this.size;
-    return commandOf(this, bytes);
-  }
+/** @throws VfioError where the ring is in no memory */
+export function post(memory: DeviceMemory, { queue, entry }: Command, how: number, result: number): void {
+  const { completions: to } = queue;
+  [made.result, made.placeHead, made.placeQueue] = [result, queue.head, queue.id];
+  [made.statusId, made.statusPhase, made.statusCode] = [entry.commandId, to.phase, how];
+  made.statusFinal = how !== status.success && how !== status.aborted && how !== status.queueDeleted;
+  const at = to.base + to.tail * completionMap.size;
+  memory.write(at, beginning);
+  memory.write(at + lastWord, end);
+  to.tail = (to.tail + 1) % to.size;
+  if (to.tail === 0) to.phase = !to.phase;
+  to.isNews = true;
 }

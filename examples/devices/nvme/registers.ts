@@ -3,14 +3,10 @@
 import { array, r16, r32, r64, r8, registerMap, reset, rw } from "bun-vfio/regs";
 import { controllerMap } from "../../nvme/registers.ts";
 
-/** Of memory, in bytes: the one size that there is. */
-export const page = 4096;
+/** In bytes: of memory, the one size that there is; of blocks, as a power of two; of a command's data, likewise, in pages. */
+export const [page, blockBits, largestTransfer] = [4096, 9, 7] as const;
 /** One for administration, four for reading and writing; as many completion queues, and vectors. */
-export const queueCount = 5;
-export const largestQueue = 1024;
-/** Of a command's data, in pages, as a power of two. */
-export const largestTransfer = 7;
-export const blockBits = 9;
+export const [queueCount, largestQueue] = [5, 1024] as const;
 const version = 0x0001_0400;
 
 export const nvmeMap = registerMap("NVMe controller", controllerMap.size + 8 * queueCount, {

@@ -17,7 +17,6 @@ export const status = {
 /** Ends a command with a status. */
 export class CommandError extends Error {
   readonly status: number;
-
   constructor(name: keyof typeof status) {
     super(`an NVMe command ends: ${name}`);
     this.status = status[name];
@@ -28,3 +27,7 @@ export class CommandError extends Error {
 export function need(isSo: boolean, otherwise: keyof typeof status): asserts isSo {
   if (!isSo) throw new CommandError(otherwise);
 }
+
+/** How a command ends for which this was thrown: what is no status is memory that is none. */
+export const statusOf = (error: unknown): number =>
+  error instanceof CommandError ? error.status : status.dataTransfer;

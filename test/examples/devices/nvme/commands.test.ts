@@ -224,7 +224,7 @@ describe.each(ways)("by %s", (_, make) => {
 
 test("one namespace for a controller: more are refused in words, and names that cannot be", () => {
   expect(() => nvme({ namespaces: ["one", "two"] })).toThrow(
-    new RangeError("this controller has one namespace, not 2: make a controller for each file"),
+    new RangeError("one namespace, not 2: make a controller for each file"),
   );
   expect(() => nvme({ namespaces: [] })).toThrow("one namespace, not 0");
   expect(() => nvme({ namespaces: ["one"], serial: "a".repeat(21) })).toThrow('"serial"');

@@ -1,9 +1,8 @@
 // Queues of the NVMe disk: full ones, wrong doorbells, shadow doorbells, a medium that is slow, resets in the middle, snapshots.
 import { describe, expect, test } from "bun:test";
-import { LocalEnvironment } from "bun-vfio";
+import { LocalEnvironment, type DmaMedium } from "bun-vfio";
 import { AsyncFile, Eventfd } from "bun-vfio/ffi";
 import { nvme } from "../../../../examples/devices/nvme/nvme.ts";
-import type { Medium } from "../../../../examples/devices/nvme/storage.ts";
 import { NvmeDriver, page, register } from "../../../support/nvme-driver.ts";
 import { base, diskSize, local, MappedMemory, onDisk, ways } from "../../../support/nvme-ways.ts";
 
@@ -12,7 +11,7 @@ const [admin, io, other] = [0, 1, 2];
 const readBlock = (first: number, lba = 0) => ({ opcode: read, first, dwords: [lba, 0, 0] });
 
 /** A file some of whose transfers, those of blocks below `slowBlocks`, end only when they are let go. */
-class SlowFile implements Medium {
+class SlowFile implements DmaMedium {
   readonly #file: AsyncFile;
   readonly #held: (() => void)[] = [];
   readonly size: number;
@@ -29,13 +28,13 @@ class SlowFile implements Medium {
   get pending(): number {
     return this.#file.pending + this.#held.length;
   }
-  transfer: Medium["transfer"] = (way, offset, pieces, onEnd, durable) => {
+  transfer: DmaMedium["transfer"] = (way, offset, pieces, onEnd, durable) => {
     this.begun++;
     const begin = (): void => this.#file.transfer(way, offset, pieces, onEnd, durable);
     if (this.isSlow && offset < this.slowBlocks * 512) this.#held.push(begin);
     else begin();
   };
-  sync: Medium["sync"] = (onEnd) => this.#file.sync(onEnd);
+  sync: DmaMedium["sync"] = (onEnd) => this.#file.sync(onEnd);
   collect = (): void => this.#file.collect();
   release(count = Infinity): void {
     for (const begin of this.#held.splice(0, count)) begin();
@@ -271,8 +270,10 @@ test("a reset while the medium is slow: not ready only once it touches no memory
   const disk = await slow();
   await using _ = disk;
   const { driver, medium } = disk;
-  driver.submit(io, readBlock(driver.allocate()));
-  await driver.until("it has it", () => medium.begun === 1);
+  const data = driver.allocate();
+  for (let n = 0; n < 40; n++) driver.put(io, readBlock(data, n));
+  driver.ring(io);
+  await driver.until("it has 32", () => medium.begun === 32);
   driver.write(register.configuration, 0);
   expect(driver.read(register.status) & 1).toBe(1);
   // Enabled too early: it starts once it can.
@@ -283,6 +284,8 @@ test("a reset while the medium is slow: not ready only once it touches no memory
   medium.release();
   await driver.enable();
   await driver.done(admin, { opcode: 10, dwords: [7] });
+  // Those that waited were never begun.
+  expect(medium.begun).toBe(32);
 });
 
 test("memory that is taken away in the middle of a transfer is waited for", () => {
@@ -291,7 +294,7 @@ test("memory that is taken away in the middle of a transfer is waited for", () =
   using ended = new Eventfd();
   let waited = 0;
   let onEnd: ((result: number) => void) | undefined;
-  const medium: Medium = {
+  const medium: DmaMedium = {
     ...{ size: diskSize, isDirect: false, ended: ended.fd, collect: () => {}, sync: () => {} },
     get pending() {
       return onEnd ? 1 : 0;
