@@ -5,7 +5,7 @@ import "./support/devices.ts";
 import { expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { readFlight, RecordedDevice, replayFlight } from "bun-vfio";
+import { RecordedDevice } from "bun-vfio";
 import { readImage } from "bun-vfio/image";
 import { serveDevice } from "bun-vfio/vfio-user";
 import { boot, makeInitramfs } from "./support/nested-linux.ts";
@@ -47,8 +47,7 @@ test("registers, DMA by descriptor and a recording's config space are the guest'
     [],
   );
   const options = [own, recorded].flatMap((path) => ["--device", `vfio-user:${path}`]);
-  const flight = join(box.path, "flight");
-  using vmm = boot(initramfs, ...options, "--flight-recorder", flight);
+  using vmm = boot(initramfs, ...options);
   const { status, output, said } = await vmm.end();
   expect({ status, said }).toEqual({ status: 0, said: "" });
   expect(output).toContain("own 0x1234 0xbeef\n");
@@ -60,10 +59,4 @@ test("registers, DMA by descriptor and a recording's config space are the guest'
   const hex = (value: number, digits: number): string => `0x${value.toString(16).padStart(digits, "0")}`;
   const identity = [hex(config.getUint16(0, true), 4), hex(config.getUint16(2, true), 4)];
   expect(output).toContain(`recorded ${identity.join(" ")} ${hex(config.getUint32(8, true) >>> 8, 6)}\n`);
-  for (const path of [flight, `${flight}.2`]) {
-    const kept = readFlight(readFileSync(path), path);
-    const { accesses, difference } = replayFlight(kept, path);
-    expect({ path, difference }).toEqual({ path, difference: undefined });
-    expect(accesses).toBeGreaterThan(50);
-  }
 });

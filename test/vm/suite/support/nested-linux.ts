@@ -14,6 +14,7 @@ import {
 import { tmpdir } from "node:os";
 import { basename, dirname, join } from "node:path";
 import { root } from "../../../support/tree.ts";
+import { newFlight, replayFlights } from "./flights.ts";
 
 /** Debian's kernel, which the harness puts there. */
 export const kernel = "/out/vmlinuz";
@@ -107,12 +108,14 @@ export interface VmmRun {
 export class Vmm implements Disposable {
   readonly #child: Bun.Subprocess<"pipe", "pipe", "pipe">;
   readonly #ended: Promise<VmmRun>;
+  readonly #flight: string | undefined;
   #output = "";
   #said = "";
   #heard: (() => void)[] = [];
 
-  /** @param command with its words */
-  constructor(command: readonly string[]) {
+  /** @param command with its words @param flight where it records what its devices do, which is replayed at its end */
+  constructor(command: readonly string[], flight?: string) {
+    this.#flight = flight;
     this.#child = Bun.spawn([...command], {
       stdin: "pipe",
       stdout: "pipe",
@@ -173,8 +176,14 @@ export class Vmm implements Disposable {
     this.#child.stdin.flush();
   }
 
-  end(): Promise<VmmRun> {
-    return this.#ended;
+  /** @throws Error where what its devices did does not replay the same */
+  async end(): Promise<VmmRun> {
+    const run = await this.#ended;
+    if (this.#flight !== undefined && run.status === 0) {
+      const accesses = replayFlights(this.#flight).map((count) => count ?? "more than are kept");
+      console.log(`recorded and replayed, accesses of each device: ${accesses.join(", ")}`);
+    }
+    return run;
   }
 
   [Symbol.dispose](): void {
@@ -196,6 +205,9 @@ export const bootWords = (initrd: string, ...words: readonly string[]): string[]
 /** What boots it so. */
 export const bootCommand = (initrd: string, ...words: readonly string[]): string[] =>
   exampleCommand(...bootWords(initrd, ...words));
-/** Boots Debian's kernel in the example, with an initramfs and more words. */
-export const boot = (initrd: string, ...words: readonly string[]): Vmm =>
-  new Vmm(bootCommand(initrd, ...words));
+/** Boots Debian's kernel in the example, with an initramfs and more words. What its devices do is recorded, and replays the same. */
+export function boot(initrd: string, ...words: readonly string[]): Vmm {
+  if (!words.includes("--device")) return new Vmm(bootCommand(initrd, ...words));
+  const flight = newFlight();
+  return new Vmm(bootCommand(initrd, ...words, "--flight-recorder", flight), flight);
+}
