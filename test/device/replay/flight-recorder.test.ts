@@ -11,13 +11,13 @@ import { replayFlight } from "../../../src/device/replay/flight-replay.ts";
 import { replay } from "../../../src/device/replay/replay.ts";
 import { traceFields, TraceKind } from "../../../src/device/seam/trace.ts";
 import { formatTraceEntry, traceEntry } from "../../../src/device/seam/trace-text.ts";
-import type { VfioPciDevice } from "../../../src/device/passthrough/vfio-pci-device.ts";
+import { VfioPciDevice } from "../../../src/device/passthrough/vfio-pci-device.ts";
 import { parseTrace } from "../../../src/image/trace.ts";
 import { readImage } from "../../../src/image/read.ts";
 import { attach, memory, mmioRead, writeVector } from "../../support/attached.ts";
 import { refusal } from "../../support/refusal.ts";
 import { Sandbox } from "../../support/sandbox.ts";
-import { at, type SyntheticDevice } from "../../support/synthetic-image.ts";
+import { at, syntheticImage, type SyntheticDevice } from "../../support/synthetic-image.ts";
 
 const root = join(import.meta.dir, "../../..");
 const plain: SyntheticDevice = {
@@ -72,6 +72,26 @@ describe("a recording", () => {
     );
     expect(texts).toContain("config write 0x004 2 = 0x0002");
     expect(texts).toContain("  event bad-access: config read of 2 at 3: all ones");
+  });
+
+  test("of a backend whose regions say more than the seam asks, as a kernel device's do, can be read and replayed", () => {
+    using platform = new MemoryPlatform();
+    using recorder = new FlightRecorder({ entries: 1000 });
+    const backend = new RecordedDevice(syntheticImage(plain));
+    const more = { offset: 2 ** 40, capabilities: [{ bytes: new Uint8Array(8) }], nvlinkTarget: 5n };
+    Object.defineProperty(backend, "regions", {
+      value: backend.regions.map((region) => ({ ...region, ...more })),
+    });
+    Object.defineProperty(backend, "irqs", { value: backend.irqs.map((irq) => ({ ...irq, flags: 7n })) });
+    {
+      using device = VfioPciDevice.attach(backend, platform, { trace: recorder });
+      drive(device);
+    }
+    const recording = recordingOf(recorder);
+    expect(recording.device!.regions[0]).toEqual({
+      ...{ index: 0, size: 0x4000, readable: true, writable: true, mappable: true, msixMappable: true },
+    });
+    expect(replayFlight(recording, "it").difference).toBeUndefined();
   });
 
   test("keeps the newest entries, and says how many are lost", () => {
