@@ -1,7 +1,8 @@
-// One clock for all threads: Bun's own start with each of them.
+// Clocks of the kernel: one for all threads, where Bun's own start with each of them, and the processor's for this one.
 import { dlopen } from "bun:ffi";
 
 const monotonic = 1;
+const threadProcessor = 3;
 const time = new BigInt64Array(new ArrayBuffer(16));
 
 function open() {
@@ -15,8 +16,12 @@ function open() {
 }
 const libc = open();
 
-/** Nanoseconds of CLOCK_MONOTONIC. */
-export function now(): bigint {
-  libc.clock_gettime(monotonic, time);
+function read(clock: number): bigint {
+  libc.clock_gettime(clock, time);
   return time[0]! * 1_000_000_000n + time[1]!;
 }
+
+/** Nanoseconds of CLOCK_MONOTONIC. */
+export const now = (): bigint => read(monotonic);
+/** Nanoseconds that this thread has had a processor (CLOCK_THREAD_CPUTIME_ID): other work on the machine is not in it. */
+export const processorTime = (): bigint => read(threadProcessor);

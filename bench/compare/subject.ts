@@ -1,5 +1,6 @@
 // Measures one revision, in a process of its own: `bun subject.ts ROOT MODE [--smoke]` prints what it found as JSON.
 import { heapStats } from "bun:jsc";
+import { processorTime } from "../clock.ts";
 import { Guest } from "./guest.ts";
 import { loadLibrary, type Library } from "./library.ts";
 import { paths, traces, type Path } from "./paths.ts";
@@ -20,12 +21,12 @@ const sampleTime = (smoke ? 0.05 : 8) * millisecond;
 const sink: { last: unknown } = { last: undefined };
 
 function times({ act }: Path, count: number, from: number): number {
-  const start = Bun.nanoseconds();
+  const start = processorTime();
   for (let i = from; i < from + count; i++) sink.last = act(i);
-  return Bun.nanoseconds() - start;
+  return Number(processorTime() - start);
 }
 
-/** Nanoseconds an operation: the median of samples, each long enough for its clock. */
+/** Nanoseconds of this thread an operation: the median of samples, each long enough for its clock. */
 function time(path: Path): number {
   let count = path.slow ? 2 : 64;
   let done = 0;
