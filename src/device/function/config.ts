@@ -8,6 +8,7 @@ import {
   msi64Masked,
   msixCapability,
   powerManagementCapability,
+  standardStart,
   vpdCapability,
   type RegisterReference,
 } from "../../regs/index.ts";
@@ -122,7 +123,7 @@ export class FunctionConfig {
 
   /** The range must lie inside. */
   read(offset: number, data: Uint8Array): void {
-    this.#bars.fix(this.#values);
+    if (offset < standardStart) this.#bars.fix(this.#values);
     for (let i = 0; i < data.length; i++) {
       const at = offset + i;
       const virtual = this.#map.virtual[at]!;

@@ -13,6 +13,7 @@ import { FunctionConfig } from "./config.ts";
 import { FunctionHardware } from "./hardware.ts";
 import { FunctionIrqs } from "./irqs.ts";
 import { ioctlFails, refusedAccess } from "./refusals.ts";
+import { HiddenTable } from "./hidden-table.ts";
 import type { RegionSpaces } from "./region-spaces.ts";
 import { configBits, memoryBits } from "./vector-bits.ts";
 
@@ -39,7 +40,7 @@ export class HostedFunction extends InspectableBackend implements DeviceBackend 
   readonly #interrupts: FunctionIrqs;
   readonly #spaces: RegionSpaces;
   readonly #ioRegions: ReadonlySet<number>;
-  readonly #table: MsixArea | undefined;
+  readonly #table: HiddenTable;
   readonly #pba: MsixArea | undefined;
   readonly #hasVirtualFunctions: boolean;
   #lost = 0;
@@ -86,7 +87,7 @@ export class HostedFunction extends InspectableBackend implements DeviceBackend 
     );
     const geometry = msix && physicalGeometry(image.config, msix);
     // The host keeps the table to itself, wherever the device says that the rest lies.
-    this.#table = geometry?.table;
+    this.#table = new HiddenTable(geometry?.table);
     this.#pba = geometry && pendingProblem(geometry, this.regions) === undefined ? geometry.pba : undefined;
     this.#hasVirtualFunctions = capabilities.some(
       ({ id, extended }) => id === extendedCapabilityId.srIov && extended,
@@ -106,8 +107,8 @@ export class HostedFunction extends InspectableBackend implements DeviceBackend 
     else {
       this.#spaces.read(region, offset, data);
       // The kernel keeps its user away from the MSI-X table: reads give ones, writes nothing.
-      const [from, to] = this.#tablePart(region, offset, data.length);
-      data.fill(0xff, from, to);
+      if (this.#table.isIn(region, offset, data.length))
+        data.fill(0xff, ...this.#table.part(offset, data.length));
     }
     this.accesses.reads[region]!++;
   }
@@ -116,8 +117,10 @@ export class HostedFunction extends InspectableBackend implements DeviceBackend 
   write(region: number, offset: number, data: Uint8Array): void {
     this.#check("write", region, offset, data.length);
     if (region === RegionIndex.config) this.#config.write(offset, data);
+    else if (!this.#isSilent(region) && !this.#table.isIn(region, offset, data.length))
+      this.#spaces.write(region, offset, data);
     else if (!this.#isSilent(region)) {
-      const [from, to] = this.#tablePart(region, offset, data.length);
+      const [from, to] = this.#table.part(offset, data.length);
       if (from > 0) this.#spaces.write(region, offset, data.subarray(0, from));
       if (to < data.length) this.#spaces.write(region, offset + to, data.subarray(to));
     }
@@ -132,12 +135,7 @@ export class HostedFunction extends InspectableBackend implements DeviceBackend 
       (one) => offset >= one.offset && offset + size <= one.offset + one.size,
     );
     const aligned = offset % pageSize === 0 && size % pageSize === 0 && size > 0;
-    const table = this.#table;
-    const overTable =
-      table?.region === region &&
-      offset < table.offset + table.size &&
-      table.offset < offset + size &&
-      !info?.msixMappable;
+    const overTable = this.#table.isIn(region, offset, size) && !info?.msixMappable;
     if (!info?.mappable || !inside || !aligned || overTable)
       throw refusedAccess(
         this.name,
@@ -233,15 +231,6 @@ export class HostedFunction extends InspectableBackend implements DeviceBackend 
     return this.#ioRegions.has(region) && !this.#config.ioEnabled;
   }
 
-  /** Which bytes of an access are of the MSI-X table: none at its end if there are none. */
-  #tablePart(region: number, offset: number, size: number): [from: number, to: number] {
-    const table = this.#table;
-    if (table?.region !== region) return [size, size];
-    const from = Math.min(size, Math.max(0, table.offset - offset));
-    const to = Math.min(size, Math.max(0, table.offset + table.size - offset));
-    return from < to ? [from, to] : [size, size];
-  }
-
   #open(): this {
     if (this.#closed) throw new VfioError(`${this.name} is closed`, { code: "ECLOSED", device: this.name });
     return this;
@@ -267,9 +256,7 @@ export class HostedFunction extends InspectableBackend implements DeviceBackend 
     }
     const isMemory = region <= RegionIndex.rom && !this.#ioRegions.has(region);
     // What is kept away from the user anyway is not asked of the device.
-    const [from, to] = this.#tablePart(region, offset, size);
-    const reaches = from > 0 || to < size;
-    if (isMemory && reaches && !this.#config.memoryEnabled)
+    if (isMemory && !this.#config.memoryEnabled && this.#table.rest(region, offset, size) > 0)
       throw refusedAccess(this.name, what, region, offset, size, "EIO", "memory decoding is off");
     return info;
   }

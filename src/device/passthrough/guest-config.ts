@@ -9,18 +9,27 @@ import { WriteEffect } from "./write-effects.ts";
 export class GuestConfig {
   readonly #parts: AttachedDevice;
   readonly #decode: DecodeControl;
-  /** Whether the device is detached: nothing answers any more. */
-  closed = false;
+  #closed = false;
 
   constructor(parts: AttachedDevice, decode: DecodeControl) {
     this.#parts = parts;
     this.#decode = decode;
   }
 
+  /** Whether the device is detached: nothing answers any more. */
+  get closed(): boolean {
+    return this.#closed;
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#parts.config.close();
+  }
+
   /** See `VfioPciDevice.configRead`. */
   read(offset: number, width: number): number {
     const { config } = this.#parts;
-    if (!config.accepts(offset, width) || this.closed || config.gone)
+    if (!config.accepts(offset, width) || this.#closed || config.gone)
       return this.#unanswered("read", offset, width);
     const value = config.read(offset, width);
     // It went with this read: what shows its memory goes too.
@@ -31,7 +40,7 @@ export class GuestConfig {
   /** See `VfioPciDevice.configWrite`. @throws TypeError, RangeError for a value that is none, where the access is one */
   write(offset: number, width: number, value: number): void {
     const { config, effects, interrupts } = this.#parts;
-    if (!config.accepts(offset, width) || this.closed || config.gone) {
+    if (!config.accepts(offset, width) || this.#closed || config.gone) {
       this.#unanswered("write", offset, width);
       return;
     }
@@ -46,10 +55,11 @@ export class GuestConfig {
     if (effect === WriteEffect.msix) interrupts.msixControlWritten();
     if (effect === WriteEffect.msi) interrupts.msiWritten();
     // A BAR may have moved; and where INTx came or went, that may decide what can be mapped.
-    if (effect !== WriteEffect.none || config.gone) this.#decode.sync();
+    const follows = effect !== WriteEffect.none && effect !== WriteEffect.reset;
+    if (follows || config.gone) this.#decode.sync();
   }
 
   #unanswered(access: "read" | "write", offset: number, width: number): number {
-    return unansweredConfig(this.#parts, { access, region: RegionIndex.config, offset, width }, this.closed);
+    return unansweredConfig(this.#parts, { access, region: RegionIndex.config, offset, width }, this.#closed);
   }
 }

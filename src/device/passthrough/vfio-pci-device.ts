@@ -113,7 +113,8 @@ export class VfioPciDevice implements Disposable {
    * device does not answer
    */
   configRead(offset: number, width: number): number {
-    const value = this.#config.read(offset, width);
+    let value = this.#parts.config.known(offset, width);
+    if (value < 0) value = this.#config.read(offset, width);
     if (this.#trace !== undefined) this.#trace.record(TraceKind.configRead, offset, width, value, 0, 0);
     return value;
   }
@@ -226,7 +227,7 @@ export class VfioPciDevice implements Disposable {
   [Symbol.dispose](): void {
     const { config, interrupts, placement, report } = this.#parts;
     if (!this.#config.closed) {
-      this.#config.closed = true;
+      this.#config.close();
       this.#trace?.record(TraceKind.detach, 0, 0, 0, 0, 0);
       // No DMA and no interrupt may arrive while things are taken away: bus mastering off first.
       config.writeRegister(command, 0);

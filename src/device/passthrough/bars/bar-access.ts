@@ -108,6 +108,15 @@ export class BarAccess {
       }
       if (at < pba.offset && pba.offset < end) end = pba.offset;
     }
+    if (this.#mirrors.length > 0) return this.#mirrorAt(region, at, part, end);
+    this.#end = end;
+    return part;
+  }
+
+  /** Few devices have one. */
+  #mirrorAt(region: number, at: number, before: number, until: number): number {
+    let part = before;
+    let end = until;
     for (const mirror of this.#mirrors) {
       if (mirror.region !== region) continue;
       if (at >= mirror.offset && at < mirror.offset + mirror.size) {

@@ -26,6 +26,8 @@ export class ConfigSpace {
   /** Whether failures throw. */
   #strict = false;
   #gone = false;
+  /** Whether reads may be answered from the shadow at once. */
+  #knows = true;
   /** Scratch buffers by width: a read allocates nothing. */
   readonly #scratch = [0, 1, 2, 3, 4].map((width) => new Uint8Array(new ArrayBuffer(width)));
   readonly #computed: ComputedBytes;
@@ -41,6 +43,11 @@ export class ConfigSpace {
   /** Whether the device was found to be gone. It does not come back: everything reads all ones. */
   get gone(): boolean {
     return this.#gone;
+  }
+
+  /** Has nothing answered at once any more: whoever reads is told why. */
+  close(): void {
+    this.#knows = false;
   }
 
   /** Looks whether the device still answers; one that does not is gone. */
@@ -62,6 +69,7 @@ export class ConfigSpace {
 
   #lose(access: "read" | "write", offset: ConfigOffset, width: number, cause: unknown): void {
     this.#gone = true;
+    this.#knows = false;
     const unanswered = { access, region: RegionIndex.config, offset, width };
     this.#answers.failed("device-gone", "the device is gone", unanswered, "the device is gone", cause);
   }
@@ -84,6 +92,22 @@ export class ConfigSpace {
       (offset & 3) + width <= 4 &&
       offset + width <= size
     );
+  }
+
+  /**
+   * What a read for the guest gives where the device need not be asked, as for most that guests make; otherwise -1. Apart, and
+   * without a call: it is the way that is taken a million times.
+   */
+  known(offset: number, width: number): number {
+    const { source, shadow } = this.tables;
+    // What lies outside, or is no integer, has no source.
+    if (!this.#knows || source[offset] !== Source.shadow || (offset & 3) + width > 4) return -1;
+    if (width === 1) return shadow[offset]!;
+    if (source[offset + 1] !== Source.shadow) return -1;
+    if (width === 2) return this.view.getUint16(offset, true);
+    if (width !== 4 || source[offset + 2] !== Source.shadow || source[offset + 3] !== Source.shadow)
+      return -1;
+    return this.view.getUint32(offset, true);
   }
 
   /** Reads for the guest; the access must be accepted. All ones if the device fails. */

@@ -18,6 +18,8 @@ const masked = msixTableEntry.field("vectorControl.masked");
 const { at: maskByte, mask: maskBit } = masked.byte;
 
 /** Message addresses are multiples of 4; of the vector control only the mask bit is kept (7.7.2.2). */
+/** Of an offset in the table: an entry has a power of two of bytes, and a trap divides nothing. */
+const inEntry = entrySize - 1;
 const writable = new Uint8Array(entrySize);
 for (const register of [addressLow, addressHigh, messageData])
   writable.fill(0xff, register.at, register.at + register.size);
@@ -100,7 +102,7 @@ export class MsixState {
     let changed = false;
     for (let i = 0; i < count; i++) {
       const at = offset + i;
-      const mask = writable[at % entrySize]!;
+      const mask = writable[at & inEntry]!;
       const old = this.table[at]!;
       const value = (old & ~mask) | (data[from + i]! & mask);
       if (value !== old) {
