@@ -5,6 +5,7 @@ import type { ImageArea, ImageUnknowns } from "./image.ts";
 import { loggedLine } from "./bare-line.ts";
 import { bytesSource, Lines, type ByteSource } from "./lines.ts";
 import { bdfFault, dumpLine } from "./lspci-line.ts";
+import { NumberedLines } from "./numbered-line.ts";
 import { DumpRow, maxConfig } from "./lspci-row.ts";
 
 /** One device of an lspci dump. */
@@ -83,6 +84,7 @@ export class LspciText {
   };
   readonly #lines: Lines;
   readonly #row = new DumpRow();
+  readonly #numbers = new NumberedLines();
   readonly #config = new Uint8Array(maxConfig);
   readonly #known = new Uint8Array(maxConfig);
   readonly #seen = new Set<string>();
@@ -104,7 +106,7 @@ export class LspciText {
       else {
         const whole = lines.bytes[lines.start] === openBrace ? loggedLine(lines.text()) : undefined;
         const text = whole?.slice(0, lookedAt) ?? lines.text(lookedAt);
-        const line = dumpLine(text);
+        const line = dumpLine(this.#numbers.rest(text, lines.number));
         if (line.kind === "heading") {
           const done = this.#finish();
           this.#begin(line.bdf, line.title);

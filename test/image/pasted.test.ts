@@ -195,3 +195,15 @@ test("lines of any length, and a text without end of line, cost no more than a b
   expect(found.map(({ bdf }) => bdf)).toEqual(["0000:01:00.0"]);
   expect(skipped.lines.count).toBe(2);
 });
+
+test("numbers of lines beyond 999 are none of a domain, and a domain is none of a line", () => {
+  const devices =
+    `01:00.0 A\n${header()}\n1234:02:00.0 B\n${header()}\n10000:e0:00.0 C\n${header()}`.trimEnd();
+  const lines = ["1001:x", ...devices.split("\n").map((line, at) => `${1002 + at}:${line}`)];
+  const bdfs = ["0000:01:00.0", "1234:02:00.0", "10000:e0:00.0"];
+  expect(read(utf8(lines.join("\n"))).found.map(({ bdf }) => bdf)).toEqual(bdfs);
+  expect(read(utf8(lines.map((line) => `a-1.txt:${line}`).join("\n"))).found.map(({ bdf }) => bdf)).toEqual(
+    bdfs,
+  );
+  expect(read(utf8(devices)).found.map(({ bdf }) => bdf)).toEqual(bdfs);
+});
