@@ -31,6 +31,9 @@ export interface LinkOptions {
   readonly onGone: (error: VfioError) => void;
 }
 
+/** For so long a reply is waited for alone, in milliseconds, until a server is known to ask things over the twin socket. */
+const aloneAtFirst = 20;
+
 /** One connection. Owned: `dispose` closes it; nobody is told then. */
 export class Link implements Disposable {
   readonly connection: Connection;
@@ -38,6 +41,8 @@ export class Link implements Disposable {
   readonly #poll = new PollSet(2);
   readonly #reply: Message;
   #twin: Connection | undefined;
+  /** Whether anything ever came over it: most servers have descriptors of all memory, and ask nothing. */
+  #twinIsUsed = false;
   #id = 0;
   /** Why the connection is of no more use. */
   #gone: VfioError | undefined;
@@ -66,6 +71,7 @@ export class Link implements Disposable {
   /** The server's requests come over this from now on. @param socket taken over */
   useTwin(socket: FileDescriptor): Connection {
     const { name: peer, maxMessage, timeout } = this.#options;
+    setSocketTimeout(this.connection.fd, "receive", Math.min(timeout, aloneAtFirst));
     return (this.#twin = new Connection(socket, { peer, maxMessage, sendTimeout: timeout }));
   }
 
@@ -119,15 +125,17 @@ export class Link implements Disposable {
 
   #wait(id: number, command: number, deadline: number, what: (() => string) | undefined): Message {
     const { connection } = this;
-    let isFirst = this.#twin === undefined;
+    let isFirst = !this.#twinIsUsed;
     for (;;) {
       for (let at = this.#next(); at >= 0; at = this.#next())
         if (this.#isAnswer(at, id, command)) return this.#answer(at, command, what);
       // The socket's own time limit does for the first wait, which is mostly the only one.
-      const state = isFirst && !connection.isPartial ? this.#fill(true) : this.#fillBefore(deadline);
+      const isAlone = isFirst && !connection.isPartial;
+      const state = isAlone ? this.#fill(true) : this.#fillBefore(deadline);
       isFirst = false;
       if (state === "closed") throw this.fail(this.#closedError());
-      if (state === "nothing") throw this.#timedOut(id, command, what);
+      // With a twin socket that was not all the time that there is: the server may wait for an answer over that one.
+      if (state === "nothing" && !(isAlone && this.#twin)) throw this.#timedOut(id, command, what);
     }
   }
 
@@ -223,6 +231,7 @@ export class Link implements Disposable {
     const twin = this.#twin;
     if (!twin || this.gone) return;
     try {
+      this.#twinIsUsed = true;
       if (twin.fill(false) === "closed") throw this.#closedError();
       for (let at = twin.next(); at >= 0; at = twin.next()) this.#options.serve(twin, at);
     } catch (error) {
