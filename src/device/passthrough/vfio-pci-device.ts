@@ -92,7 +92,7 @@ export class VfioPciDevice implements Disposable {
     failed.move();
     this.#decode = new DecodeControl(this.#parts);
     this.#config = new GuestConfig(this.#parts, this.#decode);
-    const access = new BarAccess(this.#parts, this.#config);
+    const access = new BarAccess(this.#parts, this.#config, (ask) => this.#isGone(ask));
     this.#bus = new BusAccess(this.#parts.placement, access, answers, trace);
   }
 
@@ -137,6 +137,10 @@ export class VfioPciDevice implements Disposable {
     const present = this.#open().config.isPresent();
     if (!present) this.#decode.sync();
     return present;
+  }
+
+  #isGone(ask: boolean): boolean {
+    return this.#parts.config.gone || (ask && !this.checkPresence());
   }
 
   /**

@@ -51,6 +51,40 @@ describe.each(["ENODEV", "EIO"])("%s of a config access", (code) => {
   });
 });
 
+describe("ENODEV of an access to a BAR", () => {
+  const bar = 0xd0000000;
+  const trapped: SyntheticDevice = { ...device, bars: { 0: { size: 0x4000, mappable: false } } };
+  const decoding = (): Attached => {
+    const guest = attach(trapped);
+    guest.device.configWrite(0x10, 4, bar);
+    guest.device.configWrite(0x04, 2, memory);
+    return guest;
+  };
+
+  test.each(["a read", "a write"])("and no answer to another: gone with %s, and told once", (access) => {
+    using guest = decoding();
+    fails(guest, "ENODEV");
+    if (access === "a read") expect(mmioRead(guest.device, bar, 4)).toBe(0xffffffff);
+    else guest.device.mmioWrite(bar, new Uint8Array(4));
+    for (let i = 0; i < 3; i++) expect(mmioRead(guest.device, bar, 4) ?? 0xffffffff).toBe(0xffffffff);
+    expect(guest.device.configRead(0x00, 4)).toBe(0xffffffff);
+    expect(guest.events.map(({ kind }) => kind)).toEqual(["device-gone"]);
+    expect(guest.platform.state()).toMatchObject({ slots: [], trapped: [], dma: [] });
+  });
+
+  test("from a device that answers otherwise is one failed access", () => {
+    using guest = decoding();
+    const read = guest.backend.read.bind(guest.backend);
+    guest.backend.read = (region, offset, data) => {
+      if (region === 0) throw new VfioError("no such device", { code: "ENODEV" });
+      read(region, offset, data);
+    };
+    expect(mmioRead(guest.device, bar, 4)).toBe(0xffffffff);
+    expect(guest.device.configRead(0x00, 2)).toBe(0x1234);
+    expect(guest.events.map(({ kind }) => kind)).toEqual(["access-failed"]);
+  });
+});
+
 describe("checkPresence, for the host's wish to have a device back", () => {
   test("is true of one that answers, and changes nothing", () => {
     using guest = started();

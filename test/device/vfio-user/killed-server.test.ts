@@ -148,6 +148,7 @@ test("in the middle of what the guest does, the access that finds out gives all 
   expect(guest.device.configRead(0x00, 4)).toBe(0xffff_ffff);
   await Bun.sleep(20);
   expect(events).toEqual(["device-gone"]);
+  expect(guest.told.map(({ kind }) => kind)).toEqual(["device-gone"]);
 });
 
 test("with `reconnect`: the device again, as after a reset; unplugged and plugged in, the guest drives it", async () => {

@@ -20,6 +20,13 @@ export interface BarAccessParts {
   readonly plan: { readonly bars: readonly Bar[]; readonly mirrors: readonly MirroredArea[] };
 }
 
+/** Whether a failure is that of a device that has gone, or of the way to it. */
+const saysSo = (cause: unknown): boolean =>
+  typeof cause === "object" &&
+  cause !== null &&
+  "code" in cause &&
+  (cause.code === "ENODEV" || cause.code === "EPIPE");
+
 export class BarAccess {
   readonly #backend: DeviceBackend;
   readonly #interrupts: InterruptControl;
@@ -32,11 +39,20 @@ export class BarAccess {
 
   readonly #mirrors: readonly MirroredArea[];
   readonly #config: ConfigPort;
+  readonly #isGone: (ask: boolean) => boolean;
   /** The mirror found last, likewise. */
   #mirror: MirroredArea | undefined;
 
-  /** @param config what the guest finds in a mirror of config space */
-  constructor({ backend, interrupts, answers, plan }: BarAccessParts, config: ConfigPort) {
+  /**
+   * @param config what the guest finds in a mirror of config space
+   * @param isGone whether the device has gone: as far as that is known, or `ask` it, which tells of it and withdraws it
+   */
+  constructor(
+    { backend, interrupts, answers, plan }: BarAccessParts,
+    config: ConfigPort,
+    isGone: (ask: boolean) => boolean,
+  ) {
+    this.#isGone = isGone;
     this.#backend = backend;
     this.#interrupts = interrupts;
     this.#bars = new Map(plan.bars.map((bar) => [bar.region, bar]));
@@ -184,6 +200,8 @@ export class BarAccess {
     why: UnansweredReason,
     cause?: unknown,
   ): void {
+    // One that has gone is told of once, not with each access of a guest that goes on.
+    if (this.#isGone(saysSo(cause))) return this.#silent(access, region, offset, width, "the device is gone");
     const where = `${barName(region)} ${access} of ${width} at ${hex(offset)}`;
     this.#answers.failed("access-failed", where, { access, region, offset, width }, why, cause);
   }
