@@ -20,6 +20,8 @@ export interface HostDevice extends DeviceBackend {
   /** Where the guest's memory is mapped for it. */
   readonly dma: KernelDevice["dma"];
   on(...of: Parameters<KernelDevice["on"]>): void;
+  /** Calls back when a device at the other end of a socket has gone. */
+  onLost?(act: () => void): void;
 }
 
 /** What opens devices. */

@@ -61,7 +61,7 @@ export class PassedDevices implements Disposable {
   );
 
   /** @param api how the host's devices are opened @param source of others */
-  constructor(around: Surroundings, api: Api, source: DeviceSource = new AnyDevices(api, around.say)) {
+  constructor(around: Surroundings, api: Api, source: DeviceSource = new AnyDevices(api)) {
     this.#around = around;
     this.#source = source;
   }
@@ -104,6 +104,7 @@ export class PassedDevices implements Disposable {
       ? VfioPciDevice.restore(backend, platform, snapshot, options)
       : VfioPciDevice.attach(backend, platform, options);
     part.device = device;
+    backend.onLost?.(() => void device.checkPresence());
     failed.move();
     const passed = { bdf, device, taken };
     try {

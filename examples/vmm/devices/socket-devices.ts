@@ -11,22 +11,19 @@ export const socketOf = (name: string): string | undefined =>
 /** Devices by address, and by `vfio-user:PATH`. */
 export class AnyDevices implements DeviceSource {
   readonly #host: HostDevices;
-  readonly #say: (message: string) => void;
 
-  constructor(api: Api, say: (message: string) => void) {
+  constructor(api: Api) {
     this.#host = new HostDevices(api);
-    this.#say = say;
   }
 
   open(name: string): HostDevice {
     const path = socketOf(name);
     if (path === undefined) return this.#host.open(name);
-    const device = connectDevice(path, {
-      name,
-      onEvent: ({ kind, message }) => this.#say(`${name}: ${kind}: ${message}`),
-    });
+    let lost = (): void => {};
+    const device = connectDevice(path, { name, onEvent: () => lost() });
     // KVM has nothing to know of it, and nobody asks for it back.
-    return Object.assign(device, { fd: undefined, on: (): void => {} });
+    const onLost = (act: () => void): void => void (lost = act);
+    return Object.assign(device, { fd: undefined, on: (): void => {}, onLost });
   }
 
   [Symbol.dispose](): void {

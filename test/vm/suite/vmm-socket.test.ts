@@ -1,5 +1,5 @@
 // machines: (vmm)
-// takes: 60 s
+// takes: 100 s
 // Devices of a vfio-user server in a guest that the example VMM boots: no IOMMU, no VFIO, nothing of the host's.
 import "./support/devices.ts";
 import { expect, test } from "bun:test";
@@ -7,13 +7,15 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { RecordedDevice } from "bun-vfio";
 import { readImage } from "bun-vfio/image";
-import { serveDevice } from "bun-vfio/vfio-user";
+import { connectDevice, serveDevice } from "bun-vfio/vfio-user";
+import { guestCommands, pageFiles } from "../../project/devices-page.ts";
+import { root } from "../../support/tree.ts";
 import { boot, makeInitramfs } from "./support/nested-linux.ts";
 import { Sandbox } from "../../support/sandbox.ts";
 
 const images = join(import.meta.dir, "../../../images");
 
-test("registers, DMA by descriptor and a recording's config space are the guest's, until the server ends", async () => {
+test("registers, DMA by descriptor and a recording's config space are the guest's", async () => {
   using box = new Sandbox();
   const own = join(box.path, "own.sock");
   const recorded = join(box.path, "recorded.sock");
@@ -59,4 +61,34 @@ test("registers, DMA by descriptor and a recording's config space are the guest'
   const hex = (value: number, digits: number): string => `0x${value.toString(16).padStart(digits, "0")}`;
   const identity = [hex(config.getUint16(0, true), 4), hex(config.getUint16(2, true), 4)];
   expect(output).toContain(`recorded ${identity.join(" ")} ${hex(config.getUint32(8, true) >>> 8, 6)}\n`);
+});
+
+test("a page's device does in a guest what the page says; its server is killed: all ones, one event", async () => {
+  using box = new Sandbox();
+  box.link(root, "node_modules/bun-vfio");
+  for (const [name, { code }] of Object.entries(pageFiles)) box.write(name, code);
+  const socket = join(box.path, "summer.sock");
+  const server = Bun.spawn([process.execPath, "serve.ts", socket], {
+    cwd: box.path,
+    stdout: "pipe",
+    stderr: "inherit",
+  });
+  await server.stdout.getReader().read();
+  // An emulated processor takes its time to compile what answers first; the VMM gives it a second.
+  connectDevice(socket, { timeout: 60_000, keepAlive: true })[Symbol.dispose]();
+  const initramfs = makeInitramfs(`
+    ${guestCommands}
+    echo "last"
+    until [ "$(devmem $bar 32)" = 0xFFFFFFFF ]; do sleep 0.1; done
+    echo "gone $(devmem $((bar + 0x18)) 32)"
+  `);
+  using vmm = boot(initramfs, "--device", `vfio-user:${socket}`);
+  await vmm.hear("last");
+  server.kill("SIGKILL");
+  await server.exited;
+  const { status, output, said } = await vmm.end();
+  expect(status).toBe(0);
+  expect(output).toContain("\n0x0000000A\nlast\n");
+  expect(output).toContain("gone 0xFFFFFFFF\n");
+  expect(said.match(/device-gone|access-failed/g)).toEqual(["device-gone"]);
 });
