@@ -3,7 +3,7 @@ import type { MsixGeometry } from "../device/pci/msix-geometry.ts";
 import type { RegionArea } from "../regs/vfio/regions.ts";
 
 /** What accesses to a part of a BAR meet. */
-export type AreaKind = "mapped" | "trapped" | "table" | "pba" | "hole" | "beyond";
+export type AreaKind = "mapped" | "trapped" | "table" | "pba" | "hole" | "mirror" | "beyond";
 
 export const areaWords: Readonly<Record<AreaKind, string>> = {
   mapped: "mapped: the guest reaches it without the VMM",
@@ -11,12 +11,18 @@ export const areaWords: Readonly<Record<AreaKind, string>> = {
   table: "MSI-X table, which the model answers for",
   pba: "MSI-X pending bits, which the model answers for",
   hole: "the device's own MSI-X table: hidden, the guest has another",
+  mirror: "config space in a BAR, where the model answers",
   beyond: "more than the device has",
 };
 
 /** A part of a BAR, in bytes from its start. */
 export interface BarArea extends RegionArea {
   readonly kind: AreaKind;
+}
+
+/** A part of some region. */
+export interface RegionPart extends RegionArea {
+  readonly region: number;
 }
 
 /** What a BAR is cut into. */
@@ -37,9 +43,13 @@ export interface MsixPlaces {
 }
 
 /** The parts of a BAR, from its start to its end. */
-export function areasOf(bar: BarShape, msix: MsixPlaces | undefined): BarArea[] {
+export function areasOf(
+  bar: BarShape,
+  msix: MsixPlaces | undefined,
+  mirrors: readonly RegionPart[] = [],
+): BarArea[] {
   const marks: BarArea[] = [];
-  const mark = (kind: AreaKind, area: RegionArea & { readonly region: number }): void => {
+  const mark = (kind: AreaKind, area: RegionPart): void => {
     if (area.region === bar.region) marks.push({ kind, offset: area.offset, size: area.size });
   };
   if (msix) {
@@ -47,6 +57,7 @@ export function areasOf(bar: BarShape, msix: MsixPlaces | undefined): BarArea[] 
     mark("pba", msix.guest.pba);
     if (msix.relocated) mark("hole", msix.physical.table);
   }
+  for (const area of mirrors) mark("mirror", area);
   for (const { offset, size } of bar.mapped) marks.push({ kind: "mapped", offset, size });
   if (bar.size > bar.physicalSize)
     marks.push({ kind: "beyond", offset: bar.physicalSize, size: bar.size - bar.physicalSize });

@@ -19,6 +19,17 @@ export function entryText({ kind, numbers, text }: FlightEntry): string {
   }
 }
 
+/** Whether every access is as wanted: nothing has to be looked at. */
+export const wantsAll = ({ text = "", config, bar, vector, slow, why }: FlightSearch): boolean =>
+  text === "" && !config && !why && [bar, vector, slow].every((one) => one === undefined);
+
+/** Every access, in order. */
+export function allAccesses({ accesses }: FlightIndex): Uint32Array {
+  const all = new Uint32Array(accesses);
+  for (let access = 0; access < accesses; access++) all[access] = access;
+  return all;
+}
+
 /** Accesses that are as wanted, in order. Undefined in between: a place to pause. */
 export function* searchFlight(index: FlightIndex, search: FlightSearch): Generator<number | undefined, void> {
   const { text = "", slow, why } = search;
@@ -47,7 +58,7 @@ function isAsWanted(index: FlightIndex, access: number, search: FlightSearch, te
 }
 
 /** The slowest accesses of those that have a cause, the slowest first. @param most how many of them */
-export function slowest(index: FlightIndex, accesses: readonly number[], most: number): number[] {
+export function slowest(index: FlightIndex, accesses: Iterable<number>, most: number): number[] {
   const kept: number[] = [];
   let least = -1;
   for (const access of accesses) {

@@ -59,11 +59,11 @@ function stateOf(
   backend: DeviceBackend,
   parts: AttachedDevice,
   image: DeviceImage,
-): Pick<GuestData, "bars" | "msix" | "intx" | "msiVectors"> {
+): Pick<GuestData, "bars" | "msix" | "configMirrors" | "intx" | "msiVectors"> {
   const decoding = new DecodeControl(parts);
   const on = memorySpace.mask | ioSpace.mask | busMaster.mask;
   decoding.writeCommand(offsetOf(command), command.size, on);
-  const { bars, msix, interrupts } = describe(backend, parts, decoding.command);
+  const { bars, msix, configMirrors, interrupts } = describe(backend, parts, decoding.command);
   const view = new DataView(image.config.buffer, image.config.byteOffset, image.config.byteLength);
   const host = barsOf(image.config, backend.regions);
   const found = bars.map((bar): BarData => {
@@ -76,5 +76,5 @@ function stateOf(
       mapped: mapped.map(({ offset, size, gpa }) => ({ offset, size, gpa })),
     };
   });
-  return { bars: found, msix, intx: interrupts.intx, msiVectors: interrupts.msiVectors };
+  return { bars: found, msix, configMirrors, intx: interrupts.intx, msiVectors: interrupts.msiVectors };
 }

@@ -45,6 +45,8 @@ export interface GuestData {
   readonly msix:
     | { readonly relocated: boolean; readonly physical: MsixGeometry; readonly guest: MsixGeometry }
     | undefined;
+  /** Places in BARs that show config space, where the model answers. In bytes. */
+  readonly configMirrors: readonly (RegionArea & { readonly region: number })[];
   readonly intx: IntxMode | undefined;
   readonly msiVectors: number;
   /** Why it did less than was asked. */

@@ -129,6 +129,20 @@ describe("addresses", () => {
     expect(areas.reduce((end, { offset, size }) => (expect(offset).toBe(end), end + size), 0)).toBe(bar.size);
   });
 
+  test("config space that a BAR shows is a part of it", () => {
+    const mirror = { region: 0, offset: 0x800, size: 0x100 };
+    const all = { ...bar, size: 0x4000, mapped: [] };
+    expect(
+      areasOf(all, undefined, [mirror, { ...mirror, region: 1 }]).map(({ kind, offset }) => [kind, offset]),
+    ).toEqual([
+      ["trapped", 0],
+      ["mirror", 0x800],
+      ["trapped", 0x900],
+    ]);
+    const nvidia = syntheticImage({ vendorId: 0x10de, bars: { 0: { size: 0x100000 } } });
+    expect(dataOf(nvidia).guest!.configMirrors).toContainEqual({ region: 0, offset: 0x88000, size: 4096 });
+  });
+
   test("a line has what lies on it in order, and what is free in between", () => {
     const items = [0x3000, 0x1000, 0x2000].map((base) => ({ base, size: 0x800 }));
     expect(addressLine(items)).toEqual([

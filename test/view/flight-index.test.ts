@@ -10,7 +10,14 @@ import { TraceKind } from "../../src/device/seam/trace.ts";
 import { BarReasons } from "../../src/view/bar-reasons.ts";
 import { flightData } from "../../src/view/flight-data.ts";
 import { FlightIndex, lanes } from "../../src/view/flight-index.ts";
-import { entryText, searchFlight, slowest, type FlightSearch } from "../../src/view/flight-search.ts";
+import {
+  allAccesses,
+  entryText,
+  searchFlight,
+  slowest,
+  wantsAll,
+  type FlightSearch,
+} from "../../src/view/flight-search.ts";
 import { FlightState, Seen, type FlightStart } from "../../src/view/flight-state.ts";
 import { attach, memory, writeVector } from "../support/attached.ts";
 import { seededRandom } from "../support/random.ts";
@@ -237,7 +244,10 @@ describe("what is looked for", () => {
 
   test("one BAR, config space, one vector", () => {
     const index = new FlightIndex(recording, start);
-    expect(look(index, {})).toHaveLength(index.accesses);
+    expect(look(index, {})).toEqual([...allAccesses(index)]);
+    expect([{}, { text: "", config: false }].every(wantsAll)).toBe(true);
+    const some = [{ text: "a" }, { config: true }, { bar: 0 }, { vector: 0 }, { slow: 0 }, { why: true }];
+    expect(some.some(wantsAll)).toBe(false);
     expect(causes(index, { config: true }).every((text) => text.startsWith("config "))).toBe(true);
     expect(causes(index, { vector: 1 })).toEqual(["BAR0 write 0x101c 4 = 0x00000000"]);
     expect(causes(index, { bar: 2, config: true })).toHaveLength(3);

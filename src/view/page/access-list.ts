@@ -1,5 +1,12 @@
 // What of a recording is looked for, and what was found.
-import { entryText, searchFlight, slowest, type FlightSearch } from "../flight-search.ts";
+import {
+  allAccesses,
+  entryText,
+  searchFlight,
+  slowest,
+  wantsAll,
+  type FlightSearch,
+} from "../flight-search.ts";
 import type { FlightIndex } from "../flight-index.ts";
 import { button, choice, el, fill, scrolled, table } from "./dom.ts";
 import { timeText, tookText } from "./timeline.ts";
@@ -28,7 +35,7 @@ export class AccessList {
   readonly #said = el("p", { role: "status", class: "note" });
   #search: FlightSearch = {};
   #slowFirst = false;
-  #found: number[] = [];
+  #found: number[] | Uint32Array = [];
   #run = 0;
 
   /** @param chosen an entry was chosen */
@@ -97,6 +104,7 @@ export class AccessList {
   look(search: FlightSearch): void {
     this.#search = { ...this.#search, ...search };
     const run = ++this.#run;
+    if (wantsAll(this.#search)) return this.#end(allAccesses(this.#index));
     const found: number[] = [];
     const steps = searchFlight(this.#index, this.#search);
     const step = (): void => {
@@ -113,7 +121,7 @@ export class AccessList {
     step();
   }
 
-  #end(found: number[]): void {
+  #end(found: number[] | Uint32Array): void {
     this.#found = this.#slowFirst ? slowest(this.#index, found, mostSlowest) : found;
     const order = this.#slowFirst && found.length > mostSlowest ? `, the slowest ${mostSlowest} of them` : "";
     fill(this.#said, `${found.length} of ${this.#index.accesses} accesses${order}`);
@@ -123,7 +131,7 @@ export class AccessList {
   #turn(page: number): void {
     const from = page * perPage;
     const pages = Math.ceil(this.#found.length / perPage);
-    const rows = this.#found.slice(from, from + perPage).map((access) => {
+    const rows = [...this.#found.slice(from, from + perPage)].map((access) => {
       const found = this.#index.access(access);
       const { from: first, to, cause } = found;
       const at = cause ?? first;

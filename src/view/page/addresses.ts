@@ -92,7 +92,7 @@ function placedBar({ bar, base, mapped }: BarPlace, guest: DeviceData["guest"]):
   const item = el("li", {}, el("strong", {}, bar.name), ` ${hex(base!)}, ${bytesText(bar.size)}`);
   item.style.flexGrow = String(widthOf(bar.size));
   if (!guest) return item;
-  const areas = areasOf({ ...bar, mapped }, guest.msix).map(({ kind, offset, size }) => {
+  const areas = areasOf({ ...bar, mapped }, guest.msix, guest.configMirrors).map(({ kind, offset, size }) => {
     const area = el(
       "li",
       { class: `a-${kind}`, title: `${areaWords[kind]}; offset ${hex(offset)}, ${bytesText(size)}` },
@@ -111,6 +111,7 @@ const areaNames: Readonly<Record<AreaKind, string>> = {
   table: "MSI-X table",
   pba: "PBA",
   hole: "device's table",
+  mirror: "config space",
   beyond: "nothing",
 };
 

@@ -3,7 +3,7 @@ import { readFlightEntries } from "../../device/replay/flight-format.ts";
 import { TraceKind } from "../../device/seam/trace.ts";
 import { BarReasons } from "../bar-reasons.ts";
 import { FlightIndex } from "../flight-index.ts";
-import { entryText, slowest } from "../flight-search.ts";
+import { allAccesses, entryText, slowest } from "../flight-search.ts";
 import type { FlightStart, FlightState } from "../flight-state.ts";
 import type { BarData, FlightData } from "../page-data.ts";
 import { AccessList } from "./access-list.ts";
@@ -83,8 +83,7 @@ export class FlightView {
   #summary(): Child {
     const { index } = this;
     const { lost, startTime } = index.entries;
-    const all = Array.from({ length: index.accesses }, (_, access) => access);
-    const [worst] = slowest(index, all, 1);
+    const [worst] = slowest(index, allAccesses(index), 1);
     const began =
       Math.abs(startTime) <= 8.64e15 ? new Date(startTime).toISOString() : "at no time that there is";
     return factList([
