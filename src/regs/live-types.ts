@@ -22,8 +22,10 @@ export type RegisterSnapshot<F extends Fields, W extends Width = 32> = {
   readonly raw: RawValue<W>;
 };
 /** No function and no list, which TypeScript takes for an object of which all is left out. */
-interface Plain {
+export interface NamedValues {
+  /** Of functions. */
   readonly [Symbol.hasInstance]?: never;
+  /** Of lists. */
   readonly [Symbol.iterator]?: never;
 }
 /** New values for fields that software can write; those that are write-only have to be there, since no read tells them. */
@@ -33,11 +35,11 @@ export type FieldChanges<F extends Fields> = {
   >;
 } & {
   readonly [K in keyof F as F[K]["access"] extends Unreadable ? K : never]: FieldValue<F[K]>;
-} & Plain;
+} & NamedValues;
 /** Values for fields of a register that is written whole. */
 export type FieldWrites<F extends Fields> = {
   readonly [K in keyof F as F[K]["access"] extends Writable ? K : never]?: FieldValue<F[K]>;
-} & Plain;
+} & NamedValues;
 /** What a read gives: a snapshot of the fields, or the value of a register without fields. */
 export type LiveValue<W extends Width, F extends Fields> = keyof F extends never
   ? RawValue<W>

@@ -6,8 +6,26 @@ import ts from "typescript";
 const root = join(import.meta.dir, "../..");
 const file = join(root, "test/regs/made-up.ts");
 const text = `
-import { r32, registerMap, ro, rw, type RegisterIo } from "../../src/regs/index.ts";
-const map = registerMap("map", 8, {
+import { array, r32, registerMap, ro, rw, type RegisterIo } from "../../src/regs/index.ts";
+/** One of a table. */
+const entry = (at: number) => ({
+  /** Where it is. */
+  place: r32(at, {
+    /** In pages. */
+    page: rw(31, 12),
+  }),
+});
+const more = {
+  /** Two of them. */
+  table: array(2, 4, entry(8)),
+  /** One register each. */
+  list: array(2, 4, r32(16, {
+    /** Counts up. */
+    count: rw(7, 0),
+  })),
+} as const;
+const map = registerMap("map", 24, {
+  ...more,
   /** Starts the machine. */
   control: r32(0, {
     /** In units of 1 us. */
@@ -19,11 +37,13 @@ const map = registerMap("map", 8, {
   count: r32(4, "rw"),
 });
 declare const io: RegisterIo;
-const view = map.view(new DataView(new ArrayBuffer(8)));
+const view = map.view(new DataView(new ArrayBuffer(24)));
 const live = map.live(io);
 view.control; view.count; view.fields.control.delay; view.fields.control.running;
 live.control; live.control.read().running; live.control.modify({ delay: 1 }); live.control.write({ delay: 2 });
 map.registers.control.fields.delay;
+view.table; view.table.at(1).place; live.table; live.table.at(1).place.modify({ page: 1 });
+view.list.at(1).count; live.list.at(0).read().count;
 `;
 
 const service = ts.createLanguageService({
@@ -66,6 +86,12 @@ test("the comments are those of the description", () => {
       "modify({ delay",
       "write({ delay",
       "registers.control.fields.delay",
+      "view.table",
+      "view.table.at(1).place",
+      "live.table",
+      "modify({ page",
+      "view.list.at(1).count",
+      "live.list.at(0).read().count",
     ].map(shown),
   ).toEqual([
     "Starts the machine.",
@@ -77,5 +103,11 @@ test("the comments are those of the description", () => {
     "In units of 1 us.",
     "In units of 1 us.",
     "In units of 1 us.",
+    "Two of them.",
+    "Where it is.",
+    "Two of them.",
+    "In pages.",
+    "Counts up.",
+    "Counts up.",
   ]);
 }, 60_000);
