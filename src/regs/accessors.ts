@@ -13,10 +13,11 @@ import { writeRule } from "./write-rule.ts";
 
 export type ViewClass = new (memory: DataView, base: number) => object;
 
-type Define = (name: string, accessors: PropertyDescriptor, writable: boolean) => void;
+/** `path` is what it shows, in the map. */
+type Define = (name: string, path: string, accessors: PropertyDescriptor, writable: boolean) => void;
 
-/** An empty class over memory, and what adds accessors to it. */
-function memoryClass(): { readonly View: ViewClass; readonly define: Define } {
+/** An empty class over memory, and what adds accessors to it; `where` is what it shows. */
+function memoryClass(where: string): { readonly View: ViewClass; readonly define: Define } {
   // Two things keep construction cheap in JavaScriptCore. Fields are declared, so that they are defined and not stored: a
   // store first looks for a setter on the whole prototype chain, and gives up on a long one. The accessors lie one
   // prototype above: an instance gets room for each property of its own prototype that is no method, twice its size.
@@ -28,13 +29,34 @@ function memoryClass(): { readonly View: ViewClass; readonly define: Define } {
       this.$base = base;
     }
   }
-  const accessors = {};
+  const accessors = Object.create(unknownNames(where)) as object;
   Object.setPrototypeOf(View.prototype, accessors);
-  const define: Define = (name, { get, set }, writable) => {
-    Object.defineProperty(accessors, name, { enumerable: true, get: get!, ...(writable && { set: set! }) });
+  const define: Define = (name, path, { get, set }, writable) => {
+    Object.defineProperty(accessors, name, {
+      enumerable: true,
+      get: get!,
+      set: writable ? set! : readOnly(path),
+    });
   };
   return { View, define };
 }
+
+const readOnly = (path: string) => (): never => {
+  throw new TypeError(`"${path}" must be left as it is, not written: it is read-only`);
+};
+
+/**
+ * The end of a prototype chain that an assignment reaches only by a name that is no accessor's: the type checker refuses it, and
+ * plain JavaScript would add a property that nobody reads.
+ */
+const unknownNames = (where: string): object =>
+  new Proxy(Object.prototype, {
+    set(_target, name) {
+      throw new TypeError(
+        `"${where}.${String(name)}" must be a register or a field: "${where}" has no such name`,
+      );
+    },
+  });
 
 const isChangeable = (register: Register): boolean =>
   hasFields(register)
@@ -46,16 +68,17 @@ const isChangeable = (register: Register): boolean =>
  * have to be allocated at each access, since one body serves all registers and no compiler can see which class it makes.
  */
 export function accessorClass(map: string, parts: SortedEntries): ViewClass {
-  const { View, define } = memoryClass();
+  const { View, define } = memoryClass(map);
   for (const [name, register] of Object.entries(parts.plain))
     defineRegister(define, `${map}.${name}`, register, name, (field) => viewName(name, field));
   for (const [name, table] of Object.entries(parts.tables))
-    define(name, tableAccessors(`${map}.${name}`, table), false);
+    define(name, `${map}.${name}`, tableAccessors(`${map}.${name}`, table), false);
   for (const [name, derived] of Object.entries(parts.derived))
     defineDerived(define, map, name, derived, parts.all);
   let fields: ViewClass | undefined;
   define(
     "fields",
+    `${map}.fields`,
     lazily((memory, base) => new (fields ??= fieldsClass(map, parts.plain))(memory, base)),
     false,
   );
@@ -70,27 +93,29 @@ function defineRegister(
   nameOf: (field: string) => string,
 ): void {
   const { at, width } = register;
-  define(name, rawAccessors(where, width, at), isChangeable(register));
+  define(name, where, rawAccessors(where, width, at), isChangeable(register));
   const rule = writeRule(where, register);
-  for (const [key, field] of Object.entries(register.fields))
-    define(nameOf(key), fieldAccessors(`${where}.${key}`, width, at, field, rule), isWritable(field.access));
+  for (const [key, field] of Object.entries(register.fields)) {
+    const path = `${where}.${key}`;
+    define(nameOf(key), path, fieldAccessors(path, width, at, field, rule), isWritable(field.access));
+  }
 }
 
 /** The class over one register: its whole value is `raw`, its fields have their own names. */
 function registerClass(where: string, register: Register): ViewClass {
-  const { View, define } = memoryClass();
+  const { View, define } = memoryClass(where);
   defineRegister(define, where, register, "raw", (field) => field);
   return View;
 }
 
 /** The same fields by register. */
 function fieldsClass(map: string, registers: Registers): ViewClass {
-  const { View, define } = memoryClass();
+  const { View, define } = memoryClass(map);
   for (const [name, register] of Object.entries(registers)) {
     let Of: ViewClass | undefined;
     const make = (memory: DataView, base: number): object =>
       new (Of ??= registerClass(`${map}.${name}`, register))(memory, base);
-    define(name, lazily(make), false);
+    define(name, `${map}.${name}`, lazily(make), false);
   }
   return View;
 }
@@ -119,7 +144,7 @@ function elementClass(
   where: string,
   element: Register | Registers,
 ): new (memory: DataView, base: number, index: number) => object {
-  const { View, define } = memoryClass();
+  const { View, define } = memoryClass(where);
   class Element extends View {
     readonly $index: number;
     constructor(memory: DataView, base: number, index: number) {
@@ -127,15 +152,16 @@ function elementClass(
       this.$index = index;
     }
   }
-  const defineIndexed: Define = (name, { get, set }, writable) => {
+  const defineIndexed: Define = (name, path, { get, set }, writable) => {
+    const setPlain = writable ? set! : readOnly(path);
     const setIndexed = function (this: Element, value: unknown): void {
       try {
-        set!.call(this, value);
+        setPlain.call(this, value);
       } catch (error) {
         throw withIndex(error, where, this.$index);
       }
     };
-    define(name, { get: get!, set: setIndexed }, writable);
+    define(name, path, { get: get!, set: setIndexed }, true);
   };
   if (isRegister(element)) defineRegister(defineIndexed, where, element, "raw", (field) => field);
   else
@@ -182,6 +208,7 @@ function defineDerived(
   const setters = isSet ? parts.map((part) => setterOf(`${map}.${part.name}`, part)) : [];
   define(
     name,
+    where,
     {
       get(this: Memory) {
         return derivedValue(derived, parts, ({ register }) => rawValue(register, this.$memory, this.$base));

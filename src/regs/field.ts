@@ -59,12 +59,8 @@ function define<A extends Access>(access: A): DefineField<A> {
 /** A list names the values from 0 on. One that cannot stays as it is: the map refuses it, which knows whose it is. */
 function valueNames(named: unknown): ValueNames | undefined {
   if (!Array.isArray(named)) return named as ValueNames | undefined;
-  const values: Record<string, number> = {};
-  for (const [value, name] of named.entries()) {
-    if (typeof name !== "string" || Object.hasOwn(values, name)) return named as never;
-    values[name] = value;
-  }
-  return values;
+  const isNaming = new Set(named).size === named.length && named.every((name) => typeof name === "string");
+  return isNaming ? Object.fromEntries(named.map((name, value) => [name, value])) : (named as never);
 }
 
 /** Read-only: set by hardware. */

@@ -5,12 +5,14 @@ import {
   accessWords,
   array,
   bitArray,
+  composed,
   endpointHeader,
   joined,
   joinedBig,
   r32,
   r64,
   registerMap,
+  ro,
   rw,
   type Register,
 } from "../../src/regs/index.ts";
@@ -208,6 +210,42 @@ test("of what reaches the registers, and of memory that does not hold them", () 
   expect(thrown(() => tables.view(new DataView(new ArrayBuffer(64)), 1))).toBe(
     `"map" must lie within the memory's 64 bytes, not at 1 with 64`,
   );
+});
+
+test("of what is read-only in memory, and of names that it has not", () => {
+  const map = registerMap("map", 16, {
+    fixed: r32(0, { f: ro(7, 0), g: rw(8) }),
+    table: array(2, 4, r32(4, { f: ro(0) })),
+    sum: composed(["fixed.f"], (f) => f),
+    never: r32(12, "ro"),
+  });
+  const view = map.view(new DataView(new ArrayBuffer(16))) as unknown as Record<string, unknown> & {
+    fields: { fixed: Record<string, unknown> };
+    table: { at(index: number): Record<string, unknown> };
+  };
+  const readOnly: readonly (readonly [path: string, assign: () => unknown])[] = [
+    ["map.fixed.f", () => (view["fixedF"] = 1)],
+    ["map.fixed.f", () => (view.fields.fixed["f"] = 1)],
+    ["map.table[1].f", () => (view.table.at(1)["f"] = true)],
+    ["map.table[1]", () => (view.table.at(1)["raw"] = 1)],
+    ["map.sum", () => (view["sum"] = 1)],
+    ["map.never", () => (view["never"] = 1)],
+    ["map.fields", () => (view["fields"] = 1 as never)],
+  ];
+  for (const [path, assign] of readOnly)
+    expect(thrown(assign)).toBe(`"${path}" must be left as it is, not written: it is read-only`);
+  const unknown: readonly (readonly [path: string, assign: () => unknown])[] = [
+    ["map.fixedH", () => (view["fixedH"] = 1)],
+    ["map.toString", () => (view["toString"] = 1 as never)],
+    ["map.fixed.h", () => (view.fields.fixed["h"] = 1)],
+    ["map.table.h", () => (view.table.at(1)["h"] = 1)],
+  ];
+  for (const [path, assign] of unknown) told(thrown(assign), `${path}"`);
+  expect([view["fixedH"], Object.keys(view).includes("fixedH"), String(view)]).toEqual([
+    undefined,
+    false,
+    "[object Object]",
+  ]);
 });
 
 test("of names that a map has not", () => {

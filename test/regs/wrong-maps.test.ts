@@ -65,6 +65,10 @@ const brokenField: Readonly<Record<string, (field: Field, width: number) => fc.A
   "a zero that others are too": () =>
     fc.integer({ min: 1, max: 3 }).map((zero) => scaled(rw(2, 1), 1, { zero })),
   "a base that is none": () => fc.oneof(fc.constantFrom(1, 0, -2, 1.5), notNumbers).filter((base) => base !== undefined).map((base) => scaled(rw(2, 1), 1, { base: base as number })), // prettier-ignore
+  "a scale that is none": () =>
+    fc.constantFrom<unknown>(null, 5, "8").map((how) => ({ ...rw(2, 1), scale: how })),
+  "a label that is no text": () =>
+    fc.constantFrom<unknown>(null, 5, {}).map((label) => ({ ...rw(2, 1), label })),
   "a scale of one bit": (field) => fc.constantFrom(field.lo).map((bit) => ({ ...rw(bit), scale: { by: 8 } })),
   "a scale and names": () => fc.constant(scaled(rw(2, 1, ["a"]) as never, 8)),
   "a bigint of one bit": () => fc.constant(big(rw(1) as never)),
@@ -287,6 +291,8 @@ describe("a value of several is refused by its name:", () => {
     ["of a text", { ...joined(["a"]), parts: "a" }, "must be made of registers and fields by their names"],
     ["of units of nothing", joined(["b.x"], { by: 0 }), "must count units of a number above 0, not of 0"],
     ["of NaN added", joined(["b.x"], { plus: NaN }), '"map.it" must be a number of units, and not NaN'],
+    ["of no scale", { kind: "joined", parts: ["a"] }, '"map.it" must have a scale with units, not undefined'],
+    ["put in words by none", composed(["a"], () => 1, { text: 5 as never }), '"map.it" must be put in words by a function, not by 5'],
     ["of half a bigint", joinedBig(["b.x"], { by: 0.5 }), '"map.it" must count in whole numbers as a bigint, not in 0.5'],
     ["beyond 2^53", joined(["wide"]), '"map.it" must be below 2^53 as a number'],
     ["not computed", composed(["a"], 5 as never), '"map.it" must be computed by a function, not by 5'],

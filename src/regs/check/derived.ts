@@ -21,6 +21,8 @@ export function checkDerived(where: string, derived: Derived, registers: Registe
   if (derived.kind === "composed") {
     if (typeof derived.compute !== "function")
       throw new RangeError(`"${where}" must be computed by a function, not by ${said(derived.compute)}`);
+    if (derived.text !== undefined && typeof derived.text !== "function")
+      throw new RangeError(`"${where}" must be put in words by a function, not by ${said(derived.text)}`);
     for (const [index, { width, register, field }] of parts.entries()) {
       if (width > 53)
         throw new RangeError(

@@ -11,7 +11,9 @@ export const bitsText = ({ hi, lo }: Pick<Field, "hi" | "lo">): string =>
 export function checkField(where: string, width: number, field: Field): void {
   if (typeof field !== "object" || field === null)
     throw new RangeError(`"${where}" must be a field, not ${said(field)}`);
-  const { hi, lo, values, scale, big } = field;
+  const { hi, lo, values, scale, big, label } = field;
+  if (label !== undefined && typeof label !== "string")
+    throw new RangeError(`"${where}" must have a text as its label, not ${said(label)}`);
   if (!(Number.isInteger(lo) && Number.isInteger(hi) && lo >= 0 && hi >= lo && hi < width))
     throw new RangeError(
       `"${where}" must have bits of its register's ${width}, high to low, not ${bitsText(field)}`,
@@ -25,7 +27,7 @@ export function checkField(where: string, width: number, field: Field): void {
     throw new RangeError(`"${where}" must have names or be ${big ? "a bigint" : "scaled"}, not both`);
   if (count > 53 && !big)
     throw new RangeError(`"${where}" must have 53 bits at most to be a number, not ${count}: say big(...)`);
-  if (scale) checkScale(where, scale, count, big === true, "big(...)");
+  if (scale !== undefined) checkScale(where, scale, count, big === true, "big(...)");
   if (values !== undefined) checkValues(where, count, values);
 }
 

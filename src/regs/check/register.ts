@@ -35,6 +35,8 @@ export function checkRegister(where: string, size: number, register: Register): 
   if (access === undefined)
     throw new RangeError(`"${where}" must have an access word or a field at least, not neither`);
   checkAccess(where, access);
+  if (register.label !== undefined && typeof register.label !== "string")
+    throw new RangeError(`"${where}" must have a text as its label, not ${said(register.label)}`);
   if (register.reset !== undefined) checkReset(where, width, register.reset);
   if (hasFields(register)) checkFields(where, register, fields);
 }

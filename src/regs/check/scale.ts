@@ -9,6 +9,8 @@ import { scaledBits, scaledValue, type Scale } from "../scale.ts";
  * @throws RangeError for units that count nothing, or values that are not exact
  */
 export function checkScale(where: string, scale: Scale, bits: number, big: boolean, say: string): void {
+  if (typeof scale !== "object" || scale === null)
+    throw new RangeError(`"${where}" must have a scale with units, not ${said(scale)}`);
   const { by, plus, base, zero } = scale;
   if (!Number.isFinite(by) || by <= 0)
     throw new RangeError(`"${where}" must count units of a number above 0, not of ${said(by)}`);
@@ -28,8 +30,11 @@ export function checkScale(where: string, scale: Scale, bits: number, big: boole
   const min = scaledValue({ by, plus, base }, 0);
   if (!big && min < -Number.MAX_SAFE_INTEGER)
     throw new RangeError(`"${where}" must be above -2^53, not down to ${min}`);
-  const steps = big ? [] : [1, 2 ** bits - 2, 2 ** bits - 1];
-  const merged = steps.find((step) => scaledBits(scale, scaledValue(scale, step)) !== step);
+  // The first and the last are nearest to each other beside what is added; of exponents there are few.
+  const last = 2 ** bits - 1;
+  const steps =
+    base === undefined || big ? [0, 1, last - 1, last] : Array.from({ length: last + 1 }, (_, step) => step);
+  const merged = (big ? [] : steps).find((step) => scaledBits(scale, scaledValue(scale, step)) !== step);
   if (merged !== undefined)
     throw new RangeError(
       `"${where}" must have a value for each of its bits, not one for bits ${merged} and others: units of ${by} are too small`,
