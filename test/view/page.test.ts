@@ -143,10 +143,12 @@ describe.skipIf(absent)(`in a browser${needed}`, () => {
     await settled(page);
     expect(await value()).toBe(0);
     await expect_(page.locator("#addresses")).toContain("decodes nothing");
+    await expect_(page.locator(".registers")).toContain("as after the attach");
     await page.keyboard.press("End");
     await settled(page);
     expect(await value()).toBe(last);
     await expect_(page.locator("#addresses")).toContain(`0x${addresses.after.toString(16)}`);
+    await expect_(page.locator(".registers")).toContain("As the guest wrote it last");
     const box = (await line.boundingBox())!;
     await page.mouse.click(box.x + box.width / 2, box.y + 40);
     await settled(page);
@@ -233,7 +235,11 @@ describe.skipIf(absent)(`in a browser${needed}`, () => {
 
   test("prints without what is of no use on paper", async () => {
     await using opened = await open("two.html");
-    await opened.page.emulateMedia({ media: "print" });
+    await opened.page.emulateMedia({ media: "print", colorScheme: "dark" });
+    // Paper is white.
+    expect(await opened.page.evaluate("getComputedStyle(document.body).backgroundColor")).toBe(
+      "rgb(255, 255, 255)",
+    );
     expect(await opened.page.locator("nav").isVisible()).toBe(false);
     expect(await opened.page.getByRole("button").first().isVisible()).toBe(false);
     expect(await opened.page.locator(".grid").first().isVisible()).toBe(true);

@@ -5,6 +5,7 @@ import { ConfigGrid, legend } from "./config-grid.ts";
 import { differences } from "./differences.ts";
 import { el, factList, fill, section, scrolled, table, toggles, type Child } from "./dom.ts";
 import type { DeviceModel } from "./device-model.ts";
+import { Seen } from "../flight-state.ts";
 import type { FlightView, Point } from "./flight-view.ts";
 import { registerPanel } from "./register-bits.ts";
 import { vectorsAt, vectorsOf } from "./vectors.ts";
@@ -18,7 +19,7 @@ export class DeviceView {
   readonly element: HTMLElement;
   readonly #models: readonly DeviceModel[];
   readonly #grids: readonly ConfigGrid[];
-  readonly #registers = el("div", { class: "registers pair", "aria-live": "polite" });
+  readonly #registers = el("div", { class: "registers pair", role: "region", "aria-label": "Register" });
   readonly #addresses: readonly HTMLElement[];
   readonly #vectors: readonly HTMLElement[];
   readonly #flight: FlightView | undefined;
@@ -117,9 +118,15 @@ export class DeviceView {
     fill(
       this.#registers,
       this.#models.map((model, index) =>
-        el("div", {}, registerPanel(model, this.#at, this.#bytes(model, index))),
+        el("div", {}, registerPanel(model, this.#at, this.#bytes(model, index)), this.#seen(index)),
       ),
     );
+  }
+
+  /** How a byte of the guest's is known at a point of a recording. */
+  #seen(index: number): Child {
+    const seen = index === 0 && this.#side === "guest" ? this.#point?.state.seen[this.#at] : undefined;
+    return seen !== undefined && el("p", { class: "note" }, seenWords[seen]);
   }
 
   #draw(): void {
@@ -140,6 +147,12 @@ export class DeviceView {
     this.#drawRegister();
   }
 }
+
+const seenWords: Readonly<Record<number, string>> = {
+  [Seen.attach]: "The guest has not accessed this byte up to here: it is as after the attach.",
+  [Seen.read]: "As the guest read it last.",
+  [Seen.written]: "As the guest wrote it last, and the model stores it; not read since.",
+};
 
 function overview({ data, layout }: DeviceModel): Child {
   const { name, source, facts, guest, noGuest } = data;
