@@ -7,14 +7,16 @@ import { existsSync, readFileSync, rmSync, statSync } from "node:fs";
 import { VfioError, type VfioPciDevice } from "bun-vfio";
 import { writeDurably } from "bun-vfio/ffi";
 import { saveMachine, saveMemory, type VcpuState, type VcpuThreads } from "bun-vfio/kvm";
+import { endpointHeader } from "bun-vfio/regs";
 import type { Pc } from "./pc.ts";
 import { imageEnds, savedSchema, type LoadedPc, type SavedPc } from "./saved.ts";
 
 /** Bytes of a file: some 100 KiB for a CPU, and for a device. */
 const largestFile = 64 * 2 ** 20;
 
-/** COMMAND of config space. */
-const commandRegister = { at: 4, width: 2, busMaster: 1 << 2, noIntx: 1 << 10 } as const;
+const command = endpointHeader.register("command");
+const busMaster = endpointHeader.field("command.busMaster");
+const noIntx = endpointHeader.field("command.interruptDisable");
 
 /**
  * Saves a machine that stands still. Its devices write to no memory and send no interrupt then, until it is disposed of. Where
@@ -69,13 +71,13 @@ interface Quiet extends Disposable {
 
 /** @throws VfioError (`EIO`) where the device does not stop */
 function quiet(device: VfioPciDevice): Quiet {
-  const { at, width, busMaster, noIntx } = commandRegister;
-  const command = device.configRead(at, width);
-  const quiet = { command, [Symbol.dispose]: () => device.configWrite(at, width, command) };
+  const { at, size } = command;
+  const before = device.configRead(at, size);
+  const quiet = { command: before, [Symbol.dispose]: () => device.configWrite(at, size, before) };
   using failed = new DisposableStack();
   failed.use(quiet);
-  device.configWrite(at, width, (command & ~busMaster) | noIntx);
-  if (device.configRead(at, width) & busMaster)
+  device.configWrite(at, size, noIntx.with(busMaster.with(before, false), true));
+  if (busMaster.of(device.configRead(at, size)))
     throw new VfioError(`${device.name} does not stop its DMA`, { code: "EIO", device: device.name });
   failed.move();
   return quiet;

@@ -105,7 +105,7 @@ export function change(
         .join(""),
     );
   if (rebindings.length + wanted.length + remove.length === 0)
-    process.stderr.write("bun-vfio: note: nothing is to do\n");
+    process.stderr.write("bun-vfio: nothing to do\n");
   if (!dryRun) noteBlocked(files, before);
   return exitCode.ok;
 }

@@ -163,14 +163,14 @@ export class MappedRegisters implements RegisterIo {
     if (width === 4) return this.read32(offset);
     if (width === 2) return this.read16(offset);
     if (width === 1) return this.read8(offset);
-    throw new RangeError(`an access of ${width} bytes: there are those of 1, 2 and 4`);
+    throw new RangeError(`the width of an access must be 1, 2 or 4 bytes, not ${width}`);
   }
   /** For register maps: `map.live(registers)`. @param width 1, 2 or 4, in bytes @throws RangeError */
   write(offset: number, width: number, value: number): void {
     if (width === 4) this.write32(offset, value);
     else if (width === 2) this.write16(offset, value);
     else if (width === 1) this.write8(offset, value);
-    else throw new RangeError(`an access of ${width} bytes: there are those of 1, 2 and 4`);
+    else throw new RangeError(`the width of an access must be 1, 2 or 4 bytes, not ${width}`);
   }
 
   /** The place in the mapping. A fraction or NaN fails one of the comparisons. */

@@ -27,7 +27,7 @@ describe("undo", () => {
     expect(existsSync(undo)).toBe(true);
     printed.splice(0);
     undoCommand(undo, {}, machine.write);
-    expect(printed).toEqual(["", "bun-vfio: note: nothing is to do\n"]);
+    expect(printed).toEqual(["", "bun-vfio: nothing to do\n"]);
   });
 
   const undoFile = (folder: { at(name: string): string }, ...bindings: object[]): string => {

@@ -63,7 +63,7 @@ function explain(asked: Asked, problem: DmaProblem): { code: string; why: string
     case "device-memory":
       return {
         code: "EOPNOTSUPP",
-        why: "an iommufd maps a device's memory by a dma-buf alone, and there is none of it",
+        why: "iommufd can map device memory only through a dma-buf, and this BAR has none",
         hint: 'Peers reach it through a container (api: "group"), or with a kernel that has dma-bufs of VFIO devices (Linux 6.19 or newer); without, everything else works.',
       };
     case "unaligned":

@@ -1,6 +1,5 @@
 // How many bytes of config space vfio-pci counts to a capability, as its `pci_cap_length`, `pci_ext_cap_length` and their
-// helpers do (drivers/vfio/pci/vfio_pci_config.c, Linux 6.12). 0 hides it. Bytes past that belong to no capability. Where a size
-// is a number here it is the kernel's own: the register map's is another, or depends on more.
+// helpers do (drivers/vfio/pci/vfio_pci_config.c, Linux 6.12). 0 hides it. Bytes past that belong to no capability.
 import {
   acsCapability,
   advancedFeaturesCapability,
@@ -15,6 +14,10 @@ import {
   htPrimaryCapability,
   htSecondaryCapability,
   ltrCapability,
+  msi32,
+  msi32Masked,
+  msi64,
+  msi64Masked,
   msixCapability,
   multicastCapability,
   pcixEccCapability,
@@ -37,6 +40,9 @@ import {
   type FieldReference,
   type RegisterReference,
 } from "../../regs/index.ts";
+import { expressLink, expressLink2 } from "../../regs/maps/express-link.ts";
+import { expressSlot, expressSlot2 } from "../../regs/maps/express-slot.ts";
+import { virtualChannelSize } from "../../regs/maps/virtual-channel.ts";
 import type { Located } from "../pci/config-offset.ts";
 import { address64Bit, perVectorMasking } from "./registers.ts";
 
@@ -48,18 +54,23 @@ const registerValue = (register: RegisterReference, config: DataView, { offset }
 const bitsOf = (field: FieldReference, config: DataView, capability: Located): number =>
   field.bits(registerValue(field.register, config, capability));
 
-/** MSI by its flags: 64-bit addresses take 4 bytes, mask and pending bits 10 with the gap before them. */
-const msi: Size = (config, at) =>
-  10 + (bitsOf(address64Bit, config, at) ? 4 : 0) + (bitsOf(perVectorMasking, config, at) ? 10 : 0);
+/** MSI by its flags: up to its data, or with mask and pending bits. */
+const msi: Size = (config, at) => {
+  const wide = bitsOf(address64Bit, config, at) === 1;
+  if (bitsOf(perVectorMasking, config, at)) return (wide ? msi64Masked : msi32Masked).size;
+  const data = (wide ? msi64 : msi32).register("data");
+  return data.at + data.size;
+};
 
 const expressVersion = expressCapability.field("flags.version");
 const portType = expressCapability.field("flags.portType");
-/** PCI Express by version and type: a root complex integrated endpoint has no link registers. */
+/** PCI Express by version and type: up to the slot's registers, or the link's, which a root complex integrated endpoint has not. */
 const express: Size = (config, at) => {
   const integrated =
     portType.of(registerValue(portType.register, config, at)) === "Root Complex Integrated Endpoint";
-  if (bitsOf(expressVersion, config, at) === 1) return integrated ? 12 : 20;
-  return integrated ? 44 : 52;
+  if (bitsOf(expressVersion, config, at) === 1)
+    return integrated ? expressLink.linkCapabilities.at : expressSlot.slotCapabilities.at;
+  return integrated ? expressLink2.linkCapabilities2.at : expressSlot2.slotCapabilities2.at;
 };
 
 const pcixVersion = pcixEndpointCapability.field("command.version");
@@ -75,7 +86,7 @@ const arbitration = (["roundRobin128", "roundRobin64", "roundRobin32"] as const)
 /** Entries of the table that each of these needs. */
 const phases = [128, 64, 32] as const;
 const virtualChannels: Size = (config, at) => {
-  const size = virtualChannelHead.size + (1 + bitsOf(channels, config, at)) * 12;
+  const size = virtualChannelHead.size + (1 + bitsOf(channels, config, at)) * virtualChannelSize;
   const scheme = arbitration.findIndex((field) => bitsOf(field, config, at) === 1);
   return scheme < 0 ? size : Math.ceil(size / 16) * 16 + phases[scheme]! / 2;
 };

@@ -1,3 +1,4 @@
+// COMMAND, power states and resets: what decides whether BARs decode. In D3hot and during a reset none does, and none is mapped.
 import type { AttachedDevice } from "./attach.ts";
 import type { DecodingState } from "./decoding-schema.ts";
 import type { Stateful } from "../seam/stateful.ts";

@@ -37,7 +37,7 @@ export class GuestConfig {
     return value;
   }
 
-  /** See `VfioPciDevice.configWrite`. @throws TypeError, RangeError for a value that is none, where the access is one */
+  /** See `VfioPciDevice.configWrite`. @throws TypeError, RangeError as that */
   write(offset: number, width: number, value: number): void {
     const { config, effects, interrupts } = this.#parts;
     if (!config.accepts(offset, width) || this.#closed || config.gone) {

@@ -38,7 +38,7 @@ export class RegionRegisters implements RegisterIo {
 
   #accessed(width: number): Uint8Array {
     const bytes = width === 1 || width === 2 || width === 4 ? this.#bytes[width] : undefined;
-    if (!bytes) throw new RangeError(`an access of ${width} bytes: there are those of 1, 2 and 4`);
+    if (!bytes) throw new RangeError(`the width of an access must be 1, 2 or 4 bytes, not ${width}`);
     return bytes;
   }
 }

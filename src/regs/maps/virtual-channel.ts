@@ -10,7 +10,8 @@ const portArbitrations = ["Fixed", "WRR32", "WRR64", "WRR128"] as const;
 const resourceArbitrations = ["Fixed", "WRR32", "WRR64", "WRR128", "TWRR128", "WRR256"] as const;
 /** Entries of the table that each arbitration scheme uses, by its number. */
 const phases = [0, 32, 64, 128, 128, 256] as const;
-const channelSize = 12;
+/** Bytes of the registers of one virtual channel. */
+export const virtualChannelSize = 12;
 const channelsAt = 0x10;
 
 /** The registers before the virtual channels, PCI Express Base Specification 7.9.1. */
@@ -49,7 +50,7 @@ export const virtualChannelHead = ownMap("VC", channelsAt, virtualChannelPort);
 
 /** One virtual channel; the channel 0 cannot be disabled or renumbered. */
 function channel(index: number) {
-  const at = channelsAt + channelSize * index;
+  const at = channelsAt + virtualChannelSize * index;
   const own = index === 0 ? ro : rw;
   return {
     [`vc${index}Capability`]: r32(
@@ -98,7 +99,7 @@ interface Shape {
 }
 
 function build({ channels, tablesAt, tablesEnd }: Shape): RegisterBlock {
-  const end = channelsAt + channelSize * channels;
+  const end = channelsAt + virtualChannelSize * channels;
   return ownMap("VC", Math.max(end, tablesEnd), {
     ...virtualChannelPort,
     ...repeat(channels, channel),
@@ -130,12 +131,12 @@ function layout(config: DataView, at: number, limit: number): RegisterBlock {
   const capability1 = read(0x04);
   const capability2 = read(0x08);
   const channels = (capability1 & 7) + 1;
-  const end = channelsAt + channelSize * channels;
+  const end = channelsAt + virtualChannelSize * channels;
   const tables: { start: number; bytes: number }[] = [
     { start: 16 * (capability2 >>> 24), bytes: longest(capability2 & 0xe) / 2 },
   ];
   for (let i = 0; i < channels; i++) {
-    const capability = read(channelsAt + channelSize * i);
+    const capability = read(channelsAt + virtualChannelSize * i);
     const entryBits = 1 << ((capability1 >>> 10) & 3);
     tables.push({ start: 16 * (capability >>> 24), bytes: (longest(capability & 0x3e) * entryBits) / 8 });
   }

@@ -168,7 +168,7 @@ describe("bind and unbind", () => {
   test("there and back, by the drivers that claim it", () => {
     expect(bunVfio("bind", blk)).toEqual({ code: 0, out: `${blk}: virtio-pci -> vfio-pci\n`, err: "" });
     openDevice(blk)[Symbol.dispose]();
-    expect(bunVfio("bind", blk)).toEqual({ code: 0, out: "", err: "bun-vfio: note: nothing is to do\n" });
+    expect(bunVfio("bind", blk)).toEqual({ code: 0, out: "", err: "bun-vfio: nothing to do\n" });
     expect(bunVfio("unbind", blk)).toEqual({ code: 0, out: `${blk}: vfio-pci -> virtio-pci\n`, err: "" });
     expect(bunVfio("unbind", blk).err).toContain("is bound to virtio-pci, not to a VFIO driver");
   });

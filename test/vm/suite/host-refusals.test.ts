@@ -92,7 +92,7 @@ describe("a mounted disk", () => {
     }
     expect(bunVfio("undo", folder.at("back.json")).err).toContain(`nvme0n1 is mounted at ${mounted}`);
     stillThere();
-    expect(bunVfio("undo", path)).toMatchObject({ code: 0, err: "bun-vfio: note: nothing is to do\n" });
+    expect(bunVfio("undo", path)).toMatchObject({ code: 0, err: "bun-vfio: nothing to do\n" });
   });
 
   test("its ROM is not read", () => {

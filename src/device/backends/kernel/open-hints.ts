@@ -60,7 +60,7 @@ export function heldBy(host: Sysroot, bdf: string, except?: number): string {
   const nodes = deviceNodes(host, bdf);
   const holders = nodeHolders(host, nodes, except);
   if (holders.length === 0)
-    return `Something holds ${bdf}: no process that this one may look at has ${nodes.join(" or ")} open; look as root.`;
+    return `${bdf} is busy, but no process visible to this user has ${nodes.join(" or ")} open. Run as root to see all processes.`;
   const list = holders.map(({ pid, name }) =>
     pid === process.pid ? `this process (pid ${pid})` : `${name} (pid ${pid})`,
   );
@@ -75,7 +75,7 @@ export function heldBy(host: Sysroot, bdf: string, except?: number): string {
 
 /** What keeps this process from nodes. @param nodes joined by `and` */
 export function noPermission(nodes: string): string {
-  return `This process may not open ${nodes}: run as root, or give that to its user (chown, a udev rule); in a container, its device list must have it.`;
+  return `Permission denied on ${nodes}. Run as root, change its owner (chown or a udev rule), or add it to the container's device list.`;
 }
 
 /** Why opening a node fails. */

@@ -1,3 +1,4 @@
+// The memory slots and peer mappings of one BAR: made, moved and withdrawn as bar-placement.ts says.
 import type { RegionArea, RegionInfo } from "../../../regs/vfio/regions.ts";
 import type { DeviceBackend, RegionMapping } from "../../seam/backend.ts";
 import { Unreleased } from "../../../ffi/unreleased.ts";

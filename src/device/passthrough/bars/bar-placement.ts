@@ -1,3 +1,4 @@
+// Decides which BAR is where in the guest, after each write that may move one; bar-mapping.ts carries out what it decides.
 import type { Stateful } from "../../seam/stateful.ts";
 import type { BarsState } from "./bars-schema.ts";
 import { Unreleased } from "../../../ffi/unreleased.ts";

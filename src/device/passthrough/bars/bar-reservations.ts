@@ -1,3 +1,4 @@
+// The guest addresses that one BAR keeps other devices away from.
 import { Unreleased } from "../../../ffi/unreleased.ts";
 import { barName, type Bar } from "../../pci/bars.ts";
 import type { ReportEvent } from "../../seam/events.ts";
@@ -9,7 +10,7 @@ interface Reservation {
   readonly base: number;
 }
 
-/** More than one BAR ever needs: where nothing can be given back, the guest must not be able to take all there is. */
+/** Upper bound on reservations of a BAR: a guest cannot exhaust the window while the platform fails to free ranges. */
 const maxReservations = 8;
 
 /**

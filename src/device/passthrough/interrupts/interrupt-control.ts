@@ -1,3 +1,4 @@
+// Which kind of interrupt is on, INTx, MSI or MSI-X: the host has one at a time.
 import { Unreleased } from "../../../ffi/unreleased.ts";
 import { msixCapability } from "../../../regs/maps/msix.ts";
 import type { ComputedBytes } from "../config/config-space.ts";

@@ -1,3 +1,4 @@
+// The INTx line: its way to the platform, and its unmasking after the guest has handled an interrupt.
 import { IrqIndex } from "../../../regs/vfio/irqs.ts";
 import { trigger, turnOff, unmask } from "../../seam/irq-requests.ts";
 import type { DeviceBackend } from "../../seam/backend.ts";
