@@ -19,15 +19,15 @@ function loaded(program: string): string[] {
 
 const imports = entries.map((path) => `import ${JSON.stringify(path)}`).join(";");
 
-test("importing every entry point loads no package: each is loaded when it is first used", () => {
+test("importing every entry point loads neither zod nor commander", () => {
   expect(entries.length).toBeGreaterThan(5);
-  expect(loaded(imports)).toEqual([]);
+  // Loaded later, its two optional imports would fail the test that runs then.
+  expect(loaded(imports)).toEqual(["typed-struct"]);
 });
 
-test("typed-struct comes with the first struct, zod with the first image", () => {
-  const [ioctl, image] = ["regs/ioctl", "image"].map((name) => join(root, "src", name, "index.ts"));
-  const struct = `import { create, VfioRegionInfo } from ${JSON.stringify(ioctl)}; create(VfioRegionInfo).argsz = 1`;
-  expect(loaded(struct)).toEqual(["typed-struct"]);
+test("zod comes with the first image", () => {
+  const image = join(root, "src/image/index.ts");
+  expect(loaded(`import ${JSON.stringify(image)}`)).toEqual([]);
   const read = `import { readImage } from ${JSON.stringify(image)}; readImage(await Bun.file("images/edu.json").text())`;
   expect(loaded(read)).toEqual(["zod"]);
 });

@@ -1,7 +1,7 @@
 // typed-struct's builder, with integers that refuse what does not fit: typed-struct itself cuts it in silence. A struct is
 // compiled when it is first used: a program imports the declarations of all, and uses a few.
 /// <reference types="node" preserve="true" />
-import type { Struct as Builder } from "typed-struct";
+import { Struct as Builder } from "typed-struct";
 import { lazy } from "../lazy.ts";
 import { checked, checkedWide, type IntegerRange } from "./integer.ts";
 import { layoutOf, type Layout, type Names, type Step } from "./struct-layout.ts";
@@ -19,7 +19,6 @@ interface Declared {
   type(): StructType;
 }
 
-const typedStruct = lazy(() => (require("typed-struct") as typeof import("typed-struct")).Struct);
 const declared = new WeakMap<object, Declared>();
 /** typed-struct is given its own classes. */
 const behind = (value: unknown): unknown =>
@@ -28,7 +27,7 @@ const behind = (value: unknown): unknown =>
 type Methods = Record<string, (names: Names, ...rest: unknown[]) => unknown>;
 
 function compile(name: string, steps: readonly Step[], layout: Layout | undefined): StructType {
-  const builder = new (typedStruct())(name) as unknown as Methods;
+  const builder = new Builder(name) as unknown as Methods;
   for (const { method, args } of steps) {
     const [names, ...rest] = args as [Names, ...unknown[]];
     const codec = codecs[method];
@@ -94,7 +93,7 @@ function Declaration(name: string): object {
   );
   return builder;
 }
-Declaration.raw = (instance: object): Buffer => typedStruct().raw(instance as never);
+Declaration.raw = (instance: object): Buffer => Builder.raw(instance as never);
 
 /** The builder of struct classes; its types are typed-struct's. A 64-bit member takes an exact number too. */
 export const Struct = Declaration as unknown as typeof Builder;

@@ -60,7 +60,7 @@ export function heldBy(host: Sysroot, bdf: string, except?: number): string {
   const nodes = deviceNodes(host, bdf);
   const holders = nodeHolders(host, nodes, except);
   if (holders.length === 0)
-    return `${bdf} is busy, but no process visible to this user has ${nodes.join(" or ")} open. Run as root to see all processes.`;
+    return `${bdf} is busy, but no process visible to this user has ${nodes.join(" or ") || "it"} open. Run as root to see all processes.`;
   const list = holders.map(({ pid, name }) =>
     pid === process.pid ? `this process (pid ${pid})` : `${name} (pid ${pid})`,
   );

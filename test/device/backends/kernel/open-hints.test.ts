@@ -45,7 +45,7 @@ describe("a group that is not viable", () => {
     expect(joinHint(fake.files, bdf, 12, "EPERM")).toContain(
       "echo 1 > /sys/module/vfio_iommu_type1/parameters/allow_unsafe_interrupts",
     );
-    expect(joinHint(fake.files, bdf, 12, "EBUSY")).toContain("look as root");
+    expect(joinHint(fake.files, bdf, 12, "EBUSY")).toContain("has it open. Run as root");
     expect(joinHint(fake.files, bdf, 12, "ENOTTY")).toContain("use iommufd");
     expect(joinHint(fake.files, bdf, 12, "EIO")).toBeUndefined();
   });
