@@ -53,7 +53,7 @@ export { Vectors } from "./device/backends/kernel/vectors.ts";
 export * from "./device/platforms/memory/memory-platform.ts";
 export type { MsixArea, MsixGeometry } from "./device/pci/msix-geometry.ts";
 export type { AttachOptions, BarOptions } from "./device/passthrough/options.ts";
-export type { ConfigMirror } from "./device/passthrough/config/config-mirrors.ts";
+export type { ConfigMirror, MirroredArea } from "./device/passthrough/config/config-mirrors.ts";
 export { hiddenByDefault, type Patch, type PatchOptions } from "./device/passthrough/config/patches.ts";
 export * from "./device/seam/platform.ts";
 export * from "./device/seam/trace.ts";

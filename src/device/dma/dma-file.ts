@@ -29,7 +29,7 @@ export class DmaFile implements Disposable {
   readonly #used = new Set<readonly DmaPiece[]>();
   readonly #unmaps: Disposable;
 
-  /** @param medium taken over; who watches `medium.ended` calls `medium.collect` */
+  /** A file behind a device. @param memory of the device @param medium taken over; who watches `medium.ended` calls `medium.collect` */
   constructor(memory: DeviceMemory, medium: DmaMedium) {
     [this.memory, this.medium] = [memory, medium];
     const isUsed = (gone: Range): boolean =>

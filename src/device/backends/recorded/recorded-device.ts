@@ -68,16 +68,19 @@ export class RecordedDevice extends HostedFunction {
     if (region === RegionIndex.config) throw this.#faults.noDevice("write to config space");
   }
 
+  /** As the kernel maps an area. @throws VfioError EINVAL for what the host does not let be mapped */
   override map(region: number, area: RegionArea): RegionMapping {
     this.#faults.check("map");
     return super.map(region, area);
   }
 
+  /** As VFIO_DEVICE_SET_IRQS. @throws VfioError EINVAL for what the kernel refuses */
   override setIrqs(request: IrqRequest): void {
     this.#faults.check("setIrqs");
     super.setIrqs(request);
   }
 
+  /** Resets the function. @throws VfioError EINVAL where it cannot be reset alone, ENODEV where it was pulled out */
   override reset(): void {
     this.#faults.check("reset");
     if (this.#faults.gone) throw this.#faults.noDevice("VFIO_DEVICE_RESET");
