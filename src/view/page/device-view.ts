@@ -149,7 +149,7 @@ export class DeviceView {
 }
 
 const seenWords: Readonly<Record<number, string>> = {
-  [Seen.attach]: "The guest has not accessed this byte up to here: it is as after the attach.",
+  [Seen.attach]: "No access to this byte is in the recording up to here: it is shown as after the attach.",
   [Seen.read]: "As the guest read it last.",
   [Seen.written]: "As the guest wrote it last, and the model stores it; not read since.",
 };
