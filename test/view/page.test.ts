@@ -4,7 +4,7 @@ import axe from "axe-core";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { Browser, BrowserContextOptions, Page } from "playwright-core";
+import type { Browser, BrowserContextOptions, Locator, Page } from "playwright-core";
 import { deviceJson, deviceAt, deviceSize, header } from "../../src/device/replay/flight-format.ts";
 import { readFlight } from "../../src/device/replay/read-flight.ts";
 import { bunVfio, root } from "../cli/run.ts";
@@ -83,6 +83,7 @@ describe.skipIf(absent)(`in a browser${needed}`, () => {
     const { page } = opened;
     const clicks = new Clicks(page);
     await clicks.on("button", "Slowest first");
+    await settled(page);
     const first = page.locator("#recording tbody tr").first();
     const took = await first.locator("td").nth(1).textContent();
     const what = await first.locator("td").nth(2).textContent();
@@ -169,6 +170,7 @@ describe.skipIf(absent)(`in a browser${needed}`, () => {
     const { page } = opened;
     await page.getByRole("searchbox").fill("bus mmio 0xd8000000");
     await page.getByRole("button", { name: "Search" }).click();
+    await expect_(page.getByRole("status")).toContain("1 of ");
     await page.getByRole("button", { name: /^entry \d+$/ }).click();
     await page.getByRole("button", { name: "Next access" }).click();
     await page.getByRole("button", { name: "Previous access" }).click();
@@ -310,10 +312,13 @@ describe.skipIf(absent)(`what is hostile is text${needed}`, () => {
   });
 });
 
-/** The text of what is found. */
-const expect_ = (found: { allTextContents(): Promise<string[]> }) => ({
-  toContain: async (text: string): Promise<void> =>
-    expect((await found.allTextContents()).join("\n")).toContain(text),
+/** The text of what is found, which may take until the next frame. */
+const expect_ = (found: Locator) => ({
+  toContain: async (text: string): Promise<void> => {
+    const there = found.filter({ hasText: text }).first();
+    await there.waitFor({ state: "attached", timeout: 10_000 }).catch(() => {});
+    expect((await found.allTextContents()).join("\n")).toContain(text);
+  },
 });
 
 /** What was pressed has been drawn: two frames later. */

@@ -69,7 +69,11 @@ export class FlightView {
     this.#moved = moved;
     this.#reasons = new BarReasons(index);
     this.#wanted = index.count - 1;
-    this.#timeline = new Timeline(index, this.#wanted, (at) => this.go(at));
+    this.#timeline = new Timeline(
+      index,
+      () => this.#wanted,
+      (at) => this.go(at),
+    );
     this.element = el(
       "div",
       {},

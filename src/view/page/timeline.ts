@@ -22,13 +22,16 @@ export class Timeline {
   /** What is in view, in entries or in seconds. */
   #from = 0;
   #to: number;
-  #at: number;
+  readonly #position: () => number;
   #waiting = false;
 
-  /** @param chosen an entry was chosen */
-  constructor(index: FlightIndex, at: number, chosen: (at: number) => void) {
+  /**
+   * @param position the entry that was gone to last, shown already or not: the next key may come before the next frame
+   * @param chosen an entry was chosen
+   */
+  constructor(index: FlightIndex, position: () => number, chosen: (at: number) => void) {
     this.#index = index;
-    this.#at = at;
+    this.#position = position;
     this.#chosen = chosen;
     this.#to = index.count;
     this.#canvas = el("canvas", {
@@ -50,7 +53,6 @@ export class Timeline {
 
   /** Goes to an entry, and brings it into view. @param text what is there, for those who do not see it */
   show(at: number, text: string): void {
-    this.#at = at;
     const place = this.#placeOf(at);
     const span = this.#to - this.#from;
     if (place < this.#from || place > this.#to) this.#look(place - span / 2, place + span / 2);
@@ -65,7 +67,7 @@ export class Timeline {
   }
 
   /** @param by below 1 comes closer; 0 shows all */
-  zoom(by: number, around = this.#placeOf(this.#at)): void {
+  zoom(by: number, around = this.#placeOf(this.#position())): void {
     if (by === 0) return this.#look(0, this.#end);
     this.#look(around - (around - this.#from) * by, around + (this.#to - around) * by);
   }
@@ -113,7 +115,7 @@ export class Timeline {
     pen.fillStyle = style.color;
     pen.strokeStyle = style.color;
     this.#paintAxis(pen, width);
-    const x = labelWidth + this.#x(this.#placeOf(this.#at), width - labelWidth);
+    const x = labelWidth + this.#x(this.#placeOf(this.#position()), width - labelWidth);
     if (x >= labelWidth && x <= width) pen.fillRect(x - 1, 0, 2, lanes.length * laneHeight);
   }
 
@@ -189,22 +191,21 @@ export class Timeline {
   }
 
   #choose(at: number): void {
-    // At once: the next key may come before the next frame.
-    this.#at = Math.max(0, Math.min(this.#index.count - 1, at));
-    this.#chosen(this.#at);
+    this.#chosen(Math.max(0, Math.min(this.#index.count - 1, at)));
   }
 
   #pressed(event: KeyboardEvent): void {
     const { accessOf, count } = this.#index;
     const access = (by: number): number =>
-      this.#index.access(Math.max(0, Math.min(this.#index.accesses - 1, accessOf[this.#at]! + by))).from;
+      this.#index.access(Math.max(0, Math.min(this.#index.accesses - 1, accessOf[this.#position()]! + by)))
+        .from;
     const places: Readonly<Record<string, () => number>> = {
-      ArrowLeft: () => this.#at - 1,
-      ArrowRight: () => this.#at + 1,
+      ArrowLeft: () => this.#position() - 1,
+      ArrowRight: () => this.#position() + 1,
       ArrowUp: () => access(-1),
       ArrowDown: () => access(1),
-      PageUp: () => this.#at - 1000,
-      PageDown: () => this.#at + 1000,
+      PageUp: () => this.#position() - 1000,
+      PageDown: () => this.#position() + 1000,
       Home: () => 0,
       End: () => count - 1,
     };
