@@ -44,6 +44,7 @@ describe("--json", () => {
       "patches",
       "bars",
       "msix",
+      "configMirrors",
       "interrupts",
     ),
     ...keys(`${path}.capabilities[]`, "id", "name", "offset", "extended", "hidden"),
