@@ -35,7 +35,7 @@ export interface HeldSignal extends Disposable {
 
 /**
  * Blocks a signal in the calling thread. `dispose`, in the same thread, takes what waits and unblocks it, once all that
- * hold it are disposed of. @throws VfioError
+ * hold it are disposed of; where the kernel refuses that, it throws, and can be called again. @throws VfioError
  */
 export function holdSignal(signal: number): HeldSignal {
   let held = holders.get(signal);
@@ -47,11 +47,13 @@ export function holdSignal(signal: number): HeldSignal {
     before,
     [Symbol.dispose]() {
       if (disposed) return;
+      if (held.count === 1) {
+        takeSignal(signal);
+        if ((before & signalBit(signal)) === 0n) changeMask(signalMask.UNBLOCK, signal);
+        holders.delete(signal);
+      }
+      held.count--;
       disposed = true;
-      if (--held.count > 0) return;
-      holders.delete(signal);
-      takeSignal(signal);
-      if ((before & signalBit(signal)) === 0n) changeMask(signalMask.UNBLOCK, signal);
     },
   };
 }

@@ -1,5 +1,6 @@
 // Runs a program once for each system call that it makes, with that call refused, and looks at what is left. The library's own
 // functions are replaced, in this process: nothing of the machine is touched.
+import { readFileSync } from "node:fs";
 import { AnonymousMemory } from "../../src/ffi/anonymous-memory.ts";
 import { errnoName } from "../../src/ffi/errno.ts";
 import { formatSyscall } from "../../src/ffi/trace.ts";
@@ -155,7 +156,12 @@ const refuser = new Refuser();
 export const { rows, refused } = refuser;
 export const restoreCalls = (): void => refuser[Symbol.dispose]();
 
-const state = (): { readonly descriptors: string[]; readonly mapped: string[] } => ({
+/** Signals that this thread blocks, 64 bits in hexadecimal. */
+const blocked = (): string =>
+  /^SigBlk:\s+(\w+)/m.exec(readFileSync("/proc/thread-self/status", "latin1"))?.[1] ?? "";
+
+const state = () => ({
+  signals: [`blocked signals ${blocked()}`],
   descriptors: openDescriptors().filter((line) => /vfio|iommu|kvm|event|memfd|socket|dma/.test(line)),
   mapped: [...refuser.mapped].map(([address, size]) => `${size} bytes at 0x${address.toString(16)}`),
 });
@@ -163,7 +169,7 @@ const state = (): { readonly descriptors: string[]; readonly mapped: string[] } 
 type State = ReturnType<typeof state>;
 const left = (before: State): string[] => {
   const after = state();
-  return (["descriptors", "mapped"] as const).flatMap((kind) =>
+  return (["signals", "descriptors", "mapped"] as const).flatMap((kind) =>
     after[kind].filter((one) => !before[kind].includes(one)),
   );
 };
