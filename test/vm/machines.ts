@@ -90,6 +90,8 @@ export const machines: readonly Machine[] = [
   { name: "virtio-new", iommu: "virtio", devices, kernel: "trixie-backports", words: unsafe },
   { name: "none-new", iommu: "none", devices, kernel: "trixie-backports" },
   { name: "kvm-new", iommu: "intel", devices, kernel: "trixie-backports", modules, cpus },
+  // Bun over musl in place of glibc.
+  { name: "musl", iommu: "intel", devices, libc: "musl" },
   { name: "arm", iommu: "smmuv3", arch: "aarch64", devices, kernel: "trixie-backports", system: true },
   { name: "arm-16k", iommu: "smmuv3", arch: "aarch64", devices, kernel: "trixie-backports", pages: 16 },
   { name: "arm-none", iommu: "none", arch: "aarch64", devices, kernel: "trixie-backports" },

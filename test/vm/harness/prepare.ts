@@ -67,10 +67,19 @@ export class Preparation {
     const programs = arch === "aarch64" ? await this.#userland() : tools;
     const bun = await this.#bunFor(machine);
     const release = fileText(join(kernel, "release")).trim();
-    const inputs = [tools, kernel, modules, programs, fileText(script("guest-init.sh")), await fileHash(bun)];
+    const musl = machine.libc === "musl" ? await this.#musl() : undefined;
+    const inputs = [
+      tools,
+      kernel,
+      modules,
+      programs,
+      musl ?? "",
+      fileText(script("guest-init.sh")),
+      await fileHash(bun),
+    ];
     const root = join(programs, "root");
     const image = await this.#step("image", inputs, `building the initramfs of ${release}`, [
-      ...[tools, root, kernel, modules, bun],
+      ...[tools, root, kernel, modules, bun, musl ?? ""],
     ]);
     return {
       ...{ tools: join(tools, "root"), programs: root, release },
@@ -92,6 +101,10 @@ export class Preparation {
 
   #userland(): Promise<string> {
     return this.#step("userland", [], "getting the guests' programs for aarch64", ["arm64"]);
+  }
+
+  #musl(): Promise<string> {
+    return this.#step("musl", [], "getting musl and what Bun needs over it", []);
   }
 
   async #bunFor({ arch, libc }: Machine): Promise<string> {

@@ -2,13 +2,13 @@
 # Builds the guest's initramfs: busybox, Bun, lspci and strace with their libraries, the modules that it needs to start, and
 # guest-init.sh as its first program.
 #
-#   usage: image.sh TOOLS PROGRAMS KERNEL MODULES BUN OUT
+#   usage: image.sh TOOLS PROGRAMS KERNEL MODULES BUN MUSL OUT
 #            TOOLS, KERNEL, MODULES: what those scripts filled; PROGRAMS: a root with the guest's programs; BUN: the Bun to run in it;
-#            OUT: an empty folder
+#            MUSL: what musl.sh filled, where that Bun is musl's, or nothing; OUT: an empty folder
 #   exit:  0 and OUT/initramfs.cpio, or 1
 set -eu
 
-tools=$1 root=$2 kernel=$3 modules=$4 bun=$5 out=$6
+tools=$1 root=$2 kernel=$3 modules=$4 bun=$5 musl=$6 out=$7
 . "$(dirname "$0")/view.sh"
 release=$(cat "$kernel/release")
 busybox=$tools/root/usr/bin/busybox
@@ -41,6 +41,7 @@ add() {
   add_libraries "$1"
 }
 add "$bun" bun
+[ -z "$musl" ] || cp "$musl"/lib/* "$image/lib/"
 for program in lspci setpci strace; do add "$root/usr/bin/$program" "$program"; done
 cp "$root/usr/share/misc/pci.ids" "$image/usr/share/misc/"
 

@@ -1,4 +1,4 @@
-// machines: intel (virtio, none, amd, arm) [intel-new]
+// machines: intel (virtio, none, amd, arm) [intel-new, intel-old]
 // takes: 60 s
 // Memory that a device really reads and writes, what it cannot reach, and what is left of it: nothing.
 import { afterAll, describe, expect, test } from "bun:test";

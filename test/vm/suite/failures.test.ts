@@ -1,4 +1,4 @@
-// machines: intel (virtio, none, none-new)
+// machines: intel (virtio, none, none-new, intel-old)
 // takes: 15 s
 // What goes wrong for people, caused for real: the message must name the culprit and the next step.
 import { afterAll, describe, expect, test } from "bun:test";

@@ -1,4 +1,4 @@
-// machines: kvm
+// machines: kvm [kvm-new]
 // Virtual machines, vCPUs and their state on the kernel's KVM, with guests of a few instructions.
 import { afterAll, describe, expect, test } from "bun:test";
 import { AnonymousMemory } from "../../../src/ffi/anonymous-memory.ts";

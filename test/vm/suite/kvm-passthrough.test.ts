@@ -1,4 +1,4 @@
-// machines: kvm
+// machines: kvm [kvm-new]
 // takes: 30 s
 // Devices of the host in a guest of KVM, which drives them by itself: what it does to a BAR and what they raise needs nobody.
 import { afterAll, describe, expect, test } from "bun:test";

@@ -1,4 +1,4 @@
-// machines: intel (virtio, none, intel-old, intel-new, amd, none-new, arm, arm-16k)
+// machines: intel (virtio, none, intel-old, intel-new, amd, none-new, arm, arm-16k) [virtio-new, musl, arm-none]
 // takes: 20 s
 // Every device by every way: open, describe, map, interrupt, reset, close; and nothing is left.
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";

@@ -1,4 +1,4 @@
-// machines: intel (virtio, none, amd)
+// machines: intel (virtio, none, amd, arm) [intel-old]
 // takes: 25 s
 // The passthrough model over real devices, with a virtual machine in memory: what a guest does reaches the device, and the
 // device's interrupts reach the guest.
@@ -124,8 +124,9 @@ for (const way of apis)
       for (const vector of vectors) writeVector(device, table, vector, 0x4000 + vector);
       const requests = counted.counts.setIrqs;
       device.configWrite(capability(guest, 0x11) + 2, 2, 0x8000);
-      // INTx off, MSI-X on with 0 and 1, and 5 and 64 by themselves: nothing between is armed.
-      expect(counted.counts.setIrqs - requests).toBe(4);
+      // INTx off, MSI-X on with 0 and 1, and 5 and 64 by themselves: nothing between is armed. A kernel that adds no vectors is
+      // asked once for all (vfio-pci before Linux 6.5).
+      expect(counted.counts.setIrqs - requests).toBe(kernel.irqs[IrqIndex.msix]!.noResize ? 2 : 4);
       const raise = (vector: number): void =>
         kernel.setIrqs({
           index: IrqIndex.msix,

@@ -1,4 +1,4 @@
-// machines: intel (none)
+// machines: intel (none, arm)
 // Descriptors that somebody else opened, as a privileged helper does for a process without rights.
 import { afterAll, expect, test } from "bun:test";
 import { FileDescriptor } from "../../../src/ffi/file-descriptor.ts";

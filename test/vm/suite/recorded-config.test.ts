@@ -1,4 +1,4 @@
-// machines: (intel, intel-new)
+// machines: (intel, intel-new) [arm]
 // takes: 50 s
 // A recording behaves as the device that it was made of does behind Linux's vfio-pci. A difference is a fault of the model,
 // of the recorder, or of a register map that does not say of a register that it changes by itself.

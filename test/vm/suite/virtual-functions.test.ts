@@ -1,4 +1,4 @@
-// machines: intel (virtio, none, intel-new, none-new, arm)
+// machines: intel (virtio, none, intel-old, intel-new, none-new, arm)
 // Virtual functions of igb, whose physical function is used through VFIO too: each wants the token that was set.
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { openDevice } from "../../../src/device/backends/kernel/open-device.ts";

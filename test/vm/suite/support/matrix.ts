@@ -1,7 +1,7 @@
 // What the matrix of devices, APIs and machines holds: the tests fill its cells on real kernels, and docs/matrix.md shows it.
 // `npx bun test/vm/suite/support/matrix.ts > docs/matrix.md` writes the page.
 
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { machines } from "../../machines.ts";
 import { machinesOf } from "../../harness/suites.ts";
@@ -96,6 +96,57 @@ function table(rows: readonly (readonly string[])[]): string {
   );
 }
 
+const suiteFolder = join(import.meta.dir, "..");
+
+/** What a test file proves, as its own first words have it: the first sentence of the comment below the lines for the harness. */
+function claimOf(text: string): string {
+  const lines = text.split("\n");
+  const words: string[] = [];
+  for (const line of lines) {
+    if (/^\/\/ (?:machines|takes):/.test(line)) continue;
+    if (!line.startsWith("// ")) break;
+    words.push(line.slice(3));
+  }
+  return words
+    .join(" ")
+    .split(/\. (?=[A-Z])/)[0]!
+    .replace(/\.$/, "");
+}
+
+/** Each test file with what it proves, and where. */
+function proofs(): string {
+  const rows = readdirSync(suiteFolder)
+    .filter((name) => name.endsWith(".test.ts"))
+    .sort()
+    .map((name) => {
+      const text = readFileSync(join(suiteFolder, name), "utf8");
+      const { quick, all, nightly } = machinesOf(text)!;
+      const rest = nightly.length > 0 ? `; at night ${nightly.join(", ")}` : "";
+      return [claimOf(text), `\`${name}\``, `${[...quick, ...all].join(", ")}${rest}`.replace(/^; /, "")];
+    });
+  return table([["what is proved", "test/vm/suite/", "machines"], ...rows]);
+}
+
+/** All machines, with what the matrix does not show. */
+function machineRows(): string {
+  const rows = machines.map(
+    ({ name, iommu, arch = "x86-64", kernel = "trixie", pages = 4, libc, modules, virtualization }) => [
+      name,
+      kernels[kernel].name,
+      `${arch}${pages === 4 ? "" : `, pages of ${pages} KiB`}`,
+      iommuNames[iommu],
+      list([
+        ...(modules?.includes("kvm") ? ["KVM, on AMD's virtualization"] : []),
+        ...(virtualization ? ["KVM, by EL2"] : []),
+        ...(libc === "musl" ? ["Bun over musl"] : []),
+      ]),
+    ],
+  );
+  return table([["machine", "Linux", "architecture", "IOMMU", "besides"], ...rows]);
+}
+
+const list = (entries: readonly string[]): string => entries.join(", ") || "none";
+
 export function matrixPage(): string {
   const names = Object.keys(shapes) as Shaped[];
   const notes = Object.values(refusals);
@@ -115,7 +166,6 @@ export function matrixPage(): string {
       ...why.map((text) => (text === undefined ? "all" : `(${notes.indexOf(text) + 1})`)),
     ];
   });
-  const list = (entries: readonly string[]): string => entries.join(", ") || "none";
   const details = names.map((name) => {
     const { mapped, unmapped, vectors }: Shape = shapes[name];
     return [
@@ -145,6 +195,17 @@ ${table([["device", "BARs mapped", "BARs not mapped", "INTx", "MSI", "MSI-X vect
 A device has no entry where it has no such BAR or interrupt: a virtual function has no INTx by the PCI specification, edu,
 nvme, xhci and the virtio devices have only one of MSI and MSI-X in QEMU, and pci-testdev has no interrupt at all. Besides
 these, each device's request interrupt is raised, with which the kernel asks for the device back.
+
+## What else is proved, and where
+
+Each claim with the test that proves it on real kernels, and the machines that it runs on with \`--all\`, as on each change; what is
+marked so runs with \`--nightly\`. What needs no kernel is proved by \`npm test\`.
+
+${proofs()}
+
+The machines:
+
+${machineRows()}
 `;
 }
 
