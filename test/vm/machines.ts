@@ -63,6 +63,9 @@ export const devices = {
   ahci: { device: "ich9-ahci" },
 } as const satisfies Record<string, Device>;
 
+/** A device of several MSI messages, which none of those has: alone, for what the host has of them. */
+const messages = { nec: { device: "nec-usb-xhci,msix=off,msi=on" } } as const;
+
 /** A bridge to conventional PCI, which puts what is behind it into one IOMMU group with itself; its driver is shpchp. */
 const oldBus = ["-device", "pcie-pci-bridge,id=old,addr=1d.0", "-device", "virtio-rng-pci,bus=old,addr=1"];
 /** What the firmware would show its messages on. */
@@ -79,6 +82,9 @@ export const machines: readonly Machine[] = [
   { name: "intel", iommu: "intel", devices, qemu: [...oldBus, ...display] },
   { name: "virtio", iommu: "virtio", devices, words: unsafe },
   { name: "none", iommu: "none", devices },
+  // With interrupt remapping, and without.
+  { name: "messages", iommu: "intel", devices: messages },
+  { name: "few-messages", iommu: "virtio", devices: messages, words: unsafe },
   { name: "kvm", iommu: "intel", devices, modules, cpus },
   // One that runs whole guests.
   { name: "vmm", iommu: "intel", devices, modules, cpus, system: true },
