@@ -242,6 +242,22 @@ describe("a replay", () => {
     expect(replayFlight(recording, "test").difference).toBeUndefined();
   });
 
+  test("of a mirror of config space is equal too", () => {
+    using recorder = new FlightRecorder();
+    {
+      const configMirrors = [{ bar: 0, offset: 0x2000 }];
+      const bars = { 0: { size: 0x4000 } };
+      using guest = attach({ bars, pm: true, pcie: true }, { attach: { trace: recorder, configMirrors } });
+      guest.device.configWrite(0x04, 2, memory);
+      const mirror = guest.device.configRead(0x10, 4) + 0x2000;
+      for (const offset of [0x00, 0x04, 0x10, at.pm + 4, 0x100]) mmioRead(guest.device, mirror + offset, 8);
+      guest.device.mmioWrite(mirror + 0x10, Uint8Array.of(0, 0, 0, 0xd0));
+      guest.device.mmioWrite(0xd0002000 + at.pm + 4, Uint8Array.of(3, 0));
+      guest.device.configWrite(at.pm + 4, 2, 0);
+    }
+    expect(replayFlight(recordingOf(recorder), "test").difference).toBeUndefined();
+  });
+
   test("tells the first difference: an answer that is changed afterwards", () => {
     using recorder = new FlightRecorder();
     {

@@ -2,8 +2,6 @@
 // Resets: of the function, of the bus, how, and what is left of the device afterwards.
 import { afterAll, describe, expect, test } from "bun:test";
 import { RegionIndex } from "../../../src/regs/vfio/regions.ts";
-import { MemoryPlatform } from "../../../src/device/platforms/memory/memory-platform.ts";
-import { VfioPciDevice } from "../../../src/device/passthrough/vfio-pci-device.ts";
 import { openDevice } from "../../../src/device/backends/kernel/open-device.ts";
 import { ownDescriptors, take } from "./support/devices.ts";
 import { open, sharedBy, ways } from "./support/apis.ts";
@@ -28,32 +26,6 @@ describe("the function", () => {
     expect(() => (device.resetMethods = ["../x"])).toThrow(RangeError);
     device.reset();
   });
-
-  test.each(["nvme", "e1000e", "igb", "edu"] as const)(
-    "is stopped before the model resets it: %s comes back as no bus master, which COMMAND comes back as",
-    (name) => {
-      const device = open(take(name), ways[0]!);
-      const command = (): number => {
-        const data = new Uint8Array(new ArrayBuffer(2));
-        device.read(RegionIndex.config, 4, data);
-        return data[0]!;
-      };
-      const seen: string[] = [];
-      const { reset } = device;
-      device.reset = () => {
-        seen.push(`before ${command() & 4}`);
-        reset.call(device);
-        seen.push(`after ${command() & 4}`);
-      };
-      using platform = new MemoryPlatform();
-      using model = VfioPciDevice.attach(device, platform);
-      model.configWrite(4, 2, 6);
-      expect(command() & 4).toBe(4);
-      model.reset();
-      // At attach, and then.
-      expect(seen).toEqual(["before 0", "after 0", "before 0", "after 0"]);
-    },
-  );
 
   test("forgets what was written to the device", () => {
     using device = open(take("edu"), ways[0]!);
