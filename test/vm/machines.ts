@@ -3,8 +3,10 @@
 
 /** A PCI device of QEMU's, alone on a root port of its own. */
 export interface Device {
-  /** What follows QEMU's `-device`. */
+  /** What follows QEMU's `-device`; of one that is served, the name that served.ts has for it. */
   readonly device: string;
+  /** A vfio-user server of this host has it, and QEMU its client. */
+  readonly served?: boolean;
   /** It has a disk of 16 MiB of zeros; the guest's tests see its backing file as /out/disk-NAME.img. */
   readonly disk?: boolean;
   /** It has a network of its own, which leads nowhere. */
@@ -66,6 +68,18 @@ export const devices = {
 /** A device of several MSI messages, which none of those has: alone, for what the host has of them. */
 const messages = { nec: { device: "nec-usb-xhci,msix=off,msi=on" } } as const;
 
+/** Devices written in TypeScript, and a recorded one, at the other end of a socket. Memory that they share is one file. */
+const served = {
+  edu: { device: "edu", served: true },
+  nvme: { device: "nvme", served: true, disk: true },
+  uart: { device: "uart", served: true },
+  xhci: { device: "recorded xhci", served: true },
+} as const satisfies Record<string, Device>;
+const sharedMemory = [
+  ...["-object", "memory-backend-memfd,id=ram,size=2048M,share=on"],
+  ...["-machine", "memory-backend=ram"],
+];
+
 /** A bridge to conventional PCI, which puts what is behind it into one IOMMU group with itself; its driver is shpchp. */
 const oldBus = ["-device", "pcie-pci-bridge,id=old,addr=1d.0", "-device", "virtio-rng-pci,bus=old,addr=1"];
 /** What the firmware would show its messages on. */
@@ -98,6 +112,12 @@ export const machines: readonly Machine[] = [
   { name: "kvm-new", iommu: "intel", devices, kernel: "trixie-backports", modules, cpus },
   // Bun over musl in place of glibc.
   { name: "musl", iommu: "intel", devices, libc: "musl" },
+  { name: "vfio-user", iommu: "intel", devices: served, qemu: sharedMemory },
+  // Behind an IOMMU that translates nothing.
+  {
+    ...{ name: "vfio-user-pt", iommu: "intel", devices: served, qemu: sharedMemory },
+    words: ["iommu.passthrough=1"],
+  },
   { name: "arm", iommu: "smmuv3", arch: "aarch64", devices, kernel: "trixie-backports", system: true },
   { name: "arm-16k", iommu: "smmuv3", arch: "aarch64", devices, kernel: "trixie-backports", pages: 16 },
   { name: "arm-none", iommu: "none", arch: "aarch64", devices, kernel: "trixie-backports" },

@@ -10,10 +10,11 @@ import { chosenMachines } from "./harness/machines-file.ts";
 import { readOptions, usage } from "./harness/options.ts";
 import { linksOut } from "./harness/packages.ts";
 import { Preparation } from "./harness/prepare.ts";
-import { commandOf } from "./harness/qemu.ts";
+import { commandOf, versionOf } from "./harness/qemu.ts";
 import { mergedReport, totalsOf, type FileResult } from "./harness/report.ts";
 import { makeRunFolder } from "./harness/run-folder.ts";
 import { layOut, runSession, type Session } from "./harness/session.ts";
+import { startServers } from "./harness/servers.ts";
 import { extentOf, plan } from "./harness/suites.ts";
 import type { Machine } from "./machines.ts";
 
@@ -66,7 +67,12 @@ async function main(): Promise<number> {
       ...{ ...common, machine, prepared: prepared.get(machine.name)!, out: join(runs, folder) },
     });
     if (options.shell) return await shell(session(chosen.machines[0]!, "shell"));
-    for (const { name } of busy) say(`vm: ${name} has Linux ${prepared.get(name)!.release}`);
+    for (const machine of busy) {
+      const { release } = prepared.get(machine.name)!;
+      const isServed = Object.values(machine.devices).some(({ served }) => served);
+      const client = isServed ? `, and ${versionOf(machine, prepared.get(machine.name)!)}` : "";
+      say(`vm: ${machine.name} has Linux ${release}${client}`);
+    }
     const results = await runAll(busy, queues, (machine, number) =>
       session(machine, `${machine.name}-${number}`),
     );
@@ -159,6 +165,7 @@ function summary(results: readonly FileResult[], runs: string, seconds: number):
 async function shell(session: Session): Promise<number> {
   const { machine, prepared, packages, out } = session;
   layOut(session);
+  await using _ = await startServers(machine, out);
   const child = Bun.spawn(commandOf(machine, prepared, { packages, out, shell: true }), {
     stdio: ["inherit", "inherit", "inherit"],
   });

@@ -162,6 +162,15 @@ describe("a machine", () => {
     expect(text).not.toContain("iommu-pci");
   });
 
+  test("has what is served at the socket of its server, which has the disk", () => {
+    const nvme = { device: "nvme", served: true, disk: true };
+    const text = command({ name: "a", iommu: "none", devices: { nvme } });
+    expect(text).toContain(
+      '-device {"driver":"vfio-user-pci","id":"nvme","bus":"port1","socket":{"type":"unix","path":"/o/nvme.sock"}}',
+    );
+    expect(text).not.toContain("-blockdev");
+  });
+
   test("puts its ninth device's port into the next slot", () => {
     expect(command(machines[0]!)).toContain("id=port9,chassis=9,slot=9,addr=3.0");
   });
@@ -222,7 +231,7 @@ describe("QEMU's monitor", () => {
     monitor.hear(text.slice(0, 20));
     monitor.hear(text.slice(20));
     await unplugged;
-    const plugged = monitor.plug(machine, "edu");
+    const plugged = monitor.plug(machine, "edu", "/o");
     await Bun.sleep(0);
     expect(sent).toHaveLength(2);
     monitor.hear('{"event": "DEVICE_DELETED", "data": {"device": "edu"}}\r\n');

@@ -100,7 +100,7 @@ export class Monitor {
   }
 
   /** Plugs a device, once it has gone. @throws Error where the guest does not let go of it */
-  async plug(machine: Machine, name: string): Promise<void> {
+  async plug(machine: Machine, name: string, out: string): Promise<void> {
     const index = Object.keys(machine.devices).indexOf(name);
     const device = machine.devices[name]!;
     const leaving = this.#leaving.get(name);
@@ -114,7 +114,9 @@ export class Monitor {
       clearTimeout(late);
     }
     this.#leaving.delete(name);
-    await this.#line(`device_add ${deviceArgument(name, device, index)}`);
+    const argument = deviceArgument(name, device, index, out);
+    if (device.served) await this.#execute("device_add", JSON.parse(argument) as object);
+    else await this.#line(`device_add ${argument}`);
   }
 }
 
@@ -149,6 +151,6 @@ export class Requests {
       throw new Error(`"${text}" is no request`);
     if (!Object.hasOwn(this.#machine.devices, name))
       throw new Error(`machine ${this.#machine.name} has no device "${name}"`);
-    await (verb === "plug" ? monitor.plug(this.#machine, name) : monitor.unplug(name));
+    await (verb === "plug" ? monitor.plug(this.#machine, name, this.#out) : monitor.unplug(name));
   }
 }

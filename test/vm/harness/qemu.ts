@@ -21,6 +21,9 @@ export const monitorFd = 3;
 /** Backing file of a device's disk. */
 export const diskOf = (out: string, name: string): string => join(out, `disk-${name}.img`);
 
+/** Where a vfio-user server has a device. */
+export const socketOf = (out: string, name: string): string => join(out, `${name}.sock`);
+
 /** The program: Debian's QEMU with the libraries that were unpacked with it, whatever this system has. */
 function program(tools: string, name: string): string[] {
   const firmware = ["qemu", "seabios"].flatMap((folder) => ["-L", join(tools, "usr/share", folder)]);
@@ -40,8 +43,15 @@ const share = (tag: string, path: string, address: string, readOnly: boolean): s
   ...["-device", `virtio-9p-pci,fsdev=${tag},mount_tag=${tag},addr=${address}`],
 ];
 
-/** What follows -device. @param index of the device among those of its machine */
-export const deviceArgument = (name: string, { device, disk, network }: Device, index: number): string =>
+/** What follows -device; of a served device JSON. @param index of the device among those of its machine */
+export const deviceArgument = (name: string, of: Device, index: number, out: string): string =>
+  of.served
+    ? JSON.stringify({
+        ...{ driver: "vfio-user-pci", id: name, bus: `port${index + 1}` },
+        socket: { type: "unix", path: socketOf(out, name) },
+      })
+    : plainArgument(name, of, index);
+const plainArgument = (name: string, { device, disk, network }: Device, index: number): string =>
   `${device},id=${name},bus=port${index + 1}${disk ? `,drive=disk-${name}` : ""}${network ? `,netdev=net-${name}` : ""}`;
 
 function deviceOnPort(name: string, device: Device, index: number, out: string): string[] {
@@ -54,10 +64,18 @@ function deviceOnPort(name: string, device: Device, index: number, out: string):
       `pcie-root-port,id=port${number},chassis=${number},slot=${number},addr=${address},multifunction=on`,
     ],
     // A block device of its own, unlike a -drive, does not go when the device that has it is unplugged.
-    ...(device.disk ? ["-blockdev", `driver=file,filename=${diskOf(out, name)},node-name=disk-${name}`] : []),
+    ...(device.disk && !device.served
+      ? ["-blockdev", `driver=file,filename=${diskOf(out, name)},node-name=disk-${name}`]
+      : []),
     ...(device.network ? ["-netdev", `user,id=net-${name},restrict=on`] : []),
-    ...["-device", deviceArgument(name, device, index)],
+    ...["-device", deviceArgument(name, device, index, out)],
   ];
+}
+
+/** What `--version` says, for what is there by release. */
+export function versionOf(machine: Machine, { tools }: Prepared): string {
+  const command = [...program(tools, boardOf(machine).program), "--version"];
+  return Bun.spawnSync(command).stdout.toString().split("\n", 1)[0]!;
 }
 
 /** What every kernel is told. */

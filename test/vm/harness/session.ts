@@ -7,6 +7,7 @@ import type { Prepared } from "./prepare.ts";
 import { Monitor, Requests } from "./monitor.ts";
 import { commandOf, diskOf } from "./qemu.ts";
 import { readResults, type FileResult } from "./report.ts";
+import { startServers } from "./servers.ts";
 
 export interface Session {
   readonly machine: Machine;
@@ -74,6 +75,7 @@ export async function runSession(
 ): Promise<FileResult[]> {
   const { machine, prepared, packages, out, timeout, patience } = session;
   layOut(session);
+  await using _ = await startServers(machine, out);
   const given: string[] = [];
   const hung = new AbortController();
   let number = 1;

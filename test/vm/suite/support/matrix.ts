@@ -130,15 +130,17 @@ function proofs(): string {
 /** All machines, with what the matrix does not show. */
 function machineRows(): string {
   const rows = machines.map(
-    ({ name, iommu, arch = "x86-64", kernel = "trixie", pages = 4, libc, modules, virtualization }) => [
+    ({ name, devices, iommu, arch = "x86-64", kernel = "trixie", pages = 4, ...more }) => [
       name,
       kernels[kernel].name,
       `${arch}${pages === 4 ? "" : `, pages of ${pages} KiB`}`,
       iommuNames[iommu],
       list([
-        ...(modules?.includes("kvm") ? ["KVM, on AMD's virtualization"] : []),
-        ...(virtualization ? ["KVM, by EL2"] : []),
-        ...(libc === "musl" ? ["Bun over musl"] : []),
+        ...(more.modules?.includes("kvm") ? ["KVM, on AMD's virtualization"] : []),
+        ...(more.virtualization ? ["KVM, by EL2"] : []),
+        ...(more.libc === "musl" ? ["Bun over musl"] : []),
+        ...(Object.values(devices).some(({ served }) => served) ? ["devices of vfio-user servers"] : []),
+        ...(more.words?.includes("iommu.passthrough=1") ? ["nothing translated"] : []),
       ]),
     ],
   );
