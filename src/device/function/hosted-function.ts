@@ -7,6 +7,7 @@ import { RegionIndex, type RegionArea, type RegionInfo } from "../../regs/vfio/r
 import type { DeviceBackend, FeatureSupport, RegionMapping } from "../seam/backend.ts";
 import { InspectableBackend } from "../seam/inspect.ts";
 import { barsOf } from "../pci/bars.ts";
+import { interruptStatus } from "../pci/header-registers.ts";
 import { pendingProblem, physicalGeometry, type MsixArea } from "../pci/msix-geometry.ts";
 import type { RecordedAccesses } from "./accesses.ts";
 import { FunctionConfig } from "./config.ts";
@@ -197,7 +198,9 @@ export class HostedFunction extends InspectableBackend implements DeviceBackend 
 
   /** Asserts the INTx line, or takes it back: unlike `raise`, it is told again each time that it is unmasked. */
   setIntx(asserted: boolean): void {
-    this.#open().#interrupts.setLine(asserted);
+    this.#open();
+    interruptStatus.write(new DataView(this.#hardware.config.buffer), asserted);
+    this.#interrupts.setLine(asserted);
   }
 
   /** Whether the function may do DMA and send messages: bus master enable as the device has it. */

@@ -9,6 +9,8 @@ export const busMaster = endpointHeader.field("command.busMaster");
 export const interruptDisable = endpointHeader.field("command.interruptDisable");
 
 export const status = endpointHeader.register("status");
+/** Whether it has something to say by INTx: what a driver asks whose line is shared. */
+export const interruptStatus = endpointHeader.field("status.interruptStatus");
 export const capabilityList = endpointHeader.field("status.capabilityList");
 export const capabilitiesPointer = endpointHeader.register("capabilitiesPointer");
 export const headerLayout = endpointHeader.field("headerType.layout");

@@ -110,3 +110,18 @@ test("a reset ends what is under way; a state goes on in another", () => {
   expect(other.registers.factorial.read()).toBe(120);
   expect(() => other.device.ownState.restore({ bars: {} })).toThrow(RangeError);
 });
+
+test("while its line is asserted, its status says so, for drivers that share it", () => {
+  using made = make();
+  const status = (): number => {
+    const data = new Uint8Array(1);
+    made.device.read(7, 6, data);
+    return data[0]! & 8;
+  };
+  made.device.setIrqs({ index: 1, action: "trigger", start: 0, data: { kind: "none", count: 0 } });
+  expect(status()).toBe(0);
+  made.registers.raise.write(1);
+  expect(status()).toBe(8);
+  made.registers.acknowledge.write(1);
+  expect(status()).toBe(0);
+});

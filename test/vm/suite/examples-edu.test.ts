@@ -1,6 +1,6 @@
-// machines: (intel, virtio)
+// machines: (intel, virtio, vfio-user)
 // takes: 40 s
-// The example of a driver for edu, by each way to open a device that maps DMA.
+// The example of a driver for edu, by each way to open a device that maps DMA; with QEMU's and with the one of examples/devices.
 import { afterAll, describe, expect, test } from "bun:test";
 import { join } from "node:path";
 import { demonstrate } from "../../../examples/edu/demonstration.ts";

@@ -1,4 +1,4 @@
-// machines: [vmm]
+// machines: (vmm)
 // takes: 60 s
 // The NVMe disk of examples/devices in a guest of the example VMM: Linux's own driver has it, through a reset, until it is unplugged
 // under load.
@@ -58,8 +58,9 @@ test("Linux's nvme writes and reads it, the file has it; after a reset, too; unp
   for (const word of ["written", "read", "after"]) expect([word, after(word)]).toEqual([word, `${hash}  -`]);
   const lines = [...output.matchAll(/^interrupts (\S+) (\d+) (\d+)$/gm)];
   expect(lines.map(([, queue]) => queue)).toEqual(["nvme0q0", "nvme0q1", "nvme0q2"]);
-  for (const [line, , first, second] of lines)
-    expect([line, Number(first) + Number(second) > 0]).toEqual([line, true]);
+  const [own, ...others] = lines.map(([, , first, second]) => Number(first) + Number(second));
+  // Of the other two, the queue of whichever CPU has read and written.
+  expect([own! > 0, others.some((count) => count > 0)]).toEqual([true, true]);
   expect(output).toContain("the writer ends\n");
   expect(output).toContain("the disk is gone\n");
   expect(events.map(({ kind }) => kind)).toEqual(["client-connected", "client-left"]);
