@@ -32,10 +32,8 @@ async function run(pc: Pc, asked: Asked, file: string | undefined): Promise<PcEn
     const end = await pc.run();
     if (end !== "stopped" || asked.what !== "snapshot" || file === undefined) return end;
     const failure = await failureOf(pc.save(file));
-    if (failure === undefined) {
-      host.say(`saved to ${file}`);
-      return end;
-    }
+    if (failure === undefined) host.say(`saved to ${file}`);
+    if (failure === undefined) return end;
     // The middle of an instruction is soon over.
     if (failure.code === "EAGAIN" && tries < mostTries) {
       setTimeout(() => pc.stop(), tries);
@@ -85,15 +83,14 @@ async function vmm(options: VmmOptions): Promise<number> {
 }
 
 /** Makes recorders whose files a SIGKILL leaves readable. @param path of slot 1's @param live its socket */
-const flightOf = (path: string | undefined, live: string | undefined, recorders: DisposableStack) =>
-  path === undefined
-    ? undefined
-    : (slot: number) => {
-        const file = slot === 1 ? path : `${path}.${slot}`;
-        const recorder = recorders.use(new FlightRecorder({ file }));
-        if (slot === 1 && live !== undefined) recorders.use(serveFlight(recorder, live));
-        return recorder;
-      };
+function flightOf(path: string | undefined, live: string | undefined, recorders: DisposableStack) {
+  if (path === undefined) return undefined;
+  return (slot: number): FlightRecorder => {
+    const recorder = recorders.use(new FlightRecorder({ file: slot === 1 ? path : `${path}.${slot}` }));
+    if (slot === 1 && live !== undefined) recorders.use(serveFlight(recorder, live));
+    return recorder;
+  };
+}
 
 /** @throws what is no VfioError: that is a defect */
 async function failureOf(saving: Promise<void>): Promise<VfioError | undefined> {

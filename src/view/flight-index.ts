@@ -43,6 +43,7 @@ const laneOf: Readonly<Record<keyof typeof TraceKind, Lane>> = {
   reset: "device",
   snapshot: "device",
   detach: "device",
+  presence: "device",
 };
 const laneByKind = Object.keys(TraceKind).map((kind) =>
   lanes.indexOf(laneOf[kind as keyof typeof TraceKind]),

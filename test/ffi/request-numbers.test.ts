@@ -169,7 +169,7 @@ const requests: Readonly<Record<string, readonly unknown[]>> = {
 };
 
 /** What is exported beside them: no requests. */
-const others = /^(askInfo|encodeRouting|infoCapabilities|irqSetText|malformed|still)$/;
+const others = /^(askInfo|capabilityView|encodeRouting|infoCapabilities|irqSetText|malformed|still)$/;
 
 /** A number inside the arguments of a call: where it is, and the same arguments with another value there. */
 interface Place {

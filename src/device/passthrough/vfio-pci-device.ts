@@ -135,13 +135,19 @@ export class VfioPciDevice implements Disposable {
    * told. One that is gone is an event (`device-gone`); from then on its guest reads all ones, and `dispose` is what is left.
    */
   checkPresence(): boolean {
+    this.#open();
+    this.#trace?.record(TraceKind.presence, 0, 0, 0, 0, 0);
+    return this.#isPresent();
+  }
+
+  #isPresent(): boolean {
     const present = this.#open().config.isPresent();
     if (!present) this.#decode.sync();
     return present;
   }
 
   #isGone(ask: boolean): boolean {
-    return this.#parts.config.gone || (ask && !this.checkPresence());
+    return this.#parts.config.gone || (ask && !this.#isPresent());
   }
 
   /**

@@ -7,7 +7,7 @@ import type { FlightEntries, FlightEntry } from "./flight-format.ts";
 /** Entries that begin something: by the guest or by the VMM. Everything between them is what these set off. */
 const causes: ReadonlySet<number> = new Set([
   ...[TraceKind.configRead, TraceKind.configWrite, TraceKind.barRead, TraceKind.barWrite],
-  ...[TraceKind.endOfInterrupt, TraceKind.reset, TraceKind.snapshot, TraceKind.detach],
+  ...[TraceKind.endOfInterrupt, TraceKind.reset, TraceKind.snapshot, TraceKind.detach, TraceKind.presence],
   // By what else is on the bus.
   TraceKind.giveWay,
 ]);

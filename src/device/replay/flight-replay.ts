@@ -100,6 +100,9 @@ function act(device: VfioPciDevice, { kind, numbers }: FlightEntry): boolean {
     case TraceKind.snapshot:
       device.snapshot();
       return true;
+    case TraceKind.presence:
+      device.checkPresence();
+      return true;
     case TraceKind.detach:
       device[Symbol.dispose]();
       return true;

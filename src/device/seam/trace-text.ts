@@ -106,6 +106,7 @@ const texts: Readonly<Record<TraceKindName, (entry: TraceEntry) => string>> = {
   reset: () => "reset by the VMM",
   snapshot: () => "snapshot by the VMM",
   detach: () => "detached by the VMM",
+  presence: () => "asked by the VMM whether it is there",
   keepFree: (e) => `  bus ${e["kept"] ? "keeps free" : "has something in"} ${range(e)}`,
   giveWay: (e) => `something else comes to ${range(e)}`,
   failed: (e) => `  failed ${e["call"]}: ${e.text ?? ""}`,

@@ -37,6 +37,7 @@ export const TraceKind = {
   reset: 28,
   snapshot: 29,
   detach: 30,
+  presence: 31,
   keepFree: 31,
   giveWay: 32,
 } as const;
@@ -104,6 +105,8 @@ export const traceFields = {
   snapshot: [],
   /** The VMM detaches the device. */
   detach: [],
+  /** The VMM asks whether the device is still there. */
+  presence: [],
   /** The platform keeps the rest of a page free beside a BAR smaller than that; `kept` 0: something is there. */
   keepFree: ["base", "size", "kept"],
   /** Something else is to come to be where the platform kept a rest free. Before what it sets off. */

@@ -74,6 +74,21 @@ describe("a recording", () => {
     expect(texts).toContain("  event bad-access: config read of 2 at 3: all ones");
   });
 
+  test("of a device that is pulled out, which the VMM asks for, replays the same", () => {
+    using platform = new MemoryPlatform();
+    using recorder = new FlightRecorder({ entries: 1000 });
+    const backend = new RecordedDevice(syntheticImage(plain));
+    {
+      using device = VfioPciDevice.attach(backend, platform, { trace: recorder });
+      drive(device);
+      device.checkPresence();
+      backend.unplug();
+      device.checkPresence();
+      device.configRead(0, 4);
+    }
+    expect(replayFlight(recordingOf(recorder), "it")).toMatchObject({ difference: undefined });
+  });
+
   test("of a backend whose regions say more than the seam asks, as a kernel device's do, can be read and replayed", () => {
     using platform = new MemoryPlatform();
     using recorder = new FlightRecorder({ entries: 1000 });
