@@ -3,7 +3,7 @@ import { initArmVcpu } from "../ffi/kvm-arm64.ts";
 import { setSignalMask, runVcpu } from "../ffi/kvm-vcpu.ts";
 import { createVcpu } from "../ffi/kvm-vm.ts";
 import { Mapping } from "../ffi/mapping.ts";
-import { holdSignal, kickSignal, signalBit, takeSignal, threadId } from "../ffi/signals.ts";
+import { holdSignal, kickSignal, signalBit, takeSignal, threadId, type HeldSignal } from "../ffi/signals.ts";
 import { RunPage } from "./run-page.ts";
 import type { VcpuControl } from "./vcpu-control.ts";
 
@@ -34,6 +34,7 @@ export class Vcpu implements Disposable {
   readonly #name: string;
   readonly #thread: number;
   readonly #owned: DisposableStack;
+  readonly #held: HeldSignal | undefined;
   /** `complete` met one more part of an access, which nobody has handled yet: what `page` holds. */
   #unhandled = false;
 
@@ -52,13 +53,15 @@ export class Vcpu implements Disposable {
       new Mapping({ fd: this.fd, size: runSize, name: `the shared page of ${this.#name}` }),
     );
     this.page = new RunPage(page);
+    let held: HeldSignal | undefined;
     if (control) {
       // Blocked in this thread, and let through only while the guest runs: a kick that comes between two runs waits, and
       // ends the next one at once.
-      const held = owned.use(holdSignal(kickSignal));
+      held = owned.use(holdSignal(kickSignal));
       setSignalMask(this.fd, held.before & ~signalBit(kickSignal), { device: this.#name });
     }
     this.#thread = threadId();
+    this.#held = held;
     this.#owned = owned.move();
   }
 
@@ -119,8 +122,9 @@ export class Vcpu implements Disposable {
     }
   }
 
-  /** Unmaps the shared page and closes the vCPU. Safe to call twice. */
+  /** Unmaps the shared page and closes the vCPU. Safe to call twice: a kick signal that stayed blocked is tried again. */
   [Symbol.dispose](): void {
-    this.#owned.dispose();
+    if (this.#owned.disposed) this.#held?.[Symbol.dispose]();
+    else this.#owned.dispose();
   }
 }

@@ -116,7 +116,9 @@ export class Guest implements Disposable {
     return data.reduceRight((value, byte) => value * 256 + byte, 0);
   }
 
+  /** What could not be given back is tried again by the next call. */
   [Symbol.dispose](): void {
-    this.#owned.dispose();
+    if (!this.#owned.disposed) return this.#owned.dispose();
+    for (const part of [this.vcpu, this.memory, this.machine]) part[Symbol.dispose]();
   }
 }
