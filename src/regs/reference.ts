@@ -2,7 +2,7 @@
 // offset, width, masks, access. Code that takes a reference cannot be given a number of its own.
 import { accessWords, type Access, type WriteEffect } from "./access.ts";
 import type { Field, FieldValue } from "./field.ts";
-import { fieldValue, placedBits, placedMask } from "./field-value.ts";
+import { fieldBits, fieldValue, placedBits, placedMask } from "./field-value.ts";
 import { rawValue } from "./raw-value.ts";
 import { checkRaw, hasFields, type RawValue, type Register, type Registers, type Width } from "./register.ts";
 
@@ -132,8 +132,9 @@ export function fieldReference(map: Referred, path: string): FieldReference<Fiel
   const mask = Number(wideMask);
   const of = (raw: number | bigint) => fieldValue(field, raw) as never;
   const withValue = (raw: number | bigint, value: unknown): number | bigint => {
-    const bits = placedBits(where, field, value);
-    return typeof raw === "bigint" ? (raw & ~wideMask) | bits : ((raw & ~mask) | Number(bits)) >>> 0;
+    if (typeof raw === "bigint") return (raw & ~wideMask) | placedBits(where, field, value);
+    const bits = field.big ? Number(placedBits(where, field, value)) : fieldBits(where, field, value) << lo;
+    return ((raw & ~mask) | bits) >>> 0;
   };
   return Object.freeze({
     register,

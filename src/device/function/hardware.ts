@@ -223,9 +223,9 @@ export class FunctionHardware {
   /** A reset of the function, with what the host saves before and restores after. Sticky bits live through it. */
   reset(): void {
     this.#asleep = undefined;
-    const saved = this.#savedBytes();
+    const saved = this.#savedKinds();
     for (let at = 0; at < this.config.length; at++) {
-      const keep = saved(at) ? 0xff & ~this.#clear[at]! : this.#sticky[at]!;
+      const keep = saved[this.#saved[at]!] ? 0xff & ~this.#clear[at]! : this.#sticky[at]!;
       const fresh = this.#opened[at]! & ~this.#clear[at]!;
       this.config[at] = (fresh & ~keep) | (this.config[at]! & keep);
     }
@@ -241,20 +241,18 @@ export class FunctionHardware {
     const asleep = this.#asleep;
     this.#asleep = undefined;
     if (!asleep) return;
-    const saved = this.#savedBytes();
+    const saved = this.#savedKinds();
     for (let at = 0; at < this.config.length; at++) {
-      const keep = saved(at) ? 0xff & ~this.#clear[at]! : 0;
+      const keep = saved[this.#saved[at]!] ? 0xff & ~this.#clear[at]! : 0;
       this.config[at] = (this.config[at]! & ~keep) | (asleep[at]! & keep);
     }
   }
 
-  #savedBytes(): (at: number) => boolean {
+  /** By `Saved`: whether the host saves such bytes now. */
+  #savedKinds(): readonly boolean[] {
     const msi = this.#msi !== undefined && msiEnable.read(this.#registers, this.#msi.offset);
     const msix = this.#msix !== undefined && msixEnable.read(this.#registers, this.#msix.offset);
-    return (at) => {
-      const kind = this.#saved[at];
-      return kind === Saved.always || (kind === Saved.withMsi && msi) || (kind === Saved.withMsix && msix);
-    };
+    return [false, true, msi, msix];
   }
 }
 

@@ -65,7 +65,7 @@ export class MsixState {
     this.enabled = false;
     this.masked = false;
     this.table.fill(0);
-    for (let vector = 0; vector < this.vectors; vector++) masked.write(this.#words, true, vector * entrySize);
+    for (let at = maskByte; at < this.table.length; at += entrySize) this.table[at] = maskBit;
   }
 
   /** Whether events of the vector go to the guest now. */
