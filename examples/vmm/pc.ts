@@ -212,6 +212,7 @@ export class Pc implements AsyncDisposable {
   }
 
   #wantedBack(slot: number): void {
+    this.devices.list.get(slot)?.device.checkPresence();
     this.#host.say(`the host wants ${this.devices.list.get(slot)?.bdf ?? "a device"} back`);
     this.unplug(slot);
   }

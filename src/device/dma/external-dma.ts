@@ -85,14 +85,14 @@ export class ExternalDma {
 
   /**
    * Maps a range; where it throws, nothing has changed.
-   * @throws TypeError, RangeError for a range that cannot be: a guest's request may have one where it has 64 bits
-   * @throws VfioError `EEXIST` where it overlaps a mapping, `ENOSPC` where there are too many, `EFAULT` where it is no single
+   * @throws TypeError, RangeError for a range that cannot be
+   * @throws VfioError `ERANGE` for a bigint of 2^53 and more, as a guest's request of 64 bits may have; `EEXIST` where it overlaps a mapping, `ENOSPC` where there are too many, `EFAULT` where it is no single
    * piece of memory, `EACCES` where that is not writable as asked, `EINVAL` where no access is asked for; and what the IOMMU
    * throws
    */
   map({ iova, gpa, size, readable, writable }: ExternalMapping): void {
-    const range = toRange(iova, size, "IOVA range");
-    const source = toRange(gpa, size, "guest memory range");
+    const range = reachable(iova, size, "IOVA range");
+    const source = reachable(gpa, size, "guest memory range");
     if (range.size === 0) throw new RangeError("size of the IOVA range must be at least 1");
     const asked = `IOVA ${formatRange(range)}`;
     if (!readable && !writable) throw refuse("EINVAL", `${asked} is to be neither readable nor writable`);
@@ -172,6 +172,14 @@ export class ExternalDma {
       { code: worst.cause instanceof VfioError ? worst.cause.code : "EIO", cause: worst.cause },
     );
   }
+}
+
+/** What a guest asks for with all 64 bits is refused with a code, as other requests of its are. */
+function reachable(address: number | bigint, size: number | bigint, what: string): Range {
+  for (const part of [address, size])
+    if (typeof part === "bigint" && part > BigInt(Number.MAX_SAFE_INTEGER))
+      throw refuse("ERANGE", `0x${part.toString(16)} of the ${what} is above what can be mapped`);
+  return toRange(address, size, what);
 }
 
 const refuse = (code: string, message: string, hint?: string): VfioError =>

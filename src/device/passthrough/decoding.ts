@@ -121,7 +121,8 @@ export class DecodeControl implements Stateful<DecodingState> {
         this.#forget(() => 0);
         if (this.#silent) report("reset-failed", silentText);
       } else {
-        config.writeRegister(command, this.#command);
+        // It stays stopped where that is refused too: nothing of it is mapped then.
+        if (!config.writeRegister(command, this.#command)) this.#command = 0;
         interrupts.resume();
       }
     });

@@ -227,7 +227,11 @@ export class VfioPciDevice implements Disposable {
   snapshot(): DeviceSnapshot {
     this.#open(true);
     this.#trace?.record(TraceKind.snapshot, 0, 0, 0, 0, 0);
-    return takeSnapshot(this.#attached, this.#options);
+    try {
+      return takeSnapshot(this.#attached, this.#options);
+    } finally {
+      if (this.#parts.config.gone) this.#decode.sync();
+    }
   }
 
   /**

@@ -96,9 +96,15 @@ describe("mappings that a virtual IOMMU asks for", () => {
     using platform = new MemoryPlatform();
     const dma = new ExternalDma(platform.dma!, ram);
     const good = { iova: 0x1000, gpa: 0x1000, size: 0x1000, ...both };
-    for (const wrong of [-1, 0.5, NaN, 2 ** 53, 2n ** 64n - 1n, -1n])
+    for (const wrong of [-1, 0.5, NaN, 2 ** 53, -1n])
       for (const name of ["iova", "gpa", "size"])
         expect(() => dma.map({ ...good, [name]: wrong })).toThrow(RangeError);
+    // As a guest's request may have it.
+    for (const wrong of [2n ** 53n, 2n ** 64n - 1n])
+      for (const name of ["iova", "gpa", "size"])
+        expect(() => dma.map({ ...good, [name]: wrong })).toThrow(
+          expect.objectContaining({ code: "ERANGE" }),
+        );
     for (const wrong of [undefined, null, "0x1000"])
       for (const name of ["iova", "gpa", "size"])
         expect(() => dma.map({ ...good, [name]: wrong })).toThrow(TypeError);

@@ -60,7 +60,10 @@ export class BarAccess {
     this.#mirrors = plan.mirrors;
     this.#config = config;
     this.#table = interrupts.msix?.guest.table;
-    this.#pba = interrupts.msix?.guest.pba;
+    // A PBA that the capability puts where no memory is costs the PBA, not what is there.
+    const pba = interrupts.msix?.guest.pba;
+    const isMemory = pba && this.#bars.get(pba.region)?.kind.startsWith("memory");
+    this.#pba = isMemory ? pba : undefined;
   }
 
   /** Fills `data` with what the guest reads at byte `offset` of a BAR. All ones where nothing answers. */

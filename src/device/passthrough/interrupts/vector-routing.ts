@@ -7,7 +7,7 @@ import type { DeviceBackend } from "../../seam/backend.ts";
 import type { ReportEvent } from "../../seam/events.ts";
 import type { MsiGroup, VectorChange } from "../../seam/platform.ts";
 
-/** Vectors that the platform refuses one after another before the rest is left. */
+/** Vectors that the platform has no room for, one after another, before the rest is left. */
 const maxRefusals = 4;
 
 /** The vectors of one capability, on the device and on the platform. */
@@ -122,8 +122,8 @@ export class VectorRouting {
   }
 
   /**
-   * All changes that the platform takes, by halves: one that is refused keeps no other from being made. A full table refuses all
-   * that follow, so a few refusals in a row end it: it then costs a few updates, not one a vector.
+   * All changes that the platform takes, by halves: one that is refused keeps no other from being made. A full table (ENOSPC)
+   * refuses all that follow, so a few such in a row end it: it then costs a few updates, not one a vector.
    */
   #take(changes: readonly VectorChange[], refused = { inARow: 0 }): readonly VectorChange[] {
     if (changes.length === 0 || refused.inARow >= maxRefusals) return [];
@@ -131,9 +131,12 @@ export class VectorRouting {
       this.#group.update(changes);
       refused.inARow = 0;
       return changes;
-    } catch {
-      if (changes.length === 1) refused.inARow++;
-      if (changes.length === 1) return [];
+    } catch (cause) {
+      if (changes.length === 1) {
+        refused.inARow =
+          cause instanceof Error && "code" in cause && cause.code === "ENOSPC" ? refused.inARow + 1 : 0;
+        return [];
+      }
       const half = Math.ceil(changes.length / 2);
       return [...this.#take(changes.slice(0, half), refused), ...this.#take(changes.slice(half), refused)];
     }
