@@ -2,7 +2,17 @@
 // takes: 90 s
 // Devices of vfio-user servers on the host, whose client is QEMU: Linux's own drivers have them. What QEMU it is, the harness tells.
 import { createHash } from "node:crypto";
-import { existsSync, readdirSync, readFileSync, realpathSync, writeFileSync } from "node:fs";
+import {
+  closeSync,
+  constants,
+  existsSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  writeFileSync,
+  writeSync,
+} from "node:fs";
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { readImage } from "bun-vfio/image";
 import { diffConfig } from "bun-vfio/regs";
@@ -66,9 +76,15 @@ test("8250_pci has the serial port: what is written arrives on the host, and wha
   expect(driverOf(bdf)).toBe("serial");
   run(`stty -F /dev/${tty} raw -echo 115200`);
   const words = "Is anybody there? 0123456789\n";
-  const heard = Bun.spawn(["head", "-c", String(words.length), `/dev/${tty}`], { stdout: "pipe" });
-  writeFileSync(`/dev/${tty}`, words);
+  // Open from before it is written to until all was read: with its last close a tty forgets what it has heard.
+  const line = openSync(`/dev/${tty}`, constants.O_RDWR | constants.O_NOCTTY);
+  const heard = Bun.spawn(["timeout", "30", "head", "-c", String(words.length)], {
+    stdin: line,
+    stdout: "pipe",
+  });
+  writeSync(line, words);
   expect(await new Response(heard.stdout).text()).toBe(words);
+  closeSync(line);
   expect(readFileSync("/out/uart.txt", "utf8")).toEndWith(words);
 });
 
