@@ -55,6 +55,8 @@ export const locate = (text: Uint8Array, path: Path): Place =>
 
 class Scan {
   readonly #text: Uint8Array;
+  /** The same bytes. */
+  readonly #ascii: Buffer;
   readonly #target: Path | undefined;
   #at = 0;
   #values = 0;
@@ -62,6 +64,7 @@ class Scan {
 
   constructor(text: Uint8Array, target: Path | undefined) {
     this.#text = text;
+    this.#ascii = Buffer.from(text.buffer, text.byteOffset, text.byteLength);
     this.#target = target;
     // The mark of UTF-8 that some editors put at the beginning.
     if (text[0] === 0xef && text[1] === 0xbb && text[2] === 0xbf) this.#at = 3;
@@ -100,13 +103,17 @@ class Scan {
     const start = this.#at;
     if (text[start] !== quoteMark) throw this.#unexpected(expected);
     let escaped = false;
+    // The bits of all bytes: none above ASCII, which most strings are, takes no decoder.
+    let bits = 0;
     for (let at = start + 1; at < text.length; at++) {
       const byte = text[at]!;
       if (byte === quoteMark) {
         this.#at = at + 1;
+        if (!escaped && bits < 0x80) return this.#ascii.toString("latin1", start + 1, at);
         return this.#decoded(start, at, escaped);
       }
       if (byte < 0x20) break;
+      bits |= byte;
       if (byte !== backslash) continue;
       escaped = true;
       at++;

@@ -58,6 +58,16 @@ describe("around every line is", () => {
     });
 });
 
+test("a bus that comes after a row of the number before it is no line's number", () => {
+  for (let bus = 1; bus < 256; bus++) {
+    const of = (bdf: string): PastedDevice => ({ bdf, config: new Uint8Array(64), cuts: [1], order: 0 });
+    const devices = [of("0000:00:00.0"), of(`0000:${bus.toString(16).padStart(2, "0")}:00.0`)];
+    const lines = textOf(devices).trimEnd().split("\n");
+    for (const wrap of Object.values(wrappings))
+      expect(facts(read(utf8(`${lines.map(wrap).join("\n")}\n`)).found)).toEqual(facts(devices));
+  }
+});
+
 describe("the text is in", () => {
   for (const [name, encode] of Object.entries(encodings))
     test(name, () => {
