@@ -17,9 +17,16 @@ for (let value = 0; value < 16; value++)
 const isBlank = (byte: number): boolean =>
   byte === 0x20 || byte === 0x09 || byte === 0xa0 || byte === 0xc2 || byte === 0x0d;
 
-/** A blank, the `=` that mails in quoted-printable put at a line's end, or a sign that closes what is set apart. */
+const tagMark = 0x3c;
+/** A blank, the `=` that mails in quoted-printable put at a line's end, or a sign that closes what is set apart, or a tag. */
 const endsByte = (byte: number): boolean =>
-  isBlank(byte) || byte === 0x3d || byte === 0x7c || byte === 0x60 || byte === 0x2a || byte === 0x22;
+  isBlank(byte) ||
+  byte === tagMark ||
+  byte === 0x3d ||
+  byte === 0x7c ||
+  byte === 0x60 ||
+  byte === 0x2a ||
+  byte === 0x22;
 
 /** `0x` before an offset. */
 const isHexMark = (text: Uint8Array, at: number): boolean =>
@@ -29,6 +36,8 @@ const isHexMark = (text: Uint8Array, at: number): boolean =>
 function isWrapping(text: Uint8Array, from: number, end: number): boolean {
   for (let at = from; at < end; at++) {
     const byte = text[at]!;
+    // The rest is a page's.
+    if (byte === tagMark) return true;
     if (byte >= 0x80 || digit[byte]! >= 0 || isLetter(byte)) return false;
   }
   return true;

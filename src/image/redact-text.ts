@@ -13,6 +13,8 @@ export interface Replacements {
 const pair = "[0-9a-f]{2}";
 /** Six pairs and more, as of MAC addresses, EUI-64s and the addresses of IP over InfiniBand. */
 const pairs = `(?<![\\w:-])${pair}(?<sign>[:-])(?:${pair}\\k<sign>){4,30}${pair}(?![\\w:-])`;
+/** Of an interface that is named by its address. */
+const interfaceName = "(?<interface>(?<![a-z])enx)(?<interfaceId>[0-9a-f]{12})(?![\\w])";
 const dottedMac = "(?<![.\\w])[0-9a-f]{4}\\.[0-9a-f]{4}\\.[0-9a-f]{4}(?![.\\w])";
 const uuid = "(?<![\\w-])[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}(?![\\w-])";
 /** Addresses of one link: their second half is made of a MAC address, or of a GUID. */
@@ -28,13 +30,13 @@ const serialWord =
   "(?:serial(?:[ _-]?(?:number|num|nr\\.?|no\\.?|short|#))?|s/?n|(?:service|asset)[ _-]?tag)";
 /** The value goes on behind a blank as long as words have digits or are of capitals, and are no address. */
 const word = "[A-Za-z0-9][\\w./+-]*";
-const named = `(?<name>(?<![a-z])${serialWord}\\s*[:=]\\s*)(?<value>[^\\s,;]+)`;
+const named = `(?<name>(?<![a-z])${serialWord}["']?\\s*[:=]\\s*["']?)(?<value>[^\\s,;"']+)`;
 const following = new RegExp(`^(?:[ \\t]+(?=\\S*\\d|[A-Z-]+(?![\\w]))${word}(?![\\w:]))+`);
 /** Without a sign in between only what has a digit and is no short word. */
 const spoken = `(?<said>(?<![a-z])${serialWord}\\s+)(?<saidId>(?=[\\w-]*\\d)[a-z0-9][\\w-]{3,}(?![\\w:.]))`;
 
 const numbers = new RegExp(
-  [named, marked, spoken, pairs, dottedMac, uuid, linkLocal, diskName, tagged].join("|"),
+  [named, marked, spoken, pairs, dottedMac, uuid, linkLocal, diskName, tagged, interfaceName].join("|"),
   "gi",
 );
 const hexDigits = /[0-9a-f]/gi;
@@ -61,7 +63,7 @@ export function redactText(text: string, replacements: Replacements): string {
     } else if (groups["disk"] !== undefined)
       replacement = groups["disk"] + asName(groups["diskId"]!, replacements);
     else {
-      const before = groups["mark"] ?? groups["tag"] ?? "";
+      const before = groups["mark"] ?? groups["tag"] ?? groups["interface"] ?? "";
       replacement = before + asNumber(whole.slice(before.length), replacements);
     }
     redacted += text.slice(done, match.index) + replacement;

@@ -1,5 +1,6 @@
 // The registers of one map as lines of text. What fields mean together stands in their place: with verbosity 1 alone, with 2
 // beside them.
+import { extendedHead, standardHead } from "./capability.ts";
 import type { RegisterBlock } from "./block.ts";
 import type { DecodedRegister, DecodedValue } from "./decode.ts";
 import { derivedText, foundValues, type FoundValue } from "./derived-decode.ts";
@@ -147,12 +148,16 @@ interface Printed {
   readonly derivedPaths: ReadonlySet<string>;
 }
 
+const heads: ReadonlySet<string> = new Set([...Object.keys(standardHead), ...Object.keys(extendedHead)]);
+
 /** Worked out once for each map, and not for each device that has it. */
 const printed = new WeakMap<RegisterBlock, Printed>();
 
 function printedOf(map: RegisterBlock): Printed {
   let found = printed.get(map);
   if (found) return found;
+  // A map that nothing has names for shows all but its head.
+  const isNamed = Object.values(map.registers).some(isLabelled);
   const registers = Object.entries(map.registers)
     .sort(([, a], [, b]) => a.at - b.at)
     .map(([name, register]) => {
@@ -160,7 +165,7 @@ function printedOf(map: RegisterBlock): Printed {
       return {
         name,
         register,
-        labelled: isLabelled(register),
+        labelled: isLabelled(register) || (!isNamed && !heads.has(name)),
         label: label!,
         sections: sections.join(": "),
         fields: labelsOf(name, register),

@@ -112,6 +112,8 @@ export const wrappings: Readonly<Record<string, (line: string) => string>> = {
   "a table": (line) => `| ${line} |`,
   "a table without blanks": (line) => `|${line}|`,
   "code in a table": (line) => `| \`${line}\` |`,
+  "a line of a page": (line) => `${line}<br>`,
+  "a line of a page, behind a blank": (line) => `${line} <br/>`,
   code: (line) => `\`${line}\``,
   bold: (line) => `**${line}**`,
   "a cell of a page": (line) => `<tr><td>${line}</td></tr>`,

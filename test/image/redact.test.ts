@@ -106,6 +106,8 @@ test("a MAC address with points, and a serial number by its short name", () => {
 /** What stands in notes, titles and logs, with the number of the machine in it. */
 const marked: readonly (readonly [text: string, secret: RegExp])[] = [
   ["serial ABC123", /ABC123/],
+  ['{"SerialNumber": "PHMD1234"}', /PHMD1234/],
+  ["e1000e 0000:00:1f.6 enxa0369f123456: renamed from eth0", /a0369f123456/],
   ["Serial No 12345678", /12345678/],
   ["SerialNumber=WD-WCC4N0123456", /WCC4N/],
   ["ID_SERIAL_SHORT=S4EVNX0M123456", /S4EV/],
