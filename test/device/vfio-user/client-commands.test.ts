@@ -3,19 +3,14 @@ import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { ftruncateSync, openSync } from "node:fs";
 import type { ConnectOptions, VfioUserClient } from "../../../src/device/vfio-user/index.ts";
 import { Command } from "../../../src/device/vfio-user/messages/header.ts";
-import {
-  AnonymousMemory,
-  Eventfd,
-  FileDescriptor,
-  MemoryFile,
-  type VfioError,
-} from "../../../src/ffi/index.ts";
+import { AnonymousMemory, Eventfd, FileDescriptor, MemoryFile } from "../../../src/ffi/index.ts";
 import type { IrqRequest } from "../../../src/regs/vfio/irqs.ts";
 import { PreparedServer } from "../../support/prepared-server.ts";
 import { joined, le32, le64, readU32, versionBody } from "../../support/raw-peer.ts";
 import { Sandbox } from "../../support/sandbox.ts";
 import { unsealedFile } from "../../support/unsealed-file.ts";
 import type { Heard } from "../../support/speaker.ts";
+import { refusal } from "../../support/refusal.ts";
 
 let server: PreparedServer;
 let device: VfioUserClient | undefined;
@@ -34,14 +29,6 @@ const connected = (capabilities?: object, options?: ConnectOptions): VfioUserCli
   device = server.connect(options);
   server.heard();
   return device;
-};
-const failure = (act: () => unknown): Partial<VfioError> => {
-  try {
-    act();
-  } catch (error) {
-    return error as VfioError;
-  }
-  return {};
 };
 const asked = (heard: readonly Heard[], command: number): Heard[] =>
   heard.filter((one) => one.command === command && !one.isReply);
@@ -84,7 +71,7 @@ describe("VERSION", () => {
     ["three bytes", Uint8Array.of(0, 0, 0)],
   ])("answered with %s ends the connection", (_, body) => {
     server.answer(Command.version, body);
-    expect(failure(() => server.connect()).code).toBe("EPROTO");
+    expect(refusal(() => server.connect()).code).toBe("EPROTO");
   });
 });
 
@@ -102,7 +89,7 @@ describe("DEVICE_GET_INFO", () => {
   ])("an answer that is %s ends the connection", (_, body, code) => {
     server.answer(Command.version, versionBody());
     server.answer(Command.deviceInfo, body);
-    expect(failure(() => server.connect()).code).toBe(code);
+    expect(refusal(() => server.connect()).code).toBe(code);
   });
 });
 
@@ -159,14 +146,14 @@ describe("DEVICE_GET_REGION_INFO's descriptor", () => {
     using file = unsealedFile(8192);
     const client = sharing(file.fd);
     ftruncateSync(file.fd, 4096);
-    expect(failure(() => client.map(0, { offset: 4096, size: 4096 })).code).toBe("EINVAL");
+    expect(refusal(() => client.map(0, { offset: 4096, size: 4096 })).code).toBe("EINVAL");
   });
 
   test("of what cannot be sealed is refused with `sealedOnly`, and mapped without", () => {
     using box = new Sandbox();
     using file = new FileDescriptor(openSync(box.write("memory", "x".repeat(8192)), "r+"), "memory");
     expect(
-      failure(() => sharing(file.fd, { sealedOnly: true }).map(0, { offset: 0, size: 4096 })),
+      refusal(() => sharing(file.fd, { sealedOnly: true }).map(0, { offset: 0, size: 4096 })),
     ).toMatchObject({
       code: "EPERM",
       message: expect.stringContaining("the server could take the memory away"),
@@ -238,7 +225,7 @@ describe("DEVICE_SET_IRQS", () => {
     const client = connected();
     server.answer(Command.setIrqs, new Uint8Array(), { error: 22 });
     expect(
-      failure(() => client.setIrqs({ ...on, start: 0, data: { kind: "none", count: 1 } })),
+      refusal(() => client.setIrqs({ ...on, start: 0, data: { kind: "none", count: 1 } })),
     ).toMatchObject({
       code: "EINVAL",
       request: "DEVICE_SET_IRQS MSIX trigger none start 0",
@@ -292,7 +279,7 @@ describe("REGION_WRITE", () => {
     server.answer(Command.regionWrite);
     server.answer(Command.regionWrite);
     server.answer(Command.regionWrite, joined(le64(4), le32(7, 2)));
-    expect(failure(() => client.write(7, 4, Uint8Array.of(6, 0))).code).toBe("EPROTO");
+    expect(refusal(() => client.write(7, 4, Uint8Array.of(6, 0))).code).toBe("EPROTO");
   });
 });
 
@@ -327,12 +314,12 @@ describe("DMA_MAP and DMA_UNMAP", () => {
     const client = connected();
     const mapping = { iova: 0, size: 4096, hva: memory.address };
     server.answer(Command.dmaMap, new Uint8Array(), { error: 28 });
-    expect(failure(() => client.dma.map(mapping))).toMatchObject({ code: "ENOSPC" });
+    expect(refusal(() => client.dma.map(mapping))).toMatchObject({ code: "ENOSPC" });
     expect(client.dma.mappings).toEqual([]);
     server.answer(Command.dmaMap);
     client.dma.map(mapping);
     server.answer(Command.dmaUnmap, new Uint8Array(), { error: 22 });
-    expect(failure(() => client.dma.unmap(0, 4096)).code).toBe("EINVAL");
+    expect(refusal(() => client.dma.unmap(0, 4096)).code).toBe("EINVAL");
     expect(client.dma.mappings).toHaveLength(1);
     server.answer(Command.dmaUnmap, joined(le32(24, 0), le64(0, 4096)));
   });

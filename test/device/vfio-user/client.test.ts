@@ -1,7 +1,7 @@
 // The client against this library's own server, in a thread of its own: everything that a backend does.
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { join } from "node:path";
-import { AnonymousMemory, Eventfd, MemoryFile, type VfioError } from "../../../src/ffi/index.ts";
+import { AnonymousMemory, Eventfd, MemoryFile } from "../../../src/ffi/index.ts";
 import {
   connectDevice,
   serveDevice,
@@ -13,6 +13,7 @@ import {
 import { Sandbox } from "../../support/sandbox.ts";
 import { socketBusy, socketDeviceId, socketRegister } from "../../support/socket-device.ts";
 import { openDescriptors } from "../../support/descriptors.ts";
+import { refusal } from "../../support/refusal.ts";
 
 const module = new URL("../../support/socket-device.ts", import.meta.url);
 let box: Sandbox;
@@ -58,14 +59,6 @@ const transfer = (kind: number, iova: number, length: number): number => {
   }
   throw new Error("the device stays busy");
 };
-const failure = (act: () => unknown): Partial<VfioError> => {
-  try {
-    act();
-  } catch (error) {
-    return error as VfioError;
-  }
-  return {};
-};
 
 describe("a client", () => {
   test("has the server's regions and interrupts, absent ones too", () => {
@@ -98,13 +91,13 @@ describe("a client", () => {
   });
 
   test("throws what the server says, with the request, and goes on", () => {
-    expect(failure(() => write32(0, 1))).toMatchObject({
+    expect(refusal(() => write32(0, 1))).toMatchObject({
       code: "EPERM",
       errno: 1,
       message: "device: REGION_WRITE of 4 bytes at BAR0 0x0 fails with EPERM",
       device: "device",
     });
-    expect(failure(() => read32(5000))).toMatchObject({ code: "EINVAL" });
+    expect(refusal(() => read32(5000))).toMatchObject({ code: "EINVAL" });
     expect(read32(0)).toBe(socketDeviceId);
   });
 
@@ -121,9 +114,9 @@ describe("a client", () => {
       { offset: 0, size: 100 },
       { offset: 0, size: 0 },
     ])
-      expect(failure(() => device.map(1, area)).code).toBe("EINVAL");
-    expect(failure(() => device.map(0, { offset: 0, size: 4096 })).code).toBe("EINVAL");
-    expect(failure(() => device.map(99, { offset: 0, size: 4096 })).code).toBe("EINVAL");
+      expect(refusal(() => device.map(1, area)).code).toBe("EINVAL");
+    expect(refusal(() => device.map(0, { offset: 0, size: 4096 })).code).toBe("EINVAL");
+    expect(refusal(() => device.map(99, { offset: 0, size: 4096 })).code).toBe("EINVAL");
   });
 
   test("gives vectors their eventfds, some and none at once, and hears the device", () => {
@@ -148,8 +141,8 @@ describe("a client", () => {
       start: 3,
       data: { kind: "eventfd", fds: [-1, -1] },
     } as const;
-    expect(failure(() => device.setIrqs(wrong)).code).toBe("EINVAL");
-    expect(failure(() => device.setIrqs({ ...wrong, index: 1, start: 0 })).code).toBe("EINVAL");
+    expect(refusal(() => device.setIrqs(wrong)).code).toBe("EINVAL");
+    expect(refusal(() => device.setIrqs({ ...wrong, index: 1, start: 0 })).code).toBe("EINVAL");
   });
 
   test("resets the device, and knows no features of it", () => {
@@ -229,7 +222,7 @@ describe("a client", () => {
       () => device.probeFeature(0),
       () => device.setIrqs({ index: 2, action: "trigger", start: 0, data: { kind: "none", count: 0 } }),
     ])
-      expect(failure(act).code).toBe("ECLOSED");
+      expect(refusal(act).code).toBe("ECLOSED");
   });
 
   test("that goes leaves the device as it is, with nothing of the client's, and the next comes", async () => {
@@ -256,13 +249,13 @@ test("a server that ends is one event, and every call fails from then on", async
   await ended;
   expect(other.gone).toBe(true);
   for (let i = 0; i < 3; i++)
-    expect(failure(() => other.read(0, 0, new Uint8Array(4)))).toMatchObject({ code: "ENODEV", errno: 19 });
+    expect(refusal(() => other.read(0, 0, new Uint8Array(4)))).toMatchObject({ code: "ENODEV", errno: 19 });
   other.dma.unmapAll();
   expect(told).toEqual(["device-gone"]);
 });
 
 test("nobody at the path, or somebody who is no server, is said so", () => {
-  expect(failure(() => connectDevice(join(box.path, "none")))).toMatchObject({
+  expect(refusal(() => connectDevice(join(box.path, "none")))).toMatchObject({
     code: "ENOENT",
     hint: "No server has made that socket yet.",
   });

@@ -11,11 +11,12 @@ import {
   type ServerEvent,
 } from "../../../src/device/vfio-user/index.ts";
 import { Command } from "../../../src/device/vfio-user/messages/header.ts";
-import { Eventfd, listenUnix, MemoryFile, type VfioError } from "../../../src/ffi/index.ts";
+import { Eventfd, listenUnix, MemoryFile } from "../../../src/ffi/index.ts";
 import { openDescriptors } from "../../support/descriptors.ts";
 import { joined, le32, le64, message, RawPeer, readU32, versionBody } from "../../support/raw-peer.ts";
 import { Sandbox } from "../../support/sandbox.ts";
 import makeDevice, { socketDeviceId, SocketDevice, socketRegister } from "../../support/socket-device.ts";
+import { refusal } from "../../support/refusal.ts";
 
 setDefaultTimeout(60_000);
 
@@ -59,14 +60,6 @@ const close = (peer: RawPeer): void => {
   peer[Symbol.dispose]();
   open.delete(peer);
 };
-const failure = (act: () => unknown): Partial<VfioError> => {
-  try {
-    act();
-  } catch (error) {
-    return error as VfioError;
-  }
-  return {};
-};
 const access = (offset: number, count: number): Uint8Array => joined(le64(offset), le32(0, count));
 const read = async (peer: RawPeer, offset: number): Promise<number> =>
   readU32((await peer.ask(Command.regionRead, access(offset, 4))).body, 16);
@@ -93,12 +86,12 @@ describe("the socket", () => {
     mkdirSync(shared);
     for (const mode of [0o777, 0o775, 0o757]) {
       chmodSync(shared, mode);
-      const error = failure(() => serveDevice(makeDevice, { socket: join(shared, "s") }));
+      const error = refusal(() => serveDevice(makeDevice, { socket: join(shared, "s") }));
       expect([mode, error.code]).toEqual([mode, "EPERM"]);
       expect(error.hint).toContain("$XDG_RUNTIME_DIR");
       expect(existsSync(join(shared, "s"))).toBe(false);
     }
-    expect(failure(() => serveDevice(makeDevice, { socket: join(box.path, "none/s") })).code).toBe("ENOENT");
+    expect(refusal(() => serveDevice(makeDevice, { socket: join(box.path, "none/s") })).code).toBe("ENOENT");
   });
 
   test("may be made in a folder where others cannot remove it: the sticky bit is set", async () => {
@@ -115,11 +108,11 @@ describe("the socket", () => {
     expect(existsSync(socket)).toBe(true);
     await serve();
     const peer = await connect();
-    expect(failure(() => serveDevice(makeDevice, { socket })).code).toBe("EADDRINUSE");
+    expect(refusal(() => serveDevice(makeDevice, { socket })).code).toBe("EADDRINUSE");
     expect(await read(peer, 0)).toBe(socketDeviceId);
     const file = join(box.path, "file");
     writeFileSync(file, "precious");
-    expect(failure(() => serveDevice(makeDevice, { socket: file }))).toMatchObject({
+    expect(refusal(() => serveDevice(makeDevice, { socket: file }))).toMatchObject({
       code: "EADDRINUSE",
       hint: "Something is at that path: choose another, or remove it.",
     });

@@ -9,10 +9,11 @@ import {
   type ConnectOptions,
   type VfioUserClient,
 } from "../../../src/device/vfio-user/index.ts";
-import { Eventfd, MemoryFile, unixPair, type VfioError } from "../../../src/ffi/index.ts";
+import { Eventfd, MemoryFile, unixPair } from "../../../src/ffi/index.ts";
 import { Sandbox } from "../../support/sandbox.ts";
 import type { Misbehaviour, ServerOrders } from "../../support/scripted-server.ts";
 import { openDescriptors } from "../../support/descriptors.ts";
+import { refusal } from "../../support/refusal.ts";
 
 let box: Sandbox;
 let worker: Worker;
@@ -43,14 +44,6 @@ const connect = (options: ConnectOptions = {}): VfioUserClient => {
     ...options,
   });
 };
-const failure = (act: () => unknown): Partial<VfioError> => {
-  try {
-    act();
-  } catch (error) {
-    return error as VfioError;
-  }
-  return {};
-};
 const read = (device: VfioUserClient, size = 4): Uint8Array => {
   const data = new Uint8Array(size);
   device.read(0, 0, data);
@@ -67,7 +60,7 @@ describe("an answer that costs the call alone", () => {
   ] as const)("%s: %s", async (misbehaviour, code) => {
     await serve({ misbehaviour });
     using device = connect();
-    const error = failure(() => read(device));
+    const error = refusal(() => read(device));
     expect(error).toMatchObject({ code, device: "device" });
     expect(error.message).toContain("REGION_READ of 4 bytes at BAR0 0x0");
     expect(device.gone).toBe(false);
@@ -88,9 +81,9 @@ describe("an answer that leaves nothing to go on with", () => {
   ] as const)("%s: %s", async (misbehaviour, code) => {
     await serve({ misbehaviour });
     using device = connect();
-    expect(failure(() => read(device)).code).toBe(code);
-    expect(failure(() => read(device))).toMatchObject({ code: "ENODEV", errno: 19 });
-    expect(failure(() => device.reset()).code).toBe("ENODEV");
+    expect(refusal(() => read(device)).code).toBe(code);
+    expect(refusal(() => read(device))).toMatchObject({ code: "ENODEV", errno: 19 });
+    expect(refusal(() => device.reset()).code).toBe("ENODEV");
     expect(device.gone).toBe(true);
     expect(events.map(({ kind }) => kind)).toEqual(["device-gone"]);
   });
@@ -101,13 +94,13 @@ describe("a server that is silent", () => {
     await serve({ misbehaviour: "silent" });
     using device = connect({ timeout: 100 });
     const start = performance.now();
-    const error = failure(() => read(device));
+    const error = refusal(() => read(device));
     expect(error).toMatchObject({
       code: "ETIMEDOUT",
       message: "device does not answer REGION_READ of 4 bytes at BAR0 0x0 within 100 ms",
     });
     expect(performance.now() - start).toBeLessThan(2000);
-    expect(failure(() => read(device)).code).toBe("ENODEV");
+    expect(refusal(() => read(device)).code).toBe("ENODEV");
     expect(events).toHaveLength(1);
   });
 
@@ -115,14 +108,14 @@ describe("a server that is silent", () => {
     await serve({ misbehaviour: "dribbles" });
     using device = connect({ timeout: 200 });
     const start = performance.now();
-    expect(failure(() => read(device)).code).toBe("ETIMEDOUT");
+    expect(refusal(() => read(device)).code).toBe("ETIMEDOUT");
     expect(performance.now() - start).toBeLessThan(2000);
   });
 
   test("for a while, where that is granted: the late answer is dropped and the device goes on", async () => {
     await serve({ misbehaviour: "late", delay: 300 });
     using device = connect({ timeout: 100, grace: 10_000 });
-    expect(failure(() => read(device)).code).toBe("ETIMEDOUT");
+    expect(refusal(() => read(device)).code).toBe("ETIMEDOUT");
     expect(device.gone).toBe(false);
     await Bun.sleep(400);
     const config = new Uint8Array(4);
@@ -134,9 +127,9 @@ describe("a server that is silent", () => {
   test("for longer than is granted is gone", async () => {
     await serve({ misbehaviour: "silent" });
     using device = connect({ timeout: 50, grace: 100 });
-    expect(failure(() => read(device)).code).toBe("ETIMEDOUT");
+    expect(refusal(() => read(device)).code).toBe("ETIMEDOUT");
     await Bun.sleep(150);
-    expect(failure(() => read(device))).toMatchObject({ code: "ETIMEDOUT" });
+    expect(refusal(() => read(device))).toMatchObject({ code: "ETIMEDOUT" });
     expect(device.gone).toBe(true);
   });
 });
@@ -145,7 +138,7 @@ describe("requests of the server's in place of an answer", () => {
   test("without end are cut off by the time limit", async () => {
     await serve({ misbehaviour: "asks-without-end" });
     using device = connect({ timeout: 300, twinSocket: false });
-    expect(failure(() => read(device)).code).toBe("ETIMEDOUT");
+    expect(refusal(() => read(device)).code).toBe("ETIMEDOUT");
     expect(device.gone).toBe(true);
   });
 
@@ -175,7 +168,7 @@ describe("what a server says of its device", () => {
   ] as const)("%s is refused: %s, with nothing left open", async (misbehaviour, code) => {
     await serve({ misbehaviour });
     const before = openDescriptors().length;
-    expect(failure(() => connect()).code).toBe(code);
+    expect(refusal(() => connect()).code).toBe(code);
     // The thread's end of the connection goes with it.
     for (let tries = 0; tries < 200 && openDescriptors().length > before; tries++) await Bun.sleep(5);
     expect(openDescriptors().length).toBeLessThanOrEqual(before);
@@ -192,7 +185,7 @@ describe("what a server says of its device", () => {
     await serve({ misbehaviour: "small-file" });
     using device = connect();
     expect(device.regions[1]).toMatchObject({ size: 65536, mappable: true });
-    expect(failure(() => device.map(1, { offset: 4096, size: 4096 }))).toMatchObject({
+    expect(refusal(() => device.map(1, { offset: 4096, size: 4096 }))).toMatchObject({
       code: "EINVAL",
       message: expect.stringContaining("the server's file ends at 4096"),
     });
@@ -220,7 +213,7 @@ describe("what a server says of its device", () => {
 test("who does not speak the protocol at all is given up in time", () => {
   const [mine, theirs] = unixPair("nobody");
   using _theirs = theirs;
-  expect(failure(() => connectDevice(mine.fd, { timeout: 100 })).code).toBe("ETIMEDOUT");
+  expect(refusal(() => connectDevice(mine.fd, { timeout: 100 })).code).toBe("ETIMEDOUT");
 });
 
 test("reconnect: the device comes back with maps, interrupts, COMMAND and BARs, and says that it was reset", async () => {
@@ -235,8 +228,8 @@ test("reconnect: the device comes back with maps, interrupts, COMMAND and BARs, 
   device.write(7, 0x04, Uint8Array.of(6, 0));
   const before = worker;
   // The old one takes its socket with it; the new one listens at the same path.
-  expect(failure(() => device.write(0, 0xff0, Uint8Array.of(1, 2, 3, 4))).code).toBe("EPIPE");
-  expect(failure(() => read(device)).code).toBe("ENODEV");
+  expect(refusal(() => device.write(0, 0xff0, Uint8Array.of(1, 2, 3, 4))).code).toBe("EPIPE");
+  expect(refusal(() => read(device)).code).toBe("ENODEV");
   before.terminate();
   unlinkSync(path());
   await serve({ misbehaviour: "remembers" });
