@@ -1,8 +1,6 @@
 // What a page holds, as JSON: plain facts. What they look like is the page's own.
-import type { Patch } from "../device/passthrough/config/patches.ts";
+import type { DescribedBar, DeviceDescription } from "../device/passthrough/describe.ts";
 import type { IntxMode } from "../device/passthrough/interrupts/intx.ts";
-import type { BarKind } from "../device/pci/bars.ts";
-import type { MsixGeometry } from "../device/pci/msix-geometry.ts";
 import type { IrqInfo } from "../regs/vfio/irqs.ts";
 import type { RegionArea, RegionInfo } from "../regs/vfio/regions.ts";
 
@@ -15,14 +13,10 @@ export interface MappedData extends RegionArea {
 }
 
 /** A BAR of a device. */
-export interface BarData {
-  readonly region: number;
-  readonly name: string;
-  readonly kind: BarKind;
-  readonly prefetchable: boolean;
-  /** Bytes on the device, and bytes that the guest sees. */
-  readonly physicalSize: number;
-  readonly size: number;
+export interface BarData extends Pick<
+  DescribedBar,
+  "region" | "name" | "kind" | "prefetchable" | "physicalSize" | "size"
+> {
   /** In the device's own registers as they were read; undefined above 2^53. */
   readonly hostAddress: number | undefined;
   /** Where the guest finds it after an attach; undefined: it decodes nothing. */
@@ -31,7 +25,7 @@ export interface BarData {
 }
 
 /** What the passthrough model makes of a device: found by attaching it to a virtual machine in memory. */
-export interface GuestData {
+export interface GuestData extends Pick<DeviceDescription, "patches" | "msix" | "configMirrors"> {
   /** Tables of a byte for each of config space, in hexadecimal: what the guest reads first, and as `ConfigTables` has them. */
   readonly shadow: string;
   readonly emulated: string;
@@ -40,13 +34,7 @@ export interface GuestData {
   readonly source: string;
   /** 1 where a write does something besides. */
   readonly effects: string;
-  readonly patches: readonly Patch[];
   readonly bars: readonly BarData[];
-  readonly msix:
-    | { readonly relocated: boolean; readonly physical: MsixGeometry; readonly guest: MsixGeometry }
-    | undefined;
-  /** Places in BARs that show config space, where the model answers. In bytes. */
-  readonly configMirrors: readonly (RegionArea & { readonly region: number })[];
   readonly intx: IntxMode | undefined;
   readonly msiVectors: number;
   /** Why it did less than was asked. */
@@ -78,7 +66,7 @@ export interface FlightData {
   readonly bytes: string;
 }
 
-/** A verdict of `ls`, and of a group. */
+/** A verdict of `ls`, and of a group: `DeviceVerdict`'s, whose file a browser's type check cannot read. */
 export type VerdictState = "ready" | "bindable" | "in-use" | "blocked" | "bridge" | "no-iommu";
 
 /** A function of a host. */
