@@ -1,9 +1,9 @@
 // Where a server listens: a path that nobody else can put something at, and that is gone when the server is.
 import { lstatSync, statSync, unlinkSync } from "node:fs";
 import { dirname, resolve } from "node:path";
-import { VfioError } from "../../../ffi/errors.ts";
-import type { FileDescriptor } from "../../../ffi/file-descriptor.ts";
-import { connectUnix, listenUnix } from "../../../ffi/unix-socket.ts";
+import { VfioError } from "./errors.ts";
+import type { FileDescriptor } from "./file-descriptor.ts";
+import { connectUnix, listenUnix } from "./unix-socket.ts";
 
 const ownerOnly = 0o600;
 const othersMayWrite = 0o022;

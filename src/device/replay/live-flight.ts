@@ -6,7 +6,7 @@ import { VfioError } from "../../ffi/errors.ts";
 import type { FileDescriptor } from "../../ffi/file-descriptor.ts";
 import { systemCalls } from "../../ffi/system-calls.ts";
 import { acceptUnix, connectUnix } from "../../ffi/unix-socket.ts";
-import { listenAt, type ListeningPath } from "../vfio-user/server/socket-path.ts";
+import { listenAt, type ListeningPath } from "../../ffi/listening-path.ts";
 import { badFlight, entriesAt, flightSize } from "./flight-format.ts";
 import type { FlightRecorder } from "./flight-recorder.ts";
 

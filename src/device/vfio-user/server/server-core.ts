@@ -14,7 +14,7 @@ import type { DeviceSource, ServeOptions, ServerEvent } from "./options.ts";
 import { PeerMemory } from "./peer-memory.ts";
 import { Session } from "./session.ts";
 import { SharedFiles } from "./shared-files.ts";
-import { listenAt } from "./socket-path.ts";
+import { listenAt } from "../../../ffi/listening-path.ts";
 
 /** Mappings of a client's files at once, each of which may be of any size. */
 const maxMappings = 1024;
