@@ -4,6 +4,7 @@ import { setSignalMask, runVcpu } from "../ffi/kvm-vcpu.ts";
 import { createVcpu } from "../ffi/kvm-vm.ts";
 import { Mapping } from "../ffi/mapping.ts";
 import { holdSignal, kickSignal, signalBit, takeSignal, threadId, type HeldSignal } from "../ffi/signals.ts";
+import { Unreleased } from "../ffi/unreleased.ts";
 import { RunPage } from "./run-page.ts";
 import type { VcpuControl } from "./vcpu-control.ts";
 
@@ -33,8 +34,7 @@ export class Vcpu implements Disposable {
   readonly #descriptor: FileDescriptor;
   readonly #name: string;
   readonly #thread: number;
-  readonly #owned: DisposableStack;
-  readonly #held: HeldSignal | undefined;
+  readonly #owned = new Unreleased<Disposable>((part) => part[Symbol.dispose]());
   /** `complete` met one more part of an access, which nobody has handled yet: what `page` holds. */
   #unhandled = false;
 
@@ -61,8 +61,8 @@ export class Vcpu implements Disposable {
       setSignalMask(this.fd, held.before & ~signalBit(kickSignal), { device: this.#name });
     }
     this.#thread = threadId();
-    this.#held = held;
-    this.#owned = owned.move();
+    for (const part of [this.#descriptor, page, held]) if (part) this.#owned.add(part);
+    owned.move();
   }
 
   /** For the functions of `bun-vfio/ffi`. @throws VfioError (`ECLOSED`) after `dispose` */
@@ -122,9 +122,8 @@ export class Vcpu implements Disposable {
     }
   }
 
-  /** Unmaps the shared page and closes the vCPU. Safe to call twice: a kick signal that stayed blocked is tried again. */
+  /** Unmaps the shared page and closes the vCPU. Safe to call twice: what was refused, as a kick signal's release, is tried again. */
   [Symbol.dispose](): void {
-    if (this.#owned.disposed) this.#held?.[Symbol.dispose]();
-    else this.#owned.dispose();
+    this.#owned.settleOrThrow();
   }
 }
