@@ -1,10 +1,10 @@
 // What differs in the recorded contents of two devices' regions: by register where there is a map, else by offset.
 import { resolve } from "node:path";
-import type { ContentBlock, DeviceImage } from "../image/image.ts";
+import { maxContentBytes, type ContentBlock, type DeviceImage } from "../image/image.ts";
 import type { RegisterBlock } from "../regs/block.ts";
 import type { ConfigDifference } from "../regs/diff-types.ts";
+import { sameBytes } from "../regs/diff-bytes.ts";
 import { diffRegisters } from "../regs/diff.ts";
-import { maxContentBytes } from "../image/image.ts";
 import { regionName } from "../regs/vfio/regions.ts";
 import { CliError } from "./failure.ts";
 
@@ -36,8 +36,7 @@ export function loadMaps(path: string): RegionMaps {
       `${path}: it cannot be loaded: ${error instanceof Error ? error.message : String(error)}`,
     );
   }
-  if (isMap(exported)) return { 0: exported };
-  const maps = Object.entries(exported ?? {});
+  const maps = Object.entries(isMap(exported) ? { 0: exported } : (exported ?? {}));
   if (maps.length === 0 || !maps.every(([bar, map]) => /^[0-5]$/.test(bar) && isMap(map)))
     throw new CliError(
       `${path}: its default export must be a register map of BAR0, or an object of register maps by BAR, as { 0: map } (docs/register-maps.md)`,
@@ -105,20 +104,20 @@ function runs(
   least: number,
   into: ConfigDifference[],
 ): void {
-  const differs = (i: number): boolean => at + i >= least && before[i] !== after[i];
-  const dwordOf = (i: number): number => Math.max(0, i - ((at + i) % unit));
-  for (let i = 0; i < before.length; i++) {
-    if (!differs(i)) continue;
-    const start = dwordOf(i);
-    let end = start;
-    for (let next = i; next < before.length && next < end + unit; next++)
-      if (differs(next)) end = Math.min(before.length, dwordOf(next) + unit);
-    into.push({
-      kind: "bytes",
-      offset: at + start,
-      from: before.subarray(start, end).toHex(),
-      to: after.subarray(start, end).toHex(),
-    });
-    i = end - 1;
+  const endOf = (dword: number): number => Math.min(before.length, dword + unit - ((at + dword) % unit));
+  const differs = (dword: number): boolean => {
+    const from = Math.max(dword, least - at);
+    return !sameBytes(before, from, after, from, endOf(dword) - from);
+  };
+  for (let start = 0, end = 0; start < before.length; start = end) {
+    while (end < before.length && differs(end)) end = endOf(end);
+    if (end === start) end = endOf(end);
+    else
+      into.push({
+        kind: "bytes",
+        offset: at + start,
+        from: before.subarray(start, end).toHex(),
+        to: after.subarray(start, end).toHex(),
+      });
   }
 }

@@ -57,6 +57,20 @@ test("in whole dwords, from where both have them to where both have them", () =>
   expect(two.diff("--json", "--format-version", "1").out).not.toContain('"contents": [');
 });
 
+test("a block that begins inside of a dword has the rest of that, and then whole ones", () => {
+  using two = pair([at(0x3, ...zeros(9))], [at(0x3, 1, 0, 0, 0, 0, 0, 0, 0, 2)]);
+  const [device] = (JSON.parse(two.diff("--json").out) as { devices: { contents: unknown }[] }).devices;
+  expect(device!.contents).toEqual([
+    {
+      where: "BAR0",
+      differences: [
+        { kind: "bytes", offset: 0x3, from: "00", to: "01" },
+        { kind: "bytes", offset: 0x8, from: "00000000", to: "00000002" },
+      ],
+    },
+  ]);
+});
+
 test("by register and field with a map, and by offset behind it", () => {
   using two = pair([at(0, ...zeros(0x20))], [at(0, ...zeros(4), 0x21, 0, 0, 0, 1, ...zeros(15), 7, 0, 0, 0)]);
   writeFileSync(two.folder.at("map.ts"), map);
