@@ -30,18 +30,25 @@ export function checkScale(where: string, scale: Scale, bits: number, big: boole
   const min = scaledValue({ by, plus, base }, 0);
   if (!big && min < -Number.MAX_SAFE_INTEGER)
     throw new RangeError(`"${where}" must be above -2^53, not down to ${min}`);
-  // The first and the last are nearest to each other beside what is added; of exponents there are few.
-  const last = 2 ** bits - 1;
-  const steps =
-    base === undefined || big ? [0, 1, last - 1, last] : Array.from({ length: last + 1 }, (_, step) => step);
-  const merged = (big ? [] : steps).find((step) => scaledBits(scale, scaledValue(scale, step)) !== step);
-  if (merged !== undefined)
+  if (!big && !isToldApart({ by, plus, base }, bits, Math.max(Math.abs(min), Math.abs(most))))
     throw new RangeError(
-      `"${where}" must have a value for each of its bits, not one for bits ${merged} and others: units of ${by} are too small`,
+      `"${where}" must have a value for each of its bits, not one for several: units of ${by} are too small`,
     );
   const row = zero === undefined ? undefined : scaledBits({ by, plus, base }, zero);
   if (row !== undefined && row > 0 && row < 2 ** bits)
     throw new RangeError(
       `"${where}" must be a value of bits that are 0 alone, not ${zero}, as of bits ${row}`,
     );
+}
+
+/**
+ * Whether each of the bits has a value of its own, which leads back to them. Whole numbers do, as they are below 2^53; parts of
+ * a whole where a unit is far above the rounding of the largest value. Exponents are few enough to be tried.
+ */
+function isToldApart(scale: Scale, bits: number, largest: number): boolean {
+  const { by, plus = 0, base } = scale;
+  if (base === undefined) return (Number.isInteger(by) && Number.isInteger(plus)) || by >= largest * 2 ** -49;
+  for (let step = 0; step < 2 ** bits; step++)
+    if (scaledBits(scale, scaledValue(scale, step)) !== step) return false;
+  return true;
 }
