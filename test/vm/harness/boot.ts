@@ -27,7 +27,7 @@ for (const [signal, number] of [
 export const consoleOf = (out: string): string => join(out, "console.log");
 
 /**
- * @param hung aborted where nothing is heard of the guest any more
+ * @param hung aborted where nothing is heard of the guest any more @param autopsy then says where it was
  * @param line hears what appears on the console
  * @param monitor is given this end of the monitor's socket, which is then its own
  */
@@ -35,6 +35,7 @@ export async function boot(
   command: readonly string[],
   out: string,
   hung: AbortSignal,
+  autopsy: () => Promise<string>,
   line: (text: string) => void,
   monitor: (fd: number) => void,
 ): Promise<End> {
@@ -45,8 +46,12 @@ export async function boot(
   });
   running.add(child);
   monitor(child.stdio[3]!);
-  hung.addEventListener("abort", () => child.kill("SIGKILL"));
   const log = createWriteStream(consoleOf(out));
+  let told = Promise.resolve();
+  hung.addEventListener("abort", () => {
+    told = autopsy().then((text) => void log.write(`${text}\n`));
+    void told.finally(() => child.kill("SIGKILL"));
+  });
   const follow = async (stream: ReadableStream<Uint8Array>): Promise<void> => {
     let rest = "";
     const decoder = new TextDecoder();
@@ -61,6 +66,7 @@ export async function boot(
   };
   try {
     await Promise.all([follow(child.stdout), follow(child.stderr), child.exited]);
+    await told;
   } finally {
     running.delete(child);
     await new Promise<void>((done) => log.end(done));

@@ -249,6 +249,17 @@ describe("QEMU's monitor", () => {
     await expect(monitor.unplug("edu")).rejects.toThrow("QEMU has ended");
   });
 
+  test("says of a machine that hangs where its CPUs are, and has its kernel say it", async () => {
+    const sent: { execute: string; id: number }[] = [];
+    const monitor = new Monitor((text) => void sent.push(JSON.parse(text)));
+    const said = monitor.autopsy();
+    const registers = "CPU#0\r\nRAX=1 RBX=2\r\nRIP=3\r\nCS =0010\r\nYMM00=0\r\n";
+    monitor.hear(answer(sent.at(-1)!.id, registers));
+    while (sent.at(-1)!.execute !== "inject-nmi") await Bun.sleep(0);
+    monitor.hear(answer(sent.at(-1)!.id));
+    expect(await said).toBe("CPU#0\nRAX=1 RBX=2\nRIP=3");
+  });
+
   test("does what a guest's test asks for, and nothing else", async () => {
     const done: string[] = [];
     const monitor = {

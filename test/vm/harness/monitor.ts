@@ -92,6 +92,17 @@ export class Monitor {
     if (said !== "" && said !== "OK") throw new Error(said);
   }
 
+  /** Where the CPUs are. An interrupt that nobody waits for then makes the guest's kernel tell what it does, and panic. */
+  async autopsy(): Promise<string> {
+    const registers = await this.#execute("human-monitor-command", { "command-line": "info registers -a" });
+    await this.#execute("inject-nmi");
+    // Without those of segments, debugging, floating point and vectors.
+    return registers
+      .split(/\r?\n/)
+      .filter((line) => /^(?:CPU#|R|CR|PC|X\d)/.test(line))
+      .join("\n");
+  }
+
   /** Asks the guest to let a device go; it may take its time. */
   async unplug(name: string): Promise<void> {
     // Before it is asked for: that it has gone may come together with the answer.

@@ -82,6 +82,8 @@ export function versionOf(machine: Machine, { tools }: Prepared): string {
 const everywhere = [
   // An oops is a failure, and a panic ends the machine instead of hanging it.
   ...["quiet", "oops=panic", "panic=-1"],
+  // As does the interrupt that a machine gets that hangs: its console then says where.
+  "unknown_nmi_panic",
   // An emulated CPU has nothing to guard against, and spends a fifth of its time on that.
   ...["mitigations=off", "init_on_alloc=0"],
   // These two test themselves for a second of it.

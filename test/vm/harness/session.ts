@@ -67,6 +67,17 @@ export function layOut({
 
 const quoted = (value: string): string => `'${value.replaceAll("'", "'\\''")}'`;
 
+/** How long a hung machine has to say where, in milliseconds. */
+const lastWords = 2000;
+
+/** What is known of a machine that hangs; its kernel's own words come on the console. */
+async function autopsyOf(monitor: Monitor | undefined): Promise<string> {
+  const registers = monitor?.autopsy().catch(({ message }: Error) => message);
+  // A QEMU that hangs answers nothing.
+  const [said] = await Promise.all([Promise.race([registers, Bun.sleep(lastWords)]), Bun.sleep(lastWords)]);
+  return said ?? "QEMU's monitor says nothing";
+}
+
 /** @param next gives the test files, then undefined @param line hears what appears on the console */
 export async function runSession(
   session: Session,
@@ -97,6 +108,7 @@ export async function runSession(
       commandOf(machine, prepared, { packages, out, shell: false }),
       out,
       hung.signal,
+      () => autopsyOf(monitor),
       line,
       (fd) => {
         // Without a monitor, what a test asks of it is not done in time; that QEMU did not start, `boot` tells.

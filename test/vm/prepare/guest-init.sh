@@ -47,6 +47,34 @@ for file in /modules/*.ko; do
   # shellcheck disable=SC2086
   insmod "$file" $parameters || echo "vm: insmod $name failed"
 done
+# tell_states: what each thread of a process waits for
+tell_states() {
+  echo "late: what was running, by thread: its name, its state, the kernel's functions"
+  for task in /proc/[0-9]*/task/[0-9]*; do
+    [ -e "${task%/task/*}/exe" ] || continue
+    echo "$task $(cat "$task/comm") $(sed 's/.*) //; s/ .*//' "$task/stat")" "$(cut -d' ' -f2- "$task/stack" | head -n 4 | tr '\n' ' ')"
+  done 2>/dev/null
+  cat /proc/uptime /proc/loadavg
+  grep -E 'kvm|vfio|timer' /proc/interrupts
+}
+# run_tests ARGUMENT...: Bun's tests, in the log; late ones are ended, and nothing of what they started is left
+run_tests() {
+  setsid bun test "$@" </dev/null >$work/log 2>&1 &
+  tests=$!
+  (
+    # shellcheck disable=SC3045 # busybox has it.
+    # Nobody writes there: it waits without a process that would outlive it.
+    read -r -t "$VM_FILE_TIMEOUT" _ <>$work/never
+    tell_states >$work/late 2>&1
+    cat $work/late >>$work/log
+    kill -KILL -$tests
+  ) &
+  watcher=$!
+  wait $tests
+  status=$?
+  kill -KILL $watcher -$tests 2>/dev/null
+  return $status
+}
 # share TAG FOLDER OPTIONS: behind an IOMMU that is a device itself, the tags may come a while later
 share() {
   tries=0
@@ -79,6 +107,7 @@ for name in $wanted; do modprobe "$name" || finish 102; done
 echo "vm: Linux $(uname -r) is up after $(cut -d' ' -f1 /proc/uptime) s"
 
 cd /src || finish 103
+mkfifo $work/never
 if [ -n "$shell" ]; then
   setsid cttyhack sh
   finish 0
@@ -94,7 +123,7 @@ while :; do
   dmesg -c >/dev/null
   set -- "./$file" --config=/etc/bunfig.toml --timeout="$VM_TEST_TIMEOUT" --reporter=junit --reporter-outfile="$work/$number.xml"
   [ -z "$VM_COVERAGE" ] || set -- "$@" --coverage --coverage-reporter=lcov --coverage-dir="$work/$number"
-  timeout -s KILL "$VM_FILE_TIMEOUT" bun test "$@" </dev/null >$work/log 2>&1
+  run_tests "$@"
   status=$?
   [ $status -eq 0 ] || dmesg | tail -n 15 | sed 's/^/kernel: /' >>$work/log
   cp $work/log "/out/$number.log"
