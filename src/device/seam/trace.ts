@@ -38,8 +38,8 @@ export const TraceKind = {
   snapshot: 29,
   detach: 30,
   presence: 31,
-  keepFree: 31,
-  giveWay: 32,
+  keepFree: 32,
+  giveWay: 33,
 } as const;
 /** The name of a kind. */
 export type TraceKindName = keyof typeof TraceKind;

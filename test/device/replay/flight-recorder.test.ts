@@ -192,6 +192,10 @@ test("names at most five numbers a kind", () => {
   expect(Object.keys(traceFields)).toEqual(Object.keys(TraceKind));
 });
 
+test("has a number for each kind, counted from 0 in their order: a file has the numbers alone", () => {
+  expect(Object.values(TraceKind)).toEqual(Object.keys(TraceKind).map((_, index) => index) as never);
+});
+
 describe("a replay", () => {
   const names = readdirSync(join(root, "images")).map((file) => file.replace(".json", ""));
 
@@ -254,6 +258,8 @@ describe("a replay", () => {
     const kinds = Array.from({ length: recording.count }, (_, i) => recording.entry(i).kind);
     const count = (kind: number): number => kinds.filter((one) => one === kind).length;
     expect([count(TraceKind.giveWay), count(TraceKind.slotAdd)]).toEqual([2, 3]);
+    const { kind, numbers } = recording.entry(kinds.indexOf(TraceKind.giveWay));
+    expect(formatTraceEntry(traceEntry(kind, numbers))).toBe("something else comes to 0xd0000100-0xd0000fff");
     expect(replayFlight(recording, "test").difference).toBeUndefined();
   });
 
