@@ -2,6 +2,7 @@
 import { jsonText } from "../image/json-text.ts";
 import { unlinkSync } from "node:fs";
 import {
+  attributeWriter,
   bindingWrites,
   readBinding,
   shellCommand,
@@ -13,10 +14,11 @@ import type { Sysroot } from "../device/host/sysroot.ts";
 import { readGroup } from "../device/host/iommu-group.ts";
 import { rebind } from "../device/host/rebind.ts";
 import { refuse } from "./bind-refusals.ts";
-import { CliError, exitCode, oneLine } from "./failure.ts";
+import { CliError, exitCode } from "./failure.ts";
 import { findDevice } from "./host.ts";
-import { print, writeFiles } from "./output.ts";
+import { print, tell, writeFiles } from "./output.ts";
 import { deletePersistFiles, writePersistFiles, type PersistFile } from "./persist.ts";
+import { progress } from "./progress.ts";
 import { undoText } from "./undo-file.ts";
 
 export interface ChangeOptions {
@@ -58,7 +60,7 @@ export function change(
     let back = (): void => {};
     try {
       back = writePersistFiles(files, wanted);
-      rebind(files, rebindings, { write, force });
+      rebind(files, rebindings, { write: shown(write ?? attributeWriter(files)), force });
     } catch (error) {
       attempt("the files for the next start stay", back);
       if (undoFile !== undefined && before.every((one) => isAsBefore(files, one)))
@@ -104,11 +106,18 @@ export function change(
         .map((line) => `${line}\n`)
         .join(""),
     );
-  if (rebindings.length + wanted.length + remove.length === 0)
-    process.stderr.write("bun-vfio: nothing to do\n");
+  if (rebindings.length + wanted.length + remove.length === 0) tell("nothing to do");
   if (!dryRun) noteBlocked(files, before);
   return exitCode.ok;
 }
+
+/** The kernel answers a write when a driver has let go of its device, or taken it: a second, or as long as that is open. */
+const shown =
+  (write: WriteAttribute): WriteAttribute =>
+  (one, bdf) => {
+    progress.wait(shellCommand(one));
+    write(one, bdf);
+  };
 
 /** A function that has its driver already is in the undo file for the sake of its files. */
 const bindingsOf = (
@@ -140,7 +149,7 @@ function attempt(what: string, act: () => void): void {
   try {
     act();
   } catch {
-    process.stderr.write(`bun-vfio: ${oneLine(`note: ${what}`)}\n`);
+    tell(`note: ${what}`);
   }
 }
 
@@ -167,8 +176,7 @@ function noteBlocked(files: Sysroot, changed: readonly Binding[]): void {
     const culprits = (readGroup(files, id)?.members ?? []).filter(({ state }) => state === "blocks");
     if (culprits.length > 0) {
       const names = culprits.map(({ name, driver }) => `${name} (${driver})`).join(", ");
-      const note = `note: group ${id} is still held by ${names}; bind them too, or add --group`;
-      process.stderr.write(`bun-vfio: ${oneLine(note)}\n`);
+      tell(`note: group ${id} is still held by ${names}; bind them too, or add --group`);
     }
   }
 }

@@ -1,7 +1,8 @@
 // A file, or standard input, as bytes that come when they are asked for.
-import { closeSync, openSync, readSync } from "node:fs";
+import { closeSync, fstatSync, openSync, readSync } from "node:fs";
 import type { ByteSource } from "../image/lines.ts";
 import { CliError } from "./failure.ts";
+import { Progress } from "./progress.ts";
 
 const reasons: Readonly<Record<string, string>> = {
   ENOENT: "no such file; check the path",
@@ -27,11 +28,13 @@ export class FileSource implements Disposable {
   #fd: number | undefined;
   #head: Uint8Array = new Uint8Array(0);
   #whole = false;
+  readonly #progress: Progress;
 
   /** @param path `-` for standard input @throws CliError */
   constructor(path: string) {
     this.path = path;
     this.#fd = path === "-" ? standardInput : this.#do(() => openSync(path, "r"));
+    this.#progress = new Progress(`reading ${inputName(path)}`, sizeOf(this.#fd));
   }
 
   /** The first 64 KiB, or as many as there are, which `read` gives again; the same until that is called. @throws CliError */
@@ -78,11 +81,14 @@ export class FileSource implements Disposable {
   [Symbol.dispose](): void {
     const fd = this.#fd;
     this.#fd = undefined;
+    this.#progress[Symbol.dispose]();
     if (fd !== undefined && fd !== standardInput) closeSync(fd);
   }
 
   #read(into: Uint8Array): number {
-    return this.#do(() => readSync(this.#fd!, into));
+    const count = this.#do(() => readSync(this.#fd!, into));
+    this.#progress.add(count);
+    return count;
   }
 
   #do<Result>(call: () => Result): Result {
@@ -97,4 +103,10 @@ export class FileSource implements Disposable {
         else throw new CliError(`${inputName(this.path)}: cannot read it: ${reasons[code ?? ""] ?? message}`);
       }
   }
+}
+
+/** In bytes; undefined of what is no file, or has none that is known before. */
+function sizeOf(fd: number): number | undefined {
+  const found = fstatSync(fd);
+  return found.isFile() && found.size > 0 ? found.size : undefined;
 }

@@ -4,6 +4,7 @@ import { dirname } from "node:path";
 import { DurableFile } from "../ffi/durable-file.ts";
 import { VfioError } from "../ffi/errors.ts";
 import { CliError, failureText, oneLine } from "./failure.ts";
+import { progress } from "./progress.ts";
 
 export interface OutputFile {
   readonly path: string;
@@ -48,6 +49,7 @@ export const stdout = {
   /** What is no text, after what waits. @throws as `write` */
   writeBytes(bytes: Uint8Array): void {
     if (this.waiting !== "") this.flush();
+    if (bytes.length > 0 && process.stdout.isTTY) progress.clear();
     for (let done = 0; done < bytes.length;)
       try {
         done += writeSync(standardOutput, bytes, done);
@@ -64,7 +66,10 @@ export const stdout = {
 export const print = (text: string): void => stdout.write(text);
 
 /** Says something on standard error, in one line: a note, a warning, a failure. */
-export const tell = (text: string): void => void process.stderr.write(`bun-vfio: ${oneLine(text)}\n`);
+export function tell(text: string): void {
+  progress.clear();
+  process.stderr.write(`bun-vfio: ${oneLine(text)}\n`);
+}
 
 /** What a path is now; undefined where nothing is. @throws CliError if it cannot be found out */
 export function kindOf(path: string): "file" | "directory" | "other" | undefined {

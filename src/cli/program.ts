@@ -5,6 +5,7 @@ import { exitCode, failureText } from "./failure.ts";
 import { addFileCommands } from "./file-commands.ts";
 import { addHostCommands } from "./host-commands.ts";
 import { print, ReaderLeft, stdout, tell } from "./output.ts";
+import { progress, progressTerminal } from "./progress.ts";
 import { addShellCommands } from "./shell-commands.ts";
 import { wantsColor } from "./style.ts";
 import { sudoHint } from "./sudo-hint.ts";
@@ -34,6 +35,7 @@ export function makeProgram(color: boolean, done: (code: number) => void): Comma
  */
 export function runCommand(args: readonly string[]): number {
   let code: number = exitCode.ok;
+  progress.open(progressTerminal(args));
   const program = makeProgram(wantsColor(process.stdout, args), (done) => {
     code = done;
   });
@@ -53,6 +55,8 @@ function ended(args: readonly string[], command: () => number): number {
     if (error instanceof ReaderLeft) return exitCode.ok;
     tell(failureText(error));
     return exitCode.failed;
+  } finally {
+    progress.clear();
   }
   return code;
 }

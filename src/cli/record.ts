@@ -7,13 +7,16 @@ import { readInUse } from "../device/host/in-use.ts";
 import { imageHost, recordFromSysfs } from "../device/host/sysfs-recorder.ts";
 import { VfioError } from "../ffi/errors.ts";
 import { regionName } from "../regs/vfio/regions.ts";
-import type { DeviceImage } from "../image/image.ts";
+import { maxContentBytes, type DeviceImage } from "../image/image.ts";
 import { Redaction } from "../image/redact.ts";
 import { writeImage } from "../image/write.ts";
 import { allOnesText, readsAllOnes } from "../regs/answers.ts";
 import { CliError, exitCode } from "./failure.ts";
+import { TracedBackend } from "../device/seam/traced-backend.ts";
+import { TraceKind } from "../device/seam/trace.ts";
 import { findDevice, sysroot } from "./host.ts";
 import { print, tell, writeFiles } from "./output.ts";
+import { Progress, progress } from "./progress.ts";
 import { printable } from "../regs/printable.ts";
 
 export interface RecordOptions {
@@ -42,8 +45,11 @@ export function recordCommand(
   const source = device.vfio ? "vfio" : "sysfs";
   let image: DeviceImage | undefined;
   if (device.vfio) {
+    progress.wait(`opening ${bdf}`);
     using backend = open(bdf);
-    image = answered(() => recordDevice(backend, { bdf, host: imageHost(files, device), rom, barContents }));
+    progress.clear();
+    const host = imageHost(files, device);
+    image = answered(() => recordDevice(watched(backend), { bdf, host, rom, barContents }));
   } else {
     if (barContents)
       throw new CliError(
@@ -70,6 +76,15 @@ export function recordCommand(
       );
   }
   return exitCode.ok;
+}
+
+/** Tells how far a device is read: at most as many bytes as it has. */
+function watched(backend: DeviceBackend): DeviceBackend {
+  const total = backend.regions.reduce((sum, { size }) => sum + Math.min(size, maxContentBytes), 0);
+  const done = new Progress(`recording ${backend.name}`, total);
+  return new TracedBackend(backend, {
+    record: (kind, _region, _offset, size) => kind === TraceKind.deviceRead && done.add(size),
+  });
 }
 
 /** What was recorded; undefined of a device that does not answer. */

@@ -3,7 +3,7 @@ import { jsonText } from "../image/json-text.ts";
 import { replayFlight, type FlightDifference } from "../device/replay/flight-replay.ts";
 import { formatTraceEntry, type TraceEntry } from "../device/seam/trace-text.ts";
 import { CliError, exitCode } from "./failure.ts";
-import { readFlightFile } from "./flight-input.ts";
+import { readFlightFile, watchedFlight } from "./flight-input.ts";
 import { inputName } from "./byte-source.ts";
 import { print } from "./output.ts";
 import { printable } from "../regs/printable.ts";
@@ -15,7 +15,7 @@ export function replayFlightCommand(path: string, { json, trace, color }: Replay
   const recording = readFlightFile(path, "with an image, a trace is needed too: bun-vfio replay IMAGE TRACE");
   const name = inputName(path);
   if (trace) throw new CliError(`${name}: it is a trace already; bun-vfio trace prints it`);
-  const report = replayFlight(recording, name);
+  const report = replayFlight(watchedFlight(recording, `replaying ${name}`), name);
   const { accesses, entries, difference } = report;
   if (json)
     print(

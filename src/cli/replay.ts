@@ -11,6 +11,7 @@ import { CliError, exitCode, firstProblem, knownText } from "./failure.ts";
 import { inputName } from "./byte-source.ts";
 import { openInput, openText } from "./input.ts";
 import { print } from "./output.ts";
+import { counted } from "./progress.ts";
 import { printable } from "../regs/printable.ts";
 import { formatTraceEntry, traceListener } from "../device/seam/trace-text.ts";
 import type { Tracer } from "../device/seam/trace.ts";
@@ -66,7 +67,15 @@ function replayed(
 ): ReplayReport {
   using platform = new MemoryPlatform({ windows: { mmio32 } });
   try {
-    return replay(new RecordedDevice(image), platform, image.config, accesses, { trace });
+    return replay(
+      new RecordedDevice(image),
+      platform,
+      image.config,
+      counted(accesses, "replaying", accesses.length),
+      {
+        trace,
+      },
+    );
   } catch (error) {
     const text = knownText(error);
     throw text === undefined ? error : new CliError(`${path}: ${text}`, { cause: error });

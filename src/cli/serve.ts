@@ -10,6 +10,7 @@ import { CliError, exitCode, failureText } from "./failure.ts";
 import { findDevice, sysroot } from "./host.ts";
 import { openInput } from "./input.ts";
 import { print, ReaderLeft, stdout, tell } from "./output.ts";
+import { progress } from "./progress.ts";
 
 export interface ServeCommandOptions {
   readonly socket: string;
@@ -57,6 +58,7 @@ function devices(what: string, device: string | undefined): ServedDevice {
       throw new CliError(
         `${bdf}: only a device that is bound to vfio-pci can be served; bun-vfio bind ${bdf}`,
       );
+    progress.wait(`opening ${bdf}`);
     const opened = openDevice(bdf);
     return { device: opened, dma: opened.dma };
   }

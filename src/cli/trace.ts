@@ -5,8 +5,9 @@ import { redactFlight } from "../device/replay/redact-flight.ts";
 import { Redaction } from "../image/redact.ts";
 import { inputName } from "./byte-source.ts";
 import { CliError, exitCode } from "./failure.ts";
-import { readFlightBytes } from "./flight-input.ts";
+import { readFlightBytes, watchedFlight } from "./flight-input.ts";
 import { print, stdout, tell, writeFiles } from "./output.ts";
+import { progress } from "./progress.ts";
 import { printable } from "../regs/printable.ts";
 import { styleOf, type Style } from "./style.ts";
 import { traceLines, type TraceFilter } from "./trace-lines.ts";
@@ -28,13 +29,19 @@ function printCommand(path: string, options: TraceOptions, style: Style): number
   const { redact = false, output, force = false } = options;
   const name = inputName(path);
   let bytes = readFlightBytes(path, "a FlightRecorder writes one");
-  if (redact) bytes = redactFlight(bytes, name, new Redaction());
+  if (redact) {
+    progress.wait(`redacting ${name}`);
+    bytes = redactFlight(bytes, name, new Redaction());
+  }
   const recording = readFlight(bytes, name);
   if (output === "-") stdout.writeBytes(bytes);
   else if (output !== undefined) writeFiles([{ path: output, text: bytes }], { force, secret: true });
   else {
     if (!options.json) print(headLine(recording, style));
-    if (printLines(recording, name, options, style) === 0 && recording.count > recording.lost)
+    if (
+      printLines(watchedFlight(recording, `looking through ${name}`), name, options, style) === 0 &&
+      recording.count > recording.lost
+    )
       tell(`${path}: nothing in it is as asked for`);
   }
   return exitCode.ok;

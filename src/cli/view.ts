@@ -5,6 +5,7 @@ import { pageParts } from "../view/page-parts.ts";
 import { servePage } from "../view/page-server.ts";
 import { CliError, exitCode, failureText } from "./failure.ts";
 import { print, ReaderLeft, stdout, tell, writeFiles } from "./output.ts";
+import { progress } from "./progress.ts";
 import { printable } from "../regs/printable.ts";
 import { viewData } from "./view-data.ts";
 
@@ -29,6 +30,7 @@ export function viewCommand(words: readonly string[], options: ViewOptions): num
   if (output === "-" && process.stdout.isTTY)
     throw new CliError("a page is for a browser: give -o FILE, or --serve");
   const data = viewData(words, device, false);
+  progress.wait("making the page");
   pageParts()
     .then((parts) => {
       const text = pageHtml(data, parts);

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 
 export const root = join(import.meta.dir, "../..");
-const main = join(root, "src/cli/main.ts");
+export const main = join(root, "src/cli/main.ts");
 
 export interface Run {
   readonly code: number | null;
