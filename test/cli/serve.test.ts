@@ -12,8 +12,9 @@ setDefaultTimeout(60_000);
 
 const image = readImage(readFileSync(join(root, "images/nvme.json"), "utf8"));
 
+/** A server that listens: a socket is there a moment before, and refuses whoever connects. */
 async function served(socket: string, ...more: string[]) {
-  const process_ = Bun.spawn(
+  const server = Bun.spawn(
     [
       process.execPath,
       join(root, "src/cli/main.ts"),
@@ -25,11 +26,20 @@ async function served(socket: string, ...more: string[]) {
     ],
     { cwd: root, stdout: "pipe", stderr: "pipe" },
   );
-  while (!existsSync(socket)) {
-    if (process_.exitCode !== null) throw new Error(await new Response(process_.stderr).text());
-    await Bun.sleep(10);
-  }
-  return process_;
+  const reader = server.stdout.getReader();
+  let said = "";
+  const hears = async (): Promise<boolean> => {
+    const { done, value } = await reader.read();
+    if (!done) said += new TextDecoder().decode(value);
+    return !done;
+  };
+  while (!said.includes(`at ${socket}\n`))
+    if (!(await hears())) throw new Error(await new Response(server.stderr).text());
+  const out = async (): Promise<string> => {
+    while (await hears());
+    return said;
+  };
+  return { server, out };
 }
 
 test.each(["SIGTERM", "SIGINT"] as const)(
@@ -37,7 +47,7 @@ test.each(["SIGTERM", "SIGINT"] as const)(
   async (signal) => {
     using folder = temporary();
     const socket = folder.at("nvme.sock");
-    const server = await served(socket);
+    const { server, out: printed } = await served(socket);
     expect(statSync(socket).mode & 0o777).toBe(0o600);
     {
       using device = connectDevice(socket, { timeout: 10_000, keepAlive: true });
@@ -54,7 +64,7 @@ test.each(["SIGTERM", "SIGINT"] as const)(
     server.kill(signal);
     expect(await server.exited).toBe(0);
     expect(existsSync(socket)).toBe(false);
-    const out = await new Response(server.stdout).text();
+    const out = await printed();
     expect(out).toStartWith(
       `0000:02:00.0 at ${socket}\nqemu-system-x86_64 -machine q35,memory-backend=ram -m 1G \\\n`,
     );
@@ -68,14 +78,14 @@ test.each(["SIGTERM", "SIGINT"] as const)(
 test("--trace prints each access", async () => {
   using folder = temporary();
   const socket = folder.at("nvme.sock");
-  const server = await served(socket, "--trace");
+  const { server, out } = await served(socket, "--trace");
   {
     using device = connectDevice(socket, { timeout: 10_000, keepAlive: true });
     device.read(RegionIndex.config, 0, new Uint8Array(4));
   }
   server.kill("SIGTERM");
   await server.exited;
-  expect(await new Response(server.stdout).text()).toMatch(/CONFIG.*0x0/);
+  expect(await out()).toMatch(/CONFIG.*0x0/);
 });
 
 test("what cannot be served is said in one line", () => {
