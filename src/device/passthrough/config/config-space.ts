@@ -206,9 +206,12 @@ export class ConfigSpace {
     if (!wanted) return true;
     if (this.#gone) return this.#absent();
     const bytes = this.#scratch[width]!;
+    let changes = false;
     for (let i = 0; i < width; i++) {
-      const owned = emulated[offset + i]!;
-      bytes[i] = (((value >>> (8 * i)) & ~owned) | (shadow[offset + i]! & owned)) & 0xff;
+      const at = offset + i;
+      const owned = emulated[at]!;
+      bytes[i] = (((value >>> (8 * i)) & ~owned) | (shadow[at]! & owned)) & 0xff;
+      if (source[at] !== Source.shadow || clear[at] !== 0 || bytes[i] !== shadow[at]) changes = true;
     }
     try {
       this.#backend.write(RegionIndex.config, offset, bytes);
@@ -216,7 +219,9 @@ export class ConfigSpace {
       this.#failed("write", offset, width, cause);
       return false;
     }
-    // What the device made of it is known only after a read: of the whole dword, whose fields may depend on each other.
+    // What is known, and written once more, changes nothing. What the device makes of another value is known only after a read:
+    // of the whole dword, whose fields may depend on each other.
+    if (!changes) return true;
     const first = offset - (offset & 3);
     for (let at = first; at < first + 4; at++) {
       if (source[at] === Source.shadow && emulated[at] !== 0xff) source[at] = Source.stale;

@@ -1,7 +1,6 @@
 // The byte tables that a guest's config accesses run on, built once at attach from the register maps.
 // Everything that hides, patches or emulates is rows in these tables, so that reads and writes agree.
 import {
-  endpointHeader,
   extendedStart,
   unknownExtended,
   isHeadOnly,
@@ -65,8 +64,6 @@ export function configTables(config: Uint8Array, layout: ConfigLayout): ConfigTa
   };
   const covered = table();
   if (layout.header) place(tables, covered, layout.header, 0);
-  // All of the header is laid down: what its map leaves out is reserved and reads 0 (PCI Express Base Specification 7.5.1.2).
-  covered.fill(1, 0, endpointHeader.size);
   for (const capability of layout.capabilities) {
     place(tables, covered, capability.map, capability.offset);
     if (isHeadOnly(capability)) coverUnknown(tables, covered, capability);
@@ -85,8 +82,8 @@ function place(tables: ConfigTables, covered: Uint8Array, map: RegisterBlock, ba
   for (let i = 0; i < map.size; i++) {
     const at = base + i;
     // The first capability to describe a byte keeps it: overlapping ones are malformed and must not fight.
-    // Bytes that the map does not describe, as a vendor's body, are the device's own.
-    if (covered[at] || masks.defined[i] === 0) continue;
+    // Bytes that the map does not describe, as a vendor's body or what is reserved, are the device's own.
+    if (covered[at] || (masks.defined[i]! & ~masks.reserved[i]!) === 0) continue;
     covered[at] = 1;
     tables.emulated[at] = masks.emulated[i]!;
     tables.clear[at] = masks.w1c[i]!;

@@ -62,6 +62,35 @@ describe("config reads", () => {
     expect(reads(guest)).toBe(before + 1);
   });
 
+  test("a write of what the register holds leaves it known; not so a bit that a 1 clears, nor after a reset", () => {
+    using guest = attach(plain);
+    const { device, backend } = guest;
+    device.configWrite(0x3c, 1, 5);
+    device.configRead(0x3c, 4);
+    const written = backend.counts.configWrites;
+    const before = reads(guest);
+    device.configWrite(0x3c, 1, 5);
+    expect(backend.counts.configWrites).toBe(written + 1);
+    device.configRead(0x3c, 4);
+    expect(reads(guest)).toBe(before);
+    device.configWrite(at.pcie + 8, 2, 0x8000);
+    device.configWrite(0x3c, 1, 0);
+    device.configRead(0x3c, 1);
+    expect(reads(guest)).toBeGreaterThan(before);
+  });
+
+  test("what the header leaves out is the device's: read each time, written each time", () => {
+    using guest = attach(plain);
+    const reads = [0x35, 0x36, 0x37, 0x38, 0x39, 0x3a, 0x3b].map((offset) => {
+      guest.backend.read = (_region, _offset, data) => void data.fill(offset);
+      return guest.device.configRead(offset, 1);
+    });
+    expect(reads).toEqual([0x35, 0x36, 0x37, 0x38, 0x39, 0x3a, 0x3b]);
+    const before = guest.backend.counts.configWrites;
+    guest.device.configWrite(0x38, 4, 0x12345678);
+    expect(guest.backend.counts.configWrites).toBe(before + 1);
+  });
+
   test("defect 52: a failed read is all ones and an event, a failed write is dropped", () => {
     using guest = attach(plain);
     guest.backend.fails = (call) => (call.kind === "read" && call.size < 4) || call.kind === "write";
