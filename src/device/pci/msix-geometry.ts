@@ -78,7 +78,9 @@ export function showGeometry(
 
 /** What of a structure does not lie in the memory of a BAR; undefined if all does. */
 function placeProblem(name: string, area: MsixArea, regions: readonly RegionInfo[]): string | undefined {
-  const region = area.region <= RegionIndex.bar5 ? regions[area.region] : undefined;
+  if (area.region > RegionIndex.bar5)
+    return `the MSI-X ${name} register holds ${hex(area.offset + area.region)}, whose BIR ${area.region} is reserved`;
+  const region = regions[area.region];
   if (!region || region.size === 0)
     return `the MSI-X ${name} is in BAR${area.region}, which the device does not have`;
   if (area.offset + area.size > region.size)

@@ -23,7 +23,7 @@ describe("MSI-X geometry", () => {
   });
   test("a table or PBA that the BARs do not hold is refused with its place", () => {
     expect(tableProblem(geometry(16, [0, 0x4000], [0, 0]), regions(0x4000))).toContain("table at 0x4000");
-    expect(tableProblem(geometry(16, [6, 0], [0, 0]), regions(0x4000))).toContain("BAR6");
+    expect(tableProblem(geometry(16, [6, 0], [0, 0]), regions(0x4000))).toContain("holds 0x6, whose BIR 6");
     expect(pendingProblem(geometry(16, [0, 0], [3, 0]), regions(0x4000))).toContain("BAR3");
     expect(pendingProblem(geometry(16, [0, 0], [0, 0x80]), regions(0x4000))).toContain("overlap");
     const good = geometry(16, [0, 0x2000], [0, 0x3000]);

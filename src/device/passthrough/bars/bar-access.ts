@@ -122,7 +122,7 @@ export class BarAccess {
     }
     if (pba && pba.region === region) {
       if (at >= pba.offset && at < pba.offset + pba.size) {
-        this.#end = pba.offset + pba.size;
+        this.#end = Math.min(end, pba.offset + pba.size);
         return Part.pba;
       }
       if (at < pba.offset && pba.offset < end) end = pba.offset;

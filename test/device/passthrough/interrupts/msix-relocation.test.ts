@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
+import { IrqIndex } from "../../../../src/regs/vfio/irqs.ts";
 import type { RegionInfo } from "../../../../src/regs/vfio/regions.ts";
 import { barRegisters } from "../../../../src/device/pci/header-registers.ts";
 import type { Bar } from "../../../../src/device/pci/bars.ts";
@@ -9,6 +10,8 @@ import {
   relocate,
   type Relocation,
 } from "../../../../src/device/passthrough/interrupts/msix-relocation.ts";
+import { attach, bytesOf, memory, mmioRead, writeVector, type Attached } from "../../../support/attached.ts";
+import { at, type SyntheticDevice } from "../../../support/synthetic-image.ts";
 
 const regions = (...sizes: number[]): RegionInfo[] =>
   sizes.map((size, index) => ({
@@ -164,5 +167,40 @@ describe("MSI-X relocation", () => {
       ),
       { numRuns: 2000 },
     );
+  });
+});
+
+describe("a structure whose register has a reserved BIR", () => {
+  const device = (table: number, pba: number): SyntheticDevice => ({
+    bars: { 0: { size: 0x4000 } },
+    romSize: 0x800,
+    msix: { vectors: 2, table: [table, 0x1000], pba: [pba, 0x2000] },
+  });
+  const told = (guest: Attached): string[] => guest.eventsOf("msix").map(({ message }) => message);
+
+  test.each([6, 7])(
+    "the PBA, %d: the event has the register's value, and the model has pending bits of its own",
+    (bir) => {
+      using guest = attach(device(0, bir));
+      expect(told(guest)).toEqual([
+        `the MSI-X PBA register holds 0x200${bir}, whose BIR ${bir} is reserved: the pending bits are the model's alone`,
+      ]);
+      guest.device.configWrite(0x04, 2, memory);
+      const { base } = guest.device.describe().bars[0]!;
+      const { table, pba } = guest.device.describe().msix!.guest;
+      writeVector(guest.device, base! + table.offset, 1, 0x41);
+      guest.device.configWrite(at.msix + 2, 2, 0x8000);
+      guest.device.mmioWrite(base! + table.offset + 16 + 12, bytesOf(1, 4));
+      guest.recorded.raise(IrqIndex.msix, 1);
+      expect([pba.region, mmioRead(guest.device, base! + pba.offset, 8)]).toEqual([0, 2]);
+    },
+  );
+
+  test("the table: the capability is hidden", () => {
+    using guest = attach(device(6, 0));
+    expect(told(guest)).toEqual([
+      "the MSI-X table register holds 0x1006, whose BIR 6 is reserved: the capability is hidden",
+    ]);
+    expect(guest.device.describe().msix).toBeUndefined();
   });
 });
