@@ -42,11 +42,16 @@ export class DecodeControl implements Stateful<DecodingState> {
     return { command: this.#command, power: this.#power, sleepCommand };
   }
 
-  /** As the guest did it: COMMAND, sleep, and what it wrote to COMMAND since. To be called with the BARs' places paused. */
+  /**
+   * As the guest did it: COMMAND, sleep, and what it wrote to COMMAND since. To be called with the BARs' places paused.
+   * @throws RangeError where a device without power states is to sleep
+   */
   restore({ command: saved, power, sleepCommand }: DecodingState): void {
     const { config, effects } = this.#parts;
     const { powerManagement } = effects;
-    const sleeps = powerManagement !== undefined && power !== 0;
+    const sleeps = power !== 0;
+    if (sleeps && !powerManagement)
+      throw new RangeError(`it sleeps in D${power}, and the device has no power states`);
     this.writeCommand(offsetOf(command), command.size, sleeps ? sleepCommand : saved);
     if (!sleeps) return;
     const { register } = powerState;

@@ -9,6 +9,7 @@ import {
   type Call,
   type WatchedBackend,
 } from "../../support/attached.ts";
+import type { DeviceSnapshot } from "../../../src/device/passthrough/snapshot.ts";
 import { tryAttach } from "../../support/try-attach.ts";
 import { at, syntheticImage, type SyntheticDevice } from "../../support/synthetic-image.ts";
 import { refusal } from "../../support/refusal.ts";
@@ -140,4 +141,48 @@ test("a snapshot whose GPUDirect clique does not fit the device is a bad snapsho
     expect((error as VfioError).code).toBe("EBADSNAPSHOT");
     expect((error as VfioError).cause).toBeInstanceOf(RangeError);
   }
+});
+
+describe("a field that the device cannot have is refused, with what it is", () => {
+  const full: SyntheticDevice = { ...device, msi: { log2: 1, maskable: true } };
+  const bare: SyntheticDevice = { bars: { 0: { size: 0x1000 } } };
+  const taken = (of: SyntheticDevice): DeviceSnapshot => {
+    using guest = attach(of);
+    return JSON.parse(JSON.stringify(guest.device.snapshot())) as DeviceSnapshot;
+  };
+  const refused = (of: SyntheticDevice, change: (snapshot: DeviceSnapshot) => DeviceSnapshot): string => {
+    const error = refusal(() => attach(of, { snapshot: change(taken(of)) })[Symbol.dispose]());
+    expect(error.code).toBe("EBADSNAPSHOT");
+    return error.message.replace(/^.*cannot be restored: /, "");
+  };
+  type Kind = "msi" | "msix";
+  const pending = (kind: Kind) => (snapshot: DeviceSnapshot) => ({
+    ...snapshot,
+    interrupts: { ...snapshot.interrupts, [kind]: { ...snapshot.interrupts[kind]!, pending: [1, 2] } },
+  });
+
+  test.each([
+    ["MSI vector 2 is pending, and the device has 2", full, pending("msi")],
+    ["MSI-X vector 2 is pending, and the device has 2", full, pending("msix")],
+    [
+      "it has MSI and MSI-X on at once",
+      full,
+      (snapshot: DeviceSnapshot) => {
+        const { msi, msix } = snapshot.interrupts;
+        const [first, ...others] = msi!.registers;
+        const registers = [(first! | 0x10000) >>> 0, ...others];
+        return { ...snapshot, interrupts: { msi: { ...msi!, registers }, msix: { ...msix!, enable: true } } };
+      },
+    ],
+    [
+      "BAR3 has its address, and the device has no such BAR",
+      full,
+      (snapshot: DeviceSnapshot) => ({ ...snapshot, bars: { held: [0, 3] } }),
+    ],
+    [
+      "it sleeps in D3, and the device has no power states",
+      bare,
+      (snapshot: DeviceSnapshot) => ({ ...snapshot, decoding: { ...snapshot.decoding, power: 3 } }),
+    ],
+  ] as const)("%s", (message, of, change) => expect(refused(of, change)).toBe(message));
 });

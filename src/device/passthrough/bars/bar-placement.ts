@@ -206,8 +206,11 @@ export class BarPlacement implements Stateful<BarsState> {
   save(): BarsState {
     return { held: [...this.addressOwners] };
   }
-  /** In the next `sync` the BARs that had their addresses come first. */
+  /** In the next `sync` the BARs that had their addresses come first. @throws RangeError for one that the device does not have */
   restore({ held }: BarsState): void {
+    const absent = held.find((region) => !this.#placements.some(({ bar }) => bar.region === region));
+    if (absent !== undefined)
+      throw new RangeError(`${barName(absent)} has its address, and the device has no such BAR`);
     this.#priority = new Set(held);
   }
 

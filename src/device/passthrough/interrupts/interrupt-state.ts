@@ -6,6 +6,7 @@ import type { ConfigSpace } from "../config/config-space.ts";
 import type { Stateful } from "../../seam/stateful.ts";
 import type { InterruptControl, MsiParts, MsixParts } from "./interrupt-control.ts";
 import type { InterruptsState } from "./interrupts-schema.ts";
+import { isMsiOn } from "./msi-state.ts";
 
 export class InterruptState implements Stateful<InterruptsState> {
   readonly #interrupts: InterruptControl;
@@ -47,25 +48,29 @@ export class InterruptState implements Stateful<InterruptsState> {
     return data;
   }
 
-  /** The table first, then what enables it, then what waits. @throws RangeError where the device has other vectors */
+  /** The table first, then what enables it, then what waits. @throws RangeError for what the device cannot have */
   restore({ msi, msix }: InterruptsState): void {
     const here = this.#interrupts;
     if ((msix?.table.length ?? 0) !== 2 * (here.msix?.state.table.length ?? 0))
       throw new RangeError("its MSI-X table has another size");
     if ((msi?.registers.length ?? 0) !== (here.msi ? dwordsOf(here.msi).length : 0))
       throw new RangeError("its MSI capability has another size");
+    checkPending("MSI", msi?.pending, here.msi?.state.layout.vectors);
+    checkPending("MSI-X", msix?.pending, here.msix?.state.vectors);
+    if (msix?.enable && msi && isMsiOn(msi.registers[0]!))
+      throw new RangeError("it has MSI and MSI-X on at once");
     if (msix && here.msix) this.#restoreMsix(here.msix, msix);
     if (msi && here.msi) this.#restoreMsi(here.msi, msi);
   }
 
   #restoreMsix(
-    { state, routing, capability }: MsixParts,
+    { routing, capability }: MsixParts,
     { enable, functionMask, table, pending }: NonNullable<InterruptsState["msix"]>,
   ): void {
     const bytes = Uint8Array.fromHex(table);
     for (let at = 0; at < bytes.length; at += entrySize)
       this.#interrupts.tableWrite(at, bytes, at, entrySize);
-    for (const vector of pending) if (vector < state.vectors) routing.restorePending(vector);
+    for (const vector of pending) routing.restorePending(vector);
     const registers = msixCapability.view(this.#config.view, capability.offset);
     registers.controlFunctionMask = functionMask;
     registers.controlEnable = enable;
@@ -75,8 +80,15 @@ export class InterruptState implements Stateful<InterruptsState> {
   #restoreMsi(msi: MsiParts, { registers, pending }: NonNullable<InterruptsState["msi"]>): void {
     for (const [i, at] of dwordsOf(msi).entries()) this.#config.store(at, 4, registers[i]!);
     this.#interrupts.msiWritten();
-    for (const vector of pending) if (vector < msi.state.layout.vectors) msi.routing.restorePending(vector);
+    for (const vector of pending) msi.routing.restorePending(vector);
   }
+}
+
+/** @throws RangeError for a vector that the device does not have */
+function checkPending(name: string, pending: readonly number[] = [], vectors = 0): void {
+  const wrong = pending.find((vector) => vector >= vectors);
+  if (wrong !== undefined)
+    throw new RangeError(`${name} vector ${wrong} is pending, and the device has ${vectors}`);
 }
 
 /** Where the dwords of a capability are. */

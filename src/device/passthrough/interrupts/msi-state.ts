@@ -17,6 +17,9 @@ const perVectorMasking = msi32.field("control.perVectorMasking");
 const address = msi32.register("address");
 const extendedCapable = msi32.field("control.extendedDataCapable");
 
+/** Whether a capability's first dword has it on. */
+export const isMsiOn = (first: number): boolean => enable.of(first >>> (8 * control.at));
+
 /** What one of the four layouts has besides. */
 const registersOf = (wide: boolean, maskable: boolean) => {
   const masked = wide ? msi64Masked : msi32Masked;
