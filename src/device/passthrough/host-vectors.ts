@@ -1,5 +1,5 @@
 // How many message vectors the host gives a device. What the capability says is not that: without interrupt remapping Linux has
-// one MSI vector a function, and a host may have given its vectors to others.
+// one MSI vector a function, and a host may have given its vectors to others; also one that adds MSI-X vectors one by one.
 import { VfioError } from "../../ffi/errors.ts";
 import { IrqIndex } from "../../regs/vfio/irqs.ts";
 import type { DeviceBackend } from "../seam/backend.ts";
@@ -22,10 +22,9 @@ export const hostVectors = (backend: DeviceBackend): HostVectors => ({
 });
 
 function vectorsOf(backend: DeviceBackend, index: number): number {
-  const { count = 0, noResize = true } = backend.irqs[index] ?? {};
-  // A single one, or such as the host gives one by one: nothing is gained by asking for all.
-  const growing = index === IrqIndex.msix && !noResize;
-  if (count <= 1 || growing || gives(backend, index, count)) return count;
+  const count = backend.irqs[index]?.count ?? 0;
+  // A guest with a single one finds out when it enables that: there is nothing to offer instead.
+  if (count <= 1 || gives(backend, index, count)) return count;
   let max = 0;
   for (let refused = count; refused - max > 1;) {
     const asked = Math.floor((max + refused) / 2);

@@ -11,6 +11,7 @@ import { BusAccess } from "./bars/bus-access.ts";
 import { describe, factsOf, type DeviceDescription } from "./describe.ts";
 import { VfioError } from "../../ffi/errors.ts";
 import { eventReporter } from "../seam/events.ts";
+import { StandingFault } from "../seam/standing-fault.ts";
 import { TracedBackend } from "../seam/traced-backend.ts";
 import { tracedPlatform } from "../seam/traced-platform.ts";
 import { tracedDevice } from "./traced-device.ts";
@@ -38,6 +39,7 @@ export class VfioPciDevice implements Disposable {
   readonly #bus: BusAccess;
   /** The backend is closed too. */
   #ended = false;
+  readonly #staysOpen: StandingFault;
 
   /**
    * Attaches a device to a platform: resets it, stops it, reads it, finds guest addresses for its BARs and turns INTx on.
@@ -90,6 +92,7 @@ export class VfioPciDevice implements Disposable {
     this.#parts = attachDevice({ backend: this.#backend, platform: seen, options, report, answers });
     trace?.attached?.(tracedDevice(backend, this.#parts.image.bytes, platform, options));
     failed.move();
+    this.#staysOpen = new StandingFault(report, "teardown");
     this.#decode = new DecodeControl(this.#parts);
     this.#config = new GuestConfig(this.#parts, this.#decode);
     const access = new BarAccess(this.#parts, this.#config, (ask) => this.#isGone(ask));
@@ -240,29 +243,24 @@ export class VfioPciDevice implements Disposable {
    * so, and the next call tries again.
    */
   [Symbol.dispose](): void {
-    const { config, interrupts, placement, report } = this.#parts;
+    const { config, interrupts, placement } = this.#parts;
     if (!this.#config.closed) {
       this.#config.close();
       this.#trace?.record(TraceKind.detach, 0, 0, 0, 0, 0);
       // No DMA and no interrupt may arrive while things are taken away: bus mastering off first.
       config.writeRegister(command, 0);
     }
-    this.#end(interrupts);
-    this.#end(placement);
+    interrupts[Symbol.dispose]();
+    placement[Symbol.dispose]();
     if (this.#ended) return;
     // Closing unmaps what is left, and the guest would reach whatever the host puts there next.
     if (placement.isReached)
-      return report("teardown", "the device stays open: the guest or a peer still reaches its memory");
+      return this.#staysOpen.tell("the device stays open: the guest or a peer still reaches its memory");
     this.#ended = true;
-    this.#end(this.#backend);
-  }
-
-  /** One step that fails keeps none of the others from being taken. */
-  #end(part: Disposable): void {
     try {
-      part[Symbol.dispose]();
+      this.#backend[Symbol.dispose]();
     } catch (cause) {
-      this.#parts.report("teardown", "a part of the device cannot be closed", cause);
+      this.#staysOpen.tell("the device cannot be closed", cause);
     }
   }
 

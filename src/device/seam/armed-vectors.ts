@@ -21,7 +21,8 @@ export class ArmedVectors {
   readonly #device: DeviceBackend;
   readonly #index: number;
   readonly #eventfds: VectorEventfds;
-  readonly #grows: boolean;
+  /** Whether the host adds vectors while others are on. */
+  readonly grows: boolean;
   /** 1 where the host signals the vector's eventfd. */
   readonly #armed: Uint8Array;
   /** Vectors that the host has allocated, unless it grows: then the highest one and those below; 0: off. */
@@ -35,7 +36,7 @@ export class ArmedVectors {
     this.#index = index;
     this.#eventfds = eventfds;
     // MSI is allocated as one block, whatever the host says of MSI-X.
-    this.#grows = index === IrqIndex.msix && device.irqs[index]?.noResize === false;
+    this.grows = index === IrqIndex.msix && device.irqs[index]?.noResize === false;
     this.#armed = new Uint8Array(count);
   }
 
@@ -47,7 +48,7 @@ export class ArmedVectors {
   }
   /** Whether vectors up to `last` cannot come into use without the others going off. */
   restartsFor(last: number): boolean {
-    return this.on && !this.#grows && last >= this.#allocated;
+    return this.on && !this.grows && last >= this.#allocated;
   }
 
   /**
@@ -58,9 +59,9 @@ export class ArmedVectors {
    */
   start(vectors: readonly number[], atLeast = 1): void {
     this.stop();
-    const first = this.#grows ? (runsOf(vectors).find(([start]) => start === 0) ?? []) : vectors;
+    const first = this.grows ? (runsOf(vectors).find(([start]) => start === 0) ?? []) : vectors;
     const last = first.at(-1) ?? 0;
-    const length = Math.min(this.#armed.length, this.#grows ? last + 1 : Math.max(atLeast, last + 1));
+    const length = Math.min(this.#armed.length, this.grows ? last + 1 : Math.max(atLeast, last + 1));
     this.#request(first, (eventfds) => {
       const fds = new Array<number>(length).fill(unarmed);
       first.forEach((vector, i) => (fds[vector] = eventfds[i]!));

@@ -1,7 +1,14 @@
 import { describe, expect, test } from "bun:test";
 import { VfioError } from "../../../src/ffi/errors.ts";
 import { IrqIndex, type IrqRequest } from "../../../src/regs/vfio/irqs.ts";
-import { attach, memory, type Attached, type AttachTest, type Call } from "../../support/attached.ts";
+import {
+  attach,
+  memory,
+  writeVector,
+  type Attached,
+  type AttachTest,
+  type Call,
+} from "../../support/attached.ts";
 import { at, type SyntheticDevice } from "../../support/synthetic-image.ts";
 
 /** A host that has so many vectors left, as VFIO_DEVICE_SET_IRQS tells: it gives all that are asked for, or none. */
@@ -20,6 +27,7 @@ const msix: SyntheticDevice = {
   bars: { 0: { size: 0x20000 } },
   msix: { vectors: 64, table: [0, 0x10000], pba: [0, 0x18000], noResize: true },
 };
+const growing: SyntheticDevice = { ...msix, msix: { ...msix.msix!, noResize: false } };
 const askedFor = ({ backend }: Attached, index: number): IrqRequest[] =>
   backend.irqRequests.filter((request) => request.index === index);
 const offeredMsi = ({ device }: Attached): number => 2 ** ((device.configRead(at.msi + 2, 2) >>> 1) & 7);
@@ -53,12 +61,67 @@ describe("the vectors that the host gives are asked for once, at attach, and off
     expect(guest.eventsOf("msix")).toHaveLength(1);
   });
 
-  test("one that the host gives one by one, or has one of, is not asked for", () => {
-    using grows = attach({ ...msix, msix: { ...msix.msix!, noResize: false } });
-    expect(askedFor(grows, IrqIndex.msix)).toEqual([]);
-    expect(offeredMsix(grows)).toBe(64);
-    using single = attach({ ...msi, msi: { log2: 0 } });
-    expect(askedFor(single, IrqIndex.msi)).toEqual([]);
+  test.each([64, 63, 5, 1])("MSI-X of a host that adds vectors: %d", (vectors) => {
+    using guest = attach(growing, { prepare: left(IrqIndex.msix, vectors)! });
+    expect(offeredMsix(guest)).toBe(vectors);
+    expect(guest.events).toEqual([]);
+  });
+
+  test("a host that gives all is asked twice for each kind: for all, and for none", () => {
+    using guest = attach({ ...growing, ...msi });
+    const asked = [IrqIndex.msi, IrqIndex.msix].map((index) => askedFor(guest, index));
+    expect(asked.map((requests) => requests.map(({ data }) => data.kind))).toEqual([
+      ["eventfd", "none"],
+      ["eventfd", "none"],
+    ]);
+    for (const { data } of asked.flat())
+      if (data.kind === "eventfd") expect(new Set(data.fds)).toEqual(new Set([-1]));
+  });
+
+  test("one vector is not asked for: there is nothing to offer instead", () => {
+    using single = attach({ bars: msix.bars!, msi: { log2: 0 }, msix: { ...msix.msix!, vectors: 1 } });
+    expect([askedFor(single, IrqIndex.msi), askedFor(single, IrqIndex.msix)]).toEqual([[], []]);
+  });
+
+  test("a guest that uses all that it is offered has each, and INTx no more", () => {
+    using guest = attach(growing, { prepare: left(IrqIndex.msix, 5)! });
+    const base = guest.device.describe().bars[0]!.address;
+    guest.device.configWrite(0x04, 2, memory);
+    for (let vector = 0; vector < 5; vector++)
+      writeVector(guest.device, base! + 0x10000, vector, 0x40 + vector);
+    guest.device.configWrite(at.msix + 2, 2, 0x8000);
+    for (let vector = 0; vector < 5; vector++) guest.recorded.raise(IrqIndex.msix, vector);
+    expect(guest.platform.deliver().map(({ message }) => message.data)).toEqual([
+      0x40, 0x41, 0x42, 0x43, 0x44,
+    ]);
+    expect(guest.events).toEqual([]);
+  });
+
+  test("vectors that the host has given to others since cost those that it has no more", () => {
+    using guest = attach(growing);
+    let given = 0;
+    left(IrqIndex.msix, 0)!(guest.backend, guest.platform);
+    const refuse = guest.backend.setIrqs.bind(guest.backend);
+    guest.backend.setIrqs = (request) => {
+      const { data, start } = request;
+      if (data.kind === "eventfd" && request.index === IrqIndex.msix && start + data.fds.length > 40)
+        return refuse(request);
+      given++;
+      guest.recorded.setIrqs(request);
+    };
+    const base = guest.device.describe().bars[0]!.address;
+    guest.device.configWrite(0x04, 2, memory);
+    for (let vector = 0; vector < 64; vector++) writeVector(guest.device, base! + 0x10000, vector, vector);
+    guest.device.configWrite(at.msix + 2, 2, 0x8000);
+    expect(guest.device.configRead(at.msix + 2, 2) & 0x8000).toBe(0x8000);
+    expect(given).toBeGreaterThan(0);
+    for (let vector = 0; vector < 64; vector++) guest.recorded.raise(IrqIndex.msix, vector);
+    expect(guest.platform.deliver().map(({ message }) => message.data)).toEqual(
+      Array.from({ length: 40 }, (_, i) => i),
+    );
+    expect(guest.eventsOf("interrupt-failed").map(({ message }) => message)).toEqual([
+      `MSI-X vectors ${Array.from({ length: 24 }, (_, i) => 40 + i).join(", ")} cannot be armed`,
+    ]);
   });
 
   test("what was asked for is off again before INTx goes on", () => {

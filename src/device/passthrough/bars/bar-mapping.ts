@@ -4,6 +4,7 @@ import type { DeviceBackend, RegionMapping } from "../../seam/backend.ts";
 import { Unreleased } from "../../../ffi/unreleased.ts";
 import { barName } from "../../pci/bars.ts";
 import type { ReportEvent } from "../../seam/events.ts";
+import { StandingFault } from "../../seam/standing-fault.ts";
 import type { Platform } from "../../seam/platform.ts";
 import { hex, intersects, type Range } from "../../address/range.ts";
 
@@ -55,7 +56,7 @@ export class BarMapping {
   readonly #region: RegionInfo;
   readonly #areas: readonly RegionArea[];
   readonly #peers: boolean;
-  readonly #host = new Map<RegionArea, RegionMapping>();
+  readonly #host = new Map<RegionArea, { readonly mapping: RegionMapping; readonly stays: StandingFault }>();
   /** Areas that the host refuses to map: asked once, then trapped. */
   readonly #refused = new Set<RegionArea>();
   readonly #size: number;
@@ -181,10 +182,10 @@ export class BarMapping {
 
   #hostMapping(area: RegionArea, trapped: (why: string, cause: unknown) => void): RegionMapping | undefined {
     const known = this.#host.get(area);
-    if (known || this.#refused.has(area)) return known;
+    if (known || this.#refused.has(area)) return known?.mapping;
     try {
       const mapping = this.#backend.map(this.#region.index, area);
-      this.#host.set(area, mapping);
+      this.#host.set(area, { mapping, stays: new StandingFault(this.#report, "teardown") });
       return mapping;
     } catch (cause) {
       this.#refused.add(area);
@@ -236,19 +237,16 @@ export class BarMapping {
    */
   [Symbol.dispose](): void {
     this.withdraw();
-    for (const [area, mapping] of this.#host) {
+    for (const [area, { mapping, stays }] of this.#host) {
       if (this.#left.some((left) => left.area === area)) {
-        this.#report(
-          "teardown",
-          `${this.#name(area)} stays mapped in this process: the guest or a peer still reaches it`,
-        );
+        stays.tell(`${this.#name(area)} stays mapped in this process: the guest or a peer still reaches it`);
         continue;
       }
       try {
         mapping[Symbol.dispose]();
         this.#host.delete(area);
       } catch (cause) {
-        this.#report("teardown", `${this.#name(area)}: its host mapping cannot be taken back`, cause);
+        stays.tell(`${this.#name(area)}: its host mapping cannot be taken back`, cause);
       }
     }
   }

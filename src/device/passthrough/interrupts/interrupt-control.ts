@@ -127,12 +127,17 @@ export class InterruptControl implements ComputedBytes {
     try {
       routing.start(vectors, atLeast);
     } catch (cause) {
-      this.#report("interrupt-failed", `${name} cannot be enabled; the device keeps INTx`, cause);
       this.#enableIntx();
+      this.#report("interrupt-failed", `${name} cannot be enabled: ${this.#left}`, cause);
       return false;
     }
     this.#apply(parts);
     return true;
+  }
+
+  /** What the guest has where its vectors are off. */
+  get #left(): string {
+    return this.intx?.enabled ? "the guest has INTx" : "the guest has no interrupt";
   }
 
   /** The guest stops hearing the vectors before the host frees them. */
@@ -159,9 +164,9 @@ export class InterruptControl implements ComputedBytes {
     state.applied(routing.apply(changes));
     // The host lost all vectors while it took more: better INTx, and a guest that reads so, than silence.
     if (state.enabled && !routing.on) {
-      this.#report("interrupt-failed", "the host lost all vectors: the guest has INTx again");
       this.#showOff(parts);
       this.#turnOff(parts);
+      this.#report("interrupt-failed", `the host lost all vectors: ${this.#left}`);
     }
   }
 

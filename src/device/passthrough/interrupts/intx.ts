@@ -3,6 +3,7 @@ import { IrqIndex } from "../../../regs/vfio/irqs.ts";
 import { trigger, turnOff, unmask } from "../../seam/irq-requests.ts";
 import type { DeviceBackend } from "../../seam/backend.ts";
 import type { ReportEvent } from "../../seam/events.ts";
+import { StandingFault } from "../../seam/standing-fault.ts";
 import type { IntxLine } from "../../seam/platform.ts";
 
 /** How the device's line is unmasked after the guest handled an interrupt. */
@@ -19,7 +20,7 @@ export class Intx {
   readonly mode: IntxMode;
   readonly #backend: DeviceBackend;
   readonly #line: IntxLine;
-  readonly #report: ReportEvent;
+  readonly #faults: Readonly<Record<"enable" | "disable" | "disconnect" | "unmask", StandingFault>>;
   #enabled = false;
   /** The host has the line on: a request to turn it off may have failed. */
   #heldByHost = false;
@@ -27,7 +28,8 @@ export class Intx {
   constructor(backend: DeviceBackend, line: IntxLine, report: ReportEvent) {
     this.#backend = backend;
     this.#line = line;
-    this.#report = report;
+    const fault = (): StandingFault => new StandingFault(report, "interrupt-failed");
+    this.#faults = { enable: fault(), disable: fault(), disconnect: fault(), unmask: fault() };
     this.mode =
       line.resample !== undefined ? "resample" : line.notifiesEndOfInterrupt ? "notified" : "access";
   }
@@ -47,9 +49,10 @@ export class Intx {
       this.#heldByHost = true;
       this.#enabled = true;
       if (resample !== undefined) this.#backend.setIrqs(unmask(IrqIndex.intx, resample));
+      this.#faults.enable.mended();
       return true;
     } catch (cause) {
-      this.#report("interrupt-failed", "INTx cannot be enabled", cause);
+      this.#faults.enable.tell("INTx cannot be enabled", cause);
       this.disable();
       return false;
     }
@@ -61,14 +64,16 @@ export class Intx {
       try {
         this.#backend.setIrqs(turnOff(IrqIndex.intx));
         this.#heldByHost = false;
+        this.#faults.disable.mended();
       } catch (cause) {
-        this.#report("interrupt-failed", "INTx cannot be disabled", cause);
+        this.#faults.disable.tell("INTx cannot be disabled", cause);
       }
     }
     try {
       this.#line.disconnect();
+      this.#faults.disconnect.mended();
     } catch (cause) {
-      this.#report("interrupt-failed", "INTx cannot be disconnected from the guest", cause);
+      this.#faults.disconnect.tell("INTx cannot be disconnected from the guest", cause);
     }
   }
 
@@ -77,8 +82,9 @@ export class Intx {
     if (!this.#enabled || this.mode === "resample") return;
     try {
       this.#backend.setIrqs(unmask(IrqIndex.intx));
+      this.#faults.unmask.mended();
     } catch (cause) {
-      this.#report("interrupt-failed", "INTx cannot be unmasked", cause);
+      this.#faults.unmask.tell("INTx cannot be unmasked", cause);
     }
   }
 

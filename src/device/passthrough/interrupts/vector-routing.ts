@@ -5,10 +5,44 @@ import { ArmedVectors } from "../../seam/armed-vectors.ts";
 import { runsOf } from "../../seam/irq-requests.ts";
 import type { DeviceBackend } from "../../seam/backend.ts";
 import type { ReportEvent } from "../../seam/events.ts";
+import { StandingFault } from "../../seam/standing-fault.ts";
 import type { MsiGroup, VectorChange } from "../../seam/platform.ts";
 
-/** Vectors that the platform has no room for, one after another, before the rest is left. */
+/** Vectors that host or platform have no room for, one after another, before the rest is left. */
 const maxRefusals = 4;
+const codeOf = (cause: unknown): unknown =>
+  cause instanceof Error && "code" in cause ? cause.code : undefined;
+const isFull = (cause: unknown): boolean => codeOf(cause) === "ENOSPC";
+/** This process has no more: what is left of it is not for one device's vectors. */
+const isExhausted = (cause: unknown): boolean =>
+  ["EMFILE", "ENFILE", "ENOMEM"].includes(String(codeOf(cause)));
+
+/**
+ * All that `act` takes, by halves: one that is refused keeps no other from being taken. Where there is no room (ENOSPC) all that
+ * follow are refused, so a few such in a row end it: it then costs a few calls, not one for each.
+ */
+function takeByHalves<T>(
+  items: readonly T[],
+  act: (items: readonly T[]) => void,
+  refused: { inARow: number; cause?: unknown },
+): readonly T[] {
+  if (items.length === 0 || refused.inARow >= maxRefusals) return [];
+  try {
+    act(items);
+    refused.inARow = 0;
+    return items;
+  } catch (cause) {
+    refused.cause ??= cause;
+    if (isExhausted(cause)) refused.inARow = maxRefusals;
+    else if (items.length === 1) refused.inARow = isFull(cause) ? refused.inARow + 1 : 0;
+    if (items.length === 1) return [];
+    const half = Math.ceil(items.length / 2);
+    return [
+      ...takeByHalves(items.slice(0, half), act, refused),
+      ...takeByHalves(items.slice(half), act, refused),
+    ];
+  }
+}
 
 /** The vectors of one capability, on the device and on the platform. */
 export class VectorRouting {
@@ -20,6 +54,8 @@ export class VectorRouting {
   readonly #routed: Uint8Array;
   /** 1 where the vector has an eventfd in which an event may wait. */
   readonly #used: Uint8Array;
+  readonly #unarmed: StandingFault;
+  readonly #staysOn: StandingFault;
 
   constructor(
     backend: DeviceBackend,
@@ -30,6 +66,8 @@ export class VectorRouting {
   ) {
     this.#group = group;
     this.#report = report;
+    this.#unarmed = new StandingFault(report, "interrupt-failed");
+    this.#staysOn = new StandingFault(report, "interrupt-failed");
     this.#name = kind;
     const index = kind === "MSI" ? IrqIndex.msi : IrqIndex.msix;
     this.#routed = new Uint8Array(vectors);
@@ -52,9 +90,20 @@ export class VectorRouting {
 
   /** Turns the interrupt kind on at the host, for these vectors. One that is refused alone is reported. @throws what the backend throws; it is off then */
   start(vectors: readonly number[], atLeast = 1): void {
-    this.#armed.start(vectors, atLeast);
+    let why: unknown;
+    try {
+      this.#armed.start(vectors, atLeast);
+    } catch (cause) {
+      if (!this.#armed.grows || vectors.length < 2 || isExhausted(cause)) throw cause;
+      // What a host that adds vectors refuses in one request, it may give in several.
+      this.#armed.start([]);
+      why = cause;
+    }
     this.#note(vectors);
     this.#arm(vectors.filter((vector) => !this.#armed.has(vector)));
+    if (why === undefined || vectors.some((vector) => this.#armed.has(vector))) return;
+    this.stop();
+    throw why;
   }
 
   #note(vectors: readonly number[]): void {
@@ -63,10 +112,12 @@ export class VectorRouting {
 
   /** Turns it off at the host. A failure is reported, and the next call tries again: another kind cannot go on before. */
   stop(): void {
+    this.#unarmed.mended();
     try {
       this.#armed.stop();
+      this.#staysOn.mended();
     } catch (cause) {
-      this.#report("interrupt-failed", `${this.#name} cannot be disabled`, cause);
+      this.#staysOn.tell(`${this.#name} cannot be disabled`, cause);
     }
   }
 
@@ -108,8 +159,10 @@ export class VectorRouting {
       return changes;
     } catch (cause) {
       // Together they do not fit. Withdrawals make room, so they go first.
-      const off = this.#take(changes.filter(({ message }) => !message));
-      const on = this.#take(changes.filter(({ message }) => message));
+      const take = (some: readonly VectorChange[]): readonly VectorChange[] =>
+        takeByHalves(some, (part) => this.#group.update(part), { inARow: 0 });
+      const off = take(changes.filter(({ message }) => !message));
+      const on = take(changes.filter(({ message }) => message));
       const left = changes.length - off.length - on.length;
       if (left > 0)
         this.#report(
@@ -121,38 +174,25 @@ export class VectorRouting {
     }
   }
 
-  /**
-   * All changes that the platform takes, by halves: one that is refused keeps no other from being made. A full table (ENOSPC)
-   * refuses all that follow, so a few such in a row end it: it then costs a few updates, not one a vector.
-   */
-  #take(changes: readonly VectorChange[], refused = { inARow: 0 }): readonly VectorChange[] {
-    if (changes.length === 0 || refused.inARow >= maxRefusals) return [];
-    try {
-      this.#group.update(changes);
-      refused.inARow = 0;
-      return changes;
-    } catch (cause) {
-      if (changes.length === 1) {
-        refused.inARow =
-          cause instanceof Error && "code" in cause && cause.code === "ENOSPC" ? refused.inARow + 1 : 0;
-        return [];
-      }
-      const half = Math.ceil(changes.length / 2);
-      return [...this.#take(changes.slice(0, half), refused), ...this.#take(changes.slice(half), refused)];
-    }
-  }
-
+  /** One that the host refuses is no reason to leave out the others, unless all must go off for them. */
   #arm(vectors: readonly number[]): void {
     if (vectors.length === 0) return;
-    // One that the host refuses is no reason to leave out the others.
-    for (const part of this.#armed.restartsFor(vectors.at(-1)!) ? [vectors] : runsOf(vectors)) {
+    const refused: { inARow: number; cause?: unknown } = { inARow: 0 };
+    const arm = (part: readonly number[]): void => {
+      this.#armed.arm(part);
+      this.#note(part);
+    };
+    if (!this.#armed.restartsFor(vectors.at(-1)!))
+      for (const run of runsOf(vectors)) takeByHalves(run, arm, refused);
+    else
       try {
-        this.#armed.arm(part);
-        this.#note(part);
+        arm(vectors);
       } catch (cause) {
-        this.#report("interrupt-failed", `${this.#name} vectors ${part.join(", ")} cannot be armed`, cause);
+        refused.cause = cause;
       }
-    }
+    const left = vectors.filter((vector) => !this.#armed.has(vector));
+    if (left.length === 0) this.#unarmed.mended();
+    else this.#unarmed.tell(`${this.#name} vectors ${left.join(", ")} cannot be armed`, refused.cause);
   }
 
   /**

@@ -88,6 +88,47 @@ describe("what a platform does not take back", () => {
   );
 
   test.each(removals)(
+    "%s: a dispose that changes nothing says nothing, one that finds another cause says it",
+    (kind) => {
+      const guest = attach(oneBar);
+      guest.device.configWrite(0x04, 2, memory);
+      const mend = guest.platform.failOn((action) => action.kind === kind);
+      guest.device[Symbol.dispose]();
+      const told = guest.events.length;
+      for (let again = 0; again < 3; again++) guest.device[Symbol.dispose]();
+      expect(guest.events.slice(told).map(({ message }) => message)).toEqual([]);
+      mend();
+      guest.device[Symbol.dispose]();
+      expect([guest.device.released, guest.events.length]).toEqual([true, told]);
+      guest.platform[Symbol.dispose]();
+    },
+  );
+
+  test("host memory that cannot be unmapped is told of once, and again with another cause", () => {
+    const guest = attach(oneBar);
+    const map = guest.recorded.map.bind(guest.recorded);
+    let why: string | undefined = "EBUSY";
+    guest.recorded.map = (region, area) => {
+      const mapping = map(region, area);
+      return {
+        hva: mapping.hva,
+        size: mapping.size,
+        [Symbol.dispose]() {
+          if (why !== undefined) throw new Error(why);
+          mapping[Symbol.dispose]();
+        },
+      };
+    };
+    guest.device.configWrite(0x04, 2, memory);
+    for (const cause of ["EBUSY", "EBUSY", "EIO", "EIO", undefined]) {
+      why = cause;
+      guest.device[Symbol.dispose]();
+    }
+    expect(guest.eventsOf("teardown").map(({ cause }) => (cause as Error).message)).toEqual(["EBUSY", "EIO"]);
+    guest.platform[Symbol.dispose]();
+  });
+
+  test.each(removals)(
     "%s: refused once at detach, it is gone with what is around it when that ends, or the next time",
     (kind) => {
       const guest = attach(oneBar);

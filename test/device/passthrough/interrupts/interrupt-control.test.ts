@@ -1,6 +1,6 @@
-import { expect, test } from "bun:test";
-import { attach, memory, writeVector } from "../../../support/attached.ts";
-import { at } from "../../../support/synthetic-image.ts";
+import { describe, expect, test } from "bun:test";
+import { attach, memory, writeVector, type Attached, type Call } from "../../../support/attached.ts";
+import { at, type SyntheticDevice } from "../../../support/synthetic-image.ts";
 
 test("defect 40: routes of MSI and of MSI-X carry the device's requester ID", () => {
   const device = {
@@ -31,4 +31,75 @@ test("defect 49: an open device's masked vectors take no route, and a closed one
   expect(guest.platform.state().routes.map(({ vector }) => vector)).toEqual([2047]);
   guest.device[Symbol.dispose]();
   expect(guest.platform.state().routes).toEqual([]);
+});
+
+describe("what is left to a guest whose vectors the host refuses is told as it is", () => {
+  const device: SyntheticDevice = {
+    bars: { 0: { size: 0x10000 } },
+    msix: { vectors: 8, table: [0, 0], pba: [0, 0x8000], noResize: true },
+  };
+  const isArming = (index: number, call: Call): boolean =>
+    call.kind === "irqs" && call.request.index === index && call.request.data.kind === "eventfd";
+  const lost = (guest: Attached, fails: (call: Call) => boolean): string[] => {
+    guest.device.configWrite(0x04, 2, memory);
+    const { base } = guest.device.describe().bars[0]!;
+    writeVector(guest.device, base!, 0, 0x40);
+    guest.device.configWrite(at.msix + 2, 2, 0x8000);
+    guest.backend.fails = fails;
+    writeVector(guest.device, base!, 5, 0x45);
+    expect(guest.device.configRead(at.msix + 2, 2) & 0x8000).toBe(0);
+    guest.backend.fails = () => false;
+    return guest.events.map(({ message }) => message).filter((message) => message.includes("lost all"));
+  };
+
+  test("INTx, where that goes on", () => {
+    using guest = attach(device);
+    expect(lost(guest, (call) => isArming(2, call))).toEqual([
+      "the host lost all vectors: the guest has INTx",
+    ]);
+    expect(guest.device.describe().interrupts.mode).toBe("INTx");
+  });
+
+  test("nothing, where INTx is refused too", () => {
+    using guest = attach(device);
+    const nothing = "the host lost all vectors: the guest has no interrupt";
+    expect(lost(guest, (call) => isArming(2, call) || isArming(0, call))).toEqual([nothing]);
+    expect(guest.device.describe().interrupts.mode).toBe("none");
+  });
+
+  test("nothing, of a function without INTx", () => {
+    using guest = attach({ ...device, pin: 0 });
+    expect(lost(guest, (call) => isArming(2, call))).toEqual([
+      "the host lost all vectors: the guest has no interrupt",
+    ]);
+  });
+
+  test.each([
+    [0, "MSI-X cannot be enabled: the guest has no interrupt"],
+    [1, "MSI-X cannot be enabled: the guest has INTx"],
+  ])("at the enable, with pin %d", (pin, message) => {
+    using guest = attach({ ...device, pin });
+    guest.backend.fails = (call) => isArming(2, call);
+    guest.device.configWrite(at.msix + 2, 2, 0x8000);
+    expect(guest.events.map((event) => event.message)).toEqual([message]);
+  });
+});
+
+test("an INTx line that cannot be turned on is told of once, until it could be or the cause is another", () => {
+  using guest = attach({ bars: { 0: { size: 0x1000 } }, msi: { log2: 0 } });
+  const toggle = (): void => {
+    guest.device.configWrite(at.msi + 2, 2, 1);
+    guest.device.configWrite(at.msi + 2, 2, 0);
+  };
+  guest.backend.fails = (call) =>
+    call.kind === "irqs" && call.request.index === 0 && call.request.data.kind === "eventfd";
+  for (let times = 0; times < 3; times++) toggle();
+  expect(guest.events.map(({ message }) => message)).toEqual(["INTx cannot be enabled"]);
+  guest.backend.fails = () => false;
+  toggle();
+  guest.backend.fails = (call) =>
+    call.kind === "irqs" && call.request.index === 0 && call.request.data.kind === "eventfd";
+  toggle();
+  expect(guest.events).toHaveLength(2);
+  guest.backend.fails = () => false;
 });
