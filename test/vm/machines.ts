@@ -88,8 +88,8 @@ const display = ["-device", "VGA,addr=1b.0,romfile="];
 const unsafe = ["vfio_iommu_type1.allow_unsafe_interrupts=1", "iommufd.allow_unsafe_interrupts=1"];
 /** AMD's virtualization, which QEMU emulates: machines in the machine. */
 const modules = ["kvm", "kvm_amd"];
-// Of more than one CPU, what QEMU's one has to tell the other may come between VMRUN and the first instruction of the guest: the
-// interrupt that VMRUN injects is then delivered a second time, and a guest that was not made for it hangs.
+// Of more than one CPU, what one has to tell the other makes QEMU deliver injected interrupts twice all the oftener: see
+// prepare/inject-once.c, which is there for one as well.
 const cpus = 1;
 
 export const machines: readonly Machine[] = [

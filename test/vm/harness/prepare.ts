@@ -96,7 +96,8 @@ export class Preparation {
 
   #modules(tools: string, kernel: string): Promise<string> {
     const release = fileText(join(kernel, "release")).trim();
-    return this.#step("modules", [kernel], `rebuilding the VFIO modules of ${release}`, [tools, kernel]);
+    const inputs = [kernel, fileText(script("inject-once.c"))];
+    return this.#step("modules", inputs, `rebuilding the VFIO modules of ${release}`, [tools, kernel]);
   }
 
   #userland(): Promise<string> {

@@ -104,6 +104,7 @@ if [ -n "$compiler" ]; then
   for name in bash getconf; do ln -sf "/compiler/usr/bin/$name" "/bin/$name"; done
 fi
 for name in $wanted; do modprobe "$name" || finish 102; done
+[ ! -e /sys/module/kvm_amd ] || insmod /modules/kvm/inject-once.ko || finish 102
 echo "vm: Linux $(uname -r) is up after $(cut -d' ' -f1 /proc/uptime) s"
 
 cd /src || finish 103

@@ -64,9 +64,10 @@ for module in virtio_pci virtio-iommu netfs 9pnet 9pnet_virtio 9p irqbypass iomm
   needed=$(run_tool "$tools" modprobe -d "$kernel/root" -S "$release" --show-depends "$module" 2>/dev/null | sed -n 's/^insmod \([^ ]*\).*/\1/p')
   for file in $needed; do put "$file"; done
 done
-# Samples, which a test loads itself.
-mkdir "$image/modules/samples"
+# Samples, which a test loads itself, and what the first program loads once there is KVM.
+mkdir "$image/modules/samples" "$image/modules/kvm"
 for module in mdev mtty; do [ ! -e "$modules/$module.ko" ] || cp "$modules/$module.ko" "$image/modules/samples/"; done
+[ ! -e "$modules/inject-once.ko" ] || cp "$modules/inject-once.ko" "$image/modules/kvm/"
 
 echo 'root:x:0:0:root:/root:/bin/sh' >"$image/etc/passwd"
 # The tests that a host's configuration keeps from running there are those that run here.

@@ -1,6 +1,7 @@
 #!/bin/sh
 # Rebuilds the VFIO modules of a kernel of Debian's from its own source, with what Debian leaves out: iommufd, the device nodes
-# /dev/vfio/devices/*, VFIO without an IOMMU, and the samples of mediated devices. What a kernel does not have is not built.
+# /dev/vfio/devices/*, VFIO without an IOMMU, and the samples of mediated devices. What a kernel does not have is not built. Besides
+# inject-once.c, where KVM is AMD's.
 #
 #   usage: modules.sh TOOLS KERNEL OUT    what tools.sh and kernel.sh filled, and an empty folder, which gets the *.ko
 #   exit:  0, or 1 with the end of make's output on stderr
@@ -35,7 +36,14 @@ copy drivers/iommu/iommufd "$build/iommufd" device driver eventq fault hw_pageta
   vfio_compat viommu iova_bitmap
 copy drivers/vfio/mdev "$build/mdev" mdev_core mdev_driver mdev_sysfs
 copy samples/vfio-mdev "$build" mtty
-case $release in *-amd64) copy drivers/vfio/pci "$build/pci" vfio_pci_igd ;; esac
+once=
+case $release in
+*-amd64)
+  copy drivers/vfio/pci "$build/pci" vfio_pci_igd
+  cp "$(dirname "$0")/inject-once.c" "$build/"
+  once="inject-once"
+  ;;
+esac
 # One of VFIO's files has the name of a module.
 cp "$source/drivers/vfio/iommufd.c" "$build/vfio_iommufd.c"
 for header in iommu-priv iommu-pages; do [ ! -e "$source/drivers/iommu/$header.h" ] || cp "$source/drivers/iommu/$header.h" "$build/"; done
@@ -67,7 +75,7 @@ cat >"$build/Kbuild" <<END
 ccflags-y := -I\$(src) -I\$(src)/pci -I\$(src)/iommufd -DCONFIG_IOMMUFD_MODULE=1 -DCONFIG_IOMMUFD_DRIVER=1 \\
   -DCONFIG_IOMMUFD_DRIVER_CORE=1 -DCONFIG_IOMMUFD_NOIOMMU=1 -DCONFIG_VFIO_DEVICE_CDEV=1 -DCONFIG_VFIO_NOIOMMU=1 \\
   -DCONFIG_INTERVAL_TREE_SPAN_ITER=1 $flags
-obj-m := vfio.o vfio_iommu_type1.o vfio-pci-core.o vfio-pci.o iommufd.o mdev.o mtty.o
+obj-m := vfio.o vfio_iommu_type1.o vfio-pci-core.o vfio-pci.o iommufd.o mdev.o mtty.o ${once:+$once.o}
 vfio-y := vfio_main.o group.o container.o vfio_iommufd.o device_cdev.o virqfd.o
 vfio-pci-core-y := $(objects pci | sed 's|pci/vfio_pci\.o||; s|pci/vfio_pci_igd\.o||')
 vfio-pci-y := pci/vfio_pci.o $([ ! -e "$build/pci/vfio_pci_igd.c" ] || echo pci/vfio_pci_igd.o)
@@ -82,7 +90,7 @@ chroot "$root" /usr/bin/env -i PATH=/usr/bin:/bin HOME=/ make -j"$(nproc)" $make
   echo "modules: the VFIO modules of kernel $release could not be built" >&2
   exit 1
 }
-for module in vfio vfio_iommu_type1 vfio-pci-core vfio-pci iommufd mdev mtty; do
+for module in vfio vfio_iommu_type1 vfio-pci-core vfio-pci iommufd mdev mtty $once; do
   chroot "$root" $strip --strip-debug "/build/$module.ko"
   cp "$build/$module.ko" "$out/"
 done
