@@ -1,5 +1,5 @@
 import { formatRange } from "../device/address/range.ts";
-import { inspectCustom } from "../device/seam/inspect.ts";
+import { inspectCustom } from "../regs/inspect.ts";
 import type {
   AddressWindows,
   Dma,

@@ -1,13 +1,14 @@
 // The class of a map's accessors over plain memory: they are closures on one object a map.
 import { isWritable } from "./access.ts";
 import { checkIndex, isRegister, type BitArray, type RegisterArray } from "./array.ts";
+import { bitsClass } from "./bits-view.ts";
 import type { Derived } from "./derived.ts";
 import { derivedValue, isJoinedWritable, partsOf, partValues, type Part } from "./derived-value.ts";
 import type { SortedEntries } from "./entries.ts";
 import { fieldAccessors, rawAccessors, type Memory } from "./field-accessors.ts";
+import { inspectCustom, registerViewLine, tableLine, viewLine } from "./inspect.ts";
 import { rawValue } from "./raw-value.ts";
 import { hasFields, type Register, type Registers } from "./register.ts";
-import { said } from "./said.ts";
 import { viewName } from "./view-name.ts";
 import { writeRule } from "./write-rule.ts";
 
@@ -16,8 +17,11 @@ export type ViewClass = new (memory: DataView, base: number) => object;
 /** `path` is what it shows, in the map. */
 type Define = (name: string, path: string, accessors: PropertyDescriptor, writable: boolean) => void;
 
+/** What stands for accessors where they are printed; `where` is what they show, with the index of an element. */
+type Line = (where: string, memory: DataView, base: number) => string;
+
 /** An empty class over memory, and what adds accessors to it; `where` is what it shows. */
-function memoryClass(where: string): { readonly View: ViewClass; readonly define: Define } {
+function memoryClass(where: string, line: Line): { readonly View: ViewClass; readonly define: Define } {
   // Two things keep construction cheap in JavaScriptCore. Fields are declared, so that they are defined and not stored: a
   // store first looks for a setter on the whole prototype chain, and gives up on a long one. The accessors lie one
   // prototype above: an instance gets room for each property of its own prototype that is no method, twice its size.
@@ -27,6 +31,10 @@ function memoryClass(where: string): { readonly View: ViewClass; readonly define
     constructor(memory: DataView, base: number) {
       this.$memory = memory;
       this.$base = base;
+    }
+    [inspectCustom](): string {
+      const { $memory, $base, $index } = this as Memory & { readonly $index?: number };
+      return line($index === undefined ? where : `${where}[${$index}]`, $memory, $base);
     }
   }
   const accessors = Object.create(unknownNames(where)) as object;
@@ -68,7 +76,10 @@ const isChangeable = (register: Register): boolean =>
  * have to be allocated at each access, since one body serves all registers and no compiler can see which class it makes.
  */
 export function accessorClass(map: string, parts: SortedEntries): ViewClass {
-  const { View, define } = memoryClass(map);
+  const others = { ...parts.tables, ...parts.derived };
+  const { View, define } = memoryClass(map, (where, memory, base) =>
+    viewLine(where, parts.plain, others, memory, base),
+  );
   for (const [name, register] of Object.entries(parts.plain))
     defineRegister(define, `${map}.${name}`, register, name, (field) => viewName(name, field));
   for (const [name, table] of Object.entries(parts.tables))
@@ -103,14 +114,18 @@ function defineRegister(
 
 /** The class over one register: its whole value is `raw`, its fields have their own names. */
 function registerClass(where: string, register: Register): ViewClass {
-  const { View, define } = memoryClass(where);
+  const { View, define } = memoryClass(where, (where, memory, base) =>
+    registerViewLine(where, register, memory, base),
+  );
   defineRegister(define, where, register, "raw", (field) => field);
   return View;
 }
 
 /** The same fields by register. */
 function fieldsClass(map: string, registers: Registers): ViewClass {
-  const { View, define } = memoryClass(map);
+  const { View, define } = memoryClass(`${map}.fields`, (where, memory, base) =>
+    viewLine(where, registers, {}, memory, base),
+  );
   for (const [name, register] of Object.entries(registers)) {
     let Of: ViewClass | undefined;
     const make = (memory: DataView, base: number): object =>
@@ -127,16 +142,30 @@ const lazily = (make: (memory: DataView, base: number) => object): PropertyDescr
 });
 
 function tableAccessors(where: string, table: RegisterArray | BitArray): PropertyDescriptor {
-  if (table.kind === "bits") return lazily((memory, base) => bitsOver(where, table, memory, base));
+  const View = table.kind === "bits" ? bitsClass(where, table) : arrayClass(where, table);
+  return lazily((memory, base) => new View(memory, base));
+}
+
+/** The class over a table in memory. */
+function arrayClass(where: string, table: RegisterArray): ViewClass {
   const { count, stride, element } = table;
   let Of: ReturnType<typeof elementClass> | undefined;
-  return lazily((memory, base) => ({
-    length: count,
-    at(index: number) {
+  return class ArrayView {
+    readonly length = count;
+    readonly #memory: DataView;
+    readonly #base: number;
+    constructor(memory: DataView, base: number) {
+      this.#memory = memory;
+      this.#base = base;
+    }
+    at(index: number): object {
       checkIndex(where, count, index);
-      return new (Of ??= elementClass(where, element))(memory, base + index * stride, index);
-    },
-  }));
+      return new (Of ??= elementClass(where, element))(this.#memory, this.#base + index * stride, index);
+    }
+    [inspectCustom](): string {
+      return tableLine("ArrayView", where, table);
+    }
+  };
 }
 
 /** The class over each element of a table, which says in its errors which it is. */
@@ -144,7 +173,11 @@ function elementClass(
   where: string,
   element: Register | Registers,
 ): new (memory: DataView, base: number, index: number) => object {
-  const { View, define } = memoryClass(where);
+  const { View, define } = memoryClass(where, (where, memory, base) =>
+    isRegister(element)
+      ? registerViewLine(where, element, memory, base)
+      : viewLine(where, element, {}, memory, base),
+  );
   class Element extends View {
     readonly $index: number;
     constructor(memory: DataView, base: number, index: number) {
@@ -173,26 +206,6 @@ function elementClass(
 function withIndex(error: unknown, where: string, index: number): unknown {
   if (error instanceof Error) error.message = error.message.replace(`"${where}`, `"${where}[${index}]`);
   return error;
-}
-
-function bitsOver(where: string, { at, count, access }: BitArray, memory: DataView, base: number): object {
-  const get = (index: number): boolean => {
-    checkIndex(where, count, index);
-    return (memory.getUint8(base + at + (index >>> 3)) & (1 << (index & 7))) !== 0;
-  };
-  if (!isWritable(access)) return { length: count, get };
-  return {
-    length: count,
-    get,
-    set(index: number, value: boolean) {
-      checkIndex(where, count, index);
-      if (typeof value !== "boolean")
-        throw new TypeError(`"${where}[${index}]" must be a boolean, not ${said(value)}`);
-      const byte = base + at + (index >>> 3);
-      const mask = 1 << (index & 7);
-      memory.setUint8(byte, (memory.getUint8(byte) & ~mask) | (value ? mask : 0));
-    },
-  };
 }
 
 function defineDerived(

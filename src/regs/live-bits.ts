@@ -1,6 +1,7 @@
 // Live bits that each stand for one of many things: an access reaches the one register that holds the bit.
 import { accessWords } from "./access.ts";
 import { checkIndex, type BitArray } from "./array.ts";
+import { printsAs, tableLine } from "./inspect.ts";
 import { readBytes, type Reached } from "./live-register.ts";
 import { said } from "./said.ts";
 
@@ -20,8 +21,9 @@ export function liveBits(where: string, bits: BitArray, { io, base }: Reached): 
     return ((readAt(offset, index) >>> bit) & 1) !== 0;
   };
   const { read, write } = accessWords[access];
+  const prints = (can: object): object => printsAs(can, () => tableLine("LiveBits", where, bits));
   const can = { length: count, ...(read !== "unreadable" && { get }) };
-  if (write === "none") return can;
+  if (write === "none") return prints(can);
   /** Why the other bits of the register cannot be kept. */
   const refuses =
     write !== "store"
@@ -29,7 +31,7 @@ export function liveBits(where: string, bits: BitArray, { io, base }: Reached): 
       : read === "unreadable"
         ? "its neighbours are write-only"
         : precious && "a read of its neighbours has a side effect";
-  return {
+  return prints({
     ...can,
     set(index: number, value: boolean) {
       const [offset, bit] = place(index);
@@ -42,5 +44,5 @@ export function liveBits(where: string, bits: BitArray, { io, base }: Reached): 
       else if (write === "zero-clears") io.write(offset, bytes, value ? all : all - one);
       else io.write(offset, bytes, value ? one : 0);
     },
-  };
+  });
 }

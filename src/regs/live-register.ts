@@ -1,6 +1,7 @@
 // One live register: a read, a write or one of each for each call that says so, and nothing where what is asked is wrong.
 import { accessWords, isWritable } from "./access.ts";
 import { fieldValue, placedBits, placedMask } from "./field-value.ts";
+import { liveRegisterLine, printsAs } from "./inspect.ts";
 import type { RegisterIo } from "./live-types.ts";
 import { checkRaw, hasFields, type Register } from "./register.ts";
 import { said } from "./said.ts";
@@ -40,6 +41,11 @@ function writeRaw({ at, width }: Register, { io, base }: Reached, value: bigint)
 
 /** The accessors of a register; `where` is its name with its map's. */
 export function liveRegister(where: string, register: Register, reached: Reached): LiveAccess {
+  const access = accessOf(where, register, reached);
+  return printsAs(access, () => liveRegisterLine(where, register, reached.base, access));
+}
+
+function accessOf(where: string, register: Register, reached: Reached): LiveAccess {
   const read = (): number | bigint => readRaw(where, register, reached);
   const writeWhole = (value: unknown): void => {
     checkRaw(where, register.width, value);

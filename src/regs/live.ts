@@ -3,6 +3,7 @@ import { checkIndex, isRegister, type RegisterArray } from "./array.ts";
 import type { Derived } from "./derived.ts";
 import { derivedValue, isJoinedReadable, isJoinedWritable, partsOf, partValues } from "./derived-value.ts";
 import type { SortedEntries } from "./entries.ts";
+import { liveLine, liveValueLine, printsAs, tableLine } from "./inspect.ts";
 import { liveBits } from "./live-bits.ts";
 import { liveRegister, plannedModify, readRaw, type LiveAccess, type Reached } from "./live-register.ts";
 import type { RegisterIo } from "./live-types.ts";
@@ -31,7 +32,7 @@ export function liveEntries(
   }
   for (const [name, derived] of Object.entries(parts.derived))
     live[name] = liveDerived(map, name, derived, parts.all, reached);
-  return live;
+  return printsAs(live, () => liveLine(map, { ...parts.plain, ...parts.tables, ...parts.derived }));
 }
 
 const liveRegisters = (map: string, registers: Registers, reached: Reached): Record<string, unknown> =>
@@ -42,8 +43,9 @@ const liveRegisters = (map: string, registers: Registers, reached: Reached): Rec
     ]),
   );
 
-function liveArray(where: string, { count, stride, element }: RegisterArray, { io, base }: Reached): object {
-  return {
+function liveArray(where: string, table: RegisterArray, { io, base }: Reached): object {
+  const { count, stride, element } = table;
+  const accessors = {
     length: count,
     at(index: number) {
       checkIndex(where, count, index);
@@ -51,12 +53,18 @@ function liveArray(where: string, { count, stride, element }: RegisterArray, { i
       const name = `${where}[${index}]`;
       return isRegister(element)
         ? liveRegister(name, element, reached)
-        : liveRegisters(name, element, reached);
+        : printsAs(liveRegisters(name, element, reached), () => liveLine(name, element));
     },
   };
+  return printsAs(accessors, () => tableLine("LiveArray", where, table));
 }
 
-function liveDerived(
+function liveDerived(map: string, ...of: [string, Derived, Registers, Reached]): LiveAccess {
+  const access = derivedAccess(map, ...of);
+  return printsAs(access, () => liveValueLine(`${map}.${of[0]}`, access));
+}
+
+function derivedAccess(
   map: string,
   name: string,
   derived: Derived,

@@ -1,6 +1,7 @@
 import { accessorClass } from "./accessors.ts";
 import type { RegisterBlock } from "./block.ts";
 import { isPlain, type Entries, type PlainRegisters } from "./entries.ts";
+import { mapLine, printsAs } from "./inspect.ts";
 import { lazy } from "./lazy.ts";
 import { liveEntries, type Live, type RegisterIo } from "./live.ts";
 import { checkedEntries } from "./check/map.ts";
@@ -82,7 +83,7 @@ export function ownMap<const M extends Entries>(name: string, size: number, entr
     return Object.hasOwn(parts().all, register) ? parts().all[register] : undefined;
   };
   const referred = { name, find };
-  return {
+  const map: RegisterMap<M> = {
     name,
     size,
     entries,
@@ -113,4 +114,5 @@ export function ownMap<const M extends Entries>(name: string, size: number, entr
       return fieldReference(referred, path) as never;
     },
   };
+  return printsAs(map, () => mapLine(name, size, entries));
 }

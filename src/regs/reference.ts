@@ -3,6 +3,7 @@
 import { accessWords, type Access, type WriteEffect } from "./access.ts";
 import type { Field, FieldValue } from "./field.ts";
 import { fieldBits, fieldValue, placedBits, placedMask } from "./field-value.ts";
+import { fieldLine, printsAs, registerLine } from "./inspect.ts";
 import { rawValue } from "./raw-value.ts";
 import { checkRaw, hasFields, type RawValue, type Register, type Registers, type Width } from "./register.ts";
 
@@ -96,7 +97,8 @@ export function registerReference(map: Referred, name: string): RegisterReferenc
   if (!register)
     throw new RangeError(`"${map.name}.${name}" must be a register: "${map.name}" has no register "${name}"`);
   const { at, width } = register;
-  return Object.freeze({
+  const where = `${map.name}.${name}`;
+  const reference = {
     map: map.name,
     name,
     register,
@@ -112,8 +114,9 @@ export function registerReference(map: Referred, name: string): RegisterReferenc
     },
     read: (memory: DataView, base = 0) => rawValue(register, memory, base),
     write: (memory: DataView, value: number | bigint, base = 0) =>
-      rawInto(`${map.name}.${name}`, memory, base + at, width, value),
-  });
+      rawInto(where, memory, base + at, width, value),
+  };
+  return Object.freeze(printsAs(reference, () => registerLine(where, register)));
 }
 
 /** See `RegisterMap.field`. @throws RangeError where the map has no such field */
@@ -136,7 +139,7 @@ export function fieldReference(map: Referred, path: string): FieldReference<Fiel
     const bits = field.big ? Number(placedBits(where, field, value)) : fieldBits(where, field, value) << lo;
     return ((raw & ~mask) | bits) >>> 0;
   };
-  return Object.freeze({
+  const reference = {
     register,
     name,
     field,
@@ -152,7 +155,8 @@ export function fieldReference(map: Referred, path: string): FieldReference<Fiel
     read: (memory: DataView, base = 0) => of(register.read(memory, base)),
     write: (memory: DataView, value: unknown, base = 0) =>
       register.write(memory, withValue(register.read(memory, base), value), base),
-  });
+  };
+  return Object.freeze(printsAs(reference, () => fieldLine(where, field)));
 }
 
 function maskOf(register: Register, write: WriteEffect): number | bigint {

@@ -1,5 +1,5 @@
 import { attachDevice, type AttachedDevice } from "./attach.ts";
-import { inspectCustom } from "../seam/inspect.ts";
+import { inspectCustom } from "../../regs/inspect.ts";
 import type { DeviceBackend } from "../seam/backend.ts";
 import { DecodeControl } from "./decoding.ts";
 import { command } from "../pci/header-registers.ts";

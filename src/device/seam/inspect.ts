@@ -1,11 +1,9 @@
 // What a device or a platform is, in one line, where it is printed: by `console.log`, a debugger, a test that failed.
+import { inspectCustom } from "../../regs/inspect.ts";
 import { irqName } from "../../regs/vfio/irqs.ts";
 import { regionName } from "../../regs/vfio/regions.ts";
 import { bytesText } from "../address/size-text.ts";
 import type { DeviceBackend } from "./backend.ts";
-
-/** What Bun and Node ask an object for when they print it. */
-export const inspectCustom: unique symbol = Symbol.for("nodejs.util.inspect.custom");
 
 /** A backend that prints as one line: its name, regions with their sizes, interrupts with their vectors. */
 export abstract class InspectableBackend {

@@ -18,7 +18,7 @@ import type {
   TrappedRange,
 } from "../../seam/platform.ts";
 import { formatRange, intersects, isPowerOfTwo, type Range, rangeEnd, toRange } from "../../address/range.ts";
-import { inspectCustom } from "../../seam/inspect.ts";
+import { inspectCustom } from "../../../regs/inspect.ts";
 import { hex } from "../../../regs/hex-text.ts";
 
 export type { AddressWindow, DeliveredInterrupt, PlatformAction, PlatformActionKind } from "./action.ts";
