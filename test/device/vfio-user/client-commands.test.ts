@@ -221,6 +221,14 @@ describe("DEVICE_SET_IRQS", () => {
     ]);
   });
 
+  test("takes eventfds away, or asks without any, in one message for all vectors", () => {
+    const client = connected({ max_msg_fds: 2 });
+    const fds = new Array<number>(7).fill(-1);
+    expect(sent(client, { ...on, start: 0, data: { kind: "eventfd", fds } })).toEqual([
+      [le32(20, 0x24, 2, 0, 7), 0],
+    ]);
+  });
+
   test("refused names the request", () => {
     const client = connected();
     server.answer(Command.setIrqs, new Uint8Array(), { error: 22 });

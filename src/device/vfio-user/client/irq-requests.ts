@@ -16,7 +16,8 @@ const countOf = ({ data }: IrqRequest): number =>
 /**
  * A request in messages that a server takes.
  * @param max descriptors of one message
- * @returns in order; more than one for more eventfds than fit, or where some vectors get one and some lose theirs
+ * @returns in order; more than one for more eventfds than fit, or where some vectors get one and some lose theirs. Vectors that
+ * lose theirs need no descriptor: a message carries as many as there are
  */
 export function splitRequest(request: IrqRequest, max: number): IrqRequest[] {
   const { data } = request;
@@ -25,7 +26,7 @@ export function splitRequest(request: IrqRequest, max: number): IrqRequest[] {
   for (let at = 0; at < data.fds.length;) {
     const taken = data.fds[at]! < 0;
     let end = at + 1;
-    while (end < data.fds.length && end - at < max && data.fds[end]! < 0 === taken) end++;
+    while (end < data.fds.length && (taken || end - at < max) && data.fds[end]! < 0 === taken) end++;
     const fds = data.fds.slice(at, end);
     parts.push({ ...request, start: request.start + at, data: { kind: "eventfd", fds } });
     at = end;
