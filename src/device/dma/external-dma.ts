@@ -86,7 +86,7 @@ export class ExternalDma {
   /**
    * Maps a range; where it throws, nothing has changed.
    * @throws TypeError, RangeError for a range that cannot be
-   * @throws VfioError `ERANGE` for a bigint of 2^53 and more, as a guest's request of 64 bits may have; `EEXIST` where it overlaps a mapping, `ENOSPC` where there are too many, `EFAULT` where it is no single
+   * @throws VfioError `ERANGE` for a range of bigints that ends at 2^53 or above, as a guest's request of 64 bits may have it; `EEXIST` where it overlaps a mapping, `ENOSPC` where there are too many, `EFAULT` where it is no single
    * piece of memory, `EACCES` where that is not writable as asked, `EINVAL` where no access is asked for; and what the IOMMU
    * throws
    */
@@ -176,9 +176,13 @@ export class ExternalDma {
 
 /** What a guest asks for with all 64 bits is refused with a code, as other requests of its are. */
 function reachable(address: number | bigint, size: number | bigint, what: string): Range {
-  for (const part of [address, size])
-    if (typeof part === "bigint" && part > BigInt(Number.MAX_SAFE_INTEGER))
-      throw refuse("ERANGE", `0x${part.toString(16)} of the ${what} is above what can be mapped`);
+  const parts = [address, size];
+  const isWhole = parts.every((part) => typeof part === "bigint" || Number.isInteger(part));
+  if (isWhole && parts.some((part) => typeof part === "bigint")) {
+    const end = BigInt(address) + BigInt(size);
+    if (end > BigInt(Number.MAX_SAFE_INTEGER))
+      throw refuse("ERANGE", `the ${what} ends at 0x${end.toString(16)}, above what can be mapped`);
+  }
   return toRange(address, size, what);
 }
 

@@ -105,6 +105,10 @@ describe("mappings that a virtual IOMMU asks for", () => {
         expect(() => dma.map({ ...good, [name]: wrong })).toThrow(
           expect.objectContaining({ code: "ERANGE" }),
         );
+    for (const end of [{ iova: 2n ** 53n - 0x1000n }, { gpa: 2n ** 53n - 1n }, { size: 2n ** 53n - 1n }])
+      expect(() => dma.map({ iova: 0x1000n, gpa: 0x1000n, size: 0x1000n, ...both, ...end })).toThrow(
+        expect.objectContaining({ code: "ERANGE" }),
+      );
     for (const wrong of [undefined, null, "0x1000"])
       for (const name of ["iova", "gpa", "size"])
         expect(() => dma.map({ ...good, [name]: wrong })).toThrow(TypeError);

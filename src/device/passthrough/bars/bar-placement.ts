@@ -104,7 +104,8 @@ export class BarPlacement implements Stateful<BarsState> {
       const stays = placed !== undefined && wanted.decoded && wanted.address === placed.base;
       const had = priority ? priority.has(bar.region) : !obstacle && address === wanted.address;
       const rank = stays ? 0 : (wanted.decoded ? 1 : 3) + (had ? 0 : 1);
-      const turnedOn = wanted.decoded && !placement.decoded;
+      // A ROM's own register turns it on: with ones alone that is sizing, too.
+      const turnedOn = wanted.decoded && !placement.decoded && bar.kind !== "rom";
       placement.decoded = wanted.decoded;
       return { placement, wanted, stays, rank, turnedOn };
     });

@@ -228,6 +228,19 @@ describe("sizing", () => {
     expect(guest.events).toEqual([]);
   });
 
+  test.each([0xffffffff, 0xfffffffe, 0xfffff800])("of a ROM, with %p, makes no event either", (ones) => {
+    using guest = attach({ bars: {}, romSize: 0x10000 });
+    guest.device.configWrite(0x04, 2, memory);
+    for (const before of [guest.device.configRead(0x30, 4), guest.device.configRead(0x30, 4) + 1]) {
+      guest.device.configWrite(0x30, 4, before);
+      guest.device.configWrite(0x30, 4, ones);
+      expect(guest.device.configRead(0x30, 4)).toBe((0xffff0000 + (ones & 1)) >>> 0);
+      guest.device.configWrite(0x30, 4, before);
+    }
+    expect(guest.device.describe().bars[0]!.base).toBeDefined();
+    expect(guest.events).toEqual([]);
+  });
+
   test("that is no sizing does: decoding is turned on there", () => {
     using guest = attach(sized);
     guest.device.configWrite(0x10, 4, 0xffffffff);
