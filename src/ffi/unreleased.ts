@@ -1,10 +1,10 @@
 /**
  * Things that have to be given back to somebody who may refuse: a slot to the kernel, a range to the platform. What is refused
- * stays here, is told of once, and is tried again with the next `settle`. Nothing is forgotten, and nothing told twice.
+ * stays here, is told of once a cause, and is tried again with the next `settle`. Nothing is forgotten, and nothing told twice.
  */
 export class Unreleased<T> implements Iterable<T> {
-  /** In the order of `add`; whether its failure was told. */
-  readonly #items = new Map<T, boolean>();
+  /** In the order of `add`; the refusal that was told last. */
+  readonly #items = new Map<T, string | undefined>();
   readonly #release: (item: T) => unknown;
   readonly #failed: ((item: T, cause: unknown) => void) | undefined;
   #settling = false;
@@ -13,7 +13,7 @@ export class Unreleased<T> implements Iterable<T> {
    * Nothing is here yet.
    * @param release gives one back. It throws where that is refused, and returns `false` where the thing is still needed: it then
    * stays too, which is no failure. Whatever else it returns: the thing is gone
-   * @param failed told of the first refusal of each thing
+   * @param failed told of the first refusal of each thing, and of one with another cause than the last
    */
   constructor(release: (item: T) => unknown, failed?: (item: T, cause: unknown) => void) {
     this.#release = release;
@@ -22,7 +22,7 @@ export class Unreleased<T> implements Iterable<T> {
 
   /** Keeps a thing for the next `settle`. One that is here already is kept once. */
   add(item: T): void {
-    if (!this.#items.has(item)) this.#items.set(item, false);
+    if (!this.#items.has(item)) this.#items.set(item, undefined);
   }
 
   /** Takes a thing out without giving it back: it is in use again. */
@@ -52,9 +52,10 @@ export class Unreleased<T> implements Iterable<T> {
       if (this.#release(item) !== false) this.#items.delete(item);
     } catch (cause) {
       causes.push(cause);
-      const isTold = this.#items.get(item);
-      this.#items.set(item, true);
-      if (!isTold) this.#failed?.(item, cause);
+      const told = this.#items.get(item);
+      const why = cause instanceof Error ? cause.message : String(cause);
+      this.#items.set(item, why);
+      if (told !== why) this.#failed?.(item, cause);
     }
   }
 

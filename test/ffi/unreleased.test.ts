@@ -39,6 +39,20 @@ test("what is refused keeps no other, is told of once, and is tried again", () =
   expect([left.size, told.length]).toEqual([0, 1]);
 });
 
+test("what is refused for another cause is told of again", () => {
+  const causes = ["busy", "busy", "gone", "gone", "busy"];
+  const told: string[] = [];
+  const left = new Unreleased<string>(
+    () => {
+      throw new Error(causes.shift());
+    },
+    (_, cause) => told.push((cause as Error).message),
+  );
+  left.add("a");
+  for (let times = 0; times < 5; times++) left.settle();
+  expect(told).toEqual(["busy", "gone", "busy"]);
+});
+
 test("what is added twice is given back once; what comes back later is told of again", () => {
   const { left, tried, told, refuse } = made();
   left.add("a");
