@@ -1,6 +1,7 @@
 import { irqName } from "../regs/vfio/irqs.ts";
 import { regionName } from "../regs/vfio/regions.ts";
-import type { DeviceImage, ImageRegion } from "../image/image.ts";
+import { areasText } from "../image/defaults.ts";
+import type { DeviceImage, ImageArea, ImageRegion } from "../image/image.ts";
 import { allOnesText, readsAllOnes } from "../regs/answers.ts";
 import { diffConfig, type ConfigDifference } from "../regs/diff.ts";
 import type { DecodedValue, DecodeFormat } from "../regs/decode.ts";
@@ -8,7 +9,8 @@ import { contentDifferences, loadMaps, type ContentDifference } from "./diff-con
 import { CliError, exitCode } from "./failure.ts";
 import { openInput, type Input, type InputDevice } from "./input.ts";
 import { JsonList } from "./json-list.ts";
-import { print } from "./output.ts";
+import { knownOfBoth } from "./known-of-both.ts";
+import { print, tell } from "./output.ts";
 import { pairDevices } from "./pair-devices.ts";
 import { printable } from "../regs/printable.ts";
 import { irqWords, regionWords } from "./region-words.ts";
@@ -36,6 +38,8 @@ interface RecordingDifference {
 interface DeviceDifference {
   readonly from: InputDevice;
   readonly to: InputDevice;
+  /** Bytes of config space that one of them alone knows. */
+  readonly notCompared: readonly ImageArea[];
   readonly config: readonly ConfigDifference[];
   readonly recording: readonly RecordingDifference[];
   readonly contents: readonly ContentDifference[];
@@ -61,16 +65,22 @@ export function diffCommand(first: string, second: string, options: DiffOptions)
     }
     const { from, to } = pair;
     const images = a.kind === "image" && b.kind === "image";
+    const known = knownOfBoth(from, to);
     const device: DeviceDifference = {
       from,
       to,
-      config: diffConfig(from.known, to.known, formatVersion),
+      notCompared: known.notCompared,
+      config: diffConfig(known.from, known.to, formatVersion),
       recording: images ? recordingDiff(from.image, to.image) : [],
       contents: images ? contentDifferences(from.image, to.image, maps) : [],
     };
     const different =
       device.config.length + device.recording.length + device.contents.length > 0 || gone(device).length > 0;
     found ||= different;
+    if (known.notCompared.length > 0)
+      tell(
+        `note: ${to.bdf ?? b.path}: not compared, since one side has no bytes there: ${areasText(known.notCompared)}`,
+      );
     printer.device(device, different);
   }
   printer.end();
@@ -81,7 +91,8 @@ export function diffCommand(first: string, second: string, options: DiffOptions)
 
 /** Those of the two that do not answer. Two config spaces of all ones are alike, and no device is well for it. */
 const gone = ({ from, to }: DeviceDifference): InputDevice[] =>
-  [from, to].filter(({ config }) => readsAllOnes(config));
+  [from, to].filter((device) => !answers(device));
+const answers = ({ known, unknown }: InputDevice): boolean => !readsAllOnes(known, unknown?.config);
 
 class DiffJson {
   readonly #formatVersion: DecodeFormat;
@@ -94,14 +105,14 @@ class DiffJson {
     this.#list = new JsonList({ formatVersion }, "devices");
   }
 
-  device({ from, to, config, recording, contents }: DeviceDifference): void {
+  device({ from, to, notCompared, config, recording, contents }: DeviceDifference): void {
     this.#list.add({
       from: from.bdf ?? null,
       to: to.bdf ?? null,
-      answers: { from: !readsAllOnes(from.config), to: !readsAllOnes(to.config) },
+      answers: { from: answers(from), to: answers(to) },
       config,
       recording,
-      ...(this.#formatVersion === 2 && { contents }),
+      ...(this.#formatVersion === 2 && { contents, notCompared }),
     });
   }
 

@@ -46,9 +46,14 @@ export function importCommand(file: string, options: ImportOptions): number {
   using files = new OutputFiles({ force, secret: true });
   const place = outputPlace(output, one, input.path, files);
   for (let next = first; !next.done; next = next === first ? second : devices.next()) {
-    const { bdf, image: described } = next.value;
+    const { bdf, noImage } = next.value;
     if (bdf === undefined)
       throw new CliError(`${input.path}: which device is it? add its BDF, as --device 0000:01:00.0`);
+    if (noImage !== undefined) {
+      notes.leave(bdf, noImage);
+      continue;
+    }
+    const described = next.value.image;
     const image = resource === undefined ? described : withResource(resource, described);
     // Of a device that is there again, the image of which more is known is the one to keep.
     const bytes = knownBytes(image);
@@ -57,6 +62,7 @@ export function importCommand(file: string, options: ImportOptions): number {
     notes.take(image);
     place(bdf, writeImage(redaction ? redaction.image(image) : image));
   }
+  if (known.size === 0) throw new CliError(`${input.path}: ${notes.firstLeft}`);
   files.commit();
   for (const path of files.paths) print(`${printable(path)}\n`);
   noteSkipped(input);
@@ -96,10 +102,17 @@ class ImportNotes {
   #firstUnknown = "";
   readonly #gone: string[] = [];
   #goneCount = 0;
+  #left = 0;
+  /** The first device of which there is no image, and why. */
+  firstLeft = "";
 
-  take({ bdf, config, regions }: DeviceImage): void {
+  leave(bdf: string, why: string): void {
+    if (this.#left++ === 0) this.firstLeft = `${bdf}: ${why}`;
+  }
+
+  take({ bdf, config, regions, unknown: gaps }: DeviceImage): void {
     this.#devices++;
-    if (readsAllOnes(config) && this.#goneCount++ < namedDevices) this.#gone.push(bdf);
+    if (readsAllOnes(config, gaps?.config) && this.#goneCount++ < namedDevices) this.#gone.push(bdf);
     const unknown = regions.filter(({ size }) => size === 0);
     if (unknown.length === 0) return;
     if (this.#unknown++ === 0)
@@ -110,6 +123,8 @@ class ImportNotes {
 
   /** @returns whether a device does not answer */
   say(): boolean {
+    if (this.#left > 0)
+      tell(`note: no image of ${this.#left} device${this.#left === 1 ? "" : "s"}, first ${this.firstLeft}`);
     // Config space alone does not tell how large a BAR is, and replay has to know.
     if (this.#unknown > 0)
       tell(

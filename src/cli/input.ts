@@ -1,7 +1,7 @@
 // What the commands read: an image, a dump, a raw config space, or a device of this host, device by device.
 import { existsSync } from "node:fs";
 import { recordFromSysfs } from "../device/host/sysfs-recorder.ts";
-import { imageFromConfig } from "../image/defaults.ts";
+import { headerFault, imageFromConfig } from "../image/defaults.ts";
 import { ImageError } from "../image/error.ts";
 import { knownConfig, maxImageBytes, type DeviceImage, type ImageUnknowns } from "../image/image.ts";
 import { decodeText } from "../image/lines.ts";
@@ -34,6 +34,8 @@ export interface InputDevice {
   readonly unknown: ImageUnknowns | undefined;
   /** Of a device that is not of an image, what can be told from its config space. Made when it is asked for. */
   readonly image: DeviceImage;
+  /** Why there is no `image`: it is not to be asked for. */
+  readonly noImage?: string | undefined;
   /** Of a device of this host: where the host has it. */
   readonly place?: { readonly iommuGroup: number | undefined; readonly numaNode: number | undefined };
 }
@@ -145,11 +147,22 @@ function* dumped(
   });
 }
 
+/** What lspci takes for the name of a slot may be none. */
+function bdfFault(bdf: string): string | undefined {
+  try {
+    parseBdf(bdf);
+    return undefined;
+  } catch (error) {
+    return (error as Error).message.replace(/^.* is no BDF: /, "");
+  }
+}
+
 class DumpedDevice implements InputDevice {
   readonly bdf: string;
   readonly config: Uint8Array;
   readonly known: Uint8Array;
   readonly unknown: ImageUnknowns | undefined;
+  readonly noImage: string | undefined;
   readonly #title: string;
   #image: DeviceImage | undefined;
 
@@ -158,6 +171,7 @@ class DumpedDevice implements InputDevice {
     this.config = config;
     this.unknown = unknown;
     this.known = knownConfig(config, unknown?.config);
+    this.noImage = bdfFault(bdf) ?? headerFault(this.known);
     this.#title = title;
   }
 

@@ -22,14 +22,17 @@ export const deviceJson = (
 });
 
 /** Where the host has a device of its own. */
-const placeJson = ({ image, place }: InputDevice): unknown =>
-  place === undefined
+const placeJson = (device: InputDevice): unknown => {
+  const { place } = device;
+  // Only of a device of this host is an image at hand.
+  return place === undefined
     ? null
     : {
-        driver: image.host.driver ?? null,
+        driver: device.image.host.driver ?? null,
         iommuGroup: place.iommuGroup ?? null,
         numaNode: place.numaNode ?? null,
       };
+};
 
 const recordingJson = (
   { regions, irqs, unknown, resettable, host }: DeviceImage,

@@ -47,7 +47,7 @@ const config = z.strictObject({
   malformations: z.array(malformation),
 });
 
-const bdf = z.string().regex(/^[0-9a-f]{4,8}:[0-9a-f]{2}:[01][0-9a-f]\.[0-7]$/);
+const bdf = z.string().regex(/^[0-9a-f]{4,8}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-9]$/);
 const size = z.number().min(0);
 
 const region = z.strictObject({

@@ -8,6 +8,7 @@ import { RegionIndex, regionName, type RegionInfo } from "../regs/vfio/regions.t
 import type { Malformation } from "../regs/walk.ts";
 import { sysroot } from "./host.ts";
 import type { Input, InputDevice } from "./input.ts";
+import { isUnknown, noGaps } from "../regs/gaps.ts";
 import { printable } from "../regs/printable.ts";
 import { regionWords } from "./region-words.ts";
 import type { Style } from "./style.ts";
@@ -22,12 +23,12 @@ export function deviceText(
   style: Style,
 ): string {
   const { bdf, known } = device;
-  const [heading, ...rest] = configText(known, verbosity).trimEnd().split("\n");
+  const unread = device.unknown?.config ?? [];
+  const [heading, ...rest] = configText(known, verbosity, unread).trimEnd().split("\n");
   const lines = [`${bdf === undefined ? "" : `${style.bold(bdf)} `}${heading}`];
   if (kind === "image" || kind === "sysfs")
     lines.push(...device.image.regions.map((region) => regionLine(region)), ...irqLines(device.image));
   lines.push(...hostLines(device, kind, verbosity));
-  const unread = device.unknown?.config ?? [];
   if (unread.length > 0) lines.push(`\tNote: bytes of config space that are unknown: ${areasText(unread)}`);
   const notes = leftOut.map(({ message }) => `\tMalformed: ${message}`);
   for (const line of rest) {
@@ -46,18 +47,15 @@ export function deviceText(
 }
 
 /** What the host knows of the function: its name, its driver, its IOMMU group, the node whose memory is near. */
-function hostLines(
-  { known, image, place }: InputDevice,
-  kind: Input["kind"],
-  verbosity: Verbosity,
-): string[] {
+function hostLines(device: InputDevice, kind: Input["kind"], verbosity: Verbosity): string[] {
+  const { known, place, unknown } = device;
   const lines: string[] = [];
   if (verbosity > 0) {
-    const name = nameOf(known);
+    const name = isUnknown(unknown?.config ?? noGaps, 0, 4) ? undefined : nameOf(known);
     if (name !== undefined) lines.push(`\tDevice: ${printable(name)}`);
   }
   if (kind === "lspci" || kind === "config") return lines;
-  const { driver } = image.host;
+  const { driver } = device.image.host;
   if (driver !== undefined && (place || verbosity > 0))
     lines.push(`\tKernel driver in use: ${printable(driver)}`);
   if (place?.iommuGroup !== undefined) lines.push(`\tIOMMU group: ${place.iommuGroup}`);
@@ -69,6 +67,7 @@ let database: PciNames | undefined;
 
 /** Vendor and device as the host's PCI ID database calls them. */
 function nameOf(config: Uint8Array): string | undefined {
+  if (config.length < 4) return undefined;
   database ??= readPciNames(sysroot());
   const [vendorId, deviceId] = [0, 2].map((at) => config[at]! | (config[at + 1]! << 8)) as [number, number];
   const vendor = database.vendor.get(vendorId);
@@ -96,7 +95,9 @@ function shortSize(size: number): string {
 const leftOutLine = (bytes: number, kind: Input["kind"]): string =>
   kind === "sysfs"
     ? `\tNote: without root Linux shows ${bytes} bytes of config space, and no capabilities`
-    : `\tNote: ${bytes === 64 ? "" : "some "}capabilities are not in this dump of ${bytes} bytes`;
+    : bytes < 64
+      ? `\tNote: this dump ends after ${bytes} bytes of the header's 64`
+      : `\tNote: ${bytes === 64 ? "" : "some "}capabilities are not in this dump of ${bytes} bytes`;
 
 function regionLine(region: RegionInfo): string {
   const { index, size, sparse, type, msixMappable } = region;

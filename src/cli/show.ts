@@ -1,5 +1,6 @@
 // What devices hold, for people, or as JSON; each is printed as it is read.
 import { decodeConfig, type DecodeFormat } from "../regs/decode.ts";
+import { noGaps, type Gaps } from "../regs/gaps.ts";
 import { layoutOf } from "../regs/layout.ts";
 import type { Verbosity } from "../regs/text.ts";
 import type { Malformation } from "../regs/walk.ts";
@@ -38,8 +39,9 @@ export function showCommand(files: readonly string[], options: ShowOptions): num
 const isFault = (found: Malformation, device: InputDevice): boolean => !isLeftOut(found, device);
 
 /** A list that goes on behind what was recorded: all that `lspci -x` prints and an unprivileged user reads are 64 bytes. */
-const isLeftOut = ({ kind }: Malformation, { known, config }: InputDevice): boolean =>
-  kind === "truncated" && (config.length === 64 || known.length < config.length);
+const isLeftOut = ({ kind }: Malformation, { unknown, config }: InputDevice): boolean =>
+  kind === "truncated" && (config.length === 64 || gapsOf(unknown).length > 0);
+const gapsOf = (unknown: InputDevice["unknown"]): Gaps => unknown?.config ?? noGaps;
 
 function showText(files: readonly string[], { verbose, device: wanted, color }: ShowOptions): boolean {
   const style = styleOf(color);
@@ -49,7 +51,7 @@ function showText(files: readonly string[], { verbose, device: wanted, color }: 
     const input = openInput(file, wanted);
     let before = files.length > 1 ? `${at > 0 ? "\n" : ""}${style.bold(`${printable(input.path)}:`)}\n` : "";
     for (const device of input.devices) {
-      const { malformations } = layoutOf(device.known);
+      const { malformations } = layoutOf(device.known, gapsOf(device.unknown));
       faults ||= malformations.some((found) => isFault(found, device));
       const leftOut = malformations.filter((found) => isLeftOut(found, device));
       const text = deviceText(device, leftOut, input.kind, Math.min(verbose, 2) as Verbosity, style);
@@ -86,7 +88,7 @@ function showJson(files: readonly string[], { device: wanted, formatVersion = 2 
     for (const device of input.devices) {
       if (!begun) all?.next();
       begun = true;
-      const decoded = decodeConfig(device.known, formatVersion);
+      const decoded = decodeConfig(device.known, formatVersion, gapsOf(device.unknown));
       // Format 1 does not know all of them.
       const { malformations } = formatVersion === 1 ? layoutOf(device.known) : decoded;
       faults ||= malformations.some((found) => isFault(found, device));

@@ -12,6 +12,7 @@ import { FileSource, inputName } from "./byte-source.ts";
 import { CliError } from "./failure.ts";
 import { readHostState, type HostState } from "./host.ts";
 import { bdfArgument, isLive, openInput, readInput, type Input, type InputDevice } from "./input.ts";
+import { tell } from "./output.ts";
 import { noteSkipped } from "./skipped-note.ts";
 import { hostData } from "./view-host.ts";
 
@@ -72,12 +73,19 @@ const sources: Readonly<Record<Input["kind"], string>> = {
 
 function devicesOf(input: Input): DeviceData[] {
   const devices: DeviceData[] = [];
+  const left: string[] = [];
   for (const device of input.devices) {
     if (devices.length === maxDevices)
       throw new CliError(`${input.path}: more than ${maxDevices} devices; choose one with --device`);
-    devices.push(dataOf(device, input));
+    if (device.noImage === undefined) devices.push(dataOf(device, input));
+    else left.push(`${device.bdf}: ${device.noImage}`);
   }
   noteSkipped(input);
+  if (left.length > 0 && devices.length === 0) throw new CliError(`${input.path}: ${left[0]}`);
+  if (left.length > 0)
+    tell(
+      `note: ${input.path}: ${left.length} device${left.length === 1 ? " is" : "s are"} not shown, first ${left[0]}`,
+    );
   return devices;
 }
 

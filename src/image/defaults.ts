@@ -40,6 +40,15 @@ export function checkConfigSize(config: Uint8Array): void {
     );
 }
 
+/**
+ * Why no image can be made of a config space of which `known` bytes are known: what a device that is replayed has there has to be
+ * known. Undefined where one can.
+ */
+export const headerFault = (known: Uint8Array): string | undefined =>
+  known.length < headerSize
+    ? `only ${known.length} bytes of its header of ${headerSize} are known, and an image has all of them`
+    : undefined;
+
 /** The BARs whose register is not 0, and the ROM likewise. One that was never given an address may be missed. */
 export function barsOf(config: Uint8Array, layout: ConfigLayout = layoutOf(config)): BarKind[] {
   const registers = layout.header?.registers ?? {};
@@ -170,7 +179,7 @@ export function assemble(
     }),
   };
   const some = unknownBytes.length > 0 || headerOnly;
-  const gone = readsAllOnes(config);
+  const gone = readsAllOnes(config, unknownBytes);
   if (gone) notes.add("the device did not answer when it was recorded: config space read all ones");
   return {
     version: some ? newestFormat : imageFormat,
@@ -189,7 +198,7 @@ export function assemble(
  * size 0, and a note says so: nothing in config space tells the size of a BAR without writing to it.
  * @param config 64, 256 or 4096 bytes
  * @param unknown bytes of them that are 0 because nobody read them; in order, apart from each other
- * @throws ImageError for another size; RangeError for a bad BDF
+ * @throws ImageError for another size, or for a header that is not known to its end; RangeError for a bad BDF
  */
 export function imageFromConfig(
   bdf: string,
@@ -198,7 +207,9 @@ export function imageFromConfig(
   unknown: readonly ImageArea[] = [],
 ): DeviceImage {
   checkConfigSize(config);
-  const layout = layoutOf(knownConfig(config, unknown));
+  const fault = headerFault(knownConfig(config, unknown));
+  if (fault !== undefined) throw imageError(fault);
+  const layout = layoutOf(knownConfig(config, unknown), unknown);
   const msix = msixOf(config, layout);
   const regions = barsOf(config, layout).map(({ index, io }): ImageRegion => ({
     index,

@@ -1,4 +1,5 @@
 import type { ImageArea } from "./image.ts";
+import { isUnknown, noGaps, type Gaps } from "../regs/gaps.ts";
 import { hexRow } from "./hex.ts";
 import { hexDigits } from "../regs/hex-text.ts";
 
@@ -22,7 +23,8 @@ export function writeLspci(devices: Iterable<DumpedDevice>): string {
 
 /** One device of what `writeLspci` writes. */
 export function lspciDevice({ bdf, config, unknown }: DumpedDevice): string {
-  let text = `${bdf} ${titleOf(config)}\n`;
+  const gaps = unknown?.config ?? noGaps;
+  let text = `${bdf} ${titleOf(config, gaps)}\n`;
   let at = 0;
   const rows = (end: number): void => {
     for (let next = 0; at < end; at = next) {
@@ -30,7 +32,7 @@ export function lspciDevice({ bdf, config, unknown }: DumpedDevice): string {
       text += `${hexRow(at, config.subarray(at, next))}\n`;
     }
   };
-  for (const { offset, size } of unknown?.config ?? []) {
+  for (const { offset, size } of gaps) {
     rows(offset);
     at = offset + size;
   }
@@ -38,9 +40,10 @@ export function lspciDevice({ bdf, config, unknown }: DumpedDevice): string {
   return `${text}\n`;
 }
 
-/** As `lspci -n` has it: class, vendor and device, revision. */
-function titleOf(config: Uint8Array): string {
-  const digits = (...bytes: number[]): string => bytes.map((at) => hexDigits(config[at]!, 2)).join("");
+/** As `lspci -n` has it: class, vendor and device, revision; of what is unknown `??`. */
+function titleOf(config: Uint8Array, gaps: Gaps): string {
+  const digit = (at: number): string => (isUnknown(gaps, at, 1) ? "??" : hexDigits(config[at]!, 2));
+  const digits = (...bytes: number[]): string => bytes.map(digit).join("");
   const revision = config[0x08] === 0 ? "" : ` (rev ${digits(0x08)})`;
   return `${digits(0x0b, 0x0a)}: ${digits(0x01, 0x00)}:${digits(0x03, 0x02)}${revision}`;
 }

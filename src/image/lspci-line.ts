@@ -1,5 +1,5 @@
 // What a line of a pasted dump is once everything is taken away that mails, terminals, logs and pages put around it.
-import { parseBdf } from "../regs/bdf.ts";
+import { hexDigits } from "../regs/hex-text.ts";
 import { bareLine } from "./bare-line.ts";
 
 /** What a line says. */
@@ -84,12 +84,15 @@ const headingOf = ([, bdf, title, behindColon = ""]: RegExpExecArray): DumpLine 
   title: (title ?? behindColon).replace(wrapping, ""),
 });
 
-/** Why a BDF names no device; undefined for one that does. */
-export function bdfFault(text: string): string | undefined {
-  try {
-    parseBdf(text);
-    return undefined;
-  } catch (error) {
-    return (error as Error).message;
-  }
+/**
+ * The name of a slot in full, as `lspci -D` prints it. Like lspci, whose functions are decimal digits and whose devices have two
+ * of any, it takes more than there are.
+ */
+export function slotName(text: string): string {
+  const [, domain = "0", rest] = /^(?:([^:]*):)?([^:]*:[^:]*)$/.exec(text.toLowerCase())!;
+  return `${hexDigits(parseInt(domain, 16), 4)}:${rest}`;
 }
+
+/** Why a slot name names no device, for lspci either; undefined for one that does. */
+export const slotFault = (text: string): string | undefined =>
+  /[a-f]$/i.test(text) ? `"${text}" is no BDF: function ${text.at(-1)!.toLowerCase()} is above 7` : undefined;

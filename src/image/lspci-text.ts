@@ -1,24 +1,23 @@
 // Reads what `lspci -x`, `-xxx` or `-xxxx` printed, out of whatever text it stands in, device by device.
-import { formatBdf, parseBdf } from "../regs/bdf.ts";
 import { imageError, quote } from "./error.ts";
 import type { ImageArea, ImageUnknowns } from "./image.ts";
 import { loggedLine } from "./bare-line.ts";
 import { bytesSource, Lines, type ByteSource } from "./lines.ts";
-import { bdfFault, dumpLine } from "./lspci-line.ts";
+import { dumpLine, slotFault, slotName } from "./lspci-line.ts";
 import { NumberedLines } from "./numbered-line.ts";
 import { DumpRow, maxConfig } from "./lspci-row.ts";
 
 /** One device of an lspci dump. */
 export interface LspciDevice {
-  /** In full, as `0000:01:00.0`. */
+  /** In full, as `0000:01:00.0`; with a device number up to ff or a function up to 9, as lspci takes it, where the text has such. */
   readonly bdf: string;
   /** What the first line says after the BDF, at most 1000 characters. */
   readonly title: string;
   /** Line of the BDF, counted from 1. */
   readonly line: number;
-  /** 64, 256 or 4096 bytes. */
+  /** 64, 256 or 4096 bytes: of a dump that ends within the header 64. */
   readonly config: Uint8Array;
-  /** What of `config` no row gives, and is 0 there; undefined where all is there. */
+  /** What of `config` no row gives: its bytes mean nothing, and are 0. Undefined where all is there. */
   readonly unknown?: ImageUnknowns | undefined;
 }
 
@@ -40,7 +39,7 @@ export interface SkippedText {
   readonly cut: Counted;
   /** Devices without rows. */
   readonly withoutRows: Counted;
-  /** Devices that are none, or whose header is not there. */
+  /** Devices whose function lspci does not take for a number. */
   readonly devices: Counted;
   /** Devices that are there more than once: each time is one of the devices read. */
   readonly repeated: Counted;
@@ -122,12 +121,12 @@ export class LspciText {
   }
 
   #begin(text: string, title: string): void {
-    const fault = bdfFault(text);
+    const fault = slotFault(text);
     this.#afterBlank = false;
     if (fault !== undefined) this.skipped.devices.add(this.#lines.number, fault);
     else
       this.#device = {
-        bdf: formatBdf(parseBdf(text)),
+        bdf: slotName(text),
         title: title.slice(0, titleLimit),
         line: this.#lines.number,
       };
@@ -163,12 +162,6 @@ export class LspciText {
     const unknown = unknownAreas(this.#known, size);
     this.#config.fill(0, 0, top);
     this.#known.fill(0, 0, top);
-    // lspci, too, passes over what has not as much as a header.
-    if (top < headerSize)
-      return void this.skipped.devices.add(
-        device.line,
-        `the dump of ${device.bdf} ends after ${top} bytes of its header`,
-      );
     if (this.#seen.has(device.bdf)) this.skipped.repeated.add(device.line, device.bdf);
     else if (this.#seen.size < rememberedDevices) this.#seen.add(device.bdf);
     return { ...device, config, ...(unknown.length > 0 && { unknown: { config: unknown } }) };

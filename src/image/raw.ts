@@ -138,7 +138,7 @@ export interface RawDevice {
 /** The image of a device. @param device what its sysfs files hold @throws ImageError for bad content; RangeError for a bad BDF */
 export function imageFromRaw({ bdf, config, resource, host = {}, unknown }: RawDevice): DeviceImage {
   checkConfigSize(config);
-  const layout = layoutOf(knownConfig(config, unknown));
+  const layout = layoutOf(knownConfig(config, unknown), unknown);
   const regions = regionsFromResource(resource, msixOf(knownConfig(config, unknown), layout)?.bar);
   return assemble(bdf, completeBars(config, resource), regions, host, layout, unknown);
 }

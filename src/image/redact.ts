@@ -31,7 +31,7 @@ export class Redaction {
   /** A config space with its serial numbers, the word of VPD that it shows, and the system's GUID replaced. */
   config(config: Uint8Array, unknown?: ImageUnknowns): Uint8Array {
     const redacted = config.slice();
-    for (const capability of layoutOf(knownConfig(config, unknown?.config)).capabilities)
+    for (const capability of layoutOf(knownConfig(config, unknown?.config), unknown?.config).capabilities)
       for (const [id, extended, registers] of identifying)
         if (capability.id === id && capability.extended === extended)
           this.#registers(redacted, capability, registers);

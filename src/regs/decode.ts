@@ -2,11 +2,12 @@
 // an image of a precious register is as safe to read as any other.
 import { isReserved } from "./access.ts";
 import type { DecodedCapability, DecodedRegister, DecodedRegisters, DecodedValue } from "./decoded.ts";
-import { decodeValues, type DecodedValues } from "./derived-decode.ts";
+import { decodeValues, isRead, type DecodedValues } from "./derived-decode.ts";
 import { capabilityInFormat1, headerInFormat1, malformationsInFormat1 } from "./format-1.ts";
 import { exactValue, fieldValue } from "./field-value.ts";
+import { noGaps, type Gaps } from "./gaps.ts";
 import { asData } from "./hex-text.ts";
-import { isHeadOnly, layoutOf, type ConfigLayout, type LocatedCapability } from "./layout.ts";
+import { bodyOf, layoutOf, type ConfigLayout, type LocatedCapability } from "./layout.ts";
 import { bridgeHeader, cardbusHeader, endpointHeader, unknownHeader } from "./maps/header.ts";
 import type { RegisterBlock } from "./map.ts";
 import { rawValue } from "./raw-value.ts";
@@ -39,15 +40,21 @@ export interface DecodedConfig {
 export type DecodeFormat = 1 | 2;
 
 /**
- * Decodes a config space image of 64, 256 or 4096 bytes; its shape is stable, and it never throws for its content.
+ * Decodes a config space image of at most 4096 bytes; its shape is stable, and it never throws for its content.
+ * @param unknown what of it nobody read: registers there are left out. Format 1 takes it for 0.
  */
-export function decodeConfig(config: Uint8Array, format: DecodeFormat = 2): DecodedConfig {
-  const layout = layoutOf(config);
+export function decodeConfig(
+  config: Uint8Array,
+  format: DecodeFormat = 2,
+  unknown: Gaps = noGaps,
+): DecodedConfig {
+  const gaps = format === 1 ? noGaps : unknown;
+  const layout = layoutOf(config, gaps);
   const { capabilities, malformations } = layout;
   return {
-    header: decodeHeader(layout, config, format),
-    capabilities: capabilities.map((capability) => decodeCapability(capability, config, format)),
-    ...(format > 1 && { undescribed: undescribedOf(layout, config) }),
+    header: decodeHeader(layout, config, format, gaps),
+    capabilities: capabilities.map((capability) => decodeCapability(capability, config, format, gaps)),
+    ...(format > 1 && { undescribed: undescribedOf(layout, config, gaps) }),
     malformations: format === 1 ? malformationsInFormat1(malformations, config) : malformations,
   };
 }
@@ -57,13 +64,14 @@ export function decodeHeader(
   layout: ConfigLayout,
   config: Uint8Array,
   format: DecodeFormat = 2,
+  gaps: Gaps = noGaps,
 ): DecodedConfig["header"] {
   const map = headerMapOf(layout);
-  const registers = decodeRegisters(map, config, 0, format);
+  const registers = decodeRegisters(map, config, 0, format, gaps);
   return {
     type: headerTypes[layout.header?.name ?? ""] ?? "unknown",
     registers: format === 1 ? headerInFormat1(map, registers) : registers,
-    ...(format > 1 && valuesOf(map, config, 0)),
+    ...(format > 1 && valuesOf(map, config, 0, gaps)),
   };
 }
 
@@ -72,32 +80,51 @@ export function decodeCapability(
   capability: LocatedCapability,
   config: Uint8Array,
   format: DecodeFormat = 2,
+  gaps: Gaps = noGaps,
 ): DecodedCapability {
   const { id, name, offset, extended, version, map } = capability;
   const [from, to] = bodyOf(capability);
-  const bytes = config.subarray(from, to).toHex();
+  const bytes = knownBytes(config, from, to, gaps).toHex();
   const decoded = {
     id,
     name,
     offset,
     extended,
     ...(extended && { version }),
-    registers: decodeRegisters(map, config, offset, format),
-    ...(format > 1 && valuesOf(map, config, offset)),
+    registers: decodeRegisters(map, config, offset, format, gaps),
+    ...(format > 1 && valuesOf(map, config, offset, gaps)),
     ...(bytes !== "" && { bytes }),
   };
   return format === 1 ? capabilityInFormat1(capability, config, decoded) : decoded;
 }
 
-function valuesOf(map: RegisterBlock, config: Uint8Array, base: number): { readonly values?: DecodedValues } {
-  const values = decodeValues(map, config, base);
+/** Bytes of a config space; those that nobody read are 0. */
+function knownBytes(config: Uint8Array, from: number, to: number, gaps: Gaps): Uint8Array {
+  const bytes = config.slice(from, to);
+  for (const { offset, size } of gaps)
+    if (offset < to && offset + size > from) bytes.fill(0, Math.max(0, offset - from), offset + size - from);
+  return bytes;
+}
+
+function valuesOf(
+  map: RegisterBlock,
+  config: Uint8Array,
+  base: number,
+  gaps: Gaps,
+): { readonly values?: DecodedValues } {
+  const values = decodeValues(map, config, base, gaps);
   for (const _ in values) return { values };
   return {};
 }
 
 /** What neither a field nor the bytes of a capability tell of. */
-export function undescribedOf(layout: ConfigLayout, config: Uint8Array): UndescribedBytes[] {
+export function undescribedOf(
+  layout: ConfigLayout,
+  config: Uint8Array,
+  gaps: Gaps = noGaps,
+): UndescribedBytes[] {
   const described = new Uint8Array(config.length);
+  for (const { offset, size } of gaps) described.fill(0xff, offset, offset + size);
   markDescribed(described, headerMapOf(layout), 0);
   for (const capability of layout.capabilities) {
     markDescribed(described, capability.map, capability.offset);
@@ -107,19 +134,20 @@ export function undescribedOf(layout: ConfigLayout, config: Uint8Array): Undescr
 }
 
 /**
- * Decodes every register of a map whose first byte lies at `base`; one past the end of the image is left out. `exact` tells
- * values of one name apart, where a specification gives it to several.
+ * Decodes every register of a map whose first byte lies at `base`; one past the end of the image, or in one of `gaps`, is left
+ * out. `exact` tells values of one name apart, where a specification gives it to several.
  */
 export function decodeRegisters(
   map: RegisterBlock,
   config: Uint8Array,
   base = 0,
   format: DecodeFormat | "exact" = 2,
+  gaps: Gaps = noGaps,
 ): DecodedRegisters {
   const memory = new DataView(config.buffer, config.byteOffset, config.byteLength);
   const decoded: Record<string, DecodedRegister> = {};
   for (const [name, register] of Object.entries(map.registers)) {
-    if (base + register.at + register.width / 8 > config.length || isAllReserved(register)) continue;
+    if (!isRead(register, config, base, gaps) || isAllReserved(register)) continue;
     decoded[name] = decodeRegister(register, rawValue(register, memory, base), format);
   }
   return decoded;
@@ -152,18 +180,3 @@ const headerTypes: Readonly<Record<string, DecodedConfig["header"]["type"]>> = {
   [bridgeHeader.name]: "bridge",
   [cardbusHeader.name]: "cardbus",
 };
-
-/** Bytes up to the end of the last register. */
-const describedBytes = (map: RegisterBlock): number =>
-  Math.max(0, ...Object.values(map.registers).map(({ at, width }) => at + width / 8));
-
-/**
- * First byte and end of what lies behind the last register. A capability of which no more than the head is described states no
- * length: it ends at the next one at the latest.
- */
-function bodyOf(capability: LocatedCapability): [from: number, to: number] {
-  const { map, limit, offset } = capability;
-  const described = describedBytes(map);
-  const size = isHeadOnly(capability) ? limit : Math.min(limit, map.size);
-  return [offset + described, offset + size];
-}

@@ -1,9 +1,11 @@
 // The joined and composed values of a map as data and as text.
 import type { RegisterBlock } from "./block.ts";
 import type { ComposedValue, Derived } from "./derived.ts";
-import { derivedValue, partsOf, type Part } from "./derived-value.ts";
+import { derivedValue, isZeroPart, partsOf, pathsOf, type Part } from "./derived-value.ts";
+import { isUnknown, noGaps, type Gaps } from "./gaps.ts";
 import { asData, hexDigits } from "./hex-text.ts";
 import { rawValue } from "./raw-value.ts";
+import type { Register } from "./register.ts";
 
 /** Values by their names in the map. */
 export type DecodedValues = { readonly [name: string]: ComposedValue };
@@ -36,23 +38,75 @@ function entriesOf(map: RegisterBlock): Resolved {
   return entries;
 }
 
-/** Every derived value of a map whose first byte lies at `base`: those that mean something, and lie inside of the image. */
-export function foundValues(map: RegisterBlock, config: Uint8Array, base: number): FoundValue[] {
+/** Every derived value of a map whose first byte lies at `base`: those that mean something, and lie inside of the image, outside of `gaps`. */
+export function foundValues(
+  map: RegisterBlock,
+  config: Uint8Array,
+  base: number,
+  gaps: Gaps = noGaps,
+): FoundValue[] {
   const found: FoundValue[] = [];
   let memory: DataView | undefined;
   for (const { name, derived, parts } of entriesOf(map)) {
     memory ??= new DataView(config.buffer, config.byteOffset, config.byteLength);
     const view = memory;
-    if (parts.some(({ register }) => base + register.at + register.width / 8 > config.length)) continue;
-    const value = derivedValue(derived, parts, ({ register }) => rawValue(register, view, base));
+    const missing = parts.findIndex(({ register }) => !isRead(register, config, base, gaps));
+    if (missing >= 0 && missing < neededParts(derived)) continue;
+    const known = missing < 0 ? parts : parts.slice(0, missing);
+    const value = derivedValue(derived, known, ({ register }) => rawValue(register, view, base));
     if (value !== undefined) found.push({ name, derived, parts, value: asData(value) });
   }
   return found;
 }
 
+const neededParts = (derived: Derived): number =>
+  (derived.kind === "composed" ? derived.needed : undefined) ?? Infinity;
+
+/**
+ * Paths of registers and fields that are parts of no value of `found`, and of a value that they do not have though not all of
+ * them are 0: with an encoding that is reserved, or where one of them is not there.
+ */
+export function untoldParts(
+  map: RegisterBlock,
+  config: Uint8Array,
+  base: number,
+  found: readonly FoundValue[],
+  gaps: Gaps = noGaps,
+): ReadonlySet<string> {
+  const untold = new Set<string>();
+  const entries = entriesOf(map);
+  if (entries.length === found.length) return untold;
+  const told = new Set(found.flatMap(({ derived }) => pathsOf(derived)));
+  const names = new Set(found.map(({ name }) => name));
+  const memory = new DataView(config.buffer, config.byteOffset, config.byteLength);
+  for (const { name, derived, parts } of entries) {
+    if (names.has(name)) continue;
+    const isWhole = parts.every(({ register }) => isRead(register, config, base, gaps));
+    // Where a part is missing, the value begins in the first one all the same.
+    const rest = pathsOf(derived).flatMap((path, at) =>
+      told.has(path) && (isWhole || at > 0) ? [] : [{ path, part: parts[at]! }],
+    );
+    const isSome = rest.some(
+      ({ part }) =>
+        isRead(part.register, config, base, gaps) && !isZeroPart(part, rawValue(part.register, memory, base)),
+    );
+    if (isSome) for (const { path } of rest) untold.add(path);
+  }
+  return untold;
+}
+
+/** Whether a register of a map at byte `base` lies inside of the image, and outside of `gaps`. */
+export const isRead = ({ at, width }: Register, config: Uint8Array, base: number, gaps: Gaps): boolean =>
+  base + at + width / 8 <= config.length && !isUnknown(gaps, base + at, width / 8);
+
 /** The same as plain data. */
-export const decodeValues = (map: RegisterBlock, config: Uint8Array, base = 0): DecodedValues =>
-  Object.fromEntries(foundValues(map, config, base).map(({ name, value }) => [name, value]));
+export const decodeValues = (
+  map: RegisterBlock,
+  config: Uint8Array,
+  base = 0,
+  gaps: Gaps = noGaps,
+): DecodedValues =>
+  Object.fromEntries(foundValues(map, config, base, gaps).map(({ name, value }) => [name, value]));
 
 /** A derived value in words. */
 export function derivedText({ derived, value }: Pick<FoundValue, "derived" | "value">): string {

@@ -63,6 +63,9 @@ const bitsOf = ({ field }: Part, raw: number | bigint): number | bigint => {
   return ((raw >>> field.lo) & fieldMask(field)) >>> 0;
 };
 
+/** Whether no bit of a part is set in `raw`, the whole value of its register. */
+export const isZeroPart = (part: Part, raw: number | bigint): boolean => Number(bitsOf(part, raw)) === 0;
+
 /** The value of a derived entry; `raw` gives the whole value of a part's register. */
 export function derivedValue(
   derived: Derived,

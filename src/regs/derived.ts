@@ -34,6 +34,8 @@ export interface Composed<V = unknown, P extends string = string> extends Derive
   readonly from: readonly P[];
   /** Of the bits of each; undefined where they mean nothing. */
   readonly compute: (...bits: number[]) => V | undefined;
+  /** How many of `from`, the first of them, it cannot do without where nobody read the others; all unless given. */
+  readonly needed?: number | undefined;
   /** The value in words, where its own text does not do. */
   text?(value: V): string;
   readonly $value?: V;
@@ -74,7 +76,7 @@ export const joinedBig = <const P extends string>(
 export const composed = <V extends ComposedValue, const P extends string>(
   from: readonly P[],
   compute: (...bits: number[]) => V | undefined,
-  traits: DerivedTraits & { readonly text?: (value: V) => string } = {},
+  traits: DerivedTraits & Pick<Composed<V, P>, "needed"> & { readonly text?: (value: V) => string } = {},
 ): Composed<V, P> => ({ kind: "composed", from, compute: compute as Composed<V, P>["compute"], ...traits });
 
 /** The value of a derived entry. */

@@ -12,6 +12,7 @@ import {
   conventionalEndpointHeaderWithoutBist,
   endpointHeader,
   endpointHeaderWithoutBist,
+  unknownHeader,
 } from "./maps/header.ts";
 import { capabilityId } from "./maps/ids.ts";
 import { capabilityType } from "./maps/index.ts";
@@ -24,6 +25,7 @@ import {
   type Malformation,
 } from "./walk.ts";
 import { hex } from "./hex-text.ts";
+import { GappedView, isUnknown, noGaps, type Gaps } from "./gaps.ts";
 
 /** A capability where it lies, with the map that fits it. */
 export interface LocatedCapability extends FoundCapability {
@@ -42,19 +44,37 @@ export interface LocatedCapability extends FoundCapability {
 export const isHeadOnly = ({ id, extended, map }: LocatedCapability): boolean =>
   id !== capabilityId.null && map.size === (extended ? unknownExtended : unknownStandard).size;
 
+/** Bytes up to the end of the last register. */
+const describedBytes = (map: RegisterBlock): number =>
+  Math.max(0, ...Object.values(map.registers).map(({ at, width }) => at + width / 8));
+
+/**
+ * First byte and end, in config space, of what lies behind the last register of a capability. One of which no more than the head is described states no
+ * length: it ends at the next one at the latest.
+ */
+export function bodyOf(capability: LocatedCapability): [from: number, to: number] {
+  const { map, limit, offset } = capability;
+  const described = describedBytes(map);
+  const size = isHeadOnly(capability) ? limit : Math.min(limit, map.size);
+  return [offset + described, offset + size];
+}
+
 /** Everything that a config space image holds, found once. */
 export interface ConfigLayout {
-  /** Undefined for a header that is of none of the types 0 to 2. */
+  /** Undefined for a header that is of none of the types 0 to 2, or of which nobody read the type. */
   readonly header: RegisterBlock | undefined;
   /** In list order, the standard ones first. */
   readonly capabilities: readonly LocatedCapability[];
   readonly malformations: readonly Malformation[];
 }
 
-/** Finds the header and every capability of a config space image of 64 to 4096 bytes. Never throws for its content. */
-export function layoutOf(config: Uint8Array): ConfigLayout {
-  const standard = walkCapabilities(config);
-  const extended = walkExtendedCapabilities(config);
+/**
+ * Finds the header and every capability of a config space image of at most 4096 bytes. Never throws for its content.
+ * @param gaps what of it nobody read
+ */
+export function layoutOf(config: Uint8Array, gaps: Gaps = noGaps): ConfigLayout {
+  const standard = walkCapabilities(config, gaps);
+  const extended = walkExtendedCapabilities(config, gaps);
   const malformations = [...standard.malformations, ...extended.malformations];
   if (config.length < 64)
     malformations.unshift({
@@ -62,11 +82,13 @@ export function layoutOf(config: Uint8Array): ConfigLayout {
       offset: 0,
       message: `the header takes 64 bytes, but only ${config.length} are there`,
     });
-  if (readsAllOnes(config)) malformations.unshift({ kind: "all-ones", offset: 0, message: allOnesText });
+  if (readsAllOnes(config, gaps))
+    malformations.unshift({ kind: "all-ones", offset: 0, message: allOnesText });
   const found = [...standard.found, ...extended.found];
   // Where a pointer points something starts, even if nothing that counts is found there.
   const starts = found.flatMap(({ offset, next }) => [offset, next & 0xffc]).sort((a, b) => a - b);
-  const memory = new DataView(config.buffer, config.byteOffset, config.byteLength);
+  const watched = gaps.length === 0 ? undefined : new GappedView(config, gaps);
+  const memory = watched ?? new DataView(config.buffer, config.byteOffset, config.byteLength);
   const capabilities = found.map((capability): LocatedCapability => {
     const { id, offset, extended: isExtended } = capability;
     const end = Math.min(
@@ -79,8 +101,11 @@ export function layoutOf(config: Uint8Array): ConfigLayout {
     const unknown = isExtended ? unknownExtended : unknownStandard;
     let map: RegisterBlock = unknown;
     if (type) {
+      if (watched) watched.missed = false;
       const fit = type.layout(memory, offset, limit);
-      if (fit.size <= limit) map = fit;
+      // By bytes that nobody read no capability is laid out: of such a one there is the head.
+      if (watched?.missed) map = unknown;
+      else if (fit.size <= limit) map = fit;
       else
         malformations.push({
           kind: config.length - offset < fit.size ? "truncated" : "overlap",
@@ -90,7 +115,9 @@ export function layoutOf(config: Uint8Array): ConfigLayout {
     }
     return { ...capability, name: type?.name ?? "unknown", type, map, limit };
   });
-  return { header: config.length >= 64 ? headerOf(config, found) : undefined, capabilities, malformations };
+  const { at } = unknownHeader.registers.headerType;
+  const isTyped = config.length > at && !isUnknown(gaps, at, 1);
+  return { header: isTyped ? headerOf(config, found) : undefined, capabilities, malformations };
 }
 
 /**

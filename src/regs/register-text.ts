@@ -3,11 +3,12 @@
 import { extendedHead, standardHead } from "./capability.ts";
 import type { RegisterBlock } from "./block.ts";
 import type { DecodedRegister, DecodedValue } from "./decode.ts";
-import { derivedText, foundValues, type FoundValue } from "./derived-decode.ts";
+import { derivedText, foundValues, untoldParts, type FoundValue } from "./derived-decode.ts";
 import { homeOf, pathsOf } from "./derived-value.ts";
 import type { Field } from "./field.ts";
 import { valueWidth } from "./field-value.ts";
 import { rawValue } from "./raw-value.ts";
+import { noGaps, type Gaps } from "./gaps.ts";
 import { hasFields, type Register } from "./register.ts";
 import { hexDigits } from "./hex-text.ts";
 
@@ -37,17 +38,21 @@ export function registerLines(
   base: number,
   verbosity: Verbosity,
   indent: string,
+  gaps: Gaps = noGaps,
 ): string[] {
   const memory = new DataView(config.buffer, config.byteOffset, config.byteLength);
   const { registers, derivedPaths } = printedOf(map);
   const inside: Inside = new Map();
   const lines: Line[] = [];
-  for (const value of foundValues(map, config, base)) {
+  const found = foundValues(map, config, base, gaps);
+  for (const value of found) {
     const home = homeOf(value.parts);
     if (home) insert(inside, home, value);
     else lines.push(ownLine(value, indent));
   }
-  const hidden = verbosity === 1 ? derivedPaths : nothing;
+  const untold = verbosity === 1 ? untoldParts(map, config, base, found, gaps) : nothing;
+  const hidden =
+    verbosity === 1 ? (untold.size === 0 ? derivedPaths : derivedPaths.difference(untold)) : nothing;
   for (const { name, register, labelled, label, sections, fields } of registers) {
     const value = decoded[name];
     if (value === undefined || hidden.has(name) || (verbosity === 1 && !labelled)) continue;

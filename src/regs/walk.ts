@@ -1,5 +1,6 @@
 import { hex } from "./hex-text.ts";
 import { readsAllOnes } from "./answers.ts";
+import { isUnknown, noGaps, type Gaps } from "./gaps.ts";
 // The one walker for capability lists and the one for extended ones. A device, a recording or a guest
 // may hold anything: both are bounded by the space, stop at the first offset seen twice, read only
 // inside the bytes given, and report what is wrong instead of throwing.
@@ -47,19 +48,29 @@ export interface Walk {
 }
 
 const hexOffset = (offset: number): string => hex(offset);
+const unreadText = (what: string, at: number): string =>
+  `the ${what} at ${hexOffset(at)} is among the bytes that nobody read`;
 
 /**
- * Walks the capability list of a config space image of any length.
+ * Walks the capability list of a config space image of any length, as far as `gaps` lets it.
  * Follows nothing where STATUS says that there is no list (bit 4) or the header has no pointer.
  */
-export function walkCapabilities(config: Uint8Array): Walk {
+export function walkCapabilities(config: Uint8Array, gaps: Gaps = noGaps): Walk {
   const found: FoundCapability[] = [];
   const malformations: Malformation[] = [];
   const report = (kind: MalformationKind, offset: number, message: string): void =>
     void malformations.push({ kind, offset, message });
   const header = (config[0x0e] ?? 0) & 0x7f;
   const pointerAt = header === 2 ? 0x14 : 0x34;
-  if (config.length < standardStart || header > 2 || !(config[0x06]! & 0x10)) return { found, malformations };
+  if (config.length < standardStart) return { found, malformations };
+  const isUnread = (at: number): boolean => isUnknown(gaps, at, 1);
+  if (!isUnread(0x06) && !(config[0x06]! & 0x10)) return { found, malformations };
+  if ([0x06, 0x0e, pointerAt].some(isUnread)) {
+    const at = isUnread(0x0e) ? 0x34 : pointerAt;
+    report("truncated", at, "where the capability list begins is among the bytes that nobody read");
+    return { found, malformations };
+  }
+  if (header > 2) return { found, malformations };
   const seen = new Set<number>();
   let from = pointerAt;
   let pointer = config[pointerAt]!;
@@ -90,6 +101,10 @@ export function walkCapabilities(config: Uint8Array): Walk {
       );
       break;
     }
+    if (isUnknown(gaps, pointer, 2)) {
+      report("truncated", from, unreadText("capability", pointer));
+      break;
+    }
     const id = config[pointer]!;
     const next = config[pointer + 1]!;
     if (id === 0xff) {
@@ -107,8 +122,8 @@ export function walkCapabilities(config: Uint8Array): Walk {
 const unreadableText =
   "config space reads all ones from 0x100 on: its extended part could not be read, and what is there is unknown";
 
-/** Walks the extended capability list, from 0x100; an image of 256 bytes or less has none. */
-export function walkExtendedCapabilities(config: Uint8Array): Walk {
+/** Walks the extended capability list, from 0x100, as far as `gaps` lets it; an image of 256 bytes or less has none. */
+export function walkExtendedCapabilities(config: Uint8Array, gaps: Gaps = noGaps): Walk {
   const found: FoundCapability[] = [];
   const malformations: Malformation[] = [];
   const report = (kind: MalformationKind, offset: number, message: string): void =>
@@ -139,13 +154,17 @@ export function walkExtendedCapabilities(config: Uint8Array): Walk {
       );
       break;
     }
+    if (isUnknown(gaps, pointer, 4)) {
+      report("truncated", from, unreadText("extended capability", pointer));
+      break;
+    }
     const header = memory.getUint32(pointer, true);
     // All zeros end the list, and at 0x100 say that there is none (7.6.2); all ones: no answer from the device.
     if (header === 0) break;
     if (header === 0xffffffff) {
       if (pointer === extendedStart) {
         // Of a device that is gone it is said of the whole.
-        if (!readsAllOnes(config)) report("all-ones", pointer, unreadableText);
+        if (!readsAllOnes(config, gaps)) report("all-ones", pointer, unreadableText);
       } else report("all-ones", pointer, `the extended capability at ${hexOffset(pointer)} reads all ones`);
       break;
     }

@@ -68,6 +68,7 @@ test("two devices are compared though their places differ; --json has it all", (
           { where: "ROM", what: "flags", from: null, to: "read" },
         ],
         contents: [],
+        notCompared: [],
       },
     ],
     onlyFirst: [],

@@ -141,18 +141,20 @@ test("rows that are missing are unknown, and 0", () => {
 const header = (extra = ""): string =>
   ["00", "10", "20", "30"].map((offset) => `${offset}:${" 11".repeat(16)}\n`).join("") + extra;
 
-test("a device twice is two; one without rows, or whose header is cut off, is left out and counted", () => {
-  const text = `01:00.0 A\n${header()}\n01:00.0 A\n${header()}\n02:00.0 B\n\n03:00.0 C\n00: 11 11\n\n04:00.9 D\n${header()}`;
+test("a device twice is two; one without rows, or with a function that is no digit, is left out and counted", () => {
+  const text = `01:00.0 A\n${header()}\n01:00.0 A\n${header()}\n02:00.0 B\n\n03:00.0 C\n00: 11 11\n\n04:00.a D\n${header()}`;
   const { found, skipped } = read(utf8(text));
   expect(found.map(({ bdf, line }) => [bdf, line])).toEqual([
     ["0000:01:00.0", 1],
     ["0000:01:00.0", 7],
+    ["0000:03:00.0", 15],
   ]);
+  expect(found[2]!.unknown).toEqual({ config: [{ offset: 2, size: 62 }] });
   expect(skipped).toMatchObject({
     repeated: { count: 1, line: 7, text: "0000:01:00.0" },
     withoutRows: { count: 1, line: 13, text: "0000:02:00.0" },
-    devices: { count: 2, line: 15, text: "the dump of 0000:03:00.0 ends after 2 bytes of its header" },
-    // Those of the function 9 that no device has.
+    devices: { count: 1, line: 18, text: '"04:00.a" is no BDF: function a is above 7' },
+    // Those of the function that no device has.
     rows: { count: 4, line: 19 },
   });
 });

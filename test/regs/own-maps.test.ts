@@ -18,7 +18,7 @@ test("none of them is wrong, nor what is derived of it", () => {
     ...Array.from({ length: 40 }, () => sampleConfig(random)),
     ...standardKinds.map((kind) => synthesize(kind, random)),
   ];
-  for (const { header, capabilities } of configs.map(layoutOf)) {
+  for (const { header, capabilities } of configs.map((config) => layoutOf(config))) {
     if (header) maps.add(header);
     for (const { map } of capabilities) maps.add(map);
   }

@@ -17,8 +17,11 @@ export interface Region {
 /** By the type in a memory BAR; the last is reserved. */
 const memoryWidths = [32, 20, 64, 0] as const;
 
-/** The region that begins in the last of `bars`, the registers up to it; `next` is the one behind it. */
-function regionOf(bars: readonly number[], next: number | undefined): Region | undefined {
+/**
+ * The region that begins in the last of `bars`, the registers up to it.
+ * @param next the register behind it: undefined where there is none, null where nobody read it
+ */
+function regionOf(bars: readonly number[], next: number | undefined | null): Region | undefined {
   // A register that is the upper half of another begins none.
   for (let i = 0; i < bars.length - 1; i++)
     if ((bars[i]! & 7) === 4 && ++i === bars.length - 1) return undefined;
@@ -26,9 +29,10 @@ function regionOf(bars: readonly number[], next: number | undefined): Region | u
   if (bar === 0) return undefined;
   if (bar & 1) return { space: "I/O", address: addressData(bar - (bar & 3)), width: 32, prefetchable: false };
   const low = BigInt(bar - (bar & 15));
+  if ((bar & 6) === 4 && next === null) return undefined;
   // A 64-bit BAR in the last place has nowhere to keep its upper half: it has no address.
-  const is64 = (bar & 6) === 4 && next !== undefined;
-  const address = (bar & 6) === 4 ? (is64 ? (BigInt(next) << 32n) | low : 0n) : low;
+  const upper = typeof next === "number" ? BigInt(next) << 32n : undefined;
+  const address = (bar & 6) === 4 ? (upper === undefined ? 0n : upper | low) : low;
   const width = memoryWidths[(bar >> 1) & 3]!;
   return { space: "memory", address: addressData(address), width, prefetchable: (bar & 8) !== 0 };
 }
@@ -57,8 +61,9 @@ export function regions<const N extends 1 | 2 | 6>(
     const next = index + 1 < count ? [`${register}${index + 1}`] : [];
     values[`region${index}`] = composed(
       [`${register}${index}`, ...before, ...next],
-      (own = 0, ...others) => regionOf([...others.slice(0, index), own], others[index]),
-      { label: `Region ${index}`, text: regionText },
+      (own = 0, ...others) =>
+        regionOf([...others.slice(0, index), own], index + 1 < count ? (others[index] ?? null) : undefined),
+      { label: `Region ${index}`, text: regionText, needed: index + 1 },
     );
   }
   return values as never;

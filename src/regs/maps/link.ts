@@ -1,4 +1,5 @@
 // Some extended capabilities are laid out by what the PCI Express Capability says of the function.
+import { gapsOf } from "../gaps.ts";
 import { walkCapabilities } from "../walk.ts";
 import { capabilityId } from "./ids.ts";
 
@@ -27,7 +28,7 @@ export interface PortFacts {
 /** Reads what the PCI Express Capability says; a cut off register counts as zero. */
 export function portFacts(config: DataView): PortFacts {
   const bytes = new Uint8Array(config.buffer, config.byteOffset, config.byteLength);
-  const express = walkCapabilities(bytes).found.find(({ id }) => id === capabilityId.express);
+  const express = walkCapabilities(bytes, gapsOf(config)).found.find(({ id }) => id === capabilityId.express);
   if (!express) return { type: undefined, lanes: 0, tlpPrefix: false };
   const read = (at: number): number => {
     const offset = express.offset + at;
