@@ -141,6 +141,21 @@ describe("the vectors that the host gives are asked for once, at attach, and off
   });
 });
 
+test.each([0, 1, 2, 3, 5, 7])(
+  "a guest that asks for 2^%d messages of a host with three has those that it is offered",
+  (log2) => {
+    using guest = attach(msi, { prepare: left(IrqIndex.msi, 3)! });
+    const { device, platform, recorded } = guest;
+    device.configWrite(at.msi + 4, 4, 0xfee00000);
+    device.configWrite(at.msi + 12, 2, 0x40);
+    device.configWrite(at.msi + 2, 2, 1 | (log2 << 4));
+    const messages = Math.min(2 ** log2, 2);
+    for (let vector = 0; vector < 8; vector++) recorded.raise(IrqIndex.msi, vector);
+    expect(platform.deliver().map(({ message }) => message.data)).toEqual([0x40, 0x41].slice(0, messages));
+    expect(guest.events).toEqual([]);
+  },
+);
+
 describe("msixVectors", () => {
   test("offers so many at most", () => {
     using guest = attach(msix, { attach: { msixVectors: 5 } });

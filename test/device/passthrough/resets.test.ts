@@ -169,6 +169,56 @@ describe("a device is stopped before it is reset", () => {
   });
 });
 
+describe("whatever the guest has on, and however it or the VMM resets", () => {
+  const full: SyntheticDevice = { ...device, af: true, msi: { log2: 3, maskable: true } };
+  const setUp: Record<string, (guest: Attached) => void> = {
+    INTx: () => {},
+    "INTx, masked by an interrupt": ({ recorded }) => void recorded.raise(IrqIndex.intx, 0),
+    MSI: (guest) => {
+      guest.device.configWrite(at.msi + 4, 4, 0xfee00000);
+      guest.device.configWrite(at.msi + 2, 2, 0x31);
+    },
+    "MSI-X": (guest) => {
+      writeVector(guest.device, guest.device.describe().bars[0]!.base!, 0, 0x40);
+      guest.device.configWrite(at.msix + 2, 2, 0x8000);
+    },
+    D3hot: (guest) => guest.device.configWrite(at.pm + 4, 2, 3),
+  };
+  const ways: Record<string, (guest: Attached) => void> = {
+    "the VMM": ({ device }) => device.reset(),
+    "a word of PCI Express": ({ device }) => device.configWrite(at.pcie + 8, 2, 0x8000),
+    "a dword": ({ device }) => device.configWrite(at.pcie + 8, 4, 0x000f8000),
+    "the byte with the bit": ({ device }) => device.configWrite(at.pcie + 9, 1, 0x80),
+    "Advanced Features": ({ device }) => device.configWrite(at.af + 4, 1, 1),
+  };
+  test.each(Object.keys(setUp).flatMap((on) => Object.keys(ways).map((way) => [on, way] as const)))(
+    "%s, by %s: the device is stopped before, and as after power-on afterwards",
+    (on, way) => {
+      using guest = attach(full);
+      guest.device.configWrite(0x04, 2, memory | master);
+      setUp[on]!(guest);
+      guest.backend.calls.length = 0;
+      ways[way]!(guest);
+      const order = guest.backend.calls.flatMap((call) => {
+        if (call.kind === "write") return [call.offset === 0x04 ? "COMMAND" : "reset"];
+        if (call.kind !== "irqs") return call.kind === "reset" ? ["reset"] : [];
+        return call.request.action === "trigger" ? [call.request.data.kind === "none" ? "off" : "on"] : [];
+      });
+      expect(order).toEqual(["COMMAND", "off", "reset", "COMMAND", "on"]);
+      const { bars, interrupts } = guest.device.describe();
+      expect([bars.map(({ base }) => base), interrupts.mode]).toEqual([bars.map(() => undefined), "INTx"]);
+      expect(guest.platform.state().slots).toEqual([]);
+      const config = (offset: number): number => guest.device.configRead(offset, 2);
+      expect([config(at.msi + 2) & 1, config(at.msix + 2) >>> 15, powerOf(guest)]).toEqual([0, 0, 0]);
+      // A line that an interrupt of before had masked is free again.
+      guest.recorded.raise(IrqIndex.intx, 0);
+      guest.platform.deliver();
+      expect(guest.platform.state().intx.map(({ asserted }) => asserted)).toEqual([true]);
+      expect(guest.events).toEqual([]);
+    },
+  );
+});
+
 describe("a device that does not come back from a reset", () => {
   const dying = (what: SyntheticDevice): Attached => {
     const guest = attach(what);

@@ -536,6 +536,10 @@ describe("a PBA that lies nowhere costs the pending bits of the device, not MSI-
     ["in the second half of a BAR", [5, 0]],
     ["in a BAR of I/O ports", [2, 0]],
     ["over the table", [4, 0x40]],
+    ["over the table's end", [4, 0x78]],
+    ["at the table", [4, 0]],
+    ["behind the last byte of its BAR", [4, 0x2000]],
+    ["at the end of what a register can name", [4, 0xfffffff8]],
   ];
   test.each(places)("%s", (_, pba) => {
     using guest = attach(virtualFunction(pba));
@@ -553,6 +557,17 @@ describe("a PBA that lies nowhere costs the pending bits of the device, not MSI-
     guest.recorded.raise(IrqIndex.msix, 1);
     expect(pending()).toBe(2);
     expect(guest.device.snapshot().interrupts.msix).toMatchObject({ pending: [1] });
+  });
+
+  test("over the table where both stay: every byte of the table is the table's, whatever the access", () => {
+    using guest = attach(
+      { bars: { 4: { size: 0x2000 } }, msix: { vectors: 128, table: [4, 0x1000], pba: [4, 0xff8] } },
+      { attach: { msixRelocation: "never" } },
+    );
+    guest.device.configWrite(0x04, 2, memory);
+    const bar = guest.device.describe().bars.find(({ region }) => region === 4)!.base!;
+    writeVector(guest.device, bar + 0x1000, 0, 0x41);
+    expect(mmioRead(guest.device, bar + 0xffc, 8)).toBe(0xfee00000 * 2 ** 32);
   });
 
   test("of which the guest hears nothing where the BAR cannot grow, or must not", () => {
