@@ -8,6 +8,7 @@ import { allOnes } from "../seam/guest-answers.ts";
 import type { AttachedDevice } from "./attach.ts";
 import { RegisterState } from "./config/register-state.ts";
 import type { DecodeControl } from "./decoding.ts";
+import type { InterruptControl } from "./interrupts/interrupt-control.ts";
 import { InterruptState } from "./interrupts/interrupt-state.ts";
 import type { AttachOptions } from "./options.ts";
 import { longestName, snapshotVersion } from "./snapshot-format.ts";
@@ -157,6 +158,7 @@ export function applySnapshot(attached: Attached, snapshot: DeviceSnapshot): voi
   checkIdentity(snapshot.device, identityOf(attached), name);
   if (snapshot.own !== undefined && !backend.ownState)
     throw bad(name, "it has a state of the device's own, which this device cannot take");
+  checkOffered(snapshot.options, parts.interrupts, name);
   const restore = (): void => {
     if (snapshot.own !== undefined) backend.ownState!.restore(snapshot.own);
     parts.placement.paused(() => {
@@ -174,4 +176,21 @@ function checkIdentity(saved: DeviceIdentity, here: DeviceIdentity, name: string
   for (const key of ["vendorId", "deviceId", "subsystemVendorId", "subsystemId", "configSize"] as const)
     if (here[key] !== saved[key])
       throw bad(name, `it is of another device: ${key} ${hex(saved[key])}, here ${hex(here[key])}`);
+}
+
+/** A guest uses what it was offered: a host that gives fewer would lose interrupts without a word. */
+function checkOffered(
+  { msiVectors = 0, msixVectors = 0 }: DeviceSnapshot["options"],
+  { msi, msix }: InterruptControl,
+  name: string,
+): void {
+  for (const [kind, saved, here] of [
+    ["MSI", msiVectors, msi?.state.layout.vectors ?? 0],
+    ["MSI-X", msixVectors, msix?.state.vectors ?? 0],
+  ] as const)
+    if (here !== saved)
+      throw bad(
+        name,
+        `its guest was offered ${saved} ${kind} vectors, and this device and host have ${here}`,
+      );
 }

@@ -55,8 +55,8 @@ export class VfioPciDevice implements Disposable {
    * Attaches a device and gives it the state of a snapshot. The device must be of the same kind.
    * @param options as for `attach`; what the guest has seen (patches, relocation) is as the snapshot says, whatever they are.
    * `requesterId` is the snapshot's where it is not given
-   * @throws VfioError `EBADSNAPSHOT` if the snapshot is malformed, of another version, or of another device; others where the
-   * device refuses a part of it, TypeError, RangeError as `attach`. The backend is closed then
+   * @throws VfioError `EBADSNAPSHOT` if the snapshot is malformed, of another version, of another device or of a host that gave
+   * it more vectors; others where the device refuses a part of it, TypeError, RangeError as `attach`. The backend is closed then
    */
   static restore(
     backend: DeviceBackend,

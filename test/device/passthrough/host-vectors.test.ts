@@ -9,6 +9,7 @@ import {
   type AttachTest,
   type Call,
 } from "../../support/attached.ts";
+import { refusal } from "../../support/refusal.ts";
 import { at, type SyntheticDevice } from "../../support/synthetic-image.ts";
 
 /** A host that has so many vectors left, as VFIO_DEVICE_SET_IRQS tells: it gives all that are asked for, or none. */
@@ -153,6 +154,23 @@ test.each([0, 1, 2, 3, 5, 7])(
     for (let vector = 0; vector < 8; vector++) recorded.raise(IrqIndex.msi, vector);
     expect(platform.deliver().map(({ message }) => message.data)).toEqual([0x40, 0x41].slice(0, messages));
     expect(guest.events).toEqual([]);
+  },
+);
+
+test.each([
+  ["MSI", msi, IrqIndex.msi, 8, 4],
+  ["MSI-X", growing, IrqIndex.msix, 64, 63],
+] as const)(
+  "a snapshot of more %s vectors than a host has is refused: its guest uses them",
+  (kind, of, index, taken, here) => {
+    using guest = attach(of);
+    const snapshot = guest.device.snapshot();
+    expect(refusal(() => attach(of, { snapshot, prepare: left(index, here)! }))).toMatchObject({
+      code: "EBADSNAPSHOT",
+      message: expect.stringContaining(
+        `its guest was offered ${taken} ${kind} vectors, and this device and host have ${here}`,
+      ),
+    });
   },
 );
 
