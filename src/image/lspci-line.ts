@@ -35,6 +35,8 @@ const prefixes = [
 ];
 /** A heading behind other text: then only where a class follows as lspci names it, and no colon before it as in the kernel's lines. */
 const prefixedHeading = new RegExp(`^(?:${prefixes.join("|")})(${bdf})\\s+([^:]{1,80}: \\S.*)$`, "i");
+/** The beginning of one that was broken before its class ends. */
+const brokenHeading = new RegExp(`^(?:${prefixes.join("|")})(?:${bdf})(?:\\s[^:]{0,80}:?)?$`, "i");
 /** Linux with pci=earlydump, drivers/pci/probe.c; before Linux 4.19 without the colon. */
 const kernelHeading = new RegExp(`(?:^|\\s)(${bdf}):? config space:\\s*$`, "i");
 
@@ -54,13 +56,21 @@ export function dumpLine(raw: string): DumpLine {
   const text = bareLine(raw);
   // What a page's markup alone makes a line of is none that parts two dumps.
   if (blank.test(text)) return { kind: /<[a-z/]/i.test(raw) ? "other" : "blank" };
-  const inside = text.replace(quoted, "");
+  const inside = unquoted(raw);
   const found = lineOf(text) ?? lineOf(inside) ?? prefixedLine(text);
   if (found) return found;
   // Lines of -v are indented.
   const expected = /^\s/.test(text) || /^\s/.test(inside) || chatter.test(inside);
   return { kind: expected ? "expected" : "other" };
 }
+
+/** A line without the signs of quotation before it. */
+export const unquoted = (raw: string): string => bareLine(raw).replace(quoted, "");
+
+/** Whether a line may be the first part of a heading, behind other text. */
+export const beginsHeading = (raw: string): boolean =>
+  // Most lines are told by this alone.
+  /:[0-9a-f]{2}\.[0-9a-f]/i.test(raw) && brokenHeading.test(bareLine(raw));
 
 function lineOf(text: string): DumpLine | undefined {
   const trimmed = text.trimStart();

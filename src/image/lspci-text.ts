@@ -5,6 +5,7 @@ import { loggedLine } from "./bare-line.ts";
 import { bytesSource, Lines, type ByteSource } from "./lines.ts";
 import { dumpLine, slotFault, slotName } from "./lspci-line.ts";
 import { NumberedLines } from "./numbered-line.ts";
+import { SoftBreaks, WrappedLines, type Piece } from "./soft-breaks.ts";
 import { DumpRow, maxConfig } from "./lspci-row.ts";
 
 /** One device of an lspci dump. */
@@ -48,6 +49,7 @@ export interface SkippedText {
 }
 
 const openBrace = 0x7b;
+const equals = 0x3d;
 /** Characters of a line that are looked at where it is no plain row. */
 const lookedAt = 1024;
 const titleLimit = 1000;
@@ -63,6 +65,13 @@ class Counter implements Counted {
     if (this.count++ > 0) return;
     this.line = line;
     this.text = text;
+  }
+  /** The last `count` lines are none of these. */
+  takeBack(count: number): void {
+    this.count -= count;
+    if (count === 0 || this.count > 0) return;
+    this.line = 0;
+    this.text = "";
   }
 }
 
@@ -84,6 +93,8 @@ export class LspciText {
   readonly #lines: Lines;
   readonly #row = new DumpRow();
   readonly #numbers = new NumberedLines();
+  readonly #soft = new SoftBreaks();
+  readonly #wrapped = new WrappedLines();
   readonly #config = new Uint8Array(maxConfig);
   readonly #known = new Uint8Array(maxConfig);
   readonly #seen = new Set<string>();
@@ -100,49 +111,68 @@ export class LspciText {
   *devices(): Generator<LspciDevice> {
     const lines = this.#lines;
     while (lines.next()) {
-      if (lines.end === lines.start) this.#afterBlank = true;
-      else if (this.#row.read(lines.bytes, lines.start, lines.end)) this.#takeRow();
-      else {
-        const whole = lines.bytes[lines.start] === openBrace ? loggedLine(lines.text()) : undefined;
-        const text = whole?.slice(0, lookedAt) ?? lines.text(lookedAt);
-        const line = dumpLine(this.#numbers.rest(text, lines.number));
-        if (line.kind === "heading") {
-          const done = this.#finish();
-          this.#begin(line.bdf, line.title);
-          if (line.kernel) this.skipped.early.add(lines.number, line.bdf);
-          if (done) yield done;
-        } else if (line.kind === "row") this.#takeText(line.text);
-        else if (line.kind === "blank") this.#afterBlank = true;
-        else if (line.kind === "other") this.skipped.lines.add(lines.number, text.trim());
+      const { bytes, start, end, number } = lines;
+      if (!this.#soft.isOpen) {
+        if (end === start) {
+          this.#afterBlank = true;
+          continue;
+        }
+        if (bytes[end - 1] !== equals && this.#row.read(bytes, start, end)) {
+          this.#takeRow(undefined, number);
+          continue;
+        }
       }
+      const whole = bytes[start] === openBrace ? loggedLine(lines.text()) : undefined;
+      yield* this.#takeAll(this.#soft.take(whole?.slice(0, lookedAt) ?? lines.text(lookedAt), number));
     }
+    yield* this.#takeAll(this.#soft.end());
     const last = this.#finish();
     if (last) yield last;
   }
 
-  #begin(text: string, title: string): void {
+  *#takeAll(pieces: readonly Piece[]): Generator<LspciDevice> {
+    for (const { text, number } of pieces) {
+      let line = dumpLine(this.#numbers.rest(text, number));
+      const whole =
+        line.kind === "other" || line.kind === "expected"
+          ? this.#wrapped.rest(text, number, line.kind === "other")
+          : undefined;
+      if (whole) {
+        line = dumpLine(whole.text);
+        this.skipped.lines.takeBack(whole.skipped);
+      }
+      if (line.kind === "heading") {
+        const done = this.#finish();
+        this.#begin(line.bdf, line.title, number);
+        if (line.kernel) this.skipped.early.add(number, line.bdf);
+        if (done) yield done;
+      } else if (line.kind === "row") this.#takeText(line.text, number);
+      else if (line.kind === "blank") this.#afterBlank = true;
+      else if (line.kind === "other") this.skipped.lines.add(number, text.trim());
+    }
+  }
+
+  #begin(text: string, title: string, line: number): void {
     const fault = slotFault(text);
     this.#afterBlank = false;
-    if (fault !== undefined) this.skipped.devices.add(this.#lines.number, fault);
-    else
-      this.#device = {
-        bdf: slotName(text),
-        title: title.slice(0, titleLimit),
-        line: this.#lines.number,
-      };
+    if (fault !== undefined) this.skipped.devices.add(line, fault);
+    else this.#device = { bdf: slotName(text), title: title.slice(0, titleLimit), line };
   }
 
-  #takeText(text: string): void {
+  #takeText(text: string, number: number): void {
     const bytes = new TextEncoder().encode(text);
-    if (this.#row.read(bytes, 0, bytes.length)) this.#takeRow();
-    else this.skipped.lines.add(this.#lines.number, text);
+    if (this.#row.read(bytes, 0, bytes.length)) this.#takeRow(text, number);
+    else this.skipped.lines.add(number, text);
   }
 
-  #takeRow(): void {
+  /** @param text of the row where it is not the line's */
+  #takeRow(text: string | undefined, number: number): void {
     const { offset, length, bytes, excess } = this.#row;
+    const said = (): string => text ?? this.#lines.text(lookedAt).trim();
     if (!this.#device || (this.#afterBlank && offset !== this.#top))
-      return this.skipped.rows.add(this.#lines.number, this.#lines.text(lookedAt).trim());
-    if (excess) this.skipped.cut.add(this.#lines.number, this.#lines.text(lookedAt).trim());
+      return this.skipped.rows.add(number, said());
+    if (excess) this.skipped.cut.add(number, said());
+    else this.#wrapped.row(offset + length, number);
     this.#afterBlank = false;
     const end = offset + length;
     for (let at = 0; at < length; at++) this.#config[offset + at] = bytes[at]!;

@@ -11,6 +11,8 @@ import {
   prefixes,
   printedBetween,
   prose,
+  quotedPrintable,
+  wrappedAt,
   wrappings,
   type PastedDevice,
 } from "./pasted.ts";
@@ -56,6 +58,49 @@ describe("around every line is", () => {
         { numRuns: 30 },
       );
     });
+});
+
+describe("a program for mails broke the lines, before which stands", () => {
+  for (const [name, prefix] of Object.entries(prefixes)) {
+    const pasted = (devices: readonly PastedDevice[], blank: string): string =>
+      textOf(devices, blank)
+        .split("\n")
+        .map((line, at) => prefix(at + 1) + line)
+        .join("\n");
+    const isSame = (text: string, devices: readonly PastedDevice[]): void => {
+      const { found } = read(utf8(text));
+      expect(facts(found)).toEqual(facts(devices));
+      expect(found.every(({ unknown }) => unknown === undefined)).toBe(true);
+    };
+    const widths = fc.integer({ min: 30, max: 79 });
+
+    test(`${name}: at blanks`, () => {
+      fc.assert(
+        fc.property(pastedDevices, widths, fc.constantFrom("", "> ", " "), (devices, width, again) => {
+          const text = pasted(devices, "\n");
+          // Not within what stands before a line: what is left of it is no sign of anything.
+          const least = prefix(1).length + "0000:00:00.0 x".length;
+          isSame(
+            text
+              .split("\n")
+              .map((line) => wrappedAt(line, Math.max(width, least), again))
+              .join("\n"),
+            devices,
+          );
+        }),
+        { numRuns: 40 },
+      );
+    });
+
+    test(`${name}: in quoted-printable`, () => {
+      fc.assert(
+        fc.property(pastedDevices, widths, (devices, width) => {
+          isSame(quotedPrintable(pasted(devices, ""), Math.max(width, 20)), devices);
+        }),
+        { numRuns: 40 },
+      );
+    });
+  }
 });
 
 test("a bus that comes after a row of the number before it is no line's number", () => {
@@ -218,4 +263,30 @@ test("numbers of lines beyond 999 are none of a domain, and a domain is none of 
     bdfs,
   );
   expect(read(utf8(devices)).found.map(({ bdf }) => bdf)).toEqual(bdfs);
+});
+
+test("what was broken and put together again is not skipped; what only looks so stays what it is", () => {
+  const count = (text: string) => {
+    const { found, skipped } = read(utf8(text));
+    return [found.map(({ bdf, config }) => `${bdf} ${config.subarray(0x30).toHex()}`), skipped.lines.count];
+  };
+  const row = " 11".repeat(16);
+  const whole = header();
+  const bytes = "11".repeat(16);
+  // Wrapped before the offset's bytes, and in the heading.
+  expect(count(`kernel: 01:00.0 Ethernet\ncontroller: made up\n${whole}`)).toEqual([
+    [`0000:01:00.0 ${bytes}`],
+    0,
+  ]);
+  expect(count(`01:00.0 A\n${whole.replace(/30:.*/, `journal[1]: 30:\n${row}`)}`)).toEqual([
+    [`0000:01:00.0 ${bytes}`],
+    0,
+  ]);
+  // A rule of signs, a setting, and signs at the end of every row break no line.
+  expect(count(`=====\n01:00.0 A\n${whole}`)).toEqual([[`0000:01:00.0 ${bytes}`], 1]);
+  expect(count(`FOO=\n01:00.0 A: b\n${whole}`)).toEqual([[`0000:01:00.0 ${bytes}`], 1]);
+  expect(count(`01:00.0 A\n${whole.replaceAll(/$/gm, "=")}`)).toEqual([[`0000:01:00.0 ${bytes}`], 0]);
+  // A word that could be bytes, and more bytes than the row has left.
+  expect(count(`01:00.0 A\n${whole}40: 01 02 03 04\nbe\n`)[1]).toBe(1);
+  expect(count(`01:00.0 A\n${whole}40: 01 02 03 04\n${row.trim()}\n`)[1]).toBe(1);
 });

@@ -182,3 +182,41 @@ export const encodings: Readonly<Record<string, (text: string) => Uint8Array>> =
   "upper case": (text) =>
     new TextEncoder().encode(text.replace(/^[0-9a-f]{2,3}: .*$/gm, (row) => row.toUpperCase())),
 };
+
+/** A line as a program for mails wraps it: at the last blank before `width`, where there is one. */
+export function wrappedAt(line: string, width: number, again: string): string {
+  const pieces: string[] = [];
+  let rest = line;
+  while (rest.length > width) {
+    const at = rest.lastIndexOf(" ", width);
+    if (at <= again.length) break;
+    pieces.push(rest.slice(0, at));
+    rest = again + rest.slice(at + 1);
+  }
+  return [...pieces, rest].join("\n");
+}
+
+/** A text as mails have it in quoted-printable: RFC 2045, 6.7. */
+export const quotedPrintable = (text: string, width = 76): string =>
+  text
+    .split("\n")
+    .map((line) => {
+      const codes = Array.from(new TextEncoder().encode(line), (byte, at) => {
+        const isLast = at === line.length - 1;
+        return byte === 0x3d || byte > 0x7e || byte < 0x20 || (isLast && byte === 0x20)
+          ? `=${byte.toString(16).toUpperCase().padStart(2, "0")}`
+          : String.fromCharCode(byte);
+      });
+      let broken = "";
+      let length = 0;
+      for (const code of codes) {
+        if (length + code.length >= width) {
+          broken += "=\n";
+          length = 0;
+        }
+        broken += code;
+        length += code.length;
+      }
+      return broken;
+    })
+    .join("\n");
