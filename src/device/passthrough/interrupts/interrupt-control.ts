@@ -43,7 +43,7 @@ export class InterruptControl implements ComputedBytes {
   /** The guest's view of config space. */
   readonly #shadow: DataView;
   readonly #report: ReportEvent;
-  readonly #unreleased: Unreleased<Disposable>;
+  readonly #unreleased: Unreleased<{ readonly name: string; readonly part: Disposable }>;
 
   constructor(
     shadow: DataView,
@@ -56,12 +56,12 @@ export class InterruptControl implements ComputedBytes {
   ) {
     this.#shadow = shadow;
     this.#report = report;
-    this.#unreleased = new Unreleased<Disposable>(
-      (part) => part[Symbol.dispose](),
-      (_, cause) => report("teardown", "interrupts cannot be given back", cause),
+    this.#unreleased = new Unreleased<{ readonly name: string; readonly part: Disposable }>(
+      ({ part }) => part[Symbol.dispose](),
+      ({ name }, cause) => report("teardown", `${name} cannot be given back`, cause),
     );
-    for (const part of [parts.intx, parts.msi?.routing, parts.msix?.routing])
-      if (part) this.#unreleased.add(part);
+    const all = { INTx: parts.intx, MSI: parts.msi?.routing, "MSI-X": parts.msix?.routing };
+    for (const [name, part] of Object.entries(all)) if (part) this.#unreleased.add({ name, part });
     this.intx = parts.intx;
     this.msi = parts.msi;
     this.msix = parts.msix;

@@ -103,3 +103,41 @@ test("an INTx line that cannot be turned on is told of once, until it could be o
   expect(guest.events).toHaveLength(2);
   guest.backend.fails = () => false;
 });
+
+describe("at detach", () => {
+  const device: SyntheticDevice = {
+    bars: { 0: { size: 0x10000 } },
+    msi: { log2: 3 },
+    msix: { vectors: 8, table: [0, 0], pba: [0, 0x8000] },
+  };
+  const detached = (kind: string): { guest: Attached; again: string[] } => {
+    const guest = attach(device);
+    guest.device.configWrite(0x04, 2, memory);
+    writeVector(guest.device, guest.device.describe().bars[0]!.base!, 0, 0x40);
+    guest.device.configWrite(at.msix + 2, 2, 0x8000);
+    const mend = guest.platform.failOn((action) => action.kind === kind);
+    guest.device[Symbol.dispose]();
+    const told = guest.events.length;
+    for (let times = 0; times < 3; times++) guest.device[Symbol.dispose]();
+    const again = guest.events.slice(told).map(({ message }) => message);
+    mend();
+    guest.device[Symbol.dispose]();
+    expect([guest.device.released, guest.platform.leaks()]).toEqual([true, []]);
+    guest.platform[Symbol.dispose]();
+    return { guest, again };
+  };
+
+  test.each(["intx-disconnect", "irqfd-off", "set-routing", "msi-close", "intx-close"])(
+    "%s that is refused each time is told once",
+    (kind) => {
+      const { guest, again } = detached(kind);
+      const messages = guest.events.map(({ message }) => message);
+      expect([again, messages]).toEqual([[], [...new Set(messages)]]);
+    },
+  );
+
+  test("each kind of interrupt that cannot be given back has its name", () => {
+    const messages = detached("msi-close").guest.events.map(({ message }) => message);
+    expect(messages).toEqual(["MSI-X cannot be given back", "MSI cannot be given back"]);
+  });
+});
