@@ -2,7 +2,7 @@ import { accessorClass } from "./accessors.ts";
 import type { RegisterBlock } from "./block.ts";
 import { isPlain, type Entries, type PlainRegisters } from "./entries.ts";
 import { mapLine, printsAs } from "./inspect.ts";
-import { lazy } from "./lazy.ts";
+import { lazy, onceEach } from "./lazy.ts";
 import { liveEntries, type Live, type RegisterIo } from "./live.ts";
 import { checkedEntries } from "./check/map.ts";
 import { checkMemory } from "./check/memory.ts";
@@ -83,6 +83,8 @@ export function ownMap<const M extends Entries>(name: string, size: number, entr
     return Object.hasOwn(parts().all, register) ? parts().all[register] : undefined;
   };
   const referred = { name, find };
+  const register = onceEach((one) => registerReference(referred, one));
+  const field = onceEach((path) => fieldReference(referred, path));
   const map: RegisterMap<M> = {
     name,
     size,
@@ -106,13 +108,9 @@ export function ownMap<const M extends Entries>(name: string, size: number, entr
     live(io, base = 0) {
       return liveEntries(name, parts(), io, base) as Live<M>;
     },
-    offsetOf: (register) => registerReference(referred, register).at,
-    register(register) {
-      return registerReference(referred, register) as never;
-    },
-    field(path) {
-      return fieldReference(referred, path) as never;
-    },
+    offsetOf: (name) => register(name).at,
+    register: (name) => register(name) as never,
+    field: (path) => field(path) as never,
   };
   return printsAs(map, () => mapLine(name, size, entries));
 }
