@@ -4,6 +4,7 @@ import {
   standardStart,
   walkCapabilities,
   walkExtendedCapabilities,
+  type ConfigLayout,
   type Walk,
 } from "./index.ts";
 
@@ -11,10 +12,12 @@ import {
  * Reads all of config space in a few reads, leaving out registers whose read has a side effect: they are 0.
  * @param size 64, 256 or 4096 bytes
  * @param read fills `into` from byte `offset`; what it throws comes out
+ * @param find the layout of a space of which the heads of its capabilities alone are there
  */
 export function readConfigBytes(
   size: number,
   read: (offset: number, into: Uint8Array) => void,
+  find: (heads: Uint8Array) => ConfigLayout = layoutOf,
 ): Uint8Array<ArrayBuffer> {
   const bytes = new Uint8Array(new ArrayBuffer(size));
   const fill = (from: number, to: number): void => {
@@ -30,7 +33,7 @@ export function readConfigBytes(
   if (size > extendedStart)
     readHeads(fill, extendedStart, extendedStart, () => walkExtendedCapabilities(bytes));
   const precious = new Uint8Array(size);
-  for (const { offset, map } of layoutOf(bytes).capabilities) precious.set(map.masks.precious, offset);
+  for (const { offset, map } of find(bytes).capabilities) precious.set(map.masks.precious, offset);
   for (let at = standardStart; at < size; at++) {
     const from = at;
     while (at < size && !precious[at]) at++;

@@ -1,6 +1,7 @@
 // What the passthrough model makes of a recorded device: it is attached to a virtual machine in memory, with decoding on.
 import { RecordedDevice } from "../device/backends/recorded/recorded-device.ts";
 import { attachDevice, type AttachedDevice } from "../device/passthrough/attach.ts";
+import { Source } from "../device/passthrough/config/config-tables.ts";
 import { DecodeControl } from "../device/passthrough/decoding.ts";
 import { describe } from "../device/passthrough/describe.ts";
 import { checkOptions, type AttachOptions } from "../device/passthrough/options.ts";
@@ -32,24 +33,26 @@ export function guestData(image: DeviceImage, { platform, attach = {} }: GuestOp
   const parts = attachDevice({ backend, platform: machine, options: attach, report, answers });
   using _interrupts = parts.interrupts;
   using _placement = parts.placement;
-  return { ...tablesOf(parts), ...stateOf(backend, parts, image), events };
+  return { ...tablesOf(parts, image), ...stateOf(backend, parts, image), events };
 }
 
-function tablesOf({
-  plan,
-  effects,
-}: AttachedDevice): Pick<
-  GuestData,
-  "shadow" | "emulated" | "write" | "clear" | "source" | "effects" | "patches"
-> {
-  const { shadow, emulated, write, clear, source } = plan.tables;
-  const hex = (table: Uint8Array): string => Uint8Array.from(table).toHex();
+function tablesOf(
+  { plan, effects }: AttachedDevice,
+  { config }: DeviceImage,
+): Pick<GuestData, "shadow" | "emulated" | "write" | "clear" | "source" | "effects" | "patches"> {
+  const { shadow, emulated, write, clear, source, limit } = plan.tables;
+  // What is behind the tables is the device's own.
+  const hex = (table: Uint8Array, behind = 0): string => {
+    const bytes = new Uint8Array(config.length).fill(behind, limit);
+    bytes.set(table);
+    return bytes.toHex();
+  };
   return {
-    shadow: hex(shadow),
+    shadow: hex(shadow).slice(0, 2 * limit) + config.subarray(limit).toHex(),
     emulated: hex(emulated),
-    write: hex(write),
+    write: hex(write, 0xff),
     clear: hex(clear),
-    source: hex(source),
+    source: hex(source, Source.device),
     effects: hex(shadow.map((_, at) => (effects.at(at as ConfigOffset) === WriteEffect.none ? 0 : 1))),
     patches: plan.patches,
   };

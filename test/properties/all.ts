@@ -4,6 +4,7 @@ import { callbacks } from "./callbacks.ts";
 import { configPairs, configSpaces, mutatedRecordings } from "./config-spaces.ts";
 import { damagedSnapshots } from "./damaged-snapshots.ts";
 import { detachFaults, faults } from "./faults.ts";
+import { knownKinds } from "./known-kinds.ts";
 import { images, traces } from "./files.ts";
 import { flights } from "./flights.ts";
 import { guestSequences, snapshots } from "./guest.ts";
@@ -17,5 +18,5 @@ export const properties: readonly Property[] = [
   ...[guestSequences, snapshots, damagedSnapshots],
   ...[attachAnything, scarcePlatforms, lyingDevices, lyingKernels],
   ...[faults, detachFaults, callbacks, lyingPlatforms],
-  ...[configSpaces, configPairs, mutatedRecordings, images, traces, flights, savedMachines],
+  ...[configSpaces, configPairs, mutatedRecordings, knownKinds, images, traces, flights, savedMachines],
 ];

@@ -1,4 +1,3 @@
-import { irqsByIndex, regionsByIndex, type DeviceImage } from "../../image/image.ts";
 import { readsAllOnes } from "../../regs/answers.ts";
 import { IrqIndex } from "../../regs/vfio/irqs.ts";
 import {
@@ -12,8 +11,9 @@ import {
   vpdCapability,
   type RegisterReference,
 } from "../../regs/index.ts";
-import { barsOf } from "../pci/bars.ts";
+import type { Bar } from "../pci/bars.ts";
 import { BarBits } from "./bar-bits.ts";
+import type { ConfigEffects } from "./config-effects.ts";
 import { offsetOf, startOf, type ConfigOffset, type Located } from "../pci/config-offset.ts";
 import {
   busMaster,
@@ -24,7 +24,13 @@ import {
   memorySpace,
 } from "../pci/header-registers.ts";
 import type { FunctionHardware } from "./hardware.ts";
-import { capabilityOf, headerOwner, permissionMap, type PermissionMap } from "./permission-map.ts";
+import {
+  capabilityOf,
+  headerOwner,
+  ofVirtualFunction,
+  permissionMap,
+  type PermissionMap,
+} from "./permission-map.ts";
 import { FunctionPower } from "./power.ts";
 import {
   address64Bit,
@@ -45,21 +51,12 @@ import {
   resetSupport,
 } from "./registers.ts";
 
-/** What config writes make happen outside of config space. */
-export interface ConfigEffects {
-  /** A reset of the function: by a reset bit, or by leaving D3hot. */
-  reset(): void;
-  /** The user's interrupt disable bit changed. */
-  interruptDisable(disabled: boolean): void;
-  /** MSI mask bits may have changed. */
-  msiMask(): void;
-}
-
 /** 128 to 4096 bytes; what is above is reserved. */
 const maxSize = Math.max(...Object.values(maxReadRequest.field.values!).flat());
 /** Of 32 vectors. */
 const maxMsiExponent = Math.max(...Object.values(msiCount.field.values!).flat());
 const vpdFlag = vpdCapability.field("address.flag");
+const msiData = msi32.register("data");
 const vpdData = vpdCapability.register("data");
 
 /** Config space as vfio-pci shows a device: bits of its own over bits of the hardware. */
@@ -81,28 +78,25 @@ export class FunctionConfig {
   #msiVectors = 0;
   readonly #power: FunctionPower;
 
-  constructor(image: DeviceImage, hardware: FunctionHardware, effects: ConfigEffects) {
+  /** @param hasIntx whether it has an interrupt pin */
+  constructor(hardware: FunctionHardware, bars: readonly Bar[], hasIntx: boolean, effects: ConfigEffects) {
     this.#hardware = hardware;
     this.#effects = effects;
-    const map = (this.#map = permissionMap(hardware.config));
+    const map = permissionMap(hardware.config);
     this.#values = map.values;
     this.#view = new DataView(map.values.buffer);
     this.#registers = new DataView(hardware.config.buffer);
     this.#isVirtualFunction = readsAllOnes(this.#values.subarray(0, offsetOf(command)));
-    if (this.#isVirtualFunction) {
-      // The bit is not the device's: it reads as the user wrote it.
-      memorySpace.write(this.#view, true);
-      map.virtual[memorySpace.byte.at]! |= memorySpace.byte.mask;
-    }
-    if (irqsByIndex(image)[IrqIndex.intx]!.count === 0) interruptPin.write(this.#view, 0);
-    const data = msi32.register("data");
-    this.#msi = capabilityOf(map, capabilityId.msi, data.at + data.size);
+    this.#map = this.#isVirtualFunction ? ofVirtualFunction(map) : map;
+    if (this.#isVirtualFunction) memorySpace.write(this.#view, true);
+    if (!hasIntx) interruptPin.write(this.#view, 0);
+    this.#msi = capabilityOf(map, capabilityId.msi, msiData.at + msiData.size);
     this.#msix = capabilityOf(map, capabilityId.msix, msixCapability.size);
     this.#power = new FunctionPower(
       hardware,
       capabilityOf(map, capabilityId.powerManagement, powerManagementCapability.size),
     );
-    this.#bars = new BarBits(barsOf(image.config, regionsByIndex(image)).bars);
+    this.#bars = new BarBits(bars);
   }
 
   /** Memory BARs answer: memory enable as the user wrote it, and not in D3hot. */
@@ -124,10 +118,13 @@ export class FunctionConfig {
   /** The range must lie inside. */
   read(offset: number, data: Uint8Array): void {
     if (offset < standardStart) this.#bars.fix(this.#values);
-    for (let i = 0; i < data.length; i++) {
-      const at = offset + i;
-      const virtual = this.#map.virtual[at]!;
-      data[i] = (this.#hardware.config[at]! & ~virtual) | (this.#values[at]! & virtual);
+    const { config } = this.#hardware;
+    const { virtual } = this.#map;
+    data.set(config.subarray(offset, offset + data.length));
+    const end = Math.min(offset + data.length, virtual.length);
+    for (let at = offset; at < end; at++) {
+      const own = virtual[at]!;
+      if (own !== 0) data[at - offset] = (config[at]! & ~own) | (this.#values[at]! & own);
     }
   }
 
@@ -181,12 +178,13 @@ export class FunctionConfig {
 
   /** Whether a register lies inside of the space. */
   #has(capability: Located, register: RegisterReference): boolean {
-    return offsetOf(register, capability) + register.size <= this.#values.length;
+    return offsetOf(register, capability) + register.size <= this.#hardware.config.length;
   }
 
   /** Writable bits go where they live. What goes to the device goes in the part's whole width, other bits as they read. */
   #store(offset: ConfigOffset, data: Uint8Array): void {
     const { virtual, write } = this.#map;
+    if (offset >= write.length) return this.#hardware.write(offset, data);
     const down = new Uint8Array(data.length);
     let reaches = false;
     for (let i = 0; i < data.length; i++) {

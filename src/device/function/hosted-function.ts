@@ -1,12 +1,12 @@
 import { VfioError } from "../../ffi/errors.ts";
-import { irqName } from "../../regs/vfio/irqs.ts";
 import { irqsByIndex, regionsByIndex, type DeviceImage } from "../../image/image.ts";
-import { capabilityId, extendedCapabilityId, layoutOf, msixCapability } from "../../regs/index.ts";
-import type { IrqInfo, IrqRequest } from "../../regs/vfio/irqs.ts";
+import { capabilityId, extendedCapabilityId, msixCapability } from "../../regs/index.ts";
+import { IrqIndex, irqName, type IrqInfo, type IrqRequest } from "../../regs/vfio/irqs.ts";
 import { RegionIndex, type RegionArea, type RegionInfo } from "../../regs/vfio/regions.ts";
 import type { DeviceBackend, FeatureSupport, RegionMapping } from "../seam/backend.ts";
 import { InspectableBackend } from "../seam/inspect.ts";
 import { barsOf } from "../pci/bars.ts";
+import { kindOf } from "../pci/config-kind.ts";
 import { interruptStatus } from "../pci/header-registers.ts";
 import { pendingProblem, physicalGeometry, type MsixArea } from "../pci/msix-geometry.ts";
 import type { RecordedAccesses } from "./accesses.ts";
@@ -74,15 +74,15 @@ export class HostedFunction extends InspectableBackend implements DeviceBackend 
         return pba && { spaces, region: pba.region, offset: pba.offset };
       }),
     });
-    this.#hardware = new FunctionHardware(image);
-    this.#config = new FunctionConfig(image, this.#hardware, {
+    const { bars } = barsOf(image.config, this.regions);
+    this.#hardware = new FunctionHardware(image, bars);
+    this.#config = new FunctionConfig(this.#hardware, bars, this.irqs[IrqIndex.intx]!.count > 0, {
       reset: () => this.#functionReset(),
       interruptDisable: (disabled) => this.#interrupts.setDisabled(disabled),
       msiMask: () => this.#interrupts.sendHeld(),
     });
-    const { bars } = barsOf(image.config, this.regions);
     this.#ioRegions = new Set(bars.filter(({ kind }) => kind === "io").map(({ region }) => region));
-    const { capabilities } = layoutOf(image.config);
+    const { capabilities } = kindOf(image.config).layout;
     const msix = capabilities.find(
       ({ id, extended, map }) => id === capabilityId.msix && !extended && map.size >= msixCapability.size,
     );

@@ -3,6 +3,7 @@ import type { DeviceBackend } from "../seam/backend.ts";
 import type { ReportEvent } from "../seam/events.ts";
 import type { GuestAnswers } from "../seam/guest-answers.ts";
 import type { Platform } from "../seam/platform.ts";
+import type { PatchOptions } from "./config/patches.ts";
 import type { HostVectors } from "./host-vectors.ts";
 import type { AttachOptions } from "./options.ts";
 
@@ -14,8 +15,17 @@ export interface AttachContext {
   readonly answers: GuestAnswers;
 }
 
+/** Options that decide what the guest finds, not where or by whom. */
+export type PlanOptions = PatchOptions &
+  Pick<
+    AttachOptions,
+    "configMirrors" | "excludeFromMapping" | "msixRelocation" | "msixVectors" | "msiVectors" | "rom"
+  >;
+
 /** What planning needs of it: nothing of the platform is touched. */
-export interface PlanContext extends Pick<AttachContext, "backend" | "options" | "report"> {
+export interface PlanContext {
+  readonly backend: Pick<DeviceBackend, "regions">;
+  readonly options: PlanOptions;
   readonly platform: Pick<Platform, "pageSize">;
   readonly vectors: HostVectors;
 }

@@ -2,11 +2,11 @@
 import { IrqIndex } from "../../regs/vfio/irqs.ts";
 import { interruptPin } from "../pci/header-registers.ts";
 import type { AttachContext } from "./attach-context.ts";
-import type { AttachPlan, MsiPlan, MsixPlan } from "./attach-plan.ts";
+import type { AttachPlan, MsixPlan } from "./attach-plan.ts";
 import { InterruptControl, type MsiParts, type MsixParts } from "./interrupts/interrupt-control.ts";
 import { Intx } from "./interrupts/intx.ts";
-import { emulateMsi, msiLayout, MsiState } from "./interrupts/msi-state.ts";
-import { emulateMsix, MsixState } from "./interrupts/msix-state.ts";
+import { MsiState, type MsiLayout } from "./interrupts/msi-state.ts";
+import { MsixState } from "./interrupts/msix-state.ts";
 import { VectorRouting } from "./interrupts/vector-routing.ts";
 
 /** What it creates before it throws is disposed of. @throws what the platform throws */
@@ -16,7 +16,7 @@ export function attachInterrupts(context: AttachContext, plan: AttachPlan): Inte
   using made = new DisposableStack();
   const msiParts = msi && attachMsi(context, plan, msi);
   if (msiParts) made.use(msiParts.routing);
-  const msixParts = msix && attachMsix(context, plan, msix);
+  const msixParts = msix && attachMsix(context, msix);
   if (msixParts) made.use(msixParts.routing);
   const pin = interruptPin.read(tables.view);
   const hasIntx = (backend.irqs[IrqIndex.intx]?.count ?? 0) > 0 && pin >= 1 && pin <= 4;
@@ -29,10 +29,8 @@ export function attachInterrupts(context: AttachContext, plan: AttachPlan): Inte
 function attachMsi(
   { backend, platform, options, report }: AttachContext,
   { tables }: AttachPlan,
-  { capability, vectors }: MsiPlan,
+  layout: MsiLayout,
 ): MsiParts {
-  const layout = msiLayout(tables.view, capability, vectors);
-  emulateMsi(tables, layout);
   const group = platform.interrupts.createMsiGroup(layout.vectors);
   const state = new MsiState(layout, tables.view, options.requesterId ?? 0);
   return { state, routing: new VectorRouting(backend, "MSI", group, layout.vectors, report) };
@@ -40,10 +38,8 @@ function attachMsi(
 
 function attachMsix(
   { backend, platform, options, report }: AttachContext,
-  { tables }: AttachPlan,
   { capability, physical, guest, hasPending }: MsixPlan,
 ): MsixParts {
-  emulateMsix(tables, guest, capability);
   const group = platform.interrupts.createMsiGroup(guest.vectors);
   const routing = new VectorRouting(backend, "MSI-X", group, guest.vectors, report);
   const state = new MsixState(guest.vectors, options.requesterId ?? 0);

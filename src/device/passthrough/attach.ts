@@ -2,7 +2,8 @@
 import { RegionIndex } from "../../regs/vfio/regions.ts";
 import { VfioError } from "../../ffi/errors.ts";
 import { setBarAddress } from "../pci/bars.ts";
-import { configSizeOf, readConfigImage, type ConfigImage } from "../pci/config-image.ts";
+import { configSizeOf, readConfigImage } from "../pci/config-image.ts";
+import type { ConfigKind } from "../pci/config-kind.ts";
 import { offsetOf } from "../pci/config-offset.ts";
 import { command } from "../pci/header-registers.ts";
 import type { DeviceBackend } from "../seam/backend.ts";
@@ -10,16 +11,17 @@ import { attachBars } from "./attach-bars.ts";
 import type { AttachContext } from "./attach-context.ts";
 import { askedAddresses } from "./options.ts";
 import { attachInterrupts } from "./attach-interrupts.ts";
-import { planAttach, type AttachPlan } from "./attach-plan.ts";
+import type { AttachPlan } from "./attach-plan.ts";
+import { planFor } from "./known-plans.ts";
 import type { BarPlacement } from "./bars/bar-placement.ts";
 import { ConfigSpace } from "./config/config-space.ts";
 import type { InterruptControl } from "./interrupts/interrupt-control.ts";
 import { hostVectors } from "./host-vectors.ts";
-import { WriteEffects } from "./write-effects.ts";
+import type { WriteEffects } from "./write-effects.ts";
 
 /** A device in one piece. */
 export interface AttachedDevice extends AttachContext {
-  readonly image: ConfigImage;
+  readonly kind: ConfigKind;
   readonly plan: AttachPlan;
   readonly config: ConfigSpace;
   readonly effects: WriteEffects;
@@ -32,10 +34,14 @@ export interface AttachedDevice extends AttachContext {
 /**
  * Attaches: stop, reset, stop, read, plan, addresses, interrupts. The order matters: only a device that is stopped may be
  * read and described, and INTx comes last, when an interrupt can be handled.
+ * @param attached is told at the end, with config space as it was read
  * @throws what any step throws; everything done before is undone
  */
-export function attachDevice(context: AttachContext): AttachedDevice {
-  const { backend, options, report } = context;
+export function attachDevice(
+  context: AttachContext,
+  attached?: (config: Uint8Array) => void,
+): AttachedDevice {
+  const { backend, platform, options, report } = context;
   configSizeOf(backend);
   // A function must be quiet before it is reset (PCI Express Base Specification 6.6.2), and the host gives COMMAND back after.
   attempt(
@@ -54,20 +60,23 @@ export function attachDevice(context: AttachContext): AttachedDevice {
   stop(backend);
   const image = readConfigImage(backend);
   const vectors = hostVectors(backend);
-  const plan = planAttach({ ...context, vectors }, image);
+  const plan = planFor({ backend, platform, options, vectors }, image);
+  for (const { kind, message } of plan.notes) report(kind, message);
+  let device: AttachedDevice;
   try {
-    return build(context, image, plan);
+    device = build(context, image.kind, plan);
   } catch (cause) {
     const isFull = cause instanceof VfioError && ["ENOSPC", "EADDRNOTAVAIL"].includes(cause.code);
     if (!isFull || !plan.msix?.relocated || options.msixRelocation === "always") throw cause;
     const never = { ...options, msixRelocation: "never" } as const;
-    // What has been said of the device is not said twice.
-    const smaller = planAttach({ ...context, vectors, options: never, report: () => {} }, image);
-    const device = build(context, image, smaller);
+    // What has been noted of the device is not said twice.
+    const smaller = planFor({ backend, platform, options: never, vectors }, image);
+    device = build(context, image.kind, smaller);
     const { region } = plan.msix.physical.table;
     report("msix", `no guest address for a larger BAR${region}: the MSI-X table stays where it is`, cause);
-    return device;
   }
+  attached?.(image.bytes);
+  return device;
 }
 
 function attempt(act: () => void, failed: (cause: unknown) => void): void {
@@ -87,9 +96,9 @@ function stop(backend: DeviceBackend): void {
  * Carries out a plan. Everything done before a step that throws is undone; what cannot be undone is an event.
  * @throws what the step throws
  */
-function build(context: AttachContext, image: ConfigImage, plan: AttachPlan): AttachedDevice {
+function build(context: AttachContext, kind: ConfigKind, plan: AttachPlan): AttachedDevice {
   try {
-    return carryOut(context, image, plan);
+    return carryOut(context, kind, plan);
   } catch (cause) {
     let first: unknown = cause;
     for (; first instanceof SuppressedError; first = first.suppressed)
@@ -98,7 +107,7 @@ function build(context: AttachContext, image: ConfigImage, plan: AttachPlan): At
   }
 }
 
-function carryOut(context: AttachContext, image: ConfigImage, plan: AttachPlan): AttachedDevice {
+function carryOut(context: AttachContext, kind: ConfigKind, plan: AttachPlan): AttachedDevice {
   const { backend, answers, options } = context;
   using undo = new DisposableStack();
   const interrupts = undo.use(attachInterrupts(context, plan));
@@ -106,8 +115,7 @@ function carryOut(context: AttachContext, image: ConfigImage, plan: AttachPlan):
   const config = new ConfigSpace(backend, plan.tables, answers, interrupts);
   const firstAddresses = placement.allocate(backend.name, askedAddresses(options));
   for (const { bar } of placement.bars) setBarAddress(bar, config.view, firstAddresses.get(bar.region)!);
-  const effects = new WriteEffects(image, plan.bars, interrupts);
   interrupts.start();
   undo.move();
-  return { ...context, image, plan, config, effects, interrupts, placement, firstAddresses };
+  return { ...context, kind, plan, config, effects: plan.effects, interrupts, placement, firstAddresses };
 }

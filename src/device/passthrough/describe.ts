@@ -61,24 +61,24 @@ export interface DeviceDescription {
 }
 
 export function describe(backend: DeviceBackend, parts: AttachedDevice, command: number): DeviceDescription {
-  const { image, plan, placement, interrupts, config } = parts;
+  const { kind, plan, placement, interrupts, config } = parts;
   const hidden = new Set(plan.patches.filter(({ kind }) => kind === "hidden").map(({ offset }) => offset));
   const { msi, msix } = interrupts;
   const active = msix?.routing.on ? msix.state : msi?.routing.on ? msi.state : undefined;
   const count = msix?.routing.on ? msix.state.vectors : (msi?.state.layout.vectors ?? 0);
   return {
     name: backend.name,
-    vendorId: identity.vendorId.read(image.view),
-    deviceId: identity.deviceId.read(image.view),
+    vendorId: identity.vendorId.read(kind.view),
+    deviceId: identity.deviceId.read(kind.view),
     command,
-    capabilities: image.layout.capabilities.map(({ id, name, offset, extended }) => ({
+    capabilities: kind.layout.capabilities.map(({ id, name, offset, extended }) => ({
       id,
       name,
       offset,
       extended,
       hidden: hidden.has(offset),
     })),
-    patches: plan.patches,
+    patches: plan.patches.map((patch) => ({ ...patch })),
     bars: placement.bars.map(({ bar, base, mapping }) => ({
       region: bar.region,
       name: barName(bar.region),
@@ -92,8 +92,8 @@ export function describe(backend: DeviceBackend, parts: AttachedDevice, command:
     })),
     msix: plan.msix && {
       relocated: plan.msix.relocated,
-      physical: plan.msix.physical,
-      guest: plan.msix.guest,
+      physical: copyOf(plan.msix.physical),
+      guest: copyOf(plan.msix.guest),
     },
     configMirrors: plan.mirrors.map((area) => ({ ...area })),
     interrupts: {
@@ -107,6 +107,13 @@ export function describe(backend: DeviceBackend, parts: AttachedDevice, command:
     },
   };
 }
+
+/** The plan's own may be another device's too. */
+const copyOf = ({ vectors, table, pba }: MsixGeometry): MsixGeometry => ({
+  vectors,
+  table: { ...table },
+  pba: { ...pba },
+});
 
 /** A description in a line, for a person: where each BAR is, and what interrupts. */
 export function factsOf({ bars, interrupts }: DeviceDescription): string {

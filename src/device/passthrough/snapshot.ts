@@ -28,8 +28,8 @@ export interface Attached {
 
 const effectsOfOthers: readonly number[] = [WriteEffect.command, WriteEffect.msi, WriteEffect.msix];
 
-const registersOf = ({ parts: { config, image, effects } }: Attached): RegisterState =>
-  new RegisterState(config, image, {
+const registersOf = ({ parts: { config, kind, effects } }: Attached): RegisterState =>
+  new RegisterState(config, kind, {
     isOthers: (offset) => effectsOfOthers.includes(effects.at(offset)),
     triggers: (offset) => effects.triggers(offset),
   });
@@ -45,12 +45,12 @@ function interruptsOf({ backend, parts: { interrupts, config }, decoding }: Atta
 }
 
 /** Which device it is, from config space as it was read at attach. */
-const identityOf = ({ backend, parts: { image, config } }: Attached): DeviceIdentity => ({
+const identityOf = ({ backend, parts: { kind, config } }: Attached): DeviceIdentity => ({
   name: backend.name.slice(0, longestName),
-  vendorId: identity.vendorId.read(image.view),
-  deviceId: identity.deviceId.read(image.view),
-  subsystemVendorId: identity.subsystemVendorId.read(image.view),
-  subsystemId: identity.subsystemId.read(image.view),
+  vendorId: identity.vendorId.read(kind.view),
+  deviceId: identity.deviceId.read(kind.view),
+  subsystemVendorId: identity.subsystemVendorId.read(kind.view),
+  subsystemId: identity.subsystemId.read(kind.view),
   configSize: config.tables.size === 256 ? 256 : 4096,
 });
 

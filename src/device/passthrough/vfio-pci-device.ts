@@ -89,8 +89,10 @@ export class VfioPciDevice implements Disposable {
     const seen = trace === undefined ? platform : tracedPlatform(platform, trace);
     const report = eventReporter(backend.name, options.onEvent, trace);
     const answers = new GuestAnswers(report, trace);
-    this.#parts = attachDevice({ backend: this.#backend, platform: seen, options, report, answers });
-    trace?.attached?.(tracedDevice(backend, this.#parts.image.bytes, platform, options));
+    this.#parts = attachDevice(
+      { backend: this.#backend, platform: seen, options, report, answers },
+      (config) => trace?.attached?.(tracedDevice(backend, config, platform, options)),
+    );
     failed.move();
     this.#staysOpen = new StandingFault(report, "teardown");
     this.#decode = new DecodeControl(this.#parts);

@@ -12,9 +12,9 @@ import {
 } from "../../regs/index.ts";
 import type { Bar } from "../pci/bars.ts";
 import type { ConfigImage } from "../pci/config-image.ts";
-import { offsetOf, startOf, type ConfigOffset } from "../pci/config-offset.ts";
+import { offsetOf, startOf, type ConfigOffset, type Located } from "../pci/config-offset.ts";
 import { command } from "../pci/header-registers.ts";
-import type { InterruptControl } from "./interrupts/interrupt-control.ts";
+import type { MsiLayout } from "./interrupts/msi-state.ts";
 
 /** What a guest write to a dword sets off. */
 export const WriteEffect = { none: 0, command: 1, bar: 2, power: 3, reset: 4, msi: 5, msix: 6 } as const;
@@ -55,26 +55,37 @@ const rows: readonly EffectRow[] = [
   },
 ];
 
+/** Where the interrupts that a guest sees have their registers. */
+export interface InterruptRegisters {
+  readonly msi: MsiLayout | undefined;
+  readonly msix: Located | undefined;
+}
+
 /** What guest writes of one device's config space set off. */
 export class WriteEffects {
-  /** One of `WriteEffect` a dword. */
+  /** One of `WriteEffect` a dword, up to the last register of which anything is known. */
   readonly #effects: Uint8Array;
   /** Bits of each dword that set its effect off. */
   readonly #triggers: Uint32Array;
   /** The capability of power management that counts; undefined without one. */
   readonly powerManagement: LocatedCapability | undefined;
 
-  constructor({ bytes, view, layout }: ConfigImage, bars: readonly Bar[], interrupts: InterruptControl) {
-    this.#effects = new Uint8Array(bytes.length / 4);
-    this.#triggers = new Uint32Array(bytes.length / 4);
+  /** @param limit bytes of config space of which anything is known */
+  constructor(
+    { view, layout }: Pick<ConfigImage, "view" | "layout">,
+    limit: number,
+    bars: readonly Bar[],
+    { msi, msix }: InterruptRegisters,
+  ) {
+    this.#effects = new Uint8Array(limit / 4);
+    this.#triggers = new Uint32Array(limit / 4);
     this.#mark(offsetOf(command), command.size, WriteEffect.command);
     for (const { register, upper } of bars) {
       this.#mark(offsetOf(register), register.size, WriteEffect.bar);
       if (upper) this.#mark(offsetOf(upper), upper.size, WriteEffect.bar);
     }
-    const { msi, msix } = interrupts;
-    if (msi) this.#mark(startOf(msi.state.layout), msi.state.layout.length, WriteEffect.msi);
-    if (msix) this.#mark(startOf(msix.capability), 4, WriteEffect.msix);
+    if (msi) this.#mark(startOf(msi), msi.length, WriteEffect.msi);
+    if (msix) this.#mark(startOf(msix), 4, WriteEffect.msix);
     for (const capability of layout.capabilities) {
       const row = rows.find((one) => one.capability === capability.id);
       if (!row || capability.extended) continue;
@@ -103,17 +114,17 @@ export class WriteEffects {
 
   /** One of `WriteEffect`. */
   at(offset: ConfigOffset): number {
-    return this.#effects[offset >>> 2]!;
+    return this.#effects[offset >>> 2] ?? WriteEffect.none;
   }
 
   /** Bits of an offset's dword that set its effect off. */
   triggers(offset: ConfigOffset): number {
-    return this.#triggers[offset >>> 2]!;
+    return this.#triggers[offset >>> 2] ?? 0;
   }
 
   /** Whether a write has a bit that sets the effect off. */
   isTriggered(offset: ConfigOffset, width: number, value: number): boolean {
     const bits = width === 4 ? value : value & (2 ** (8 * width) - 1);
-    return ((bits << (8 * (offset & 3))) & this.#triggers[offset >>> 2]!) !== 0;
+    return ((bits << (8 * (offset & 3))) & this.triggers(offset)) !== 0;
   }
 }

@@ -27,6 +27,8 @@ export interface Bar {
 const isIo = ioBar.field("low.ioSpace");
 const memoryType = memoryBar.field("low.type");
 const isPrefetchable = memoryBar.field("low.prefetchable");
+/** What of a BAR's register says which kind of BAR it is. */
+export const barTypeMask = isIo.mask | memoryType.mask | isPrefetchable.mask;
 const lowAddress = {
   io: ioBar.field("low.address"),
   memory32: memoryBar.field("low.address"),

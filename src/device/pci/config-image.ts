@@ -1,8 +1,9 @@
-import { layoutOf, type ConfigLayout } from "../../regs/index.ts";
+import type { ConfigLayout } from "../../regs/index.ts";
 import { RegionIndex } from "../../regs/vfio/regions.ts";
 import type { DeviceBackend } from "../seam/backend.ts";
 import { readConfigBytes } from "../../regs/config-reader.ts";
 import { VfioError } from "../../ffi/errors.ts";
+import { kindOf, type ConfigKind } from "./config-kind.ts";
 import { headerLayout, identity } from "./header-registers.ts";
 
 /** A device's config space as read at attach, and what was found in it. */
@@ -11,14 +12,15 @@ export interface ConfigImage {
   /** The same bytes, for register maps. */
   readonly view: DataView;
   readonly layout: ConfigLayout;
+  readonly kind: ConfigKind;
 }
 
 /** All that is in the bytes of a config space, found. */
-export const configImageOf = (bytes: Uint8Array): ConfigImage => ({
-  bytes,
-  view: new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength),
-  layout: layoutOf(bytes),
-});
+export function configImageOf(bytes: Uint8Array): ConfigImage {
+  const kind = kindOf(bytes);
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  return { bytes, view, layout: kind.layout, kind };
+}
 
 /** Bytes of a backend's config space. @throws VfioError for anything but 256 and 4096 */
 export function configSizeOf(backend: DeviceBackend): 256 | 4096 {
@@ -35,8 +37,10 @@ export function configSizeOf(backend: DeviceBackend): 256 | 4096 {
  * @throws VfioError where the device does not answer or has no type 0 header
  */
 export function readConfigImage(backend: DeviceBackend): ConfigImage {
-  const bytes = readConfigBytes(configSizeOf(backend), (offset, into) =>
-    backend.read(RegionIndex.config, offset, into),
+  const bytes = readConfigBytes(
+    configSizeOf(backend),
+    (offset, into) => backend.read(RegionIndex.config, offset, into),
+    (heads) => kindOf(heads).layout,
   );
   const image = configImageOf(bytes);
   const { vendorId } = identity;

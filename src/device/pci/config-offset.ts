@@ -17,8 +17,10 @@ export interface Located {
 export const headerStart: Located = { offset: 0 };
 
 /** Byte offset of a register. @param capability that its map describes; the header without */
-export const offsetOf = (register: RegisterReference, capability: Located = headerStart): ConfigOffset =>
-  (capability.offset + register.at) as ConfigOffset;
+export const offsetOf = (
+  register: Pick<RegisterReference, "at">,
+  capability: Located = headerStart,
+): ConfigOffset => (capability.offset + register.at) as ConfigOffset;
 
 /** Byte offset of a capability's first register. */
 export const startOf = (capability: Located): ConfigOffset => capability.offset as ConfigOffset;

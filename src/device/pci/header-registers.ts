@@ -15,6 +15,7 @@ export const capabilityList = endpointHeader.field("status.capabilityList");
 export const capabilitiesPointer = endpointHeader.register("capabilitiesPointer");
 export const headerLayout = endpointHeader.field("headerType.layout");
 export const multiFunction = endpointHeader.field("headerType.multiFunction");
+export const interruptLine = endpointHeader.register("interruptLine");
 export const interruptPin = endpointHeader.register("interruptPin");
 
 /** The numbers that say which device it is. */

@@ -1,9 +1,11 @@
 // What reaches the device below vfio-pci, and in which pieces: facts of vfio_pci_config.c of Linux 6.12.
 import { describe, expect, test } from "bun:test";
 import { IrqIndex } from "../../../src/regs/vfio/irqs.ts";
+import { barsOf } from "../../../src/device/pci/bars.ts";
 import type { ConfigOffset } from "../../../src/device/pci/config-offset.ts";
 import { FunctionConfig } from "../../../src/device/function/config.ts";
 import { FunctionHardware } from "../../../src/device/function/hardware.ts";
+import { regionsByIndex } from "../../../src/image/image.ts";
 import { at, syntheticImage, type SyntheticDevice } from "../../support/synthetic-image.ts";
 
 /** A device that notes what is written to it. */
@@ -18,8 +20,10 @@ class Watched extends FunctionHardware {
 function make(device: SyntheticDevice): { config: FunctionConfig; hardware: Watched; effects: string[] } {
   const effects: string[] = [];
   const image = syntheticImage(device);
-  const hardware = new Watched(image);
-  const config = new FunctionConfig(image, hardware, {
+  const { bars } = barsOf(image.config, regionsByIndex(image));
+  const hardware = new Watched(image, bars);
+  const hasIntx = image.irqs.some(({ index, count }) => index === IrqIndex.intx && count > 0);
+  const config = new FunctionConfig(hardware, bars, hasIntx, {
     reset: () => void effects.push("reset"),
     interruptDisable: (disabled) => void effects.push(`disable ${disabled}`),
     msiMask: () => void effects.push("mask"),

@@ -1,11 +1,15 @@
 import { describe, expect, test } from "bun:test";
+import { barsOf } from "../../../src/device/pci/bars.ts";
 import { startOf } from "../../../src/device/pci/config-offset.ts";
 import { FunctionHardware } from "../../../src/device/function/hardware.ts";
 import type { DeviceImage } from "../../../src/image/index.ts";
+import { regionsByIndex } from "../../../src/image/image.ts";
 import { at, syntheticImage, type SyntheticDevice } from "../../support/synthetic-image.ts";
 
-const make = (device: SyntheticDevice, more: Partial<DeviceImage> = {}): FunctionHardware =>
-  new FunctionHardware({ ...syntheticImage(device), ...more });
+function make(device: SyntheticDevice, more: Partial<DeviceImage> = {}): FunctionHardware {
+  const image = { ...syntheticImage(device), ...more };
+  return new FunctionHardware(image, barsOf(image.config, regionsByIndex(image)).bars);
+}
 const bytes = (hardware: FunctionHardware, offset: number, size: number): string =>
   hardware.config.subarray(offset, offset + size).toHex();
 const put = (hardware: FunctionHardware, offset: number, hex: string): void =>

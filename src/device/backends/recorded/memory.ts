@@ -1,6 +1,6 @@
 import { VfioError } from "../../../ffi/errors.ts";
 import { AnonymousMemory } from "../../../ffi/anonymous-memory.ts";
-import { regionsByIndex, type DeviceImage } from "../../../image/image.ts";
+import type { DeviceImage } from "../../../image/image.ts";
 import { pageSize } from "../../function/hosted-function.ts";
 import type { RegionSpaces } from "../../function/region-spaces.ts";
 import type { RegionArea } from "../../../regs/vfio/regions.ts";
@@ -12,7 +12,6 @@ import type { RegionMapping } from "../../seam/backend.ts";
  */
 export class RecordedMemory implements RegionSpaces {
   readonly #image: DeviceImage;
-  readonly #sizes: readonly number[];
   readonly #regions = new Map<number, AnonymousMemory>();
   /** Mappings that are not disposed of yet. */
   #mapped = 0;
@@ -20,7 +19,6 @@ export class RecordedMemory implements RegionSpaces {
 
   constructor(image: DeviceImage) {
     this.#image = image;
-    this.#sizes = regionsByIndex(image).map(({ size }) => size);
   }
 
   read(region: number, offset: number, data: Uint8Array): void {
@@ -32,7 +30,7 @@ export class RecordedMemory implements RegionSpaces {
 
   /** @throws VfioError: EINVAL for an absent region, ENOMEM where the address space has no room */
   #of(region: number): AnonymousMemory {
-    const size = this.#sizes[region] ?? 0;
+    const size = this.#image.regions.find(({ index }) => index === region)?.size ?? 0;
     if (size === 0) throw new VfioError(`region ${region} is absent`, { code: "EINVAL", errno: 22 });
     let memory = this.#regions.get(region);
     if (!memory) {

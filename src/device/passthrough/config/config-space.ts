@@ -1,11 +1,8 @@
-import { VfioError } from "../../../ffi/errors.ts";
 import type { DeviceBackend } from "../../seam/backend.ts";
-import { RegionIndex } from "../../../regs/vfio/regions.ts";
-import { command } from "../../pci/header-registers.ts";
 import { offsetOf, type ConfigOffset, type Located } from "../../pci/config-offset.ts";
+import { ConfigDevice } from "./config-device.ts";
 import { Source, type ConfigTables, type NumberRegister } from "./config-tables.ts";
 import { allOnes, type GuestAnswers } from "../../seam/guest-answers.ts";
-import { hex } from "../../../regs/hex-text.ts";
 
 /** Who works out the bytes that are so marked in the tables. */
 export interface ComputedBytes {
@@ -21,28 +18,21 @@ export class ConfigSpace {
   readonly tables: ConfigTables;
   /** The shadow, for register maps. */
   readonly view: DataView;
-  readonly #backend: DeviceBackend;
-  readonly #answers: GuestAnswers;
-  /** Whether failures throw. */
-  #strict = false;
-  #gone = false;
+  readonly #device: ConfigDevice;
   /** Whether reads may be answered from the shadow at once. */
   #knows = true;
-  /** Scratch buffers by width: a read allocates nothing. */
-  readonly #scratch = [0, 1, 2, 3, 4].map((width) => new Uint8Array(new ArrayBuffer(width)));
   readonly #computed: ComputedBytes;
 
   constructor(backend: DeviceBackend, tables: ConfigTables, answers: GuestAnswers, computed: ComputedBytes) {
-    this.#backend = backend;
+    this.#device = new ConfigDevice(backend, answers, () => this.close());
     this.tables = tables;
     this.#computed = computed;
-    this.#answers = answers;
     this.view = tables.view;
   }
 
   /** Whether the device was found to be gone. It does not come back: everything reads all ones. */
   get gone(): boolean {
-    return this.#gone;
+    return this.#device.gone;
   }
 
   /** Has nothing answered at once any more: whoever reads is told why. */
@@ -52,26 +42,7 @@ export class ConfigSpace {
 
   /** Looks whether the device still answers; one that does not is gone. */
   isPresent(): boolean {
-    if (!this.#gone && !this.#answersStill()) this.#lose("read", offsetOf(command), 4, undefined);
-    return !this.#gone;
-  }
-
-  /** Bits of COMMAND and STATUS are reserved and read 0: all ones is no answer. The IDs are the host's own copy. */
-  #answersStill(): boolean {
-    const bytes = new Uint8Array(new ArrayBuffer(4));
-    try {
-      this.#backend.read(RegionIndex.config, offsetOf(command), bytes);
-    } catch {
-      return false;
-    }
-    return bytes.some((byte) => byte !== 0xff);
-  }
-
-  #lose(access: "read" | "write", offset: ConfigOffset, width: number, cause: unknown): void {
-    this.#gone = true;
-    this.#knows = false;
-    const unanswered = { access, region: RegionIndex.config, offset, width };
-    this.#answers.failed("device-gone", "the device is gone", unanswered, "the device is gone", cause);
+    return this.#device.isPresent();
   }
 
   /** Whether an access is one that a PCI host makes: 1, 2 or 4 bytes inside of one dword of the space. */
@@ -112,7 +83,8 @@ export class ConfigSpace {
 
   /** Reads for the guest; the access must be accepted. All ones if the device fails. */
   read(offset: ConfigOffset, width: number): number {
-    const { source, shadow } = this.tables;
+    const { source, shadow, limit } = this.tables;
+    if (offset >= limit) return this.#device.readNumber(offset, width);
     if (width === 4) {
       if (source[offset]! | source[offset + 1]! | source[offset + 2]! | source[offset + 3]!)
         if (!this.#refresh(offset, 4)) return allOnes(4);
@@ -146,14 +118,8 @@ export class ConfigSpace {
     }
     if (computed) this.#computed.compute();
     if (!ask) return true;
-    if (this.#gone) return this.#absent();
-    const bytes = this.#scratch[width]!;
-    try {
-      this.#backend.read(RegionIndex.config, offset, bytes);
-    } catch (cause) {
-      this.#failed("read", offset, width, cause);
-      return false;
-    }
+    const bytes = this.#device.read(offset, width);
+    if (!bytes) return false;
     // All ones settles nothing: the device may be asleep, resetting or gone.
     let settles = false;
     for (let i = 0; i < width; i++) if (bytes[i] !== 0xff) settles = true;
@@ -168,7 +134,8 @@ export class ConfigSpace {
 
   /** Stores the emulated bits of a guest write in the shadow. The device is not touched. */
   store(offset: ConfigOffset, width: number, value: number): void {
-    const { shadow, emulated, write, clear } = this.tables;
+    const { shadow, emulated, write, clear, limit } = this.tables;
+    if (offset >= limit) return;
     for (let i = 0; i < width; i++) {
       const at = offset + i;
       const byte = (value >>> (8 * i)) & 0xff;
@@ -185,7 +152,8 @@ export class ConfigSpace {
    * @returns whether all of it arrived; a failure is reported
    */
   forward(offset: ConfigOffset, width: number, value: number): boolean {
-    const { emulated } = this.tables;
+    const { emulated, limit } = this.tables;
+    if (offset >= limit) return this.#device.write(offset, width, value);
     let start = 0;
     let arrived = true;
     for (let i = 0; i <= width; i++) {
@@ -204,21 +172,16 @@ export class ConfigSpace {
     for (let at = offset; at < offset + width; at++)
       if ((write[at]! | clear[at]!) & ~emulated[at]!) wanted = true;
     if (!wanted) return true;
-    if (this.#gone) return this.#absent();
-    const bytes = this.#scratch[width]!;
+    let told = 0;
     let changes = false;
-    for (let i = 0; i < width; i++) {
+    for (let i = width - 1; i >= 0; i--) {
       const at = offset + i;
       const owned = emulated[at]!;
-      bytes[i] = (((value >>> (8 * i)) & ~owned) | (shadow[at]! & owned)) & 0xff;
-      if (source[at] !== Source.shadow || clear[at] !== 0 || bytes[i] !== shadow[at]) changes = true;
+      const byte = (((value >>> (8 * i)) & ~owned) | (shadow[at]! & owned)) & 0xff;
+      told = (told << 8) | byte;
+      if (source[at] !== Source.shadow || clear[at] !== 0 || byte !== shadow[at]) changes = true;
     }
-    try {
-      this.#backend.write(RegionIndex.config, offset, bytes);
-    } catch (cause) {
-      this.#failed("write", offset, width, cause);
-      return false;
-    }
+    if (!this.#device.write(offset, width, told)) return false;
     // What is known, and written once more, changes nothing. What the device makes of another value is known only after a read:
     // of the whole dword, whose fields may depend on each other.
     if (!changes) return true;
@@ -234,43 +197,13 @@ export class ConfigSpace {
    * @throws VfioError, and what `act` throws
    */
   throwing<T>(act: () => T): T {
-    const outer = this.#strict;
-    this.#strict = true;
-    try {
-      return act();
-    } finally {
-      this.#strict = outer;
-    }
-  }
-
-  /** @returns false @throws VfioError for the VMM */
-  #absent(): false {
-    const { name } = this.#backend;
-    if (this.#strict) throw new VfioError(`${name} is gone`, { code: "ENODEV", device: name });
-    return false;
-  }
-
-  #failed(access: "read" | "write", offset: ConfigOffset, width: number, cause: unknown): void {
-    const isLoss = cause instanceof VfioError && (cause.code === "ENODEV" || cause.code === "EIO");
-    if (isLoss && !this.#answersStill()) {
-      this.#lose(access, offset, width, cause);
-      this.#absent();
-      return;
-    }
-    const where = `config ${access} of ${width} at ${hex(offset)}`;
-    if (!this.#strict) {
-      const unanswered = { access, region: RegionIndex.config, offset, width };
-      return this.#answers.failed("access-failed", where, unanswered, "the device does not answer", cause);
-    }
-    const device = this.#backend.name;
-    const code = cause instanceof VfioError ? cause.code : "EIO";
-    throw new VfioError(`${device}: ${where} fails`, { code, device, cause });
+    return this.#device.throwing(act);
   }
 
   /** After a reset or a change of power state nothing that the device holds is known any more. */
   invalidate(): void {
-    const { source, emulated, size } = this.tables;
-    for (let at = 0; at < size; at++)
+    const { source, emulated, limit } = this.tables;
+    for (let at = 0; at < limit; at++)
       if (source[at] === Source.shadow && emulated[at] !== 0xff) source[at] = Source.stale;
   }
 }

@@ -2,6 +2,7 @@
 // Everything that hides, patches or emulates is rows in these tables, so that reads and writes agree.
 import {
   extendedStart,
+  standardEnd,
   unknownExtended,
   isHeadOnly,
   type ConfigLayout,
@@ -13,6 +14,7 @@ import {
   type RegisterBlock,
   type RegisterReference,
 } from "../../../regs/index.ts";
+import type { ConfigImage } from "../../pci/config-image.ts";
 import { allOnes } from "../../seam/guest-answers.ts";
 import { headerStart, offsetOf, type ConfigOffset, type Located } from "../../pci/config-offset.ts";
 
@@ -31,6 +33,11 @@ export const Source = {
 export interface ConfigTables {
   /** Bytes of config space: 256 or 4096. */
   readonly size: number;
+  /**
+   * Bytes that the tables have, a multiple of 4: as far as anything is described. What lies behind is the device's own, read and
+   * written through.
+   */
+  readonly limit: number;
   /** What the guest reads where `source` says so. */
   readonly shadow: Uint8Array;
   /** The shadow, for register maps. */
@@ -47,15 +54,18 @@ export interface ConfigTables {
   readonly undescribed: Uint8Array;
 }
 
+const wholeByte = 0xff;
+
 /** Fills the tables from the layout of a config space as it was read at attach. */
 export function configTables(config: Uint8Array, layout: ConfigLayout): ConfigTables {
-  const size = config.length;
-  const table = (): Uint8Array => new Uint8Array(size);
-  const shadow = Uint8Array.from(config);
+  const limit = limitOf(config, layout);
+  const table = (): Uint8Array => new Uint8Array(limit);
+  const shadow = config.slice(0, limit);
   const tables: ConfigTables = {
-    size,
+    size: config.length,
+    limit,
     shadow,
-    view: new DataView(shadow.buffer, shadow.byteOffset, size),
+    view: new DataView(shadow.buffer),
     emulated: table(),
     write: table(),
     clear: table(),
@@ -68,13 +78,37 @@ export function configTables(config: Uint8Array, layout: ConfigLayout): ConfigTa
     place(tables, covered, capability.map, capability.offset);
     if (isHeadOnly(capability)) coverUnknown(tables, covered, capability);
   }
-  // What an empty list of extended capabilities begins with (PCI Express Base Specification 7.6.2).
-  const isEmpty = size > extendedStart && tables.view.getUint32(extendedStart, true) === 0;
-  if (isEmpty) place(tables, covered, unknownExtended, extendedStart);
+  if (hasEmptyList(config)) place(tables, covered, unknownExtended, extendedStart);
   ownUndescribed(tables, covered);
-  for (let at = 0; at < size; at += 4)
+  for (let at = 0; at < limit; at += 4)
     if (tables.view.getUint32(at, true) === allOnes(4)) unsettle(tables, at);
   return tables;
+}
+
+/** What an empty list of extended capabilities begins with (PCI Express Base Specification 7.6.2). */
+function hasEmptyList(config: Uint8Array): boolean {
+  if (config.length <= extendedStart) return false;
+  for (let at = extendedStart; at < extendedStart + unknownExtended.size; at++)
+    if (config[at] !== 0) return false;
+  return true;
+}
+
+/** Where the last byte ends that a capability takes, or one that nobody knows may take: such a one can be hidden whole. */
+function limitOf(config: Uint8Array, { capabilities }: ConfigLayout): number {
+  let limit = Math.min(config.length, standardEnd);
+  if (hasEmptyList(config)) limit += unknownExtended.size;
+  for (const { offset, type, map, limit: room } of capabilities)
+    limit = Math.max(limit, offset + (type ? map.size : room));
+  return Math.min(config.length, Math.ceil(limit / 4) * 4);
+}
+
+/** Tables of a device of the same kind: what reads and writes change of them is its own. */
+export function copyTables(tables: ConfigTables, { bytes, kind }: ConfigImage): ConfigTables {
+  const shadow = tables.shadow.slice();
+  for (const { start, end } of kind.own)
+    for (let at = start; at < end; at++) if (tables.emulated[at] !== wholeByte) shadow[at] = bytes[at]!;
+  for (let at = kind.end; at < shadow.length; at++) shadow[at] = bytes[at]!;
+  return { ...tables, shadow, view: new DataView(shadow.buffer), source: tables.source.slice() };
 }
 
 function place(tables: ConfigTables, covered: Uint8Array, map: RegisterBlock, base: number): void {
@@ -94,7 +128,7 @@ function place(tables: ConfigTables, covered: Uint8Array, map: RegisterBlock, ba
 
 /** The body of a capability whose head alone a map describes belongs to the device: read and written through. */
 function coverUnknown(tables: ConfigTables, covered: Uint8Array, capability: LocatedCapability): void {
-  const end = Math.min(tables.size, capability.offset + capability.limit);
+  const end = Math.min(tables.limit, capability.offset + capability.limit);
   for (let at = capability.offset + capability.map.size; at < end; at++) {
     if (covered[at]) continue;
     covered[at] = 1;
@@ -108,7 +142,7 @@ function coverUnknown(tables: ConfigTables, covered: Uint8Array, capability: Loc
  * chipsets live there. They are read and written through.
  */
 function ownUndescribed(tables: ConfigTables, covered: Uint8Array): void {
-  for (let at = 0; at < tables.size; at++) {
+  for (let at = 0; at < tables.limit; at++) {
     if (covered[at]) continue;
     tables.undescribed[at] = 1;
     tables.write[at] = 0xff;
@@ -138,8 +172,6 @@ export function emulate(
   if (writable) tables.write.set(writable, offset);
   else tables.write.fill(0, offset, offset + size);
 }
-
-const wholeByte = 0xff;
 
 /** A register of up to 32 bits, as the tables take it. */
 export type NumberRegister = RegisterReference<Register<8 | 16 | 32>>;

@@ -1,5 +1,5 @@
 // The state that config space holds for the guest, dword by dword: what the guest can write and reads back.
-import type { ConfigImage } from "../../pci/config-image.ts";
+import type { ConfigKind } from "../../pci/config-kind.ts";
 import { startOf, type ConfigOffset } from "../../pci/config-offset.ts";
 import type { Stateful } from "../../seam/stateful.ts";
 import type { ConfigState } from "./config-schema.ts";
@@ -19,10 +19,10 @@ export class RegisterState implements Stateful<ConfigState> {
   readonly #bits: DataView;
   readonly #clear: DataView;
 
-  constructor(config: ConfigSpace, image: ConfigImage, owners: RegisterOwners) {
+  constructor(config: ConfigSpace, kind: ConfigKind, owners: RegisterOwners) {
     this.#config = config;
     this.#owners = owners;
-    this.#bits = new DataView(stateBits(config, image).buffer);
+    this.#bits = new DataView(stateBits(config, kind).buffer);
     const { clear } = config.tables;
     this.#clear = new DataView(clear.buffer, clear.byteOffset, clear.byteLength);
   }
@@ -57,8 +57,8 @@ export class RegisterState implements Stateful<ConfigState> {
 }
 
 /** Bits of config space that make up state: emulated and writable, or kept by the device for the guest. */
-function stateBits({ tables }: ConfigSpace, { layout }: ConfigImage): Uint8Array {
-  const { emulated, write, size } = tables;
+function stateBits({ tables }: ConfigSpace, { layout }: ConfigKind): Uint8Array {
+  const { emulated, write, size, limit } = tables;
   const bits = new Uint8Array(new ArrayBuffer(size));
   const maps = [...(layout.header ? [{ offset: 0, map: layout.header }] : []), ...layout.capabilities];
   for (const { offset, map } of maps) {
@@ -67,6 +67,6 @@ function stateBits({ tables }: ConfigSpace, { layout }: ConfigImage): Uint8Array
       bits[offset + i]! |=
         masks.write[i]! & ~masks.volatile[i]! & ~masks.precious[i]! & ~emulated[offset + i]!;
   }
-  for (let at = 0; at < size; at++) bits[at]! |= emulated[at]! & write[at]!;
+  for (let at = 0; at < limit; at++) bits[at]! |= emulated[at]! & write[at]!;
   return bits;
 }

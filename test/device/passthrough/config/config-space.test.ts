@@ -1,5 +1,4 @@
 import { describe, expect, test } from "bun:test";
-import type { ReportEvent } from "../../../../src/device/seam/events.ts";
 import { planAttach } from "../../../../src/device/passthrough/attach-plan.ts";
 import { configImageOf } from "../../../../src/device/pci/config-image.ts";
 import type { ConfigTables } from "../../../../src/device/passthrough/config/config-tables.ts";
@@ -287,17 +286,9 @@ describe("lists as a device has them", () => {
   function shown(device: SyntheticDevice): { tables: ConfigTables; reports: string[] } {
     const image = syntheticImage(device);
     using backend = new RecordedDevice(image);
-    const reports: string[] = [];
-    const report: ReportEvent = (_, message) => void reports.push(message);
-    const context = {
-      backend,
-      platform: { pageSize: 4096 },
-      options: {},
-      report,
-      vectors: { msi: 1, msix: 1 },
-    };
-    const { tables } = planAttach(context, configImageOf(image.config));
-    return { tables, reports };
+    const context = { backend, platform: { pageSize: 4096 }, options: {}, vectors: { msi: 1, msix: 1 } };
+    const { tables, notes } = planAttach(context, configImageOf(image.config));
+    return { tables, reports: notes.map(({ message }) => message) };
   }
 
   test("defect 6: the resizable BARs of virtual functions are hidden", () => {

@@ -15,7 +15,6 @@ test("defect 6: ATS, PRI and PASID are hidden, and can be shown", () => {
       backend,
       platform: { pageSize: 4096 },
       options,
-      report: () => {},
       vectors: { msi: 1, msix: 1 },
     };
     const { tables } = planAttach(context, configImageOf(image.config));
