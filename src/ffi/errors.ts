@@ -11,6 +11,8 @@ export interface VfioErrorDetails {
   readonly device?: string | undefined;
   /** The next step that a person can take. */
   readonly hint?: string | undefined;
+  /** How many there are of what was asked for, where the kernel says so: of interrupt vectors. */
+  readonly available?: number | undefined;
   readonly cause?: unknown;
 }
 
@@ -23,6 +25,7 @@ export class VfioError extends Error {
   readonly request: string | undefined;
   readonly device: string | undefined;
   readonly hint: string | undefined;
+  readonly available: number | undefined;
 
   /** For those who implement a backend or a platform. @param message for people; the details are for programs */
   constructor(message: string, details: VfioErrorDetails) {
@@ -33,5 +36,6 @@ export class VfioError extends Error {
     this.request = details.request;
     this.device = details.device;
     this.hint = details.hint;
+    this.available = details.available;
   }
 }

@@ -24,23 +24,30 @@ export const hostVectors = (backend: DeviceBackend): HostVectors => ({
 function vectorsOf(backend: DeviceBackend, index: number): number {
   const count = backend.irqs[index]?.count ?? 0;
   // A guest with a single one finds out when it enables that: there is nothing to offer instead.
-  if (count <= 1 || gives(backend, index, count)) return count;
+  if (count <= 1) return count;
+  const told = given(backend, index, count);
+  if (told !== undefined) return told;
   let max = 0;
   for (let refused = count; refused - max > 1;) {
     const asked = Math.floor((max + refused) / 2);
-    if (gives(backend, index, asked)) max = asked;
+    if (given(backend, index, asked) === asked) max = asked;
     else refused = asked;
   }
   return max;
 }
 
-/** Whether the host has so many vectors. Where it fails for another reason the guest finds out, as it would later. */
-function gives(backend: DeviceBackend, index: number, count: number): boolean {
+/**
+ * How many of so many vectors the host gives; undefined for fewer, where it does not say how many. Where it fails for another
+ * reason the guest finds out, as it would later.
+ */
+function given(backend: DeviceBackend, index: number, asked: number): number | undefined {
   try {
-    backend.setIrqs(trigger(index, 0, new Array<number>(count).fill(unarmed)));
+    backend.setIrqs(trigger(index, 0, new Array<number>(asked).fill(unarmed)));
   } catch (cause) {
-    return !(cause instanceof VfioError && cause.code === "ENOSPC");
+    if (!(cause instanceof VfioError && cause.code === "ENOSPC")) return asked;
+    const { available } = cause;
+    return available !== undefined && available >= 0 && available < asked ? available : undefined;
   }
   backend.setIrqs(turnOff(index));
-  return true;
+  return asked;
 }

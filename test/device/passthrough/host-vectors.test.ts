@@ -79,6 +79,33 @@ describe("the vectors that the host gives are asked for once, at attach, and off
       if (data.kind === "eventfd") expect(new Set(data.fds)).toEqual(new Set([-1]));
   });
 
+  test.each([
+    [5, 5, 1],
+    [0, 0, 1],
+    // What cannot be is no answer.
+    [64, 40, 9],
+    [-1, 40, 9],
+    [NaN, 40, 9],
+  ])(
+    "a host that says that it has %d is taken at its word: %d are offered, after %d requests",
+    (available, offered, requests) => {
+      using guest = attach(growing, {
+        prepare: (backend) => {
+          const setIrqs = backend.setIrqs.bind(backend);
+          backend.setIrqs = (request) => {
+            if (request.data.kind === "eventfd" && request.data.fds.length > 40) {
+              backend.calls.push({ kind: "irqs", request });
+              throw new VfioError("too many", { code: "ENOSPC", available });
+            }
+            setIrqs(request);
+          };
+        },
+      });
+      expect(guest.device.describe().msix?.guest.vectors ?? 0).toBe(offered);
+      expect(askedFor(guest, IrqIndex.msix)).toHaveLength(requests);
+    },
+  );
+
   test("one vector is not asked for: there is nothing to offer instead", () => {
     using single = attach({ bars: msix.bars!, msi: { log2: 0 }, msix: { ...msix.msix!, vectors: 1 } });
     expect([askedFor(single, IrqIndex.msi), askedFor(single, IrqIndex.msix)]).toEqual([[], []]);

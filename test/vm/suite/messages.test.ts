@@ -18,11 +18,19 @@ test("a guest that enables all messages that it is offered has them", () => {
   const kernel = openDevice(bdf);
   const capable = kernel.irqs[IrqIndex.msi]!.count;
   expect(capable).toBeGreaterThan(1);
+  const setIrqs = kernel.setIrqs.bind(kernel);
+  let requests = 0;
+  kernel.setIrqs = (request) => {
+    if (request.index === IrqIndex.msi) requests++;
+    setIrqs(request);
+  };
   using platform = new MemoryPlatform();
   {
     using device = VfioPciDevice.attach(kernel, platform);
     const offered = iommu === "virtio" ? 1 : capable;
     expect(device.describe().interrupts.msiVectors).toBe(offered);
+    // On and off; or once, where the kernel says how many there are.
+    expect(requests).toBe(offered === capable ? 2 : 1);
     const { offset } = device.describe().capabilities.find(({ id, extended }) => id === 0x05 && !extended)!;
     const asked = (device.configRead(offset + 2, 2) >>> 1) & 7;
     expect(2 ** asked).toBe(offered);

@@ -30,6 +30,7 @@ export function requestIrqs(device: Target, request: IrqRequest, buffer: IrqSetB
       request: irqSetText(request),
       device: bdf,
       hint: `Ask for at most ${available} vectors.`,
+      available,
     });
 }
 

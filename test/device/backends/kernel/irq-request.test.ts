@@ -3,6 +3,7 @@ import { IrqIndex, type IrqRequest } from "../../../../src/regs/vfio/irqs.ts";
 import { requestIrqs } from "../../../../src/device/backends/kernel/irq-request.ts";
 import { IrqSetBuffer } from "../../../../src/ffi/vfio-irqs.ts";
 import { absentIrq } from "../../../../src/regs/vfio/irqs.ts";
+import { fakeIoctl } from "../../../support/fake-ioctl.ts";
 import { fakeHost } from "./fake-host.ts";
 
 const bdf = "0000:01:00.0";
@@ -58,4 +59,15 @@ test("those that it has go to the kernel, as does taking all away", () => {
       code: "EBADF",
       hint: "A descriptor is not open.",
     });
+});
+
+test("a kernel that has fewer than asked for says how many, and so does the error", () => {
+  using _kernel = fakeIoctl(() => 3);
+  expect(
+    codeOf({ ...none(IrqIndex.msix, 0, 0), data: { kind: "eventfd", fds: [-1, -1, -1, -1] } }),
+  ).toMatchObject({
+    code: "ENOSPC",
+    available: 3,
+    message: expect.stringContaining("the host has 3 vectors left"),
+  });
 });
