@@ -38,6 +38,8 @@ const laneOf: Readonly<Record<keyof typeof TraceKind, Lane>> = {
   reserve: "platform",
   release: "platform",
   giveWay: "platform",
+  afterReset: "device",
+  configBecomes: "config",
   keepFree: "platform",
   endOfInterrupt: "interrupts",
   reset: "device",

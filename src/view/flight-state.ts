@@ -3,10 +3,15 @@
 import { msixTableEntry } from "../regs/maps/msix.ts";
 import type { FlightEntry } from "../device/replay/flight-format.ts";
 import { TraceKind } from "../device/seam/trace.ts";
+import { RegionIndex } from "../regs/vfio/regions.ts";
 import type { MsixGeometry } from "../device/pci/msix-geometry.ts";
 
-/** How the value of a config byte is known. */
-export const Seen = { attach: 0, read: 1, written: 2 } as const;
+/**
+ * How the value of a config byte is known. `read`: it was read, or put there by the model; `written`: not read since; `reset`: not
+ * read since the device was reset. What the device itself makes of a write or a reset is known only once it is read; what of the
+ * byte is the model's own is known at any time.
+ */
+export const Seen = { attach: 0, read: 1, written: 2, reset: 3 } as const;
 
 /** A range of guest addresses whose accesses go to the device. In bytes. */
 export interface BusRange {
@@ -32,7 +37,8 @@ export interface Route {
 export interface FlightStart {
   /** What the guest reads after the attach, a byte for each of config space. */
   readonly config: Uint8Array;
-  /** Bits that a write stores, and bits that a 1 clears, likewise. */
+  /** Bits that are the model's own and not the device's, bits that a write stores, and bits that a 1 clears, likewise. */
+  readonly emulated: Uint8Array;
   readonly write: Uint8Array;
   readonly clear: Uint8Array;
   /** As the guest finds them. */
@@ -51,7 +57,7 @@ function put<Key, Value>(map: Map<Key, Value>, key: Key, value: Value, most: num
 /** A device at one entry of a recording. */
 export class FlightState {
   readonly start: FlightStart;
-  /** What the guest last read or wrote there; `seen` says which, of `Seen`. */
+  /** What the guest reads there, as far as it is known; `seen` says how, of `Seen`. */
   readonly config: Uint8Array;
   readonly seen: Uint8Array;
   readonly ranges: Map<string, BusRange>;
@@ -91,7 +97,12 @@ export class FlightState {
     const [a, b, c, d] = numbers as [number, number, number, number, number];
     switch (kind) {
       case TraceKind.configRead:
+      case TraceKind.configBecomes:
         return this.#read(a, b, c);
+      case TraceKind.deviceRead:
+        return this.#deviceRead(a, b, c, d, numbers[4]!);
+      case TraceKind.deviceWrite:
+        return this.#deviceWrite(a, b, c, d, numbers[4]!);
       case TraceKind.configWrite:
         return this.#write(a, b, c);
       case TraceKind.barWrite:
@@ -120,8 +131,8 @@ export class FlightState {
       case TraceKind.intx:
         this.intx = a !== 0;
         return;
-      case TraceKind.reset:
-        return this.#reset();
+      case TraceKind.afterReset:
+        return this.#reset(a !== 0);
       case TraceKind.detach:
         this.detached = true;
         return;
@@ -145,17 +156,51 @@ export class FlightState {
     }
   }
 
+  /** What the model asks the device for, a guest would find there. */
+  #deviceRead(region: number, offset: number, size: number, value: number, high: number): void {
+    this.#deviceBytes(region, offset, size, value, high, (at, byte) => {
+      const emulated = this.start.emulated[at]!;
+      this.config[at] = (byte & ~emulated) | (this.config[at]! & emulated);
+      this.seen[at] = Seen.read;
+    });
+  }
+
+  /** What the device makes of a write is known once it is read: until then it is taken for what a register does with it. */
+  #deviceWrite(region: number, offset: number, size: number, value: number, high: number): void {
+    this.#deviceBytes(region, offset, size, value, high, (at, byte) =>
+      this.#stored(at, byte, ~this.start.emulated[at]! & 0xff),
+    );
+  }
+
+  #deviceBytes(
+    region: number,
+    offset: number,
+    size: number,
+    value: number,
+    high: number,
+    take: (at: number, byte: number) => void,
+  ): void {
+    // What is longer was read at the attach.
+    const isKnown = size >= 1 && size <= 8 && Number.isInteger(offset) && Number.isInteger(size);
+    if (region !== RegionIndex.config || !isKnown || offset < 0 || offset + size > this.config.length) return;
+    for (let i = 0; i < size; i++)
+      if (this.start.emulated[offset + i] !== 0xff)
+        take(offset + i, ((i < 4 ? value : high) >>> (8 * (i & 3))) & 0xff);
+  }
+
   #write(offset: number, width: number, value: number): void {
     if (!this.#fits(offset, width)) return;
-    const { write, clear } = this.start;
-    for (let i = 0; i < width; i++) {
-      const at = offset + i;
-      const byte = (value >>> (8 * i)) & 0xff;
-      const stored = write[at]!;
-      if (stored === 0 && clear[at] === 0) continue;
-      this.config[at] = ((this.config[at]! & ~stored) | (byte & stored)) & ~(clear[at]! & byte);
-      this.seen[at] = Seen.written;
-    }
+    for (let i = 0; i < width; i++)
+      this.#stored(offset + i, (value >>> (8 * i)) & 0xff, this.start.emulated[offset + i]!);
+  }
+
+  /** Writes the bits of `mask` of a byte. */
+  #stored(at: number, byte: number, mask: number): void {
+    const stored = this.start.write[at]! & mask;
+    const cleared = this.start.clear[at]! & mask;
+    if ((stored | cleared) === 0) return;
+    this.config[at] = ((this.config[at]! & ~stored) | (byte & stored)) & ~(cleared & byte);
+    this.seen[at] = Seen.written;
   }
 
   /** A write to the MSI-X table: of a vector's mask bit. */
@@ -171,9 +216,14 @@ export class FlightState {
     this.masked[vector] = byte & maskBit;
   }
 
-  #reset(): void {
-    this.config.set(this.start.config);
-    this.seen.fill(Seen.attach);
-    this.masked.fill(1);
+  /** What is the device's own is as after the attach, for all that is known. @param own and the model keeps its own */
+  #reset(own: boolean): void {
+    const { config, emulated } = this.start;
+    for (let at = 0; at < config.length; at++) {
+      if (emulated[at] === 0xff) continue;
+      this.config[at] = (config[at]! & ~emulated[at]!) | (this.config[at]! & emulated[at]!);
+      this.seen[at] = Seen.reset;
+    }
+    if (!own) this.masked.fill(1);
   }
 }

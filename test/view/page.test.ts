@@ -144,12 +144,13 @@ describe.skipIf(absent)(`in a browser${needed}`, () => {
     await settled(page);
     expect(await value()).toBe(0);
     await expect_(page.locator("#addresses")).toContain("decodes nothing");
-    await expect_(page.locator(".registers")).toContain("as after the attach");
+    await expect_(page.locator(".registers")).toContain("Value0x0000");
     await page.keyboard.press("End");
     await settled(page);
     expect(await value()).toBe(last);
     await expect_(page.locator("#addresses")).toContain(`0x${addresses.after.toString(16)}`);
-    await expect_(page.locator(".registers")).toContain("As the guest wrote it last");
+    await expect_(page.locator(".registers")).toContain("Value0x0002");
+    await expect_(page.locator(".registers")).toContain("As it was written last");
     const box = (await line.boundingBox())!;
     await page.mouse.click(box.x + box.width / 2, box.y + 40);
     await settled(page);

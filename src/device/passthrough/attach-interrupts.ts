@@ -3,6 +3,7 @@ import { IrqIndex } from "../../regs/vfio/irqs.ts";
 import { interruptPin } from "../pci/header-registers.ts";
 import type { AttachContext } from "./attach-context.ts";
 import type { AttachPlan, MsixPlan } from "./attach-plan.ts";
+import { configTeller } from "./config/config-teller.ts";
 import { InterruptControl, type MsiParts, type MsixParts } from "./interrupts/interrupt-control.ts";
 import { Intx } from "./interrupts/intx.ts";
 import { MsiState, type MsiLayout } from "./interrupts/msi-state.ts";
@@ -11,7 +12,7 @@ import { VectorRouting } from "./interrupts/vector-routing.ts";
 
 /** What it creates before it throws is disposed of. @throws what the platform throws */
 export function attachInterrupts(context: AttachContext, plan: AttachPlan): InterruptControl {
-  const { backend, platform, report } = context;
+  const { backend, platform, options, report } = context;
   const { tables, msi, msix } = plan;
   using made = new DisposableStack();
   const msiParts = msi && attachMsi(context, plan, msi);
@@ -23,7 +24,8 @@ export function attachInterrupts(context: AttachContext, plan: AttachPlan): Inte
   const line = hasIntx ? platform.interrupts.createIntx(pin) : undefined;
   const intx = line && new Intx(backend, line, report);
   made.move();
-  return new InterruptControl(tables.view, { intx, msi: msiParts, msix: msixParts }, report);
+  const tell = configTeller(options.trace, tables.view);
+  return new InterruptControl(tables.view, { intx, msi: msiParts, msix: msixParts }, report, tell);
 }
 
 function attachMsi(

@@ -8,7 +8,9 @@ import { allOnes } from "../seam/guest-answers.ts";
 import { barAddress, isRomEnabled, isSized, setBarAddress, type Bar } from "../pci/bars.ts";
 import { offsetOf, type ConfigOffset } from "../pci/config-offset.ts";
 import { command, ioSpace, memorySpace } from "../pci/header-registers.ts";
-import { powerState } from "./write-effects.ts";
+import { TraceKind, type Tracer } from "../seam/trace.ts";
+import { configTeller, type TellConfig } from "./config/config-teller.ts";
+import { noSoftReset, powerState } from "./write-effects.ts";
 
 /**
  * What decides whether a device's BARs answer: COMMAND, the power state, resets. It keeps the one order that is safe:
@@ -16,6 +18,8 @@ import { powerState } from "./write-effects.ts";
  */
 export class DecodeControl implements Stateful<DecodingState> {
   readonly #parts: AttachedDevice;
+  readonly #trace: Tracer | undefined;
+  readonly #tell: TellConfig;
   #command = 0;
   #power = 0;
   /** COMMAND when the device last left D0. */
@@ -26,6 +30,8 @@ export class DecodeControl implements Stateful<DecodingState> {
 
   constructor(parts: AttachedDevice) {
     this.#parts = parts;
+    this.#trace = parts.options.trace;
+    this.#tell = configTeller(this.#trace, parts.config.view);
   }
 
   /** COMMAND as the guest last wrote it, or as the device woke up with. The register itself is the device's. */
@@ -95,6 +101,8 @@ export class DecodeControl implements Stateful<DecodingState> {
       config.invalidate();
       // A state that the device does not have, or cannot enter from where it is, is discarded: it says which one it is in.
       if (arrived) this.#power = this.#readPower();
+      if (before === 3 && this.#power === 0 && !this.#keepsAsleep)
+        this.#trace?.record(TraceKind.afterReset, 1, 0, 0, 0, 0);
       // A soft reset on the way up may have undone what the guest wrote to COMMAND while the device slept.
       if (this.#silent) this.#look();
       const awake = this.#power === 0 ? config.readRegister(command) : allOnes(2);
@@ -102,6 +110,12 @@ export class DecodeControl implements Stateful<DecodingState> {
       if (awake !== allOnes(2)) this.#wake(awake);
     }
     this.sync();
+  }
+
+  /** Whether the device keeps its registers through D3hot. */
+  get #keepsAsleep(): boolean {
+    const { config, effects } = this.#parts;
+    return noSoftReset.read(config.view, effects.powerManagement!.offset);
   }
 
   /**
@@ -186,6 +200,7 @@ export class DecodeControl implements Stateful<DecodingState> {
     const { config, interrupts, placement } = this.#parts;
     // The host gives COMMAND back as it was; after a reset the guest expects decoding and bus mastering off.
     this.#command = 0;
+    this.#trace?.record(TraceKind.afterReset, 0, 0, 0, 0, 0);
     const stopped = config.writeRegister(command, 0);
     interrupts.reset();
     config.invalidate();
@@ -195,6 +210,8 @@ export class DecodeControl implements Stateful<DecodingState> {
     for (const { bar } of placement.bars) {
       bar.register.write(config.view, 0);
       setBarAddress(bar, config.view, address(bar));
+      this.#tell(offsetOf(bar.register), bar.register.size);
+      if (bar.upper) this.#tell(offsetOf(bar.upper), bar.upper.size);
     }
     return stopped;
   }

@@ -31,6 +31,7 @@ interface EffectRow {
 }
 
 export const powerState = powerManagementCapability.field("control.powerState");
+export const noSoftReset = powerManagementCapability.field("control.noSoftReset");
 
 const rows: readonly EffectRow[] = [
   {

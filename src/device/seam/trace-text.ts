@@ -108,6 +108,8 @@ const texts: Readonly<Record<TraceKindName, (entry: TraceEntry) => string>> = {
   detach: () => "detached by the VMM",
   presence: () => "asked by the VMM whether it is there",
   keepFree: (e) => `  bus ${e["kept"] ? "keeps free" : "has something in"} ${range(e)}`,
+  afterReset: (e) => `  ${e["own"] ? "the device's own registers are" : "the device is"} as after a reset`,
+  configBecomes: (e) => `  config becomes ${at(e["offset"])} ${e["width"]} = ${value(e, Number(e["width"]))}`,
   giveWay: (e) => `something else comes to ${range(e)}`,
   failed: (e) => `  failed ${e["call"]}: ${e.text ?? ""}`,
 };

@@ -40,6 +40,8 @@ export const TraceKind = {
   presence: 31,
   keepFree: 32,
   giveWay: 33,
+  afterReset: 34,
+  configBecomes: 35,
 } as const;
 /** The name of a kind. */
 export type TraceKindName = keyof typeof TraceKind;
@@ -111,6 +113,10 @@ export const traceFields = {
   keepFree: ["base", "size", "kept"],
   /** Something else is to come to be where the platform kept a rest free. Before what it sets off. */
   giveWay: ["base", "size"],
+  /** The device is as after a reset; `own` 1: what is its own alone, as on its way out of D3hot, and not what the model keeps. */
+  afterReset: ["own"],
+  /** What the guest reads there from now on, which it has not written. `offset` and `width` in bytes. */
+  configBecomes: ["offset", "width", "value"],
 } as const satisfies Readonly<Record<TraceKindName, readonly string[]>>;
 
 /** Why nothing answers a guest's access. The order is part of recorded traces. */

@@ -150,8 +150,9 @@ export class DeviceView {
 
 const seenWords: Readonly<Record<number, string>> = {
   [Seen.attach]: "No access to this byte is in the recording up to here: it is shown as after the attach.",
-  [Seen.read]: "As the guest read it last.",
-  [Seen.written]: "As the guest wrote it last, and the model stores it; not read since.",
+  [Seen.read]: "As it was read last.",
+  [Seen.written]: "As it was written last; what the device itself makes of that is known once it is read.",
+  [Seen.reset]: "Not read since the device was reset: what is the device's own is shown as after the attach.",
 };
 
 function overview({ data, layout }: DeviceModel): Child {

@@ -31,6 +31,7 @@ async function bytesOf({ bytes }: FlightData): Promise<Uint8Array> {
 
 const startOf = ({ data, config, guest, tables }: DeviceModel): FlightStart => ({
   config: guest ?? config,
+  emulated: tables?.emulated ?? new Uint8Array(config.length),
   write: tables?.write ?? new Uint8Array(config.length),
   clear: tables?.clear ?? new Uint8Array(config.length),
   msix: data.guest?.msix?.guest,
@@ -38,6 +39,7 @@ const startOf = ({ data, config, guest, tables }: DeviceModel): FlightStart => (
 
 const nothing: FlightStart = {
   config: new Uint8Array(0),
+  emulated: new Uint8Array(0),
   write: new Uint8Array(0),
   clear: new Uint8Array(0),
   msix: undefined,

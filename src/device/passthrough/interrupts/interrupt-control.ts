@@ -2,10 +2,11 @@
 import { Unreleased } from "../../../ffi/unreleased.ts";
 import { msixCapability } from "../../../regs/maps/msix.ts";
 import type { ComputedBytes } from "../config/config-space.ts";
+import type { TellConfig } from "../config/config-teller.ts";
 import type { ReportEvent } from "../../seam/events.ts";
 import type { Intx } from "./intx.ts";
 import type { MsiState } from "./msi-state.ts";
-import type { Located } from "../../pci/config-offset.ts";
+import { startOf, type Located } from "../../pci/config-offset.ts";
 import { entrySize, type MsixGeometry } from "../../pci/msix-geometry.ts";
 import type { MsixState } from "./msix-state.ts";
 import type { VectorChange } from "../../seam/platform.ts";
@@ -43,18 +44,17 @@ export class InterruptControl implements ComputedBytes {
   /** The guest's view of config space. */
   readonly #shadow: DataView;
   readonly #report: ReportEvent;
+  readonly #tell: TellConfig;
   readonly #unreleased: Unreleased<{ readonly name: string; readonly part: Disposable }>;
 
   constructor(
     shadow: DataView,
-    parts: {
-      readonly intx: Intx | undefined;
-      readonly msi: MsiParts | undefined;
-      readonly msix: MsixParts | undefined;
-    },
+    parts: Pick<InterruptControl, "intx" | "msi" | "msix">,
     report: ReportEvent,
+    tell: TellConfig,
   ) {
     this.#shadow = shadow;
+    this.#tell = tell;
     this.#report = report;
     this.#unreleased = new Unreleased<{ readonly name: string; readonly part: Disposable }>(
       ({ part }) => part[Symbol.dispose](),
@@ -98,6 +98,13 @@ export class InterruptControl implements ComputedBytes {
     const { msix } = this;
     if (msix && state === msix.state)
       msixCapability.view(this.#shadow, msix.capability.offset).controlEnable = false;
+    this.#tellRegisters();
+  }
+
+  #tellRegisters(): void {
+    const { msi, msix } = this;
+    if (msix) this.#tell(startOf(msix.capability), 4);
+    if (msi) this.#tell(startOf(msi.state.layout), msi.state.layout.length);
   }
 
   /** After the guest's write of MSI registers is in the shadow. */
@@ -243,6 +250,7 @@ export class InterruptControl implements ComputedBytes {
       this.#withdraw(msi);
       msi.routing.forgetPending();
     }
+    this.#tellRegisters();
     this.#enableIntx();
   }
 
