@@ -12,11 +12,12 @@ import { lyingDevices } from "./lying-devices.ts";
 import { lyingKernels } from "./lying-kernels.ts";
 import { lyingPlatforms } from "./lying-platforms.ts";
 import { savedMachines } from "./saved-machines.ts";
+import { scarceHosts } from "./scarce-hosts.ts";
 import type { Property } from "./property.ts";
 
 export const properties: readonly Property[] = [
   ...[guestSequences, snapshots, damagedSnapshots],
-  ...[attachAnything, scarcePlatforms, lyingDevices, lyingKernels],
+  ...[attachAnything, scarcePlatforms, scarceHosts, lyingDevices, lyingKernels],
   ...[faults, detachFaults, callbacks, lyingPlatforms],
   ...[configSpaces, configPairs, mutatedRecordings, knownKinds, images, traces, flights, savedMachines],
 ];
