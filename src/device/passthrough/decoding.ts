@@ -228,13 +228,16 @@ export class DecodeControl implements Stateful<DecodingState> {
     return powerManagement ? powerState.bits(config.readRegister(powerState.register, powerManagement)) : 0;
   }
 
-  /** Makes the address space follow registers, COMMAND, power and interrupts. */
-  sync(): void {
+  /**
+   * Makes the address space follow registers, COMMAND, power and interrupts.
+   * @param unfinished a BAR's register was written in part: what it holds need not be what the guest means
+   */
+  sync(unfinished = false): void {
     const { placement, config } = this.#parts;
-    placement.sync((bar) => this.#requested(bar, config.view));
+    placement.sync((bar) => this.#requested(bar, config.view, unfinished));
   }
 
-  #requested(bar: Bar, view: DataView): BarRequest {
+  #requested(bar: Bar, view: DataView, unfinished: boolean): BarRequest {
     const powered = this.#power === 0 && !this.#resetting && !this.#silent && !this.#parts.config.gone;
     const enable = bar.kind === "io" ? ioSpace : memorySpace;
     const romOff = bar.kind === "rom" && !isRomEnabled(bar, view);
@@ -242,6 +245,7 @@ export class DecodeControl implements Stateful<DecodingState> {
     return {
       address: barAddress(bar, view),
       sized: isSized(bar, view),
+      unfinished,
       decoded: powered && (this.#command & enable.mask) !== 0 && !romOff,
       // Where trapped accesses unmask INTx, a mapped BAR would hide them.
       mappable: !(intx?.mode === "access" && intx.enabled),

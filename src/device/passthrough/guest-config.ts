@@ -56,7 +56,7 @@ export class GuestConfig {
     if (effect === WriteEffect.msi) interrupts.msiWritten();
     // A BAR may have moved; and where INTx came or went, that may decide what can be mapped.
     const follows = effect !== WriteEffect.none && effect !== WriteEffect.reset;
-    if (follows || config.gone) this.#decode.sync();
+    if (follows || config.gone) this.#decode.sync(effect === WriteEffect.bar && width < 4);
   }
 
   #unanswered(access: "read" | "write", offset: number, width: number): number {

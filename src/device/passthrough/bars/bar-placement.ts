@@ -24,6 +24,8 @@ export interface BarRequest {
   readonly address: number | undefined;
   /** A register holds ones alone: the guest sizes the BAR, if it does not mean the top of the address space. */
   readonly sized: boolean;
+  /** A register was written in part. */
+  readonly unfinished: boolean;
   /** Whether the BAR decodes: memory or I/O enable, power state, ROM enable. */
   readonly decoded: boolean;
   /** Whether its areas may be mapped now. */
@@ -68,7 +70,7 @@ export class BarPlacement implements Stateful<BarsState> {
       mapped: false,
       unreleased: new Unreleased<TrappedRange>(
         // It keeps everybody else out while there is a slot in it.
-        (range) => !mapping.hasLeft(range) && this.#remove(range),
+        (range) => (mapping.hasLeft(range) ? false : platform.bus.remove(range)),
         ({ region }, cause) =>
           report("teardown", `${barName(region)}: its trapped range cannot be taken back`, cause),
       ),
@@ -114,7 +116,8 @@ export class BarPlacement implements Stateful<BarsState> {
     const decided: Placement[] = [];
     for (const { placement, wanted, turnedOn } of requests.sort((a, b) => a.rank - b.rank)) {
       placement.obstacle = placement.placed ? undefined : obstacleOf(placement, decided, this.#placements);
-      if (wanted.decoded && !placement.placed) this.#place(placement, wanted.sized && !turnedOn);
+      if (wanted.decoded && !placement.placed)
+        this.#place(placement, wanted.unfinished || (wanted.sized && !turnedOn));
       if (!placement.obstacle) decided.push(placement);
     }
     for (const { placement, wanted, turnedOn } of requests)
@@ -140,11 +143,6 @@ export class BarPlacement implements Stateful<BarsState> {
       placement.placed = undefined;
     }
     placement.unreleased.settle();
-  }
-
-  #remove(range: TrappedRange): true {
-    this.#platform.bus.remove(range);
-    return true;
   }
 
   /** @param quiet where it cannot be there, that is no failure */

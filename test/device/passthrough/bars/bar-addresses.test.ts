@@ -228,6 +228,29 @@ describe("sizing", () => {
     expect(guest.events).toEqual([]);
   });
 
+  test.each([1, 2])(
+    "in pieces of %d bytes makes no event, and what stays out of place is told with the next write",
+    (width) => {
+      using guest = attach({ ...sized, romSize: 0x10000 });
+      const { device } = guest;
+      device.configWrite(0x04, 2, memory);
+      const inPieces = (register: number, value: number): void => {
+        for (let at = 0; at < 4; at += width)
+          device.configWrite(register + at, width, (value >>> (8 * at)) & (2 ** (8 * width) - 1));
+      };
+      for (const register of [0x10, 0x14, 0x18, 0x1c, 0x20, 0x30]) {
+        const before = device.configRead(register, 4);
+        inPieces(register, 0xffffffff);
+        inPieces(register, before);
+      }
+      expect([guest.events, device.describe().bars[0]!.base !== undefined]).toEqual([[], true]);
+      device.configWrite(0x13, 1, 0x10);
+      expect(guest.events).toEqual([]);
+      device.configWrite(0x04, 2, memory);
+      expect(guest.eventsOf("bar-unplaced")).toHaveLength(1);
+    },
+  );
+
   test.each([0xffffffff, 0xfffffffe, 0xfffff800])("of a ROM, with %p, makes no event either", (ones) => {
     using guest = attach({ bars: {}, romSize: 0x10000 });
     guest.device.configWrite(0x04, 2, memory);
