@@ -17,6 +17,10 @@ const reasons: Readonly<Record<string, string>> = {
 const standardInput = 0;
 /** Bytes at the beginning that say what a file is. */
 const headSize = 65536;
+/** Bytes of the beginning that tell versions apart: of a flight recorder's file its header, which counts the entries. */
+const versionBytes = 128;
+/** Times of files are coarser than the writes that they tell of. */
+const settledMilliseconds = 1000;
 const retryMilliseconds = 5;
 
 /** How a path reads in messages: `-` is standard input. */
@@ -48,6 +52,19 @@ export class FileSource implements Disposable {
     }
     this.#head = bytes.subarray(0, length);
     return { bytes: this.#head, whole: this.#whole };
+  }
+
+  /**
+   * What tells the file as it is from what it is after a change: where it lies, when it was written, and its first bytes, since
+   * nobody notes when a mapped file is written. Undefined: what is no file, or has changed so lately that it may again unnoticed.
+   * To be called before `read`.
+   */
+  version(): string | undefined {
+    const { bytes } = this.head();
+    const found = fstatSync(this.#fd!, { bigint: true });
+    if (!found.isFile() || Date.now() - Number(found.mtimeMs) < settledMilliseconds) return undefined;
+    const { dev, ino, size, mtimeNs, ctimeNs } = found;
+    return [dev, ino, size, mtimeNs, ctimeNs, bytes.subarray(0, versionBytes).toHex()].join(" ");
   }
 
   /** @throws CliError */

@@ -75,8 +75,10 @@ export function readInput(source: FileSource, wanted: string | undefined): Input
   if (bytes.length === 0) throw new CliError(`${name}: the file is empty; expected ${kinds}`);
   const kind = fileKind(bytes, whole);
   switch (kind) {
-    case "config":
+    case "config": {
+      using _ = source;
       return readConfig(name, path, bytes.slice(), wanted);
+    }
     case "binary":
       throw new CliError(`${name}: ${binaryText(bytes, whole)}`);
     case "json":

@@ -13,6 +13,7 @@ import { CliError } from "./failure.ts";
 import { readHostState, type HostState } from "./host.ts";
 import { bdfArgument, isLive, openInput, readInput, type Input, type InputDevice } from "./input.ts";
 import { tell } from "./output.ts";
+import type { FileData, ReadFile } from "./view-memory.ts";
 import { noteSkipped } from "./skipped-note.ts";
 import { hostData } from "./view-host.ts";
 
@@ -22,10 +23,15 @@ const maxDevices = 256;
 /**
  * @param words files, devices of this host, or `host`
  * @param device the BDF to take of a dump
+ * @param read how a file is read
  * @throws CliError that names what cannot be shown
  */
-export function viewData(words: readonly string[], device: string | undefined, live: boolean): PageData {
-  const wanted = device === undefined ? undefined : bdfArgument(device);
+export function viewData(
+  words: readonly string[],
+  device: string | undefined,
+  live: boolean,
+  read: ReadFile = fileReader(device),
+): PageData {
   const page = { made: new Date().toISOString(), live };
   if (words.length === 1 && words[0] === "host" && !existsSync("host")) {
     const state = readHostState();
@@ -40,13 +46,16 @@ export function viewData(words: readonly string[], device: string | undefined, l
   const devices: DeviceData[] = [];
   let flight: FlightData | undefined;
   for (const word of words) {
-    const file = word !== "-" && isLive(word) ? undefined : new FileSource(word);
-    const recorded = file && flightOf(file);
-    if (!recorded) devices.push(...devicesOf(file ? readInput(file, wanted) : openInput(word, wanted)));
+    // What is live is asked each time.
+    const found =
+      word !== "-" && isLive(word)
+        ? { devices: devicesOf(openInput(word, device)), flight: undefined }
+        : read(new FileSource(word));
+    if (!found.flight) devices.push(...found.devices);
     else if (flight) throw new CliError(`${word}: a page shows one recording; make a page of each`);
     else {
-      ({ flight } = recorded);
-      devices.unshift(...(recorded.device ? [recorded.device] : []));
+      ({ flight } = found);
+      devices.unshift(...found.devices);
     }
     if (devices.length > maxDevices)
       throw new CliError(`${word}: more than ${maxDevices} devices for one page; choose with --device`);
@@ -55,13 +64,18 @@ export function viewData(words: readonly string[], device: string | undefined, l
   return { ...page, title, host: undefined, devices, flight };
 }
 
-/** Closes the file. Undefined, and it stays open: it is no flight recorder's. */
-function flightOf(source: FileSource): ReturnType<typeof flightData> | undefined {
-  if (!isFlight(source.head().bytes)) return undefined;
-  using file = source;
-  const name = inputName(file.path);
-  const bytes = file.all(flightSize(maxPageEntries), "a recording that a page takes");
-  return flightData(bytes, readFlight(bytes, name), name);
+/** Reads a file that a page is to show, whatever it is. @param device the BDF to take of a dump @throws CliError */
+export function fileReader(device: string | undefined): ReadFile {
+  const wanted = device === undefined ? undefined : bdfArgument(device);
+  return (source): FileData => {
+    using file = source;
+    if (!isFlight(file.head().bytes))
+      return { devices: devicesOf(readInput(file, wanted)), flight: undefined };
+    const name = inputName(file.path);
+    const bytes = file.all(flightSize(maxPageEntries), "a recording that a page takes");
+    const { flight, device: traced } = flightData(bytes, readFlight(bytes, name), name);
+    return { flight, devices: traced ? [traced] : [] };
+  };
 }
 
 const sources: Readonly<Record<Input["kind"], string>> = {

@@ -1,13 +1,14 @@
 // Makes a page of what a device, a recording or this host is, or serves one of what it is now.
 import { VfioError } from "../ffi/errors.ts";
-import { pageHtml, pagePolicy } from "../view/page-html.ts";
+import { pageHtml, pagePolicy, type PageParts } from "../view/page-html.ts";
 import { pageParts } from "../view/page-parts.ts";
 import { servePage } from "../view/page-server.ts";
 import { CliError, exitCode, failureText } from "./failure.ts";
 import { print, ReaderLeft, stdout, tell, writeFiles } from "./output.ts";
 import { progress } from "./progress.ts";
 import { printable } from "../regs/printable.ts";
-import { viewData } from "./view-data.ts";
+import { fileReader, viewData } from "./view-data.ts";
+import { remembered } from "./view-memory.ts";
 
 export interface ViewOptions {
   /** `-` or undefined: standard output. */
@@ -55,11 +56,13 @@ const signals = ["SIGINT", "SIGTERM"] as const;
 
 /** Serves until SIGINT or SIGTERM: the event loop does the work after this has returned. */
 function serveView(words: readonly string[], { device, port }: ViewOptions): number {
+  const read = remembered(fileReader(device));
   // What cannot be shown is told now, and not in a browser.
-  viewData(words, device, true);
+  viewData(words, device, true, read);
+  let made: Promise<PageParts> | undefined;
   const make = async (): Promise<{ html: string; policy: string }> => {
-    const parts = await pageParts();
-    return { html: pageHtml(viewData(words, device, true), parts), policy: pagePolicy(parts) };
+    const parts = await (made ??= pageParts());
+    return { html: pageHtml(viewData(words, device, true, read), parts), policy: pagePolicy(parts) };
   };
   const server = listening(() => servePage(make, port), port);
   print(`${server.url}\n`);
