@@ -72,8 +72,12 @@ export function derivedValue(
   parts: readonly Part[],
   raw: (part: Part) => number | bigint,
 ): AnyValue {
-  if (derived.kind === "composed")
-    return derived.compute(...parts.map((part) => Number(bitsOf(part, raw(part))))) as AnyValue;
+  if (derived.kind === "composed") {
+    const bits = parts.map((part) => bitsOf(part, raw(part)));
+    return derived.compute(
+      ...bits.map((one) => (derived.big ? BigInt(one) : Number(one)) as number),
+    ) as AnyValue;
+  }
   if (!derived.big) {
     let value = 0;
     for (const part of parts) value = value * 2 ** part.width + Number(bitsOf(part, raw(part)));

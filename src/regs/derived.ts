@@ -34,6 +34,8 @@ export interface Composed<V = unknown, P extends string = string> extends Derive
   readonly from: readonly P[];
   /** Of the bits of each; undefined where they mean nothing. */
   readonly compute: (...bits: number[]) => V | undefined;
+  /** The bits are given as bigints: a part has more than 53. */
+  readonly big?: boolean | undefined;
   /** How many of `from`, the first of them, it cannot do without where nobody read the others; all unless given. */
   readonly needed?: number | undefined;
   /** The value in words, where its own text does not do. */
@@ -78,6 +80,19 @@ export const composed = <V extends ComposedValue, const P extends string>(
   compute: (...bits: number[]) => V | undefined,
   traits: DerivedTraits & Pick<Composed<V, P>, "needed"> & { readonly text?: (value: V) => string } = {},
 ): Composed<V, P> => ({ kind: "composed", from, compute: compute as Composed<V, P>["compute"], ...traits });
+
+/** A `composed` value of parts that may go beyond 2^53: the bits of each are a bigint. */
+export const composedBig = <V extends ComposedValue, const P extends string>(
+  from: readonly P[],
+  compute: (...bits: bigint[]) => V | undefined,
+  traits: DerivedTraits & Pick<Composed<V, P>, "needed"> & { readonly text?: (value: V) => string } = {},
+): Composed<V, P> => ({
+  kind: "composed",
+  from,
+  compute: compute as unknown as Composed<V, P>["compute"],
+  big: true,
+  ...traits,
+});
 
 /** The value of a derived entry. */
 export type DerivedValue<D> =

@@ -3,128 +3,12 @@
 import { readsAllOnes } from "./answers.ts";
 import type { RegisterBlock } from "./block.ts";
 import type { DecodedCapability, DecodedRegister, DecodedRegisters, DecodedValue } from "./decoded.ts";
+import { cxl, nameless, table, type Then } from "./format-1-table.ts";
 import { asData } from "./hex-text.ts";
 import type { LocatedCapability } from "./layout.ts";
 import { cardbusHeader } from "./maps/header.ts";
 import { rawValue } from "./raw-value.ts";
 import { extendedStart, type Malformation } from "./walk.ts";
-
-/** What format 1 tells otherwise of a capability. Paths are registers, `register.field`s, or beginnings of such with `*`. */
-interface Then {
-  /** What came later. */
-  readonly later?: readonly string[];
-  /** Values whose bits had no name, by path; of `all` no bits had. */
-  readonly unnamed?: Readonly<Record<string, readonly number[] | "all">>;
-  /** What has another name now; of a field "": its register was that number. */
-  readonly renamed?: Readonly<Record<string, string>>;
-  /** Reserved registers that were shown; those of one bit that was taken for a flag, with its name. */
-  readonly reserved?: Readonly<Record<string, string | undefined>>;
-  /** From which byte of the capability on there were `bytes`; undefined: there were none. Without it they are as now. */
-  readonly bytesFrom?: number | undefined;
-}
-
-const headOnly: Then = { bytesFrom: undefined };
-const linkCodes = ["maxLinkSpeed", "aspmSupport", "l0sExitLatency", "l1ExitLatency", "supportedLinkSpeeds"];
-
-/** By the name of the capability. */
-const table: Readonly<Record<string, Then>> = {
-  PCIe: {
-    later: [
-      "flags.flitMode",
-      "deviceCapabilities.rxMpsFixed",
-      "deviceCapabilities.mixedMps",
-      "deviceCapabilities.teeIo",
-      "deviceCapabilities2.deferrableWriteCompleter",
-      "deviceCapabilities2.deferrableWriteLengths",
-      "linkControl.srisClocking",
-      "linkControl.flitModeDisable",
-      "rootControl.noNonFlitBelow",
-      "slotControl.inBandPresenceDisable",
-    ],
-    unnamed: {
-      "linkStatus.speed": [0],
-      "linkControl2.targetSpeed": [0],
-      "linkControl2.compliancePreset": [10],
-    },
-    reserved: {
-      deviceStatus2: undefined,
-      slotControl2: "inBandPresenceDisable",
-      slotStatus2: undefined,
-    },
-  },
-  ATS: { later: ["capability.memoryAttributes", "control.memoryAttributes*"] },
-  "SR-IOV": { later: ["capabilities.fourteenBitTagRequester", "control.fourteenBitTagRequesterEnable"] },
-  DPC: {
-    later: ["capability.logSizeHigh", "control.sigSfwEnable", "status.sigSfw"],
-    renamed: { "capability.logSizeLow": "logSize" },
-  },
-  PTM: {
-    later: ["capability.enhanced", "capability.delayAdaptation", "control.delayInterpretationB"],
-  },
-  DOE: {
-    later: [
-      "capabilities.attentionMechanism",
-      "capabilities.asyncMessage",
-      "control.attentionNotNeeded",
-      "control.asyncMessageEnable",
-      "status.asyncMessage",
-      "status.atAttention",
-    ],
-  },
-  IDE: { later: ["capability.xt", "linkStream*", "selectiveStream*"] },
-  RCInternalLink: {
-    unnamed: {
-      ...Object.fromEntries(linkCodes.map((code) => [`linkCapabilities.${code}`, "all" as const])),
-      "linkControl.aspmControl": "all",
-      "linkStatus.currentLinkSpeed": "all",
-    },
-  },
-  CAC: headOnly,
-  "MR-IOV": headOnly,
-  PMUX: headOnly,
-  LNR: headOnly,
-  "M-PCIe": headOnly,
-  AlternateProtocol: headOnly,
-  SFI: headOnly,
-};
-/** Of Compute Express Link, by the ID of the DVSEC. */
-const cxl: Readonly<Record<number, Then>> = {
-  0: {
-    later: [
-      "capability.tspCapable",
-      "control.directP2pMemEnable",
-      "control2.hotResetHdmState",
-      "control2.modifiedCompletionEnable",
-    ],
-  },
-  5: { renamed: { phase2: "phase2Duration", "phase2Power.milliwatts": "" } },
-  7: {
-    later: [
-      "portStatus.evenHalfFailed",
-      "portStatus.correctableFraming",
-      "portStatus.uncorrectableFraming",
-      "portStatus.unexpectedProtocolId",
-      "portStatus.retimersMismatched",
-      "portStatus.phase2Mismatch",
-    ],
-  },
-};
-/** Capabilities that had no map, by their names of now. */
-const nameless = new Set([
-  "HotSwap",
-  "CentralResource",
-  "SecureDevice",
-  "FPB",
-  "Device3",
-  "FlitLogging",
-  "FlitPerformance",
-  "FlitErrorInjection",
-  "SVC",
-  "RegisterBlocks",
-  "NOPFlit",
-  "SIOV",
-  "ShadowFunctions",
-]);
 
 /** The common 16 bytes, of which alone a CardBus header was described. */
 const commonHeader = 16;

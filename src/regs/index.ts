@@ -15,6 +15,7 @@ export * from "./decode.ts";
 export * from "./diff.ts";
 export * from "./field.ts";
 export { fieldBits, fieldMask, fieldValue, type AnyFieldValue } from "./field-value.ts";
+export type { Gaps } from "./gaps.ts";
 export * from "./layout.ts";
 export type * from "./live-types.ts";
 export { registerMap, type RegisterBlock, type RegisterMap } from "./map.ts";

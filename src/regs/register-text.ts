@@ -44,11 +44,12 @@ export function registerLines(
   const { registers, derivedPaths } = printedOf(map);
   const inside: Inside = new Map();
   const lines: Line[] = [];
+  const meanings: Line[] = [];
   const found = foundValues(map, config, base, gaps);
   for (const value of found) {
     const home = homeOf(value.parts);
     if (home) insert(inside, home, value);
-    else lines.push(ownLine(value, indent));
+    else meanings.push(ownLine(value, indent));
   }
   const untold = verbosity === 1 ? untoldParts(map, config, base, found, gaps) : nothing;
   const hidden =
@@ -70,7 +71,8 @@ export function registerLines(
       last.text += `${separator(register, sections !== "")}${text}`;
     else lines.push({ at: register.at, start, text });
   }
-  return lines.sort((a, b) => a.at - b.at).map(({ start, text }) => start + text);
+  // What registers mean comes behind the first of them, where that is shown.
+  return [...lines, ...meanings].sort((a, b) => a.at - b.at).map(({ start, text }) => start + text);
 }
 
 const nothing: ReadonlySet<string> = new Set();

@@ -40,19 +40,23 @@ function judged(read: Read, status: number, capability: number): string | undefi
   return " (downgraded)";
 }
 
+const rates = ["2.5", "5", "8", "16", "32", "64"];
+/** The bits of `2.5-8GT/s 32GT/s`. */
+const vectorOf = (text: string): number =>
+  text === "none"
+    ? 0
+    : text.split(" ").reduce((bits, run) => {
+        const [first, last = first] = run
+          .replace("GT/s", "")
+          .split("-")
+          .map((rate) => rates.indexOf(rate));
+        for (let at = first!; at <= last!; at++) bits |= 1 << at;
+        return bits;
+      }, 0);
 // lspci goes by the highest bit: it takes a device at its word that the lower speeds are there.
-const vectors: Readonly<Record<string, number>> = {
-  none: 0,
-  "2.5GT/s": 1,
-  "2.5-5GT/s": 3,
-  "2.5-8GT/s": 7,
-  "2.5-16GT/s": 15,
-  "2.5-32GT/s": 31,
-  "2.5-64GT/s": 63,
-};
 /** @param known the bits that an lspci has names for: 5, or 6 */
 export function supportedSpeeds(value: DecodedValue, known: 5 | 6): string {
-  const bits = reservedBits(value) ?? vectors[String(value)]!;
+  const bits = reservedBits(value) ?? vectorOf(String(value));
   if (bits >>> known !== 0) return "RsvdP";
   if (bits === 0) return "Unknown";
   return ["2.5GT/s", "2.5-5GT/s", "2.5-8GT/s", "2.5-16GT/s", "2.5-32GT/s", "2.5-64GT/s"][

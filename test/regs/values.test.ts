@@ -261,3 +261,173 @@ describe("what else is one value in several registers", () => {
     expect(valuesOf(extended(4, 1, [0, 0x123, 0]))).toEqual({ power: { watts: 3.5, above: false } });
   });
 });
+
+describe("root complex links", () => {
+  const entry = (description: number, low: number, high: number): readonly number[] => [
+    description,
+    0,
+    low,
+    high,
+  ];
+  const link = (...words: readonly number[]): Uint8Array => extended(0x05, 1, [0x0100, 0, 0, ...words]);
+  // PCI Express Base Specification 7.9.8.3.2.2: N, low, high, and what they say.
+  const targets: readonly (readonly [
+    low: number,
+    high: number,
+    bus: number,
+    device: number,
+    fn: number,
+    base: string,
+  ])[] = [
+    [0x0a0f_d000, 0, 0xa0, 0x1f, 5, "0x0"],
+    [0xfff1_d000, 0, 0xff, 3, 5, "0xf0000000"],
+    [0xfff1_d001, 0, 1, 3, 5, "0xffe00000"],
+    [0xfff1_d007, 0x12, 0x7f, 3, 5, "0x12f8000000"],
+    [0x0000_8003, 0xffff_ffff, 0, 1, 0, "0xffffffff00000000"],
+  ];
+  test.each(targets)("to a config space: %p of %p", (low, high, bus, device, fn, base) => {
+    expect(valuesOf(link(...entry(3, low, high)))).toMatchObject({
+      link0Target: { space: "config", bus, device, function: fn, base },
+    });
+  });
+  test("to registers in memory, whose low 12 bits are reserved", () => {
+    expect(valuesOf(link(...entry(1, 0x8000_0fff, 0x40)))).toMatchObject({
+      link0Target: { space: "memory", address: "0x4080000000" },
+    });
+  });
+  test("print as an address, behind what is said of the link", () => {
+    const shown = lines(link(...entry(3, 0xfff1_d007, 0x12)));
+    expect(shown).toContain("Link0: Target: 7f:03.5 of the config space at 12f8000000");
+    expect(shown.findIndex((line) => line.startsWith("Link0: Desc"))).toBeLessThan(
+      shown.findIndex((line) => line.startsWith("Link0: Target")),
+    );
+    expect(lines(link(...entry(3, 0x0a0f_d000, 0)))).toContain("Link0: Target: a0:1f.5");
+    expect(lines(link(...entry(1, 0x8000_0000, 0)))).toContain("Link0: Target: memory at 80000000");
+  });
+});
+
+test("lanes and devices of which a bit is set are listed", () => {
+  const secondary = extended(0x19, 1, [0, 0x8000_0005]);
+  expect(valuesOf(secondary)).toEqual({ laneErrors: [0, 2, 31] });
+  expect(lines(secondary)).toContain("LaneErrStat: lanes: 0 2 31");
+  expect(lines(extended(0x19, 1, [0, 0]))).toContain("LaneErrStat: lanes: none");
+  expect(valuesOf(extended(0x26, 1, [0, 0, 0, 3, 0, 1]))).toEqual({
+    localParityErrors: [0, 1],
+    firstRetimerParityErrors: [],
+    secondRetimerParityErrors: [0],
+  });
+  expect(lines(extended(0x07, 2, [0x0000_000a, 0]))).toContain("RCiEPBitmap: devices: 1 3");
+});
+
+describe("supported link speeds", () => {
+  const express = (bits: number): Uint8Array =>
+    standard(0x10, 0x12, 0, ...Array.from({ length: 0x28 }, () => 0), bits << 1, 0, 0, 0, 0, 0, 0, 0);
+  const shown = (bits: number): unknown =>
+    (decodeConfig(express(bits)).capabilities[0]!.registers["linkCapabilities2"] as Record<string, unknown>)[
+      "supportedSpeeds"
+    ];
+  test("are all that are there, with gaps or without", () => {
+    const names: readonly (readonly [bits: number, name: string])[] = [
+      [0, "none"],
+      [0b000001, "2.5GT/s"],
+      [0b001111, "2.5-16GT/s"],
+      [0b111111, "2.5-64GT/s"],
+      [0b000010, "5GT/s"],
+      [0b011010, "5GT/s 16-32GT/s"],
+      [0b101001, "2.5GT/s 16GT/s 64GT/s"],
+    ];
+    for (const [bits, name] of names) expect(shown(bits)).toBe(name);
+  });
+  test("are reserved only where the specification reserves a bit, and tell each set from each other", () => {
+    const all = Array.from({ length: 128 }, (_, bits) => String(shown(bits)));
+    expect(new Set(all).size).toBe(128);
+    expect(all.map((name) => name.startsWith("reserved"))).toEqual(all.map((_, bits) => bits >= 64));
+  });
+});
+
+test("a reserved scale hides none of its parts, nor do fields that have no meaning together", () => {
+  const latency = (scale: number): readonly string[] => lines(extended(0x18, 1, [0x0005 | (scale << 10)]));
+  expect(latency(1)).toContain("MaxSnoop: Max snoop latency: 160ns");
+  for (const scale of [6, 7]) expect(latency(scale)).toContain(`MaxSnoop: value: 5, scale: ${scale}`);
+  const substates = (scale: number): string =>
+    lines(extended(0x1e, 1, [0, (scale << 29) | (5 << 16), 3 | (3 << 3)])).join("\n");
+  expect(substates(7)).toContain("thresholdValue: 5, thresholdScale: 7");
+  expect(substates(7)).toContain("powerOnScale: reserved(3), powerOnValue: 3");
+  // Of what is 0 nothing is to be said.
+  expect(latency(0).join()).not.toContain("scale");
+});
+
+describe("power budgeting, PCI Express Base Specification 6.3, 7.8.1", () => {
+  const budget = (control: number, data: number, capability = 0): Uint8Array =>
+    extended(0x04, 1, [control << 16, data, capability]);
+  // Extended Power Budgeting Enable, Base Power, Data Scale[2:0], watts: table 7-123.
+  const powers: readonly (readonly [
+    enable: number,
+    base: number,
+    scale: number,
+    watts: number,
+    above?: boolean,
+  ])[] = [
+    [0, 75, 0, 75],
+    [0, 0xf0, 0, 250],
+    [0, 0xfe, 0, 600],
+    [0, 0xff, 0, 600, true],
+    [0, 0xf0, 1, 24],
+    [1, 0xf0, 0, 240],
+    [1, 0xff, 0, 255],
+    [1, 75, 3, 0.075],
+    [1, 75, 4, 750],
+    [1, 12, 5, 1200],
+  ];
+  test.each(powers)("enabled: %p, base %p, scale %p: %p W", (enable, base, scale, watts, above = false) => {
+    const data = base | ((scale & 3) << 8) | ((scale >> 2) << 21);
+    expect(valuesOf(budget(enable, data))).toEqual({ power: { watts, above } });
+  });
+  test("scales that are reserved make no power, and are shown", () => {
+    for (const scale of [6, 7]) {
+      const space = budget(1, 75 | ((scale & 3) << 8) | (1 << 21));
+      expect(valuesOf(space)).toBeUndefined();
+      expect(lines(space).join("\n")).toContain("basePower: 75");
+    }
+  });
+  test("every type of connector that is defined has a name of its own", () => {
+    const typeOf = (type: number): unknown =>
+      (
+        decodeConfig(budget(1, ((type << 25) | (1 << 31)) >>> 0)).capabilities[0]!.registers["data"] as {
+          connectorType: string;
+        }
+      ).connectorType;
+    const all = Array.from({ length: 64 }, (_, type) => String(typeOf(type)));
+    expect(new Set(all).size).toBe(64);
+    // 010100b to 101111b, table 7-123.
+    expect(all.map((name) => name.startsWith("reserved"))).toEqual(
+      all.map((_, type) => type >= 20 && type < 48),
+    );
+  });
+  test("control, support and the sense of each connector", () => {
+    const { registers } = decodeConfig(budget(0b1_0110_1111, 0, 0x053977_9e)).capabilities[0]!;
+    expect(registers["control"]).toEqual({
+      extendedEnable: true,
+      powerLimitEnable: true,
+      powerLimitSubState: 3,
+      outOfBandLimitEnable: true,
+      outOfBandLimitSubState: 5,
+    });
+    expect(registers["capability"]).toEqual({
+      systemAllocated: false,
+      extendedSupported: true,
+      senseDetectSupported: true,
+      powerLimitSupported: true,
+      powerDisable: "supported",
+      powerLossNotification: "supported, acknowledged",
+      connector0Sense: 7,
+      connector1Sense: 6,
+      connector2Sense: 5,
+      connector3Sense: 4,
+      connector4Sense: 3,
+      connector5Sense: 2,
+      connector6Sense: 1,
+      connector7Sense: 0,
+    });
+  });
+});

@@ -296,7 +296,8 @@ describe("a value of several is refused by its name:", () => {
     ["of half a bigint", joinedBig(["b.x"], { by: 0.5 }), '"map.it" must count in whole numbers as a bigint, not in 0.5'],
     ["beyond 2^53", joined(["wide"]), '"map.it" must be below 2^53 as a number'],
     ["not computed", composed(["a"], 5 as never), '"map.it" must be computed by a function, not by 5'],
-    ["computed of more than a number holds", composed(["wide"], () => 1), '"map.it" must be made of parts of 53 bits at most, not of "wide" of 64'],
+    ["computed of more than a number holds", composed(["wide"], () => 1), '"map.it" must be made of parts of 53 bits at most, not of "wide" of 64: say composedBig(...)'],
+    ["needing more than it is made of", composed(["wide"], () => 1, { needed: 2 }), '"map.it" must need 1 to 1 of its parts, not 2'],
     ["computed of what cannot be read", composed(["b.key"], () => 1), '"map.it" must be made of what can be read, not of "b.key"'],
   ]; // prettier-ignore
   for (const [what, entry, message] of others)

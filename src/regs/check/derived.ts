@@ -21,12 +21,15 @@ export function checkDerived(where: string, derived: Derived, registers: Registe
   if (derived.kind === "composed") {
     if (typeof derived.compute !== "function")
       throw new RangeError(`"${where}" must be computed by a function, not by ${said(derived.compute)}`);
+    const { needed = 1 } = derived;
+    if (!Number.isInteger(needed) || needed < 1 || needed > parts.length)
+      throw new RangeError(`"${where}" must need 1 to ${parts.length} of its parts, not ${said(needed)}`);
     if (derived.text !== undefined && typeof derived.text !== "function")
       throw new RangeError(`"${where}" must be put in words by a function, not by ${said(derived.text)}`);
     for (const [index, { width, register, field }] of parts.entries()) {
-      if (width > 53)
+      if (width > 53 && !derived.big)
         throw new RangeError(
-          `"${where}" must be made of parts of 53 bits at most, not of "${paths[index]}" of ${width}`,
+          `"${where}" must be made of parts of 53 bits at most, not of "${paths[index]}" of ${width}: say composedBig(...)`,
         );
       if (accessWords[(field ?? register).access].read === "unreadable")
         throw new RangeError(`"${where}" must be made of what can be read, not of "${paths[index]}"`);

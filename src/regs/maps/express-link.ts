@@ -1,15 +1,7 @@
 import { hwinit, ro, ros, rw, rw1c, rws, volatile } from "../field.ts";
 import { r16, r32 } from "../register.ts";
+import { speeds, supportedSpeeds } from "./link-speeds.ts";
 
-/** Speeds of a link by their number. */
-export const speeds = {
-  "2.5GT/s": 1,
-  "5GT/s": 2,
-  "8GT/s": 3,
-  "16GT/s": 4,
-  "32GT/s": 5,
-  "64GT/s": 6,
-} as const;
 /** What a link's ASPM field says. */
 export const aspm = ["not supported", "L0s", "L1", "L0s L1"] as const;
 export const aspmEnabled = ["Disabled", "L0s Enabled", "L1 Enabled", "L0s L1 Enabled"] as const;
@@ -33,16 +25,6 @@ export const l1ExitLatency = [
   "<64us",
   "unlimited",
 ] as const;
-/** One bit a speed: a device supports every speed below its highest. */
-export const supportedSpeeds = {
-  none: 0,
-  "2.5GT/s": 1,
-  "2.5-5GT/s": 3,
-  "2.5-8GT/s": 7,
-  "2.5-16GT/s": 15,
-  "2.5-32GT/s": 31,
-  "2.5-64GT/s": 63,
-} as const;
 const presets = [
   "-6dB de-emphasis, 0dB preshoot",
   "-3.5dB de-emphasis, 0dB preshoot",

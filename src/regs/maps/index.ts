@@ -10,6 +10,8 @@ export { standardCapabilities } from "./standard.ts";
 export { agp3Capability, agpCapability } from "./agp.ts";
 export { ioBar, memoryBar } from "./bar.ts";
 export { expressCapability } from "./express.ts";
+export type { SpeedSet } from "./link-speeds.ts";
+export type { PowerLimit } from "./slot-power.ts";
 export * from "./header.ts";
 export { htPrimaryCapability, htSecondaryCapability } from "./hypertransport.ts";
 export { msi32, msi32Masked, msi64, msi64Masked } from "./msi.ts";

@@ -1,9 +1,11 @@
 // One capability a data rate, with the presets of each lane behind its registers.
 import { extendedCapability, extendedHead, mapPerCount, type CapabilityType } from "../capability.ts";
 import { hex, hwinit, ro, ros, rw, rw1cs, volatile } from "../field.ts";
+import type { Entry } from "../entries.ts";
 import { ownMap } from "../map.ts";
-import { r32, r8, type Registers } from "../register.ts";
+import { r32, r8 } from "../register.ts";
 import { portFacts } from "./link.ts";
+import { bitList } from "./bit-list.ts";
 import { fitting, repeat } from "./repeat.ts";
 import { extendedCapabilityId } from "./ids.ts";
 
@@ -15,7 +17,12 @@ const equalization = {
   request: rw1cs(4, "LinkEquRequest"),
 } as const;
 
-const physicalLayer = (id: number, name: string, lanesAt: number, registers: Registers): CapabilityType => {
+const physicalLayer = (
+  id: number,
+  name: string,
+  lanesAt: number,
+  registers: Readonly<Record<string, Entry>>,
+): CapabilityType => {
   const maps = mapPerCount((lanes) =>
     ownMap(name, lanesAt + lanes, {
       ...extendedHead,
@@ -41,6 +48,9 @@ export const physicalLayer16 = physicalLayer(extendedCapabilityId.physicalLayer1
   localParityMismatch: parity(0x10),
   firstRetimerParityMismatch: parity(0x14),
   secondRetimerParityMismatch: parity(0x18),
+  localParityErrors: bitList("localParityMismatch", "LocalParityMismatch: lanes"),
+  firstRetimerParityErrors: bitList("firstRetimerParityMismatch", "FirstRetimerParityMismatch: lanes"),
+  secondRetimerParityErrors: bitList("secondRetimerParityMismatch", "SecondRetimerParityMismatch: lanes"),
 });
 
 const receivedTrainingSet = { usageMode: ro(2, 0), information: hex(ro(15, 3)), vendorId: hex(ro(31, 16)) };

@@ -1,14 +1,55 @@
 // What only functions of a root complex have.
 import { extendedCapability, extendedHead, mapPerCount } from "../capability.ts";
+import { composedBig } from "../derived.ts";
+import { hexDigits } from "../hex-text.ts";
+import { addressData, addressText } from "../size-text.ts";
 import { hex, hwinit, ro, rw, volatile } from "../field.ts";
 import { ownMap } from "../map.ts";
 import { r16, r32, r64 } from "../register.ts";
-import { aspm, aspmEnabled, l0sExitLatency, l1ExitLatency, speeds, supportedSpeeds } from "./express-link.ts";
+import { aspm, aspmEnabled, l0sExitLatency, l1ExitLatency } from "./express-link.ts";
+import { speeds, supportedSpeeds } from "./link-speeds.ts";
+import { bitList } from "./bit-list.ts";
 import { fitting, repeat } from "./repeat.ts";
 import { extendedCapabilityId } from "./ids.ts";
 
 const linksAt = 0x10;
 const linkSize = 16;
+
+/** Where a link leads: to a block of registers in memory, or to the config space of a function. */
+type Target =
+  | { readonly space: "memory"; readonly address: string }
+  | {
+      readonly space: "config";
+      readonly bus: number;
+      readonly device: number;
+      readonly function: number;
+      /** Of the config space in memory; 0 is the default one. */
+      readonly base: string;
+    };
+
+/**
+ * Link Address, PCI Express Base Specification 7.9.8.3.2: of a link to a config space an address as in ECAM, whose bits 2:0 say
+ * how many bits the bus number has (0 is 8); above them is the base of the config space.
+ */
+function targetOf(address = 0n, type = 0n): Target {
+  if (type === 0n) return { space: "memory", address: addressData(address & ~0xfffn) };
+  const width = address & 7n || 8n;
+  const field = (lo: bigint, bits: bigint): number => Number((address >> lo) & ((1n << bits) - 1n));
+  return {
+    space: "config",
+    bus: field(20n, width),
+    device: field(15n, 5n),
+    function: field(12n, 3n),
+    base: addressData((address >> (20n + width)) << (20n + width)),
+  };
+}
+
+function targetText(target: Target): string {
+  if (target.space === "memory") return `memory at ${addressText(BigInt(target.address))}`;
+  const { bus, device, function: fn, base } = target;
+  const place = base === "0x0" ? "" : ` of the config space at ${addressText(BigInt(base))}`;
+  return `${hexDigits(bus, 2)}:${hexDigits(device, 2)}.${fn}${place}`;
+}
 
 const rootComplexLinks = mapPerCount((count) =>
   ownMap("RCLink", linksAt + linkSize * count, {
@@ -35,8 +76,11 @@ const rootComplexLinks = mapPerCount((count) =>
         },
         `Link${i}: Desc`,
       ),
-      // Of a link to a config space: its address in ECAM, N bits of bus number where bits 2:0 say N (0 is 8).
       [`link${i}Address`]: hex(r64(linksAt + linkSize * i + 8, "hwinit", `Link${i}: Addr`)),
+      [`link${i}Target`]: composedBig([`link${i}Address`, `link${i}Description.type`], targetOf, {
+        label: `Link${i}: Target`,
+        text: targetText,
+      }),
     })),
   }),
 );
@@ -82,6 +126,7 @@ const eventCollectorRegisters = {
   ...extendedHead,
   // Bit n: the integrated endpoint of device number n on this bus.
   integratedEndpoints: hex(r32(0x04, "hwinit", "RCiEPBitmap")),
+  endpointDevices: bitList("integratedEndpoints", "RCiEPBitmap: devices"),
 } as const;
 const eventCollectorBuses = {
   // Next above last: no other bus.

@@ -3,6 +3,7 @@ import { hex, hwinit, rw, volatile } from "../field.ts";
 import { ownMap } from "../map.ts";
 import { r16, r32 } from "../register.ts";
 import { portFacts } from "./link.ts";
+import { bitList } from "./bit-list.ts";
 import { fitting, repeat } from "./repeat.ts";
 import { extendedCapabilityId } from "./ids.ts";
 
@@ -22,6 +23,7 @@ const maps = mapPerCount((lanes) =>
     ),
     // Bit n: the lane n.
     laneErrorStatus: volatile(hex(r32(0x08, "rw1cs", "LaneErrStat"))),
+    laneErrors: bitList("laneErrorStatus", "LaneErrStat: lanes"),
     ...repeat(lanes, (i) => ({
       [`lane${i}Equalization`]: r16(lanesAt + 2 * i, {
         downstreamTransmitterPreset: hwinit(3, 0),
