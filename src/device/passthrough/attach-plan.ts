@@ -10,6 +10,7 @@ import type { DeviceEventKind } from "../seam/events.ts";
 import { emulateMsi, msiLayout, type MsiLayout } from "./interrupts/msi-state.ts";
 import { emulateMsix } from "./interrupts/msix-state.ts";
 import { WriteEffects } from "./write-effects.ts";
+import { barPlaces, type BarPlaces } from "./bars/bar-places.ts";
 import type { PlanContext } from "./attach-context.ts";
 import {
   pendingProblem,
@@ -51,6 +52,7 @@ export interface AttachPlan {
   readonly patches: readonly Patch[];
   /** What of BARs shows config space: the model answers there. */
   readonly mirrors: readonly MirroredArea[];
+  readonly places: BarPlaces;
   readonly notes: readonly PlanNote[];
 }
 
@@ -95,7 +97,8 @@ export function planAttach(context: PlanContext, image: ConfigImage): AttachPlan
   if (msix) emulateMsix(tables, msix.guest, msix.capability);
   const effects = new WriteEffects(image, tables.limit, bars, { msi, msix: msix?.capability });
   const mappable = bars.map((bar) => mappableParts(context, bar, msix, mirrors));
-  return { tables, effects, bars, mappable, msi, msix, patches, mirrors, notes };
+  const places = barPlaces(bars, msix?.guest, mirrors);
+  return { tables, effects, bars, mappable, msi, msix, patches, mirrors, places, notes };
 }
 
 /** What of a BAR the guest may reach by itself. */

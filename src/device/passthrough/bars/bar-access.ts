@@ -1,13 +1,14 @@
 // A guest access to a BAR, byte range by byte range: the MSI-X table, the PBA and mirrors of config space are the model's, the
 // rest is the device's.
 import type { DeviceBackend } from "../../seam/backend.ts";
-import { barName, type Bar } from "../../pci/bars.ts";
+import { barName } from "../../pci/bars.ts";
 import { fillOnes, type GuestAnswers } from "../../seam/guest-answers.ts";
 import type { UnansweredReason } from "../../seam/trace.ts";
 import type { MirroredArea } from "../config/config-mirrors.ts";
 import { isAcknowledgement, readMirror, writeMirror, type ConfigPort } from "../config/mirror-access.ts";
 import type { InterruptControl } from "../interrupts/interrupt-control.ts";
 import type { MsixArea } from "../../pci/msix-geometry.ts";
+import type { BarPlaces, PlainPlaces } from "./bar-places.ts";
 import { hex } from "../../../regs/hex-text.ts";
 
 const Part = { device: 0, table: 1, pba: 2, nothing: 3, mirror: 4 } as const;
@@ -17,7 +18,7 @@ export interface BarAccessParts {
   readonly backend: DeviceBackend;
   readonly interrupts: InterruptControl;
   readonly answers: GuestAnswers;
-  readonly plan: { readonly bars: readonly Bar[]; readonly mirrors: readonly MirroredArea[] };
+  readonly plan: { readonly places: BarPlaces };
 }
 
 /** Whether a failure is that of a device that has gone, or of the way to it. */
@@ -30,13 +31,14 @@ const saysSo = (cause: unknown): boolean =>
 export class BarAccess {
   readonly #backend: DeviceBackend;
   readonly #interrupts: InterruptControl;
-  readonly #bars: ReadonlyMap<number, Bar>;
   readonly #answers: GuestAnswers;
   readonly #table: MsixArea | undefined;
   readonly #pba: MsixArea | undefined;
   /** Where the part found last ends. A field, not a result: a trap allocates nothing. */
   #end = 0;
 
+  /** By region. */
+  readonly #plain: readonly (PlainPlaces | undefined)[];
   readonly #mirrors: readonly MirroredArea[];
   readonly #config: ConfigPort;
   readonly #isGone: (ask: boolean) => boolean;
@@ -55,28 +57,38 @@ export class BarAccess {
     this.#isGone = isGone;
     this.#backend = backend;
     this.#interrupts = interrupts;
-    this.#bars = new Map(plan.bars.map((bar) => [bar.region, bar]));
     this.#answers = answers;
-    this.#mirrors = plan.mirrors;
     this.#config = config;
-    this.#table = interrupts.msix?.guest.table;
-    // A PBA that the capability puts where no memory is costs the PBA, not what is there.
-    const pba = interrupts.msix?.guest.pba;
-    const isMemory = pba && this.#bars.get(pba.region)?.kind.startsWith("memory");
-    this.#pba = isMemory ? pba : undefined;
+    this.#table = plan.places.table;
+    this.#pba = plan.places.pba;
+    this.#mirrors = plan.places.mirrors;
+    this.#plain = plan.places.plain;
   }
 
   /** Fills `data` with what the guest reads at byte `offset` of a BAR. All ones where nothing answers. */
   read(region: number, offset: number, data: Uint8Array): void {
+    const plain = this.#plain[region]!;
+    const end = offset + data.length;
+    if (end <= plain.below || (offset >= plain.from && end <= plain.size))
+      this.#readDevice(region, offset, data);
+    else if (offset >= plain.tableFrom && end <= plain.tableEnd)
+      this.#readTable(offset - plain.tableFrom, data);
+    else this.#readParts(region, offset, data);
+    this.#interrupts.intx?.accessed();
+  }
+
+  #readTable(from: number, data: Uint8Array): void {
+    const { table } = this.#interrupts.msix!.state;
+    for (let i = 0; i < data.length; i++) data[i] = table[from + i]!;
+  }
+
+  #readParts(region: number, offset: number, data: Uint8Array): void {
     for (let done = 0; done < data.length;) {
       const at = offset + done;
       const part = this.#partAt(region, at);
       const count = Math.min(data.length - done, this.#end - at);
-      if (part === Part.table) {
-        const { table } = this.#interrupts.msix!.state;
-        const from = at - this.#table!.offset;
-        for (let i = 0; i < count; i++) data[done + i] = table[from + i]!;
-      } else if (part === Part.pba) this.#readPending(at - this.#pba!.offset, data, done, count);
+      if (part === Part.table) this.#readTable(at - this.#table!.offset, data.subarray(done, done + count));
+      else if (part === Part.pba) this.#readPending(at - this.#pba!.offset, data, done, count);
       else if (part === Part.nothing) {
         fillOnes(data, done, done + count);
         this.#silent("read", region, at, count, "the device's own part of the BAR ends before it");
@@ -84,11 +96,21 @@ export class BarAccess {
       else this.#readDevice(region, at, count === data.length ? data : data.subarray(done, done + count));
       done += count;
     }
-    this.#interrupts.intx?.accessed();
   }
 
   /** Writes `data` as the guest does. Dropped where nothing answers. */
   write(region: number, offset: number, data: Uint8Array): void {
+    const plain = this.#plain[region]!;
+    const end = offset + data.length;
+    if (end <= plain.below || (offset >= plain.from && end <= plain.size))
+      this.#writeDevice(region, offset, data);
+    else if (offset >= plain.tableFrom && end <= plain.tableEnd)
+      this.#interrupts.tableWrite(offset - plain.tableFrom, data, 0, data.length);
+    else this.#writeParts(region, offset, data);
+    this.#interrupts.intx?.accessed();
+  }
+
+  #writeParts(region: number, offset: number, data: Uint8Array): void {
     for (let done = 0; done < data.length;) {
       const at = offset + done;
       const part = this.#partAt(region, at);
@@ -101,13 +123,12 @@ export class BarAccess {
       else this.#silent("write", region, at, count, "the device's own part of the BAR ends before it");
       done += count;
     }
-    this.#interrupts.intx?.accessed();
   }
 
   #partAt(region: number, at: number): number {
     const table = this.#table;
     const pba = this.#pba;
-    let end = this.#bars.get(region)!.physicalSize;
+    let end = this.#plain[region]!.size;
     let part: number = Part.device;
     if (at >= end) {
       part = Part.nothing;

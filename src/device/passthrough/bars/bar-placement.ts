@@ -54,6 +54,10 @@ export class BarPlacement implements Stateful<BarsState> {
   #priority: ReadonlySet<number> | undefined;
   /** Sorted copy of what is placed, for the trap path. */
   #table: readonly TrappedRange[] = [];
+  /** The range found last, since a driver goes on where it was; of size 0 for none. */
+  #last: TrappedRange | undefined;
+  #lastBase = 0;
+  #lastSize = 0;
 
   constructor(platform: Platform, bars: readonly { bar: Bar; mapping: BarMapping }[], report: ReportEvent) {
     this.#platform = platform;
@@ -227,12 +231,21 @@ export class BarPlacement implements Stateful<BarsState> {
     this.#table = this.#placements
       .flatMap(({ placed }) => (placed ? [placed] : []))
       .sort((a, b) => a.base - b.base);
+    this.#lastSize = 0;
+    this.#last = undefined;
   }
 
   /** The range that holds a guest address. A device has seven at most: a scan beats a search, and allocates nothing. */
   find(kind: "mmio" | "io", address: number): TrappedRange | undefined {
-    for (const range of this.#table)
-      if (range.kind === kind && address >= range.base && address - range.base < range.size) return range;
+    const inLast = address - this.#lastBase;
+    if (inLast >= 0 && inLast < this.#lastSize && this.#last!.kind === kind) return this.#last;
+    for (const range of this.#table) {
+      if (range.kind !== kind || address < range.base || address - range.base >= range.size) continue;
+      this.#last = range;
+      this.#lastBase = range.base;
+      this.#lastSize = range.size;
+      return range;
+    }
     return undefined;
   }
 

@@ -4,6 +4,13 @@ import { ConfigDevice } from "./config-device.ts";
 import { Source, type ConfigTables, type NumberRegister } from "./config-tables.ts";
 import { allOnes, type GuestAnswers } from "../../seam/guest-answers.ts";
 
+/** Of a dword of `Source`, one a byte: computed is the one of both bits. */
+const bitOfEach = 0x01010101;
+const staleBits = Source.stale * bitOfEach;
+
+const dwordsOf = ({ buffer, byteOffset, byteLength }: Uint8Array): DataView =>
+  new DataView(buffer, byteOffset, byteLength);
+
 /** Who works out the bytes that are so marked in the tables. */
 export interface ComputedBytes {
   /** Brings them up to date in the shadow, before a guest reads one. */
@@ -22,11 +29,20 @@ export class ConfigSpace {
   /** Whether reads may be answered from the shadow at once. */
   #knows = true;
   readonly #computed: ComputedBytes;
+  readonly #source: Uint8Array;
+  readonly #shadow: Uint8Array;
+  /** The tables by dwords. */
+  readonly #sources: DataView;
+  readonly #emulated: DataView;
 
   constructor(backend: DeviceBackend, tables: ConfigTables, answers: GuestAnswers, computed: ComputedBytes) {
     this.#device = new ConfigDevice(backend, answers, () => this.close());
     this.tables = tables;
     this.#computed = computed;
+    this.#source = tables.source;
+    this.#shadow = tables.shadow;
+    this.#sources = dwordsOf(tables.source);
+    this.#emulated = dwordsOf(tables.emulated);
     this.view = tables.view;
   }
 
@@ -70,7 +86,8 @@ export class ConfigSpace {
    * without a call: it is the way that is taken a million times.
    */
   known(offset: number, width: number): number {
-    const { source, shadow } = this.tables;
+    const source = this.#source;
+    const shadow = this.#shadow;
     // What lies outside, or is no integer, has no source.
     if (!this.#knows || source[offset] !== Source.shadow || (offset & 3) + width > 4) return -1;
     if (width === 1) return shadow[offset]!;
@@ -86,9 +103,10 @@ export class ConfigSpace {
     const { source, shadow, limit } = this.tables;
     if (offset >= limit) return this.#device.readNumber(offset, width);
     if (width === 4) {
-      if (source[offset]! | source[offset + 1]! | source[offset + 2]! | source[offset + 3]!)
-        if (!this.#refresh(offset, 4)) return allOnes(4);
-      return this.view.getUint32(offset, true);
+      const sources = this.#sources.getUint32(offset, true);
+      if (sources === 0) return this.view.getUint32(offset, true);
+      if ((sources & (sources >>> 1) & bitOfEach) === 0) return this.#readDword(offset, sources);
+      return this.#refresh(offset, 4) ? this.view.getUint32(offset, true) : allOnes(4);
     }
     if (width === 2) {
       if (source[offset]! | source[offset + 1]!) if (!this.#refresh(offset, 2)) return allOnes(2);
@@ -96,6 +114,20 @@ export class ConfigSpace {
     }
     if (source[offset]!) if (!this.#refresh(offset, 1)) return allOnes(1);
     return shadow[offset]!;
+  }
+
+  /** As `read` of a dword of which no byte is computed. @param sources of its bytes */
+  #readDword(offset: ConfigOffset, sources: number): number {
+    const bytes = this.#device.read(offset, 4);
+    if (!bytes) return allOnes(4);
+    const owned = this.#emulated.getInt32(offset, true);
+    const word = bytes[0]! | (bytes[1]! << 8) | (bytes[2]! << 16) | (bytes[3]! << 24);
+    const value = ((word & ~owned) | (this.view.getInt32(offset, true) & owned)) >>> 0;
+    this.view.setUint32(offset, value, true);
+    // All ones settles nothing: the device may be asleep, resetting or gone.
+    if (word !== -1 && (sources & staleBits) !== 0)
+      this.#sources.setUint32(offset, sources & ~staleBits, true);
+    return value;
   }
 
   /** Reads a register as the guest would. */

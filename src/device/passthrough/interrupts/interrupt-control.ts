@@ -4,37 +4,11 @@ import { msixCapability } from "../../../regs/maps/msix.ts";
 import type { ComputedBytes } from "../config/config-space.ts";
 import type { TellConfig } from "../config/config-teller.ts";
 import type { ReportEvent } from "../../seam/events.ts";
+import type { MsiParts, MsixParts, Vectors } from "./interrupt-parts.ts";
 import type { Intx } from "./intx.ts";
-import type { MsiState } from "./msi-state.ts";
-import { startOf, type Located } from "../../pci/config-offset.ts";
-import { entrySize, type MsixGeometry } from "../../pci/msix-geometry.ts";
-import type { MsixState } from "./msix-state.ts";
-import type { VectorChange } from "../../seam/platform.ts";
+import { startOf } from "../../pci/config-offset.ts";
+import { entrySize } from "../../pci/msix-geometry.ts";
 import type { VectorRouting } from "./vector-routing.ts";
-
-export interface MsiParts {
-  readonly state: MsiState;
-  readonly routing: VectorRouting;
-}
-export interface MsixParts {
-  readonly state: MsixState;
-  readonly routing: VectorRouting;
-  readonly capability: Located;
-  readonly physical: MsixGeometry;
-  /** Whether the device has pending bits there. */
-  readonly hasPending: boolean;
-  /** Where the guest sees table and PBA. */
-  readonly guest: MsixGeometry;
-}
-
-/** What both state machines have. */
-interface Vectors {
-  enabled: boolean;
-  /** Vectors whose events go to the guest now. */
-  wantedVectors(): number[];
-  pendingChanges(): VectorChange[];
-  applied(changes: readonly VectorChange[]): void;
-}
 
 /** The interrupts of one device: INTx, MSI and MSI-X, of which one at most is on at the host. */
 export class InterruptControl implements ComputedBytes {
@@ -169,6 +143,11 @@ export class InterruptControl implements ComputedBytes {
   #apply(parts: { state: Vectors; routing: VectorRouting }, changes = parts.state.pendingChanges()): void {
     const { state, routing } = parts;
     state.applied(routing.apply(changes));
+    this.#checkLost(parts);
+  }
+
+  #checkLost(parts: { state: Vectors; routing: VectorRouting }): void {
+    const { state, routing } = parts;
     // The host lost all vectors while it took more: better INTx, and a guest that reads so, than silence.
     if (state.enabled && !routing.on) {
       this.#showOff(parts);
@@ -185,6 +164,12 @@ export class InterruptControl implements ComputedBytes {
     if (state.masked) return;
     const first = Math.floor(offset / entrySize);
     const last = Math.floor((offset + count - 1) / entrySize);
+    if (first === last) {
+      const change = state.change(first);
+      if (!change) return;
+      if (routing.applyOne(change)) state.appliedOne(change);
+      return this.#checkLost(this.msix!);
+    }
     const changes = state.pendingChanges(first, last);
     if (changes.length > 0) this.#apply(this.msix!, changes);
   }

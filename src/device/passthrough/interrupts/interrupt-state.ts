@@ -4,7 +4,8 @@ import { startOf, type ConfigOffset } from "../../pci/config-offset.ts";
 import { entrySize } from "../../pci/msix-geometry.ts";
 import type { ConfigSpace } from "../config/config-space.ts";
 import type { Stateful } from "../../seam/stateful.ts";
-import type { InterruptControl, MsiParts, MsixParts } from "./interrupt-control.ts";
+import type { InterruptControl } from "./interrupt-control.ts";
+import type { MsiParts, MsixParts } from "./interrupt-parts.ts";
 import type { InterruptsState } from "./interrupts-schema.ts";
 import { isMsiOn } from "./msi-state.ts";
 

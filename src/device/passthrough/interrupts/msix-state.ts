@@ -10,10 +10,11 @@ import type { MsiMessage, VectorChange } from "../../seam/platform.ts";
 const addressLow = msixTableEntry.register("addressLow");
 const addressHigh = msixTableEntry.register("addressHigh");
 const messageData = msixTableEntry.register("data");
-// Numbers of their own: they are read at each trapped write of the table.
-const lowAt = addressLow.at;
-const highAt = addressHigh.at;
-const dataAt = messageData.at;
+// Dwords of an entry, as numbers of their own: they are read at each trapped write of the table.
+const entryDwords = entrySize / 4;
+const lowAt = addressLow.at / 4;
+const highAt = addressHigh.at / 4;
+const dataAt = messageData.at / 4;
 const masked = msixTableEntry.field("vectorControl.masked");
 const { at: maskByte, mask: maskBit } = masked.byte;
 
@@ -25,6 +26,9 @@ for (const register of [addressLow, addressHigh, messageData])
   writable.fill(0xff, register.at, register.at + register.size);
 writable[addressLow.at]! &= ~(messageAlignment - 1);
 writable[maskByte] = maskBit;
+/** The same by dwords. */
+const writableDwords = new Int32Array(writable.buffer);
+const inEntryDwords = entryDwords - 1;
 
 const guestBits =
   msixCapability.field("control.functionMask").mask | msixCapability.field("control.enable").mask;
@@ -42,11 +46,12 @@ export class MsixState {
   readonly vectors: number;
   /** The table as the guest sees it. */
   readonly table: Uint8Array;
-  readonly #words: DataView;
+  /** The same by dwords, signed: the machines that this runs on have the byte order of the bus. */
+  readonly #dwords: Int32Array;
   readonly #requesterId: number;
   /** What the platform was last told: 1 where a vector is routed, and with which message. */
   readonly #routed: Uint8Array;
-  readonly #messages: Uint32Array;
+  readonly #messages: Int32Array;
   enabled = false;
   masked = false;
 
@@ -54,9 +59,9 @@ export class MsixState {
     this.vectors = vectors;
     this.#requesterId = requesterId;
     this.table = new Uint8Array(new ArrayBuffer(vectors * entrySize));
-    this.#words = new DataView(this.table.buffer);
+    this.#dwords = new Int32Array(this.table.buffer);
     this.#routed = new Uint8Array(vectors);
-    this.#messages = new Uint32Array(vectors * 3);
+    this.#messages = new Int32Array(vectors * 3);
     this.reset();
   }
 
@@ -85,11 +90,11 @@ export class MsixState {
   }
 
   message(vector: number): MsiMessage {
-    const at = vector * entrySize;
+    const at = vector * entryDwords;
     return {
-      addressLow: this.#words.getUint32(at + lowAt, true),
-      addressHigh: this.#words.getUint32(at + highAt, true),
-      data: this.#words.getUint32(at + dataAt, true),
+      addressLow: this.#dwords[at + lowAt]! >>> 0,
+      addressHigh: this.#dwords[at + highAt]! >>> 0,
+      data: this.#dwords[at + dataAt]! >>> 0,
       requesterId: this.#requesterId,
     };
   }
@@ -99,6 +104,7 @@ export class MsixState {
    * @returns whether any bit changed
    */
   write(offset: number, data: Uint8Array, from: number, count: number): boolean {
+    if (count === 4 && (offset & 3) === 0) return this.#writeDword(offset, data, from);
     let changed = false;
     for (let i = 0; i < count; i++) {
       const at = offset + i;
@@ -111,6 +117,17 @@ export class MsixState {
       }
     }
     return changed;
+  }
+
+  /** As `write` of one aligned dword, which is how drivers do it. */
+  #writeDword(offset: number, data: Uint8Array, from: number): boolean {
+    const value = data[from]! | (data[from + 1]! << 8) | (data[from + 2]! << 16) | (data[from + 3]! << 24);
+    const at = offset >>> 2;
+    const mask = writableDwords[at & inEntryDwords]!;
+    const old = this.#dwords[at]!;
+    const next = (old & ~mask) | (value & mask);
+    this.#dwords[at] = next;
+    return next !== old;
   }
 
   /** What the platform must be told of one vector; undefined if nothing. */
@@ -133,19 +150,23 @@ export class MsixState {
 
   /** Notes that the platform has been told. */
   applied(changes: readonly VectorChange[]): void {
-    for (const { vector, message } of changes) {
-      this.#routed[vector] = message ? 1 : 0;
-      if (message) this.#messages.set([message.addressLow, message.addressHigh, message.data], vector * 3);
-    }
+    for (const change of changes) this.appliedOne(change);
+  }
+  appliedOne({ vector, message }: VectorChange): void {
+    this.#routed[vector] = message ? 1 : 0;
+    if (!message) return;
+    this.#messages[vector * 3] = message.addressLow;
+    this.#messages[vector * 3 + 1] = message.addressHigh;
+    this.#messages[vector * 3 + 2] = message.data;
   }
 
   #sameMessage(vector: number): boolean {
-    const at = vector * entrySize;
+    const at = vector * entryDwords;
     const known = vector * 3;
     return (
-      this.#words.getUint32(at + lowAt, true) === this.#messages[known] &&
-      this.#words.getUint32(at + highAt, true) === this.#messages[known + 1] &&
-      this.#words.getUint32(at + dataAt, true) === this.#messages[known + 2]
+      this.#dwords[at + lowAt] === this.#messages[known] &&
+      this.#dwords[at + highAt] === this.#messages[known + 1] &&
+      this.#dwords[at + dataAt] === this.#messages[known + 2]
     );
   }
 }

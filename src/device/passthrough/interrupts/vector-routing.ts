@@ -153,6 +153,16 @@ export class VectorRouting {
     return taken;
   }
 
+  /** As `apply` of one change, which is what most writes of the MSI-X table come to. @returns whether it took effect */
+  applyOne(change: VectorChange): boolean {
+    const { vector, message } = change;
+    if (!this.on || (message && !this.#armed.has(vector))) return this.apply([change]).length > 0;
+    const taken = this.#update([change]).length > 0;
+    this.isOwed = !taken && !message;
+    if (taken) this.#routed[vector] = message ? 1 : 0;
+    return taken;
+  }
+
   #update(changes: readonly VectorChange[]): readonly VectorChange[] {
     try {
       if (changes.length > 0) this.#group.update(changes);

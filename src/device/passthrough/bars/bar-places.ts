@@ -1,0 +1,58 @@
+import { RegionIndex } from "../../../regs/vfio/regions.ts";
+import type { Bar } from "../../pci/bars.ts";
+import type { MsixArea, MsixGeometry } from "../../pci/msix-geometry.ts";
+import type { MirroredArea } from "../config/config-mirrors.ts";
+
+/** Where in a BAR an access needs no look at its parts: most do not. Byte offsets in its region. */
+export interface PlainPlaces {
+  /** All is the device's below it, and from `from` up to `size`. */
+  readonly below: number;
+  readonly from: number;
+  readonly size: number;
+  /** Where the MSI-X table is; the two are equal where it is not in this BAR. */
+  readonly tableFrom: number;
+  readonly tableEnd: number;
+}
+
+/** What of the BARs is the model's. */
+export interface BarPlaces {
+  readonly table: MsixArea | undefined;
+  readonly pba: MsixArea | undefined;
+  readonly mirrors: readonly MirroredArea[];
+  /** By region; undefined for one that is no BAR. */
+  readonly plain: readonly (PlainPlaces | undefined)[];
+}
+
+/** @param msix as the guest finds it */
+export function barPlaces(
+  bars: readonly Bar[],
+  msix: MsixGeometry | undefined,
+  mirrors: readonly MirroredArea[],
+): BarPlaces {
+  const table = msix?.table;
+  // A PBA that the capability puts where no memory is costs the PBA, not what is there.
+  const isMemory = bars.some(({ region, kind }) => region === msix?.pba.region && kind.startsWith("memory"));
+  const pba = isMemory ? msix?.pba : undefined;
+  const plain = Array.from({ length: RegionIndex.rom + 1 }, (_, region): PlainPlaces | undefined => {
+    const bar = bars.find((one) => one.region === region);
+    const isHere = (area: MsixArea | undefined): area is MsixArea => area?.region === region;
+    return (
+      bar && plainPlaces(bar, [table, pba, ...mirrors].filter(isHere), isHere(table) ? table : undefined)
+    );
+  });
+  return { table, pba, mirrors, plain };
+}
+
+function plainPlaces(
+  { physicalSize: size }: Bar,
+  areas: readonly MsixArea[],
+  table: MsixArea | undefined,
+): PlainPlaces {
+  return {
+    below: Math.min(size, ...areas.map(({ offset }) => offset)),
+    from: Math.max(0, ...areas.map((area) => area.offset + area.size)),
+    size,
+    tableFrom: table?.offset ?? 0,
+    tableEnd: table ? table.offset + table.size : 0,
+  };
+}
