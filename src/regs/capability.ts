@@ -31,9 +31,9 @@ export const extendedHead = {
 } as const;
 
 /** Of a standard capability that no map describes, or that is cut off: its head alone. */
-export const unknownStandard = ownMap("unknown", 2, standardHead);
+export const unknownStandard = ownMap("unknown", 2, () => standardHead);
 /** Of an extended capability that no map describes, or that is cut off: its head alone. */
-export const unknownExtended = ownMap("unknown", 4, extendedHead);
+export const unknownExtended = ownMap("unknown", 4, () => extendedHead);
 
 /** `layout` is one map or chooses one. */
 const declared =

@@ -63,21 +63,23 @@ export interface RegisterMap<M extends Entries> extends RegisterBlock {
  *   of several is made of nothing. TypeError for a field's reset value of another type
  */
 export function registerMap<const M extends Entries>(name: string, size: number, entries: M): RegisterMap<M> {
-  const map = ownMap(name, size, entries);
+  const map = ownMap(name, size, () => entries);
   void map.registers;
   return map;
 }
 
 /**
- * `registerMap` for the maps of this package: checked when first used, since a program imports all and uses a few.
+ * `registerMap` for the maps of this package: made and checked when first used, since a program imports all and uses a few.
  * @throws as that, at its first use
  */
-export function ownMap<const M extends Entries>(name: string, size: number, entries: M): RegisterMap<M> {
-  const parts = lazy(() => checkedEntries(name, size, entries));
+export function ownMap<const M extends Entries>(name: string, size: number, make: () => M): RegisterMap<M> {
+  const described = lazy(make);
+  const parts = lazy(() => checkedEntries(name, size, described()));
   const viewClass = lazy(() => accessorClass(name, parts()));
   const masks = lazy(() => byteMasks(name, size, parts().all));
   // What stands there as one register needs no look at the others.
   const find = (register: string): Register | undefined => {
+    const entries = described();
     const entry = Object.hasOwn(entries, register) ? entries[register] : undefined;
     if (entry && isPlain(entry)) return entry;
     return Object.hasOwn(parts().all, register) ? parts().all[register] : undefined;
@@ -88,7 +90,9 @@ export function ownMap<const M extends Entries>(name: string, size: number, entr
   const map: RegisterMap<M> = {
     name,
     size,
-    entries,
+    get entries() {
+      return described();
+    },
     get registers() {
       return parts().all as PlainRegisters<M>;
     },
@@ -112,5 +116,5 @@ export function ownMap<const M extends Entries>(name: string, size: number, entr
     register: (name) => register(name) as never,
     field: (path) => field(path) as never,
   };
-  return printsAs(map, () => mapLine(name, size, entries));
+  return printsAs(map, () => mapLine(name, size, described()));
 }

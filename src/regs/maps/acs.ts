@@ -43,15 +43,15 @@ export const acsRegisters = {
   ),
 } as const;
 /** Access Control Services without an egress control vector. */
-export const acsCapability = ownMap("ACS", 8, acsRegisters);
+export const acsCapability = ownMap("ACS", 8, () => acsRegisters);
 
 const maps = mapPerCount((dwords) =>
   dwords === 0
     ? acsCapability
-    : ownMap("ACS", 8 + 4 * dwords, {
+    : ownMap("ACS", 8 + 4 * dwords, () => ({
         ...acsRegisters,
         ...repeat(dwords, (i) => ({ [`egressVector${i}`]: hex(r32(8 + 4 * i, "rw")) })),
-      }),
+      })),
 );
 
 /** Access Control Services; its egress vector has up to 256 bits, where the function has egress control at all. */

@@ -116,20 +116,20 @@ export const aerRootRegisters = {
 } as const;
 
 /** Advanced Error Reporting of an endpoint or a switch port, without a log of TLP prefixes. */
-export const aerCapability = ownMap("AER", 0x2c, aerRegisters);
+export const aerCapability = ownMap("AER", 0x2c, () => aerRegisters);
 /** Advanced Error Reporting of a root port or an event collector. */
-export const aerRootCapability = ownMap("AER", 0x38, { ...aerRegisters, ...aerRootRegisters });
+export const aerRootCapability = ownMap("AER", 0x38, () => ({ ...aerRegisters, ...aerRootRegisters }));
 
 const longest = 10;
 const maps = mapPerCount((key) => {
   const root = key >= 16;
   const extra = key & 15;
   if (extra === 0) return root ? aerRootCapability : aerCapability;
-  return ownMap("AER", 0x38 + 4 * extra, {
+  return ownMap("AER", 0x38 + 4 * extra, () => ({
     ...aerRegisters,
     ...(root && aerRootRegisters),
     ...repeat(extra, (i) => ({ [`tlpLog${i}`]: volatile(hex(r32(0x38 + 4 * i, "ros", "TLPPrefixLog"))) })),
-  });
+  }));
 });
 
 /** Advanced Error Reporting. The log at 0x38 holds 4 DWORDs of TLP prefixes, or what a Flit Mode header has past 4. */

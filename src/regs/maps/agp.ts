@@ -9,7 +9,7 @@ const rate = ["<none>", "x1", "x2", "x1,x2", "x4", "x1,x4", "x2,x4", "x1,x2,x4"]
 const rate3 = ["<none>", "x4", "x8", "x4,x8", "x16", "x4,x16", "x8,x16", "x4,x8,x16"] as const;
 
 const agp = (agp3: boolean) =>
-  ownMap("AGP", 12, {
+  ownMap("AGP", 12, () => ({
     ...standardHead,
     revision: r8(0x02, { minor: ro(3, 0), major: ro(7, 4) }, "Version"),
     status: r32(
@@ -45,7 +45,7 @@ const agp = (agp3: boolean) =>
       },
       "Command",
     ),
-  });
+  }));
 
 /** AGP capability of revisions 1 and 2, and of 3 outside of AGP 3 mode: AGP V3.0 Interface Specification 6.1. */
 export const agpCapability = agp(false);
@@ -61,5 +61,5 @@ export const agpType = standardCapability(capabilityId.agp, "AGP", (config, at, 
 export const agpBridge = standardCapability(
   capabilityId.agpBridge,
   "AGP3",
-  ownMap("AGP3", 4, { ...standardHead, revision: hex(r8(0x02, "ro")) }),
+  ownMap("AGP3", 4, () => ({ ...standardHead, revision: hex(r8(0x02, "ro")) })),
 );

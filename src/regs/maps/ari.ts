@@ -5,7 +5,7 @@ import { r16 } from "../register.ts";
 import { extendedCapabilityId } from "./ids.ts";
 
 /** Alternative Routing-ID Interpretation, PCI Express Base Specification 7.8.8. */
-export const ariCapability = ownMap("ARI", 8, {
+export const ariCapability = ownMap("ARI", 8, () => ({
   ...extendedHead,
   capability: r16(
     0x04,
@@ -26,6 +26,6 @@ export const ariCapability = ownMap("ARI", 8, {
     },
     "ARICtl",
   ),
-});
+}));
 
 export const ari = extendedCapability(extendedCapabilityId.ari, "ARI", ariCapability);

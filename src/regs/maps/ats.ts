@@ -7,7 +7,7 @@ import { sizeText } from "../size-text.ts";
 import { extendedCapabilityId } from "./ids.ts";
 
 /** Address Translation Services, PCI Express Base Specification 10.5.1. */
-export const atsCapability = ownMap("ATS", 8, {
+export const atsCapability = ownMap("ATS", 8, () => ({
   ...extendedHead,
   capability: r16(
     0x04,
@@ -39,6 +39,6 @@ export const atsCapability = ownMap("ATS", 8, {
     label: "Translation Unit",
     text: (bytes) => sizeText(bytes),
   }),
-});
+}));
 
 export const ats = extendedCapability(extendedCapabilityId.ats, "ATS", atsCapability);

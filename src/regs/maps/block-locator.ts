@@ -10,7 +10,7 @@ const locatorsAt = 0x08;
 const locatorSize = 8;
 
 const maps = mapPerCount((count) =>
-  ownMap("RegisterBlocks", locatorsAt + locatorSize * count, {
+  ownMap("RegisterBlocks", locatorsAt + locatorSize * count, () => ({
     ...extendedHead,
     /** In bytes, with both headers. */
     capabilities: r32(0x04, { length: hwinit(11, 0) }),
@@ -31,7 +31,7 @@ const maps = mapPerCount((count) =>
         label: `Locator${i}: offset`,
       }),
     })),
-  }),
+  })),
 );
 
 /** MMIO Register Block Locator, PCI Express Base Specification 6.x, 7.9.29: as many locators as its length holds. */

@@ -14,7 +14,7 @@ const prefetchableWindow = (at: number, label: string) =>
   r16(at, { type: ro(3, 0, ["32-bit", "64-bit"]), address: hex(scaled(rw(15, 4), 0x10_0000)) }, label);
 
 /** Type 1 configuration space header, PCI Express Base Specification 7.5.1.3. */
-export const bridgeHeader = ownMap("type 1 header", 64, {
+export const bridgeHeader = ownMap("type 1 header", 64, () => ({
   ...commonHeader,
   bar0: bar(0x10),
   bar1: bar(0x14),
@@ -63,7 +63,7 @@ export const bridgeHeader = ownMap("type 1 header", 64, {
   ),
   ...regions(2),
   ...bridgeWindows,
-});
+}));
 
 /** What a bridge of conventional PCI lets software write besides: PCI-to-PCI Bridge Architecture Specification 1.2, 3.2.5. */
 const conventionalBridge = {
@@ -84,7 +84,7 @@ const conventionalBridge = {
 } as const;
 
 const variant = (more: object) =>
-  ownMap("type 1 header", 64, { ...bridgeHeader.entries, ...more } as typeof bridgeHeader.entries);
+  ownMap("type 1 header", 64, () => ({ ...bridgeHeader.entries, ...more }) as typeof bridgeHeader.entries);
 /** The header of a bridge without a self test. */
 export const bridgeHeaderWithoutBist = variant(withoutBist);
 /** The header of a bridge of conventional PCI. */

@@ -58,12 +58,12 @@ const registers = {
 
 const size = 64;
 /** As much of the header of a CardBus bridge as lies in the first 64 bytes. */
-export const cardbusHeaderStart = ownMap("type 2 header", size, registers);
+export const cardbusHeaderStart = ownMap("type 2 header", size, () => registers);
 /** Type 2 configuration space header, of a CardBus bridge: PC Card Standard 8.0, volume 7, 4.5. */
-export const cardbusHeader = ownMap("type 2 header", 72, {
+export const cardbusHeader = ownMap("type 2 header", 72, () => ({
   ...registers,
   subsystemVendorId: hex(r16(0x40, "hwinit", "Subsystem: vendor")),
   subsystemId: hex(r16(0x42, "hwinit", "Subsystem: device")),
   /** Where the ports of a 16-bit card's controller lie; bit 0 is set. */
   legacyBase: hex(r32(0x44, "rw", "16-bit legacy interface ports")),
-});
+}));

@@ -5,7 +5,7 @@ import { r32 } from "../register.ts";
 import { extendedCapabilityId } from "./ids.ts";
 
 /** Data Link Feature, PCI Express Base Specification 7.7.4. */
-export const dataLinkFeatureCapability = ownMap("DLF", 12, {
+export const dataLinkFeatureCapability = ownMap("DLF", 12, () => ({
   ...extendedHead,
   capabilities: r32(0x04, {
     scaledFlowControl: hwinit(0),
@@ -16,7 +16,7 @@ export const dataLinkFeatureCapability = ownMap("DLF", 12, {
     exchangeEnable: hwinit(31),
   }),
   status: volatile(r32(0x08, { remoteFeatures: hex(ro(22, 0)), remoteValid: ro(31) })),
-});
+}));
 
 export const dataLinkFeature = extendedCapability(
   extendedCapabilityId.dataLinkFeature,

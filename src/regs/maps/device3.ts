@@ -18,7 +18,7 @@ const exitLatency = [
 export const linkWidth = { x1: 0, x2: 1, x4: 2, x8: 3, x16: 4 } as const;
 
 /** Device 3, PCI Express Base Specification 6.0, 7.7.9. */
-export const device3Capability = ownMap("Device3", 0x10, {
+export const device3Capability = ownMap("Device3", 0x10, () => ({
   ...extendedHead,
   capabilities: r32(
     0x04,
@@ -59,6 +59,6 @@ export const device3Capability = ownMap("Device3", 0x10, {
       "DevSta3",
     ),
   ),
-});
+}));
 
 export const device3 = extendedCapability(extendedCapabilityId.device3, "Device3", device3Capability);

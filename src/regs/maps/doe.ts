@@ -5,7 +5,7 @@ import { r32 } from "../register.ts";
 import { extendedCapabilityId } from "./ids.ts";
 
 /** Data Object Exchange, PCI Express Base Specification 7.9.24. */
-export const doeCapability = ownMap("DOE", 0x18, {
+export const doeCapability = ownMap("DOE", 0x18, () => ({
   ...extendedHead,
   capabilities: r32(
     0x04,
@@ -49,6 +49,6 @@ export const doeCapability = ownMap("DOE", 0x18, {
   writeMailbox: volatile(hex(r32(0x10, "rw"))),
   // The head of the response, which a transfer in progress takes DWORD by DWORD: never a dump's to touch.
   readMailbox: precious(hex(r32(0x14, "rw"))),
-});
+}));
 
 export const doe = extendedCapability(extendedCapabilityId.doe, "DOE", doeCapability);

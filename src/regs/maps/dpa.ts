@@ -54,16 +54,16 @@ const substate = (index: number): Entry =>
   );
 
 /** What every Dynamic Power Allocation capability begins with. */
-export const dynamicPowerAllocationHead = ownMap("DPA", arrayAt, registers);
+export const dynamicPowerAllocationHead = ownMap("DPA", arrayAt, () => registers);
 
 const maps = mapPerCount((substates) =>
-  ownMap("DPA", arrayAt + substates, {
+  ownMap("DPA", arrayAt + substates, () => ({
     ...registers,
     ...repeat(substates, (i) => ({
       [`powerAllocation${i}`]: r8(arrayAt + i, "ro"),
       [`substate${i}`]: substate(i),
     })),
-  }),
+  })),
 );
 
 /** Dynamic Power Allocation, PCI Express Base Specification 7.9.12: 1 to 32 substates. */

@@ -59,7 +59,7 @@ const registers = {
   errorSource: volatile(hex(r16(0x0a, "ros", "Source"))),
 } as const;
 /** Downstream Port Containment without root port extensions, PCI Express Base Specification 7.9.14. */
-export const dpcCapability = ownMap("DPC", 12, registers);
+export const dpcCapability = ownMap("DPC", 12, () => registers);
 
 const errors = <A extends Access>(bit: (bit: number) => Field<A, boolean>) => ({
   configUnsupported: bit(0),
@@ -77,7 +77,7 @@ const logName = (index: number): string =>
   index < 4 ? `header${index}` : index === 4 ? "implementation" : `prefix${index - 5}`;
 const logAt = 0x20;
 const withRootPort = mapPerCount((dwords) =>
-  ownMap("DPC", logAt + 4 * dwords, {
+  ownMap("DPC", logAt + 4 * dwords, () => ({
     ...registers,
     rootPortStatus: volatile(r32(0x0c, errors(rw1cs))),
     rootPortMask: reset(0x0007_0707, r32(0x10, errors(rws))),
@@ -85,7 +85,7 @@ const withRootPort = mapPerCount((dwords) =>
     rootPortSystemError: r32(0x18, errors(rws)),
     rootPortException: r32(0x1c, errors(rws)),
     ...repeat(dwords, (i) => ({ [`${logName(i)}Log`]: volatile(hex(r32(logAt + 4 * i, "ros"))) })),
-  }),
+  })),
 );
 
 /** Downstream Port Containment; a root port logs up to 31 DWORDs of a failed programmed I/O. */

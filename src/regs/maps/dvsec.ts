@@ -20,10 +20,11 @@ export const dvsecRegisters = {
   dvsecId: hex(r16(0x08, "ro", "ID")),
 } as const;
 
-const body = (what: Entries) => mapPerCount((size) => ownMap("DVSEC", size, { ...dvsecRegisters, ...what }));
+const body = (what: Entries) =>
+  mapPerCount((size) => ownMap("DVSEC", size, () => ({ ...dvsecRegisters, ...what })));
 const raw = body({});
 /** What every DVSEC begins with. */
-export const dvsecHead = ownMap("DVSEC", headSize, dvsecRegisters);
+export const dvsecHead = ownMap("DVSEC", headSize, () => dvsecRegisters);
 const known = new Map(
   cxlBodies.map(({ id, revision, size, registers }) => [`${id} ${revision}`, { size, map: body(registers) }]),
 );
@@ -50,5 +51,5 @@ export const dvsec = extendedCapability(
 );
 
 const locator = mapPerCount((size) =>
-  ownMap("DVSEC", size, { ...dvsecRegisters, ...cxlRegisterLocator.registers(size) }),
+  ownMap("DVSEC", size, () => ({ ...dvsecRegisters, ...cxlRegisterLocator.registers(size) })),
 );

@@ -19,7 +19,7 @@ const states = <A extends Access>(bit: (bit: number, label?: string) => Field<A,
 });
 
 /** Native PCIe Enclosure Management, PCI Express Base Specification 7.9.19. */
-export const enclosureCapability = ownMap("NPEM", 16, {
+export const enclosureCapability = ownMap("NPEM", 16, () => ({
   ...extendedHead,
   capability: r32(
     0x04,
@@ -40,6 +40,6 @@ export const enclosureCapability = ownMap("NPEM", 16, {
   status: volatile(
     r32(0x0c, { commandCompleted: rw1c(0, "CmdComplete"), specific: hex(ro(31, 24)) }, "NpemSta"),
   ),
-});
+}));
 
 export const enclosure = extendedCapability(extendedCapabilityId.enclosure, "NPEM", enclosureCapability);

@@ -111,6 +111,6 @@ export const enhancedAllocation = standardCapability(
       whole("MaxOffset", wideLimit, "ends at offset", 3);
       size = end;
     }
-    return ownMap("EA", size, registers);
+    return ownMap("EA", size, () => registers);
   },
 );

@@ -142,7 +142,7 @@ const root = {
 } as const;
 
 /** PCI Express Capability, PCI Express Base Specification 7.5.3: every register that a port of version 2 may have. */
-export const expressCapability = ownMap("PCIe", 60, {
+export const expressCapability = ownMap("PCIe", 60, () => ({
   ...standardHead,
   ...capabilities,
   ...functionControl,
@@ -152,7 +152,7 @@ export const expressCapability = ownMap("PCIe", 60, {
   ...expressDevice2,
   ...expressLink2,
   ...expressSlot2,
-});
+}));
 
 // A port without a slot keeps the place of these registers, reading zeros.
 const reservedSlot2 = { reservedSlot: r32(0x34, "rsvdp"), reservedSlot2: r32(0x38, "rsvdp") } as const;
@@ -186,5 +186,5 @@ function layout(version2: boolean, type: number, slot: boolean, room: boolean): 
   // A version 2 capability takes 60 bytes, of which some devices leave out the reserved end; one of version 1
   // ends with the last register that its port type has.
   const size = version2 ? (room || slot ? 60 : link ? 52 : 44) : rooted ? 36 : slot ? 28 : link ? 20 : 12;
-  return ownMap("PCIe", size, registers);
+  return ownMap("PCIe", size, () => registers);
 }

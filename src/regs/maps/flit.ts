@@ -11,7 +11,7 @@ import { repeat } from "./repeat.ts";
 const errorsAt = 0x1c;
 
 /** Flit Logging, PCI Express Base Specification 6.0, 7.7.8. */
-export const flitLoggingCapability = ownMap("FlitLogging", 0x3c, {
+export const flitLoggingCapability = ownMap("FlitLogging", 0x3c, () => ({
   ...extendedHead,
   errorLog1: volatile(
     r32(
@@ -83,7 +83,7 @@ export const flitLoggingCapability = ownMap("FlitLogging", 0x3c, {
       ),
     ),
   })),
-});
+}));
 export const flitLogging = extendedCapability(
   extendedCapabilityId.flitLogging,
   "FlitLogging",
@@ -116,7 +116,7 @@ const injected = <A extends Access>(bits: Bits<A>) => ({
 });
 
 /** Flit Error Injection, PCI Express Base Specification 6.0, 7.8.13. */
-export const flitErrorInjectionCapability = ownMap("FlitErrorInjection", 0x24, {
+export const flitErrorInjectionCapability = ownMap("FlitErrorInjection", 0x24, () => ({
   ...extendedHead,
   control1: r32(
     0x08,
@@ -204,7 +204,7 @@ export const flitErrorInjectionCapability = ownMap("FlitErrorInjection", 0x24, {
   ),
   orderedSetTransmitted: volatile(r32(0x1c, injected(ro), "FlitEiOsTx")),
   orderedSetReceived: volatile(r32(0x20, injected(ro), "FlitEiOsRx")),
-});
+}));
 export const flitErrorInjection = extendedCapability(
   extendedCapabilityId.flitErrorInjection,
   "FlitErrorInjection",

@@ -11,7 +11,11 @@ import { ownMap } from "../map.ts";
 import { capabilityId, extendedCapabilityId } from "./ids.ts";
 
 const headerOnly = (id: number, name: string): CapabilityType =>
-  extendedCapability(id, name, ownMap(name, 4, extendedHead));
+  extendedCapability(
+    id,
+    name,
+    ownMap(name, 4, () => extendedHead),
+  );
 
 /** What a hypervisor leaves at 0x100 where it hides the first capability of the list. */
 export const nullCapability = headerOnly(extendedCapabilityId.null, "Null");
@@ -29,7 +33,11 @@ export const nopFlit = headerOnly(extendedCapabilityId.nopFlit, "NOPFlit");
 export const siov = headerOnly(extendedCapabilityId.siov, "SIOV");
 
 const standardHeaderOnly = (id: number, name: string): CapabilityType =>
-  standardCapability(id, name, ownMap(name, 2, standardHead));
+  standardCapability(
+    id,
+    name,
+    ownMap(name, 2, () => standardHead),
+  );
 
 /** CompactPCI Hot Swap, PICMG 2.1. */
 export const hotSwap = standardHeaderOnly(capabilityId.hotSwap, "HotSwap");

@@ -23,7 +23,7 @@ const busTime = <const P extends string>(register: P, label: string) =>
   composed([register], (units) => (units === 0 ? undefined : 250 * units!), { label, unit: "ns" });
 
 /** Type 0 configuration space header, PCI Express Base Specification 7.5.1.2. */
-export const endpointHeader = ownMap("type 0 header", 64, {
+export const endpointHeader = ownMap("type 0 header", 64, () => ({
   ...commonHeader,
   bar0: bar(0x10),
   bar1: bar(0x14),
@@ -42,10 +42,14 @@ export const endpointHeader = ownMap("type 0 header", 64, {
   burstTime: busTime("minGrant", "Burst time"),
   busLatency: busTime("maxLatency", "Longest latency"),
   ...regions(6),
-});
+}));
 
 const variant = (more: object) =>
-  ownMap("type 0 header", 64, { ...endpointHeader.entries, ...more } as typeof endpointHeader.entries);
+  ownMap(
+    "type 0 header",
+    64,
+    () => ({ ...endpointHeader.entries, ...more }) as typeof endpointHeader.entries,
+  );
 /** The header of an endpoint without a self test. */
 export const endpointHeaderWithoutBist = variant(withoutBist);
 /** The header of a function of conventional PCI. */
@@ -54,4 +58,4 @@ export const conventionalEndpointHeader = variant(conventionalRegisters);
 export const conventionalEndpointHeaderWithoutBist = variant({ ...conventionalRegisters, ...withoutBist });
 
 /** Of a header whose layout has no map: the 16 bytes that all layouts share. */
-export const unknownHeader = ownMap("unknown header", 16, firstRegisters);
+export const unknownHeader = ownMap("unknown header", 16, () => firstRegisters);

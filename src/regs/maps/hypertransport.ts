@@ -116,7 +116,7 @@ const upperMemory = (at: number) => ({
 });
 
 /** Slave or primary interface block, 7.5. */
-export const htPrimaryCapability = ownMap("HT primary", 28, {
+export const htPrimaryCapability = ownMap("HT primary", 28, () => ({
   ...standardHead,
   command: r16(
     0x02,
@@ -144,10 +144,10 @@ export const htPrimaryCapability = ownMap("HT primary", 28, {
   errorHandling: errorHandling(0x16),
   ...upperMemory(0x18),
   busNumber: hex(r8(0x1a, "rw", "Bus Number")),
-});
+}));
 
 /** Host or secondary interface block, 7.6. */
-export const htSecondaryCapability = ownMap("HT secondary", 24, {
+export const htSecondaryCapability = ownMap("HT secondary", 24, () => ({
   ...standardHead,
   command: r16(
     0x02,
@@ -177,11 +177,11 @@ export const htSecondaryCapability = ownMap("HT secondary", 24, {
   scratchpad: hex(r16(0x10, "rw")),
   errorHandling: errorHandling(0x12),
   ...upperMemory(0x14),
-});
+}));
 
 /** MSI mapping with a programmable window, 7.12. */
 const msiControl = r16(0x02, { enable: rw(0, "Enable"), fixed: ro(1, "Fixed"), type: hex(ro(15, 11)) });
-export const htMsiMappingCapability = ownMap("HT MSI mapping", 12, {
+export const htMsiMappingCapability = ownMap("HT MSI mapping", 12, () => ({
   ...standardHead,
   command: msiControl,
   /** Bits 31:20 of the window's base. */
@@ -192,24 +192,24 @@ export const htMsiMappingCapability = ownMap("HT MSI mapping", 12, {
     hex: true,
     label: "Mapping Address Base",
   }),
-});
+}));
 /** The same with the window fixed at 0xfee00000. */
-export const htFixedMsiMappingCapability = ownMap("HT MSI mapping", 4, {
+export const htFixedMsiMappingCapability = ownMap("HT MSI mapping", 4, () => ({
   ...standardHead,
   command: msiControl,
-});
+}));
 
 // The other blocks with the one register that all have; what follows it is reached through an index.
 const short = (name: string, command: Register = r16(0x02, { type: hex(ro(15, 11)) })) =>
-  ownMap(name, 4, { ...standardHead, command });
+  ownMap(name, 4, () => ({ ...standardHead, command }));
 const others: Readonly<Record<number, RegisterBlock>> = {
   0x08: short("HT switch"),
-  0x10: ownMap("HT interrupt", 8, {
+  0x10: ownMap("HT interrupt", 8, () => ({
     ...standardHead,
     index: hex(r8(0x02, "rw")),
     type: r8(0x03, { type: hex(ro(7, 3)) }),
     data: volatile(hex(r32(0x04, "rw"))),
-  }),
+  })),
   0x11: short(
     "HT revision",
     r16(0x02, { minor: ro(4, 0), major: ro(7, 5), type: hex(ro(15, 11)) }, "Revision ID"),

@@ -37,7 +37,7 @@ const head = {
 } as const;
 
 /** The head of Integrity and Data Encryption, PCI Express Base Specification 7.9.26. Its streams follow. */
-export const ideCapability = ownMap("IDE", 12, head);
+export const ideCapability = ownMap("IDE", 12, () => head);
 
 const streamControl = {
   enable: rw(0, "En"),
@@ -156,7 +156,7 @@ function build({ links, blocks }: Shape): RegisterBlock {
     Object.assign(entries, selectiveStream(size, index, count));
     size += selectiveSize + blockSize * count;
   }
-  return ownMap("IDE", size, entries);
+  return ownMap("IDE", size, () => entries);
 }
 
 /** Shapes of real devices are few; what a hostile one makes up must not pile up. */

@@ -66,11 +66,11 @@ const registers = {
 } as const;
 
 /** L1 PM Substates, PCI Express Base Specification 7.8.3. */
-export const l1SubstatesCapability = ownMap("L1SS", 0x10, registers);
-const withStatus = ownMap("L1SS", 0x14, {
+export const l1SubstatesCapability = ownMap("L1SS", 0x10, () => registers);
+const withStatus = ownMap("L1SS", 0x14, () => ({
   ...registers,
   status: volatile(r32(0x10, { linkActivation: rw1c(0) })),
-});
+}));
 
 export const l1Substates = extendedCapability(
   extendedCapabilityId.l1Substates,

@@ -21,7 +21,7 @@ const command = <A extends Access>(bits: Bits<A>) => ({
 });
 
 const maps = mapPerCount((lanes) =>
-  ownMap("LaneMargining", lanesAt + 4 * lanes, {
+  ownMap("LaneMargining", lanesAt + 4 * lanes, () => ({
     ...extendedHead,
     portCapabilities: r16(0x04, { usesDriver: hwinit(0, "Uses Driver") }, "PortCap"),
     portStatus: volatile(
@@ -31,7 +31,7 @@ const maps = mapPerCount((lanes) =>
       [`lane${i}Control`]: r16(lanesAt + 4 * i, command(rw)),
       [`lane${i}Status`]: volatile(r16(lanesAt + 4 * i + 2, command(ro))),
     })),
-  }),
+  })),
 );
 
 /** Lane Margining at the Receiver, PCI Express Base Specification 7.7.10. */

@@ -10,7 +10,7 @@ import { extendedCapabilityId } from "./ids.ts";
 const fields = { value: rw(9, 0), scale: rw(12, 10) } as const;
 
 /** Latency Tolerance Reporting, PCI Express Base Specification 7.8.2. */
-export const ltrCapability = ownMap("LTR", 8, {
+export const ltrCapability = ownMap("LTR", 8, () => ({
   ...extendedHead,
   maxSnoopLatency: r16(0x04, fields, "MaxSnoop"),
   maxNoSnoopLatency: r16(0x06, fields, "MaxNoSnoop"),
@@ -27,6 +27,6 @@ export const ltrCapability = ownMap("LTR", 8, {
     (value, scale) => latency(value!, scale!),
     { label: "Max no snoop latency", unit: "ns" },
   ),
-});
+}));
 
 export const ltr = extendedCapability(extendedCapabilityId.ltr, "LTR", ltrCapability);

@@ -40,18 +40,23 @@ const upper = {
 } as const;
 
 /** MSI Capability with 32-bit addresses, PCI Express Base Specification 7.7.1. */
-export const msi32 = ownMap("MSI", 12, { ...common, ...data(0x08) });
+export const msi32 = ownMap("MSI", 12, () => ({ ...common, ...data(0x08) }));
 /** With 64-bit addresses. */
-export const msi64 = ownMap("MSI", 16, { ...common, ...upper, ...data(0x0c) });
+export const msi64 = ownMap("MSI", 16, () => ({ ...common, ...upper, ...data(0x0c) }));
 /** With 32-bit addresses and a mask bit for each vector. */
-export const msi32Masked = ownMap("MSI", 20, { ...common, ...data(0x08), ...masking(0x0c) });
+export const msi32Masked = ownMap("MSI", 20, () => ({ ...common, ...data(0x08), ...masking(0x0c) }));
 /** With 64-bit addresses and a mask bit for each vector. */
-export const msi64Masked = ownMap("MSI", 24, { ...common, ...upper, ...data(0x0c), ...masking(0x10) });
+export const msi64Masked = ownMap("MSI", 24, () => ({
+  ...common,
+  ...upper,
+  ...data(0x0c),
+  ...masking(0x10),
+}));
 
 // Without extended message data the capability ends with its data register, and another may start there.
 const short = (map: typeof msi32 | typeof msi64) => {
   const { extendedData: _, ...registers } = map.entries;
-  return ownMap("MSI", map.size - 2, registers);
+  return ownMap("MSI", map.size - 2, () => registers);
 };
 const msi32Short = short(msi32);
 const msi64Short = short(msi64);

@@ -57,9 +57,9 @@ const registers = {
 } as const;
 
 /** Multicast of an endpoint, PCI Express Base Specification 7.9.11. */
-export const multicastCapability = ownMap("Multicast", 0x28, registers);
+export const multicastCapability = ownMap("Multicast", 0x28, () => registers);
 /** Multicast of a port: with the overlay. */
-export const multicastPortCapability = ownMap("Multicast", 0x30, {
+export const multicastPortCapability = ownMap("Multicast", 0x30, () => ({
   ...registers,
   overlay: r32(
     0x28,
@@ -82,7 +82,7 @@ export const multicastPortCapability = ownMap("Multicast", 0x30, {
     hex: true,
     label: "OverlayAddr",
   }),
-});
+}));
 
 export const multicast = extendedCapability(
   extendedCapabilityId.multicast,

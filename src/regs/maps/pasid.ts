@@ -5,7 +5,7 @@ import { r16 } from "../register.ts";
 import { extendedCapabilityId } from "./ids.ts";
 
 /** Process Address Space ID, PCI Express Base Specification 7.8.9. */
-export const pasidCapability = ownMap("PASID", 8, {
+export const pasidCapability = ownMap("PASID", 8, () => ({
   ...extendedHead,
   capability: r16(
     0x04,
@@ -27,6 +27,6 @@ export const pasidCapability = ownMap("PASID", 8, {
     },
     "PASIDCtl",
   ),
-});
+}));
 
 export const pasid = extendedCapability(extendedCapabilityId.pasid, "PASID", pasidCapability);

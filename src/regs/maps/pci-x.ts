@@ -57,15 +57,15 @@ const endpointRegisters = {
 } as const;
 
 /** PCI-X capability of a type 0 header: PCI-X Protocol Addendum 2.0a, 7.2. */
-export const pcixEndpointCapability = ownMap("PCI-X", 8, endpointRegisters);
+export const pcixEndpointCapability = ownMap("PCI-X", 8, () => endpointRegisters);
 /** The same with the ECC registers of PCI-X mode 2. */
-export const pcixEccCapability = ownMap("PCI-X", 24, {
+export const pcixEccCapability = ownMap("PCI-X", 24, () => ({
   ...endpointRegisters,
   eccControl: volatile(hex(r32(0x08, "rw"))),
   eccFirstAddress: volatile(hex(r32(0x0c, "ro"))),
   eccSecondAddress: volatile(hex(r32(0x10, "ro"))),
   eccAttribute: volatile(hex(r32(0x14, "ro"))),
-});
+}));
 
 const splits = {
   capacity: ro(15, 0, "Capacity"),
@@ -73,7 +73,7 @@ const splits = {
 } as const;
 
 /** PCI-X capability of a type 1 header: PCI-X Protocol Addendum 2.0a, 8.6.2. */
-export const pcixBridgeCapability = ownMap("PCI-X", 16, {
+export const pcixBridgeCapability = ownMap("PCI-X", 16, () => ({
   ...standardHead,
   secondaryStatus: r16(
     0x02,
@@ -99,7 +99,7 @@ export const pcixBridgeCapability = ownMap("PCI-X", 16, {
   ),
   upstreamSplits: r32(0x08, splits, "Upstream"),
   downstreamSplits: r32(0x0c, splits, "Downstream"),
-});
+}));
 
 export const pcix = standardCapability(capabilityId.pcix, "PCI-X", (config, at, limit) => {
   if ((config.getUint8(0x0e) & 0x7f) === 1) return pcixBridgeCapability;

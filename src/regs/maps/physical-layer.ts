@@ -24,13 +24,13 @@ const physicalLayer = (
   registers: Readonly<Record<string, Entry>>,
 ): CapabilityType => {
   const maps = mapPerCount((lanes) =>
-    ownMap(name, lanesAt + lanes, {
+    ownMap(name, lanesAt + lanes, () => ({
       ...extendedHead,
       ...registers,
       ...repeat(lanes, (i) => ({
         [`lane${i}Presets`]: r8(lanesAt + i, { downstream: hwinit(3, 0), upstream: hwinit(7, 4) }),
       })),
-    }),
+    })),
   );
   return extendedCapability(id, name, (config, _at, limit) =>
     maps(fitting(portFacts(config).lanes, limit, lanesAt, 1)),

@@ -44,7 +44,7 @@ function power(base = 0, low = 0, high = 0, extended = 0): PowerLimit | undefine
 const sense = (lo: number) => volatile(ro(lo + 2, lo));
 
 /** Power Budgeting, PCI Express Base Specification 6.3, 7.8.1. */
-export const powerBudgetingCapability = ownMap("PowerBudgeting", 0x10, {
+export const powerBudgetingCapability = ownMap("PowerBudgeting", 0x10, () => ({
   ...extendedHead,
   dataSelect: r8(0x04, "rw"),
   control: r16(0x06, {
@@ -100,7 +100,7 @@ export const powerBudgetingCapability = ownMap("PowerBudgeting", 0x10, {
     connector6Sense: sense(26),
     connector7Sense: sense(29),
   }),
-});
+}));
 
 export const powerBudgeting = extendedCapability(
   extendedCapabilityId.powerBudgeting,

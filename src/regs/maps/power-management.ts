@@ -6,7 +6,7 @@ import { r16, r8 } from "../register.ts";
 import { capabilityId } from "./ids.ts";
 
 /** Power Management Capability, PCI Express Base Specification 7.5.2 and PCI Power Management 1.2, 3.2. */
-export const powerManagementCapability = ownMap("PM", 8, {
+export const powerManagementCapability = ownMap("PM", 8, () => ({
   ...standardHead,
   capabilities: r16(
     0x02,
@@ -49,7 +49,7 @@ export const powerManagementCapability = ownMap("PM", 8, {
     (value, scale) => (scale === 0 ? undefined : value! / 10 ** scale!),
     { label: "Data power", unit: "W" },
   ),
-});
+}));
 
 export const powerManagement = standardCapability(
   capabilityId.powerManagement,

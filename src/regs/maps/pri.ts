@@ -5,7 +5,7 @@ import { r16, r32 } from "../register.ts";
 import { extendedCapabilityId } from "./ids.ts";
 
 /** Page Request Interface, PCI Express Base Specification 10.5.2. */
-export const priCapability = ownMap("PRI", 16, {
+export const priCapability = ownMap("PRI", 16, () => ({
   ...extendedHead,
   // `reset` reads as zero.
   control: r16(0x04, { enable: rw(0, "Enable"), reset: rw(1, "Reset") }, "PRICtl"),
@@ -23,6 +23,6 @@ export const priCapability = ownMap("PRI", 16, {
   ),
   outstandingCapacity: hex(r32(0x08, "ro", "Page Request Capacity")),
   outstandingAllocation: hex(r32(0x0c, "rw", "Page Request Allocation")),
-});
+}));
 
 export const pri = extendedCapability(extendedCapabilityId.pri, "PRI", priCapability);

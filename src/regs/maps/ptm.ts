@@ -15,7 +15,7 @@ const granularity = <const P extends string>(field: P, label: string) =>
   );
 
 /** Precision Time Measurement, PCI Express Base Specification 7.9.15. */
-export const ptmCapability = ownMap("PTM", 12, {
+export const ptmCapability = ownMap("PTM", 12, () => ({
   ...extendedHead,
   capability: r32(
     0x04,
@@ -41,6 +41,6 @@ export const ptmCapability = ownMap("PTM", 12, {
   ),
   localGranularity: granularity("capability.clockGranularity", "Clock granularity"),
   pathGranularity: granularity("control.effectiveGranularity", "Effective granularity"),
-});
+}));
 
 export const ptm = extendedCapability(extendedCapabilityId.ptm, "PTM", ptmCapability);

@@ -53,11 +53,11 @@ const sizes = (capability: string, control: string, index: number) =>
   );
 
 /** One entry of a Resizable BAR or VF Resizable BAR capability; the first lies 4 bytes behind its head. */
-export const resizableBarEntry = ownMap("resizable BAR entry", entrySize, entry(0));
+export const resizableBarEntry = ownMap("resizable BAR entry", entrySize, () => entry(0));
 
 const resizable = (id: number, name: string): CapabilityType => {
   const maps = mapPerCount((count) =>
-    ownMap(name, firstEntry + entrySize * count, {
+    ownMap(name, firstEntry + entrySize * count, () => ({
       ...extendedHead,
       ...repeat(count, (i) => {
         const { capability, control } = entry(firstEntry + entrySize * i);
@@ -67,7 +67,7 @@ const resizable = (id: number, name: string): CapabilityType => {
           [`bar${i}Sizes`]: sizes(`bar${i}Capability`, `bar${i}Control`, i),
         };
       }),
-    }),
+    })),
   );
   return extendedCapability(id, name, (config, at, limit) => {
     const stated = limit >= 12 ? config.getUint8(at + 8) >>> 5 : 0;

@@ -52,7 +52,7 @@ function targetText(target: Target): string {
 }
 
 const rootComplexLinks = mapPerCount((count) =>
-  ownMap("RCLink", linksAt + linkSize * count, {
+  ownMap("RCLink", linksAt + linkSize * count, () => ({
     ...extendedHead,
     elementSelfDescription: r32(
       0x04,
@@ -82,7 +82,7 @@ const rootComplexLinks = mapPerCount((count) =>
         text: targetText,
       }),
     })),
-  }),
+  })),
 );
 
 /** Root Complex Link Declaration, PCI Express Base Specification 7.9.8. */
@@ -96,7 +96,7 @@ export const rootComplexLink = extendedCapability(
 );
 
 /** Root Complex Internal Link Control, PCI Express Base Specification 7.9.9. */
-export const rootComplexInternalLinkCapability = ownMap("RCInternalLink", 12, {
+export const rootComplexInternalLinkCapability = ownMap("RCInternalLink", 12, () => ({
   ...extendedHead,
   linkCapabilities: r32(0x04, {
     maxLinkSpeed: ro(3, 0, speeds),
@@ -115,7 +115,7 @@ export const rootComplexInternalLinkCapability = ownMap("RCInternalLink", 12, {
       negotiatedLinkWidth: ro(9, 4),
     }),
   ),
-});
+}));
 export const rootComplexInternalLink = extendedCapability(
   extendedCapabilityId.rootComplexInternalLink,
   "RCInternalLink",
@@ -132,12 +132,12 @@ const eventCollectorBuses = {
   // Next above last: no other bus.
   busNumbers: r32(0x08, { next: hex(hwinit(15, 8)), last: hex(hwinit(23, 16)) }, "AssociatedBusNumbers"),
 } as const;
-const eventCollectorV1 = ownMap("RCEC", 8, eventCollectorRegisters);
+const eventCollectorV1 = ownMap("RCEC", 8, () => eventCollectorRegisters);
 /** Root Complex Event Collector Endpoint Association, version 2, PCI Express Base Specification 7.9.10. */
-export const eventCollectorCapability = ownMap("RCEC", 12, {
+export const eventCollectorCapability = ownMap("RCEC", 12, () => ({
   ...eventCollectorRegisters,
   ...eventCollectorBuses,
-});
+}));
 export const eventCollector = extendedCapability(
   extendedCapabilityId.eventCollector,
   "RCEC",
@@ -146,11 +146,11 @@ export const eventCollector = extendedCapability(
 );
 
 /** RCRB Header, PCI Express Base Specification 7.9.7. */
-export const rcrbCapability = ownMap("RCRB", 0x14, {
+export const rcrbCapability = ownMap("RCRB", 0x14, () => ({
   ...extendedHead,
   vendorId: hex(r16(0x04, "hwinit")),
   deviceId: hex(r16(0x06, "hwinit")),
   capabilities: r32(0x08, { softwareVisibility: ro(0) }),
   control: r32(0x0c, { softwareVisibilityEnable: rw(0) }),
-});
+}));
 export const rcrb = extendedCapability(extendedCapabilityId.rcrb, "RCRB", rcrbCapability);

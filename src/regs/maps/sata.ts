@@ -18,13 +18,13 @@ const registers = {
 } as const;
 
 /** Serial ATA capability, Serial ATA AHCI 1.3.1, 2.4: where the index-data pair lies. */
-export const sataCapability = ownMap("SATA", 8, registers);
+export const sataCapability = ownMap("SATA", 8, () => registers);
 /** The same with the index-data pair in the capability itself. */
-export const sataPairCapability = ownMap("SATA", 16, {
+export const sataPairCapability = ownMap("SATA", 16, () => ({
   ...registers,
   index: hex(r32(0x08, "rw")),
   data: volatile(hex(r32(0x0c, "rw"))),
-});
+}));
 
 export const sata = standardCapability(capabilityId.sata, "SATA", (config, at, limit) =>
   limit >= 16 && (config.getUint8(at + 4) & 0xf) === 15 ? sataPairCapability : sataCapability,

@@ -10,7 +10,7 @@ import { extendedCapabilityId } from "./ids.ts";
 const lanesAt = 0x0c;
 
 const maps = mapPerCount((lanes) =>
-  ownMap("SecondaryPCIe", lanesAt + 2 * lanes, {
+  ownMap("SecondaryPCIe", lanesAt + 2 * lanes, () => ({
     ...extendedHead,
     linkControl3: r32(
       0x04,
@@ -32,7 +32,7 @@ const maps = mapPerCount((lanes) =>
         upstreamReceiverHint: hwinit(14, 12),
       }),
     })),
-  }),
+  })),
 );
 
 /** Secondary PCI Express (the 8.0 GT/s link), PCI Express Base Specification 7.7.3: an entry for each lane. */

@@ -16,7 +16,7 @@ const pageSizes = (bits: number): number[] =>
     .map((n) => 4096 * 2 ** n);
 
 /** Single Root I/O Virtualization, PCI Express Base Specification 9.3.3. */
-export const srIovCapability = ownMap("SR-IOV", 0x40, {
+export const srIovCapability = ownMap("SR-IOV", 0x40, () => ({
   ...extendedHead,
   capabilities: r32(
     0x04,
@@ -82,6 +82,6 @@ export const srIovCapability = ownMap("SR-IOV", 0x40, {
     },
     "VF Migration",
   ),
-});
+}));
 
 export const srIov = extendedCapability(extendedCapabilityId.srIov, "SR-IOV", srIovCapability);

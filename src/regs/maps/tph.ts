@@ -23,7 +23,7 @@ export const tphRegisters = {
   }),
 } as const;
 /** TLP Processing Hints without a table of steering tags in the capability. */
-export const tphCapability = ownMap("TPH", 12, tphRegisters);
+export const tphCapability = ownMap("TPH", 12, () => tphRegisters);
 
 const tableAt = 12;
 /** A table in the capability has 64 entries at most. */
@@ -31,10 +31,10 @@ const maxEntries = 64;
 const maps = mapPerCount((count) =>
   count === 0
     ? tphCapability
-    : ownMap("TPH", tableAt + 2 * count, {
+    : ownMap("TPH", tableAt + 2 * count, () => ({
         ...tphRegisters,
         ...repeat(count, (i) => ({ [`steeringTag${i}`]: hex(r16(tableAt + 2 * i, "rw")) })),
-      }),
+      })),
 );
 
 export const tph = extendedCapability(extendedCapabilityId.tph, "TPH", (config, at, limit) => {

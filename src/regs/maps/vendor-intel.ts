@@ -113,14 +113,14 @@ const frequenciesC = {
   ddr4Frequency: frequency("capabilityC.ddr4MaxFrequency", "DDR4MaxFreq", itself),
 };
 
-const plain = mapPerCount((size) => ownMap("Intel", size, head));
+const plain = mapPerCount((size) => ownMap("Intel", size, () => head));
 const version1 = mapPerCount((size) =>
-  ownMap("Intel", size, {
+  ownMap("Intel", size, () => ({
     ...head,
     ...(size >= 8 && { capabilityA }),
     ...(size >= 12 && { capabilityB, ...frequenciesB }),
     ...(size >= 16 && { capabilityC, ...frequenciesC }),
-  }),
+  })),
 );
 
 /** The registers of Intel's capability of `length` bytes, 4 at least: those of other versions and kinds stay raw. */

@@ -8,11 +8,11 @@ import { intelCapability, intelVendorId } from "./vendor-intel.ts";
 
 /** Vendor-specific capability, PCI Express Base Specification 7.9.4: nothing but its length is defined. */
 const plain = mapPerCount((size) =>
-  ownMap("Vendor", size, {
+  ownMap("Vendor", size, () => ({
     ...standardHead,
     /** Of the whole capability, in bytes. */
     length: hex(r8(0x02, "ro", "Len")),
-  }),
+  })),
 );
 
 /** Of NVIDIA, as a PCI vendor. */
@@ -22,7 +22,7 @@ export const nvidiaVendorId = 0x10de;
  * NVIDIA's approval of peer-to-peer traffic, which a hypervisor adds for its guest's driver to find: devices of one clique
  * may reach each other. `reset` is what it holds but for the clique.
  */
-export const gpuDirectCliqueCapability = ownMap("GPUDirect", 8, {
+export const gpuDirectCliqueCapability = ownMap("GPUDirect", 8, () => ({
   id: reset(capabilityId.vendor, standardHead.id),
   next: standardHead.next,
   length: reset(8, hex(r8(0x02, "ro"))),
@@ -30,10 +30,13 @@ export const gpuDirectCliqueCapability = ownMap("GPUDirect", 8, {
   signature: reset(0x50, hex(r8(0x03, "ro"))),
   signature2: reset(0x5032, hex(r16(0x04, "ro"))),
   approval: r16(0x06, { version: ro(2, 0), clique: ro(6, 3) }),
-});
+}));
 
 /** What every vendor-specific capability begins with. */
-export const vendorHead = ownMap("Vendor", 3, { ...standardHead, length: hex(r8(0x02, "ro", "Len")) });
+export const vendorHead = ownMap("Vendor", 3, () => ({
+  ...standardHead,
+  length: hex(r8(0x02, "ro", "Len")),
+}));
 
 const virtioHead = {
   ...standardHead,
@@ -60,29 +63,29 @@ const location = <A extends "ro" | "rw">(access: A) => ({
 });
 
 /** Where a structure of a virtio device lies, Virtual I/O Device 1.3, 4.1.4. */
-export const virtioCapability = ownMap("virtio", 16, { ...virtioHead, ...location("ro") });
+export const virtioCapability = ownMap("virtio", 16, () => ({ ...virtioHead, ...location("ro") }));
 /** The notification structure, 4.1.4.4. */
-export const virtioNotifyCapability = ownMap("virtio", 20, {
+export const virtioNotifyCapability = ownMap("virtio", 20, () => ({
   ...virtioHead,
   ...location("ro"),
   /** In bytes between the notification addresses of two queues. */
   notifyMultiplier: hex(r32(0x10, "ro", "Structure: multiplier")),
-});
+}));
 /** The window into the BARs through config space, 4.1.4.9: an access to its data is one to the BAR. */
-export const virtioPciConfigCapability = ownMap("virtio", 20, {
+export const virtioPciConfigCapability = ownMap("virtio", 20, () => ({
   ...virtioHead,
   ...location("rw"),
   data: precious(hex(r32(0x10, "rw"))),
-});
+}));
 /** A region shared with the device, 4.1.4.7, with 64-bit offset and size. */
-export const virtioSharedMemoryCapability = ownMap("virtio", 24, {
+export const virtioSharedMemoryCapability = ownMap("virtio", 24, () => ({
   ...virtioHead,
   ...location("ro"),
   offsetHigh: hex(r32(0x10, "ro")),
   sizeHigh: hex(r32(0x14, "ro")),
   regionOffset: joinedBig(["offsetHigh", "offset"], { hex: true, label: "Region offset" }),
   regionSize: joinedBig(["sizeHigh", "size"], { hex: true, label: "Region size" }),
-});
+}));
 
 const virtioStructures: Readonly<Record<number, RegisterBlock>> = {
   2: virtioNotifyCapability,

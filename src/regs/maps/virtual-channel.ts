@@ -46,7 +46,7 @@ export const virtualChannelPort = {
 } as const;
 
 /** What every VC capability begins with. */
-export const virtualChannelHead = ownMap("VC", channelsAt, virtualChannelPort);
+export const virtualChannelHead = ownMap("VC", channelsAt, () => virtualChannelPort);
 
 /** One virtual channel; the channel 0 cannot be disabled or renumbered. */
 function channel(index: number) {
@@ -100,14 +100,14 @@ interface Shape {
 
 function build({ channels, tablesAt, tablesEnd }: Shape): RegisterBlock {
   const end = channelsAt + virtualChannelSize * channels;
-  return ownMap("VC", Math.max(end, tablesEnd), {
+  return ownMap("VC", Math.max(end, tablesEnd), () => ({
     ...virtualChannelPort,
     ...repeat(channels, channel),
     ...repeat((tablesEnd - tablesAt) / 4, (i) => {
       const at = tablesAt + 4 * i;
       return { [`table${hexDigits(at)}`]: hex(r32(at, "rw", "Table")) };
     }),
-  });
+  }));
 }
 
 /** Shapes of real devices are few; what a hostile one makes up must not pile up. */

@@ -5,7 +5,7 @@ import { r16, r32 } from "../register.ts";
 import { capabilityId } from "./ids.ts";
 
 /** Vital Product Data Capability, PCI Express Base Specification 7.9.18. */
-export const vpdCapability = ownMap("VPD", 8, {
+export const vpdCapability = ownMap("VPD", 8, () => ({
   ...standardHead,
   address: r16(0x02, {
     /** Byte address, a multiple of 4. */
@@ -14,6 +14,6 @@ export const vpdCapability = ownMap("VPD", 8, {
     flag: volatile(rw(15)),
   }),
   data: volatile(hex(r32(0x04, "rw"))),
-});
+}));
 
 export const vpd = standardCapability(capabilityId.vpd, "VPD", vpdCapability);

@@ -16,9 +16,9 @@ const registers = {
   }),
 } as const;
 /** What every VSEC begins with. */
-export const vsecHead = ownMap("VSEC", headSize, registers);
+export const vsecHead = ownMap("VSEC", headSize, () => registers);
 
-const maps = mapPerCount((size) => ownMap("VSEC", size, registers));
+const maps = mapPerCount((size) => ownMap("VSEC", size, () => registers));
 
 /** Vendor-Specific Extended Capability, PCI Express Base Specification 7.9.5. What the vendor put behind its head stays raw. */
 export const vsec = extendedCapability(extendedCapabilityId.vendor, "VSEC", (config, at, limit) => {
