@@ -19,7 +19,8 @@ export function idleBackend({ device }: Library, image: Image): Backend {
     resettable: true,
     ...{ regions, irqs },
     read(region, offset, data) {
-      if (region === configRegion) for (let i = 0; i < data.length; i++) data[i] = config[offset + i]!;
+      if (region === configRegion && data.length > 4) data.set(config.subarray(offset, offset + data.length));
+      else if (region === configRegion) for (let i = 0; i < data.length; i++) data[i] = config[offset + i]!;
       else for (let i = 0; i < data.length; i++) data[i] = 0;
     },
     write: none,

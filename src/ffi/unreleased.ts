@@ -1,3 +1,5 @@
+const nothing: readonly unknown[] = Object.freeze([]);
+
 /**
  * Things that have to be given back to somebody who may refuse: a slot to the kernel, a range to the platform. What is refused
  * stays here, is told of once a cause, and is tried again with the next `settle`. Nothing is forgotten, and nothing told twice.
@@ -36,8 +38,8 @@ export class Unreleased<T> implements Iterable<T> {
    * @returns why things were refused, this time, in the order of trying; with none, only what is still needed is left
    */
   settle(): readonly unknown[] {
+    if (this.#items.size === 0 || this.#settling) return nothing;
     const causes: unknown[] = [];
-    if (this.#settling || this.#items.size === 0) return causes;
     this.#settling = true;
     try {
       for (const item of [...this.#items.keys()].reverse()) this.#try(item, causes);

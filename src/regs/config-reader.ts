@@ -32,14 +32,23 @@ export function readConfigBytes(
   readHeads(fill, bytes[header === 2 ? 0x14 : 0x34]! & 0xfc, standardStart, () => walkCapabilities(bytes));
   if (size > extendedStart)
     readHeads(fill, extendedStart, extendedStart, () => walkExtendedCapabilities(bytes));
-  const precious = new Uint8Array(size);
-  for (const { offset, map } of find(bytes).capabilities) precious.set(map.masks.precious, offset);
-  for (let at = standardStart; at < size; at++) {
-    const from = at;
-    while (at < size && !precious[at]) at++;
+  let from = standardStart;
+  for (const at of preciousBytes(find(bytes))) {
     fill(from, at);
+    from = at + 1;
   }
+  fill(from, size);
   return bytes;
+}
+
+/** Bytes whose read has a side effect, ascending. */
+function preciousBytes({ capabilities }: ConfigLayout): number[] {
+  const found: number[] = [];
+  for (const { offset, map } of capabilities)
+    map.masks.precious.forEach((bits, i) => {
+      if (bits !== 0) found.push(offset + i);
+    });
+  return found.sort((a, b) => a - b);
 }
 
 /**

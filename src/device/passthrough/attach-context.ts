@@ -1,4 +1,5 @@
 // What every step of an attach works with.
+import type { RegionShape } from "../pci/region-shape.ts";
 import type { DeviceBackend } from "../seam/backend.ts";
 import type { ReportEvent } from "../seam/events.ts";
 import type { GuestAnswers } from "../seam/guest-answers.ts";
@@ -24,7 +25,7 @@ export type PlanOptions = PatchOptions &
 
 /** What planning needs of it: nothing of the platform is touched. */
 export interface PlanContext {
-  readonly backend: Pick<DeviceBackend, "regions">;
+  readonly backend: { readonly regions: readonly RegionShape[] };
   readonly options: PlanOptions;
   readonly platform: Pick<Platform, "pageSize">;
   readonly vectors: HostVectors;

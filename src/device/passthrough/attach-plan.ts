@@ -4,7 +4,7 @@ import { addressMask, barsOf, typeBits, writableBits, type Bar, type BarKind } f
 import { barRegisters, romRegister } from "../pci/header-registers.ts";
 import type { ConfigImage } from "../pci/config-image.ts";
 import { configTables, emulateRegister, type ConfigTables } from "./config/config-tables.ts";
-import { absentRegion, RegionIndex, type RegionArea, type RegionInfo } from "../../regs/vfio/regions.ts";
+import { absentRegion, RegionIndex, type RegionArea } from "../../regs/vfio/regions.ts";
 import { mappableAreas } from "../pci/mappable-areas.ts";
 import type { DeviceEventKind } from "../seam/events.ts";
 import { emulateMsi, msiLayout, type MsiLayout } from "./interrupts/msi-state.ts";
@@ -23,6 +23,7 @@ import {
 import { freesPages, relocate, type Relocation } from "./interrupts/msix-relocation.ts";
 import { knownMirrors, mirroredAreas, type MirroredArea } from "./config/config-mirrors.ts";
 import { addClique, hideCapabilities, isHidden, patchMultiFunction, type Patch } from "./config/patches.ts";
+import type { RegionShape } from "../pci/region-shape.ts";
 
 /** The MSI-X capability, its two geometries, and the bytes by which its BAR grew. */
 export interface MsixPlan {
@@ -97,7 +98,7 @@ export function planAttach(context: PlanContext, image: ConfigImage): AttachPlan
   if (msix) emulateMsix(tables, msix.guest, msix.capability);
   const effects = new WriteEffects(image, tables.limit, bars, { msi, msix: msix?.capability });
   const mappable = bars.map((bar) => mappableParts(context, bar, msix, mirrors));
-  const places = barPlaces(bars, msix?.guest, mirrors);
+  const places = barPlaces(bars, regions, msix?.guest, mirrors);
   return { tables, effects, bars, mappable, msi, msix, patches, mirrors, places, notes };
 }
 
@@ -118,7 +119,7 @@ function mappableParts(
 
 /** Table and PBA, where they lie over the device's own registers. */
 function msixHoles(
-  { index: region, msixMappable: tableIsMappable }: RegionInfo,
+  { index: region, msixMappable: tableIsMappable }: RegionShape,
   msix: MsixPlan | undefined,
 ): RegionArea[] {
   if (!msix) return [];

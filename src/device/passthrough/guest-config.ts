@@ -1,5 +1,6 @@
 import { RegionIndex } from "../../regs/vfio/regions.ts";
 import type { AttachedDevice } from "./attach.ts";
+import type { ConfigSpace } from "./config/config-space.ts";
 import { badConfigValue } from "./config/config-value.ts";
 import { unansweredConfig } from "./config/unanswered-config.ts";
 import type { DecodeControl } from "./decoding.ts";
@@ -8,11 +9,13 @@ import { WriteEffect } from "./write-effects.ts";
 /** A guest's accesses to config space, and what they set off: those to the space itself, and to a mirror of it in a BAR. */
 export class GuestConfig {
   readonly #parts: AttachedDevice;
+  readonly #config: ConfigSpace;
   readonly #decode: DecodeControl;
   #closed = false;
 
   constructor(parts: AttachedDevice, decode: DecodeControl) {
     this.#parts = parts;
+    this.#config = parts.config;
     this.#decode = decode;
   }
 
@@ -28,7 +31,7 @@ export class GuestConfig {
 
   /** See `VfioPciDevice.configRead`. */
   read(offset: number, width: number): number {
-    const { config } = this.#parts;
+    const config = this.#config;
     if (!config.accepts(offset, width) || this.#closed || config.gone)
       return this.#unanswered("read", offset, width);
     const value = config.read(offset, width);
@@ -39,7 +42,8 @@ export class GuestConfig {
 
   /** See `VfioPciDevice.configWrite`. @throws TypeError, RangeError as that */
   write(offset: number, width: number, value: number): void {
-    const { config, effects, interrupts } = this.#parts;
+    const config = this.#config;
+    const { effects, interrupts } = this.#parts;
     if (!config.accepts(offset, width) || this.#closed || config.gone) {
       this.#unanswered("write", offset, width);
       return;

@@ -13,18 +13,22 @@ export function planFor(context: PlanContext, image: ConfigImage): AttachPlan {
   return { ...plan, tables: copyTables(plan.tables, image) };
 }
 
-/** All that a plan follows from besides the kind of the device, one after another; of each list how long it is comes first. */
+/** All that a plan follows from besides the kind of the device, one after another; how long its lists are comes before them. */
 function factsOf({ backend, platform, options, vectors }: PlanContext): Fact[] {
   const { rom, multiFunction, gpuDirectClique, msixRelocation, msiVectors, msixVectors } = options;
   const { hide, expose, excludeFromMapping, configMirrors } = options;
   const facts: Fact[] = [platform.pageSize, vectors.msi, vectors.msix, backend.regions.length];
   facts.push(rom, multiFunction, gpuDirectClique, msixRelocation, msiVectors, msixVectors);
-  for (const list of [hide, expose, excludeFromMapping]) facts.push(list?.length, ...(list ?? []));
-  facts.push(configMirrors?.length);
-  for (const { bar, offset, size } of configMirrors ?? []) facts.push(bar, offset, size);
+  facts.push(hide?.length, expose?.length, excludeFromMapping?.length, configMirrors?.length);
+  if (hide) facts.push(...hide);
+  if (expose) facts.push(...expose);
+  if (excludeFromMapping) facts.push(...excludeFromMapping);
+  if (configMirrors) for (const { bar, offset, size } of configMirrors) facts.push(bar, offset, size);
   for (const { index, size, readable, writable, mappable, msixMappable, sparse } of backend.regions) {
-    facts.push(index, size, readable, writable, mappable, msixMappable, sparse?.length);
-    for (const area of sparse ?? []) facts.push(area.offset, area.size);
+    facts.push(size);
+    if (size === 0) continue;
+    facts.push(index, readable, writable, mappable, msixMappable, sparse?.length);
+    if (sparse) for (const area of sparse) facts.push(area.offset, area.size);
   }
   return facts;
 }

@@ -2,8 +2,9 @@
 import { ioBar, memoryBar } from "../../regs/maps/bar.ts";
 import type { RegisterReference } from "../../regs/reference.ts";
 import type { Register } from "../../regs/register.ts";
-import { RegionIndex, type RegionInfo } from "../../regs/vfio/regions.ts";
+import { RegionIndex } from "../../regs/vfio/regions.ts";
 import { barRegisters, romAddress, romEnable, romRegister } from "./header-registers.ts";
+import type { RegionShape } from "./region-shape.ts";
 
 /** What a BAR decodes. */
 export type BarKind = "io" | "memory32" | "memory64" | "rom";
@@ -58,7 +59,7 @@ function powerOfTwoAtLeast(size: number): number {
  */
 export function barsOf(
   config: Uint8Array,
-  regions: readonly RegionInfo[],
+  regions: readonly RegionShape[],
 ): { readonly bars: readonly Bar[]; readonly problems: readonly string[] } {
   const bars: Bar[] = [];
   const problems: string[] = [];

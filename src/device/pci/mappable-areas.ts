@@ -1,5 +1,6 @@
 // Which pages of a BAR the guest may touch without leaving to the VMM. Pure: no system calls.
-import type { RegionArea, RegionInfo } from "../../regs/vfio/regions.ts";
+import type { RegionArea } from "../../regs/vfio/regions.ts";
+import type { RegionShape } from "./region-shape.ts";
 
 const up = (value: number, unit: number): number => Math.ceil(value / unit) * unit;
 const down = (value: number, unit: number): number => Math.floor(value / unit) * unit;
@@ -13,7 +14,7 @@ const down = (value: number, unit: number): number => Math.floor(value / unit) *
  * @returns sorted, disjoint, page-aligned
  */
 export function mappableAreas(
-  region: RegionInfo,
+  region: RegionShape,
   holes: readonly RegionArea[],
   pageSize: number,
 ): RegionArea[] {

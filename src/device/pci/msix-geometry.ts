@@ -1,9 +1,10 @@
 // Where the MSI-X table and PBA lie: on the device, and where the guest is told that they lie.
 // The two are separate values and never turned into each other.
 import { msixCapability, msixTableEntry } from "../../regs/maps/msix.ts";
-import { RegionIndex, type RegionInfo } from "../../regs/vfio/regions.ts";
+import { RegionIndex } from "../../regs/vfio/regions.ts";
 import { hex } from "../address/range.ts";
 import type { Located } from "./config-offset.ts";
+import type { RegionShape } from "./region-shape.ts";
 
 /** Bytes of one vector in the table (PCI Express Base Specification 7.7.2.2). */
 export const entrySize: number = msixTableEntry.size;
@@ -77,7 +78,7 @@ export function showGeometry(
 }
 
 /** What of a structure does not lie in the memory of a BAR; undefined if all does. */
-function placeProblem(name: string, area: MsixArea, regions: readonly RegionInfo[]): string | undefined {
+function placeProblem(name: string, area: MsixArea, regions: readonly RegionShape[]): string | undefined {
   if (area.region > RegionIndex.bar5)
     return `the MSI-X ${name} register holds ${hex(area.offset + area.region)}, whose BIR ${area.region} is reserved`;
   const region = regions[area.region];
@@ -89,13 +90,13 @@ function placeProblem(name: string, area: MsixArea, regions: readonly RegionInfo
 }
 
 /** Why the table cannot be used with these regions, and so the capability; undefined if it can. */
-export const tableProblem = ({ table }: MsixGeometry, regions: readonly RegionInfo[]): string | undefined =>
+export const tableProblem = ({ table }: MsixGeometry, regions: readonly RegionShape[]): string | undefined =>
   placeProblem("table", table, regions);
 
 /** Why the device's own pending bits cannot be: nobody but they need that place. Undefined if they can. */
 export function pendingProblem(
   { table, pba }: MsixGeometry,
-  regions: readonly RegionInfo[],
+  regions: readonly RegionShape[],
 ): string | undefined {
   const place = placeProblem("PBA", pba, regions);
   if (place !== undefined) return place;

@@ -6,6 +6,7 @@ import { fillOnes, type GuestAnswers } from "../../seam/guest-answers.ts";
 import type { UnansweredReason } from "../../seam/trace.ts";
 import type { MirroredArea } from "../config/config-mirrors.ts";
 import { isAcknowledgement, readMirror, writeMirror, type ConfigPort } from "../config/mirror-access.ts";
+import type { Intx } from "../interrupts/intx.ts";
 import type { InterruptControl } from "../interrupts/interrupt-control.ts";
 import type { MsixArea } from "../../pci/msix-geometry.ts";
 import type { BarPlaces, PlainPlaces } from "./bar-places.ts";
@@ -33,10 +34,14 @@ export class BarAccess {
   readonly #interrupts: InterruptControl;
   readonly #answers: GuestAnswers;
   readonly #table: MsixArea | undefined;
+  /** The table as the guest sees it. */
+  readonly #tableBytes: Uint8Array | undefined;
   readonly #pba: MsixArea | undefined;
   /** Where the part found last ends. A field, not a result: a trap allocates nothing. */
   #end = 0;
 
+  /** INTx where a trapped access unmasks it. */
+  readonly #unmasked: Intx | undefined;
   /** By region. */
   readonly #plain: readonly (PlainPlaces | undefined)[];
   readonly #mirrors: readonly MirroredArea[];
@@ -59,7 +64,9 @@ export class BarAccess {
     this.#interrupts = interrupts;
     this.#answers = answers;
     this.#config = config;
+    this.#unmasked = interrupts.intx?.mode === "access" ? interrupts.intx : undefined;
     this.#table = plan.places.table;
+    this.#tableBytes = interrupts.msix?.state.table;
     this.#pba = plan.places.pba;
     this.#mirrors = plan.places.mirrors;
     this.#plain = plan.places.plain;
@@ -74,11 +81,11 @@ export class BarAccess {
     else if (offset >= plain.tableFrom && end <= plain.tableEnd)
       this.#readTable(offset - plain.tableFrom, data);
     else this.#readParts(region, offset, data);
-    this.#interrupts.intx?.accessed();
+    if (this.#unmasked !== undefined) this.#unmasked.accessed();
   }
 
   #readTable(from: number, data: Uint8Array): void {
-    const { table } = this.#interrupts.msix!.state;
+    const table = this.#tableBytes!;
     for (let i = 0; i < data.length; i++) data[i] = table[from + i]!;
   }
 
@@ -107,7 +114,7 @@ export class BarAccess {
     else if (offset >= plain.tableFrom && end <= plain.tableEnd)
       this.#interrupts.tableWrite(offset - plain.tableFrom, data, 0, data.length);
     else this.#writeParts(region, offset, data);
-    this.#interrupts.intx?.accessed();
+    if (this.#unmasked !== undefined) this.#unmasked.accessed();
   }
 
   #writeParts(region: number, offset: number, data: Uint8Array): void {
@@ -186,7 +193,7 @@ export class BarAccess {
 
   #readDevice(region: number, offset: number, data: Uint8Array, otherwise?: number): void {
     try {
-      if (this.#backend.regions[region]!.readable) return this.#backend.read(region, offset, data);
+      if (this.#plain[region]!.readable) return this.#backend.read(region, offset, data);
       this.#failed("read", region, offset, data.length, "the region cannot be read");
     } catch (cause) {
       this.#failed("read", region, offset, data.length, "the device does not answer", cause);
@@ -197,7 +204,7 @@ export class BarAccess {
 
   #writeDevice(region: number, offset: number, data: Uint8Array): void {
     // The ROM and other read-only regions ignore writes, as their hardware does.
-    if (!this.#backend.regions[region]!.writable)
+    if (!this.#plain[region]!.writable)
       return this.#silent("write", region, offset, data.length, "the region cannot be written");
     try {
       this.#backend.write(region, offset, data);

@@ -1,5 +1,6 @@
 import { RegionIndex } from "../../../regs/vfio/regions.ts";
 import type { Bar } from "../../pci/bars.ts";
+import type { RegionShape } from "../../pci/region-shape.ts";
 import type { MsixArea, MsixGeometry } from "../../pci/msix-geometry.ts";
 import type { MirroredArea } from "../config/config-mirrors.ts";
 
@@ -9,6 +10,9 @@ export interface PlainPlaces {
   readonly below: number;
   readonly from: number;
   readonly size: number;
+  /** Whether the host lets the region be read and written. */
+  readonly readable: boolean;
+  readonly writable: boolean;
   /** Where the MSI-X table is; the two are equal where it is not in this BAR. */
   readonly tableFrom: number;
   readonly tableEnd: number;
@@ -26,6 +30,7 @@ export interface BarPlaces {
 /** @param msix as the guest finds it */
 export function barPlaces(
   bars: readonly Bar[],
+  regions: readonly RegionShape[],
   msix: MsixGeometry | undefined,
   mirrors: readonly MirroredArea[],
 ): BarPlaces {
@@ -37,21 +42,26 @@ export function barPlaces(
     const bar = bars.find((one) => one.region === region);
     const isHere = (area: MsixArea | undefined): area is MsixArea => area?.region === region;
     return (
-      bar && plainPlaces(bar, [table, pba, ...mirrors].filter(isHere), isHere(table) ? table : undefined)
+      bar &&
+      plainPlaces(
+        regions[region]!,
+        [table, pba, ...mirrors].filter(isHere),
+        isHere(table) ? table : undefined,
+      )
     );
   });
   return { table, pba, mirrors, plain };
 }
 
 function plainPlaces(
-  { physicalSize: size }: Bar,
+  { size, readable, writable }: RegionShape,
   areas: readonly MsixArea[],
   table: MsixArea | undefined,
 ): PlainPlaces {
   return {
     below: Math.min(size, ...areas.map(({ offset }) => offset)),
     from: Math.max(0, ...areas.map((area) => area.offset + area.size)),
-    size,
+    ...{ size, readable, writable },
     tableFrom: table?.offset ?? 0,
     tableEnd: table ? table.offset + table.size : 0,
   };

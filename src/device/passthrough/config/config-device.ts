@@ -6,6 +6,9 @@ import { command } from "../../pci/header-registers.ts";
 import type { DeviceBackend } from "../../seam/backend.ts";
 import { allOnes, type GuestAnswers } from "../../seam/guest-answers.ts";
 
+const views = (buffer: ArrayBuffer): readonly Uint8Array[] =>
+  [0, 1, 2, 3, 4].map((width) => new Uint8Array(buffer, 0, width));
+
 /** Config space of the device itself, and what becomes of an access that it does not answer. */
 export class ConfigDevice {
   readonly #backend: DeviceBackend;
@@ -14,8 +17,8 @@ export class ConfigDevice {
   /** Whether failures throw. */
   #strict = false;
   #gone = false;
-  /** By width: an access allocates nothing. */
-  readonly #bytes = [0, 1, 2, 3, 4].map((width) => new Uint8Array(new ArrayBuffer(width)));
+  /** The first bytes of one buffer, by width: an access allocates nothing. */
+  readonly #bytes = views(new ArrayBuffer(4));
 
   /** @param lost told once, when the device is found to be gone */
   constructor(backend: DeviceBackend, answers: GuestAnswers, lost: () => void) {

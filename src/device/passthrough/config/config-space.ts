@@ -72,10 +72,10 @@ export class ConfigSpace {
   }
 
   #fits(offset: number, width: number, size: number): boolean {
+    // Of what is no integer from 0 to 2^32 - 1 the shift makes another number.
     return (
-      (width === 1 || width === 2 || width === 4) &&
-      Number.isInteger(offset) &&
-      offset >= 0 &&
+      (width === 4 || width === 2 || width === 1) &&
+      offset >>> 0 === offset &&
       (offset & 3) + width <= 4 &&
       offset + width <= size
     );
@@ -186,6 +186,7 @@ export class ConfigSpace {
   forward(offset: ConfigOffset, width: number, value: number): boolean {
     const { emulated, limit } = this.tables;
     if (offset >= limit) return this.#device.write(offset, width, value);
+    if (width === 1) return emulated[offset] === 0xff || this.#forwardRun(offset, 1, value);
     let start = 0;
     let arrived = true;
     for (let i = 0; i <= width; i++) {
@@ -200,23 +201,23 @@ export class ConfigSpace {
 
   #forwardRun(offset: ConfigOffset, width: number, value: number): boolean {
     const { emulated, write, clear, source, shadow } = this.tables;
-    let wanted = false;
-    for (let at = offset; at < offset + width; at++)
-      if ((write[at]! | clear[at]!) & ~emulated[at]!) wanted = true;
-    if (!wanted) return true;
+    let wanted = 0;
     let told = 0;
-    let changes = false;
+    let changes = 0;
     for (let i = width - 1; i >= 0; i--) {
       const at = offset + i;
       const owned = emulated[at]!;
-      const byte = (((value >>> (8 * i)) & ~owned) | (shadow[at]! & owned)) & 0xff;
+      const before = shadow[at]!;
+      const byte = (((value >>> (8 * i)) & ~owned) | (before & owned)) & 0xff;
       told = (told << 8) | byte;
-      if (source[at] !== Source.shadow || clear[at] !== 0 || byte !== shadow[at]) changes = true;
+      wanted |= (write[at]! | clear[at]!) & ~owned;
+      changes |= source[at]! | clear[at]! | (byte ^ before);
     }
+    if (wanted === 0) return true;
     if (!this.#device.write(offset, width, told)) return false;
     // What is known, and written once more, changes nothing. What the device makes of another value is known only after a read:
     // of the whole dword, whose fields may depend on each other.
-    if (!changes) return true;
+    if (changes === 0) return true;
     const first = offset - (offset & 3);
     for (let at = first; at < first + 4; at++) {
       if (source[at] === Source.shadow && emulated[at] !== 0xff) source[at] = Source.stale;

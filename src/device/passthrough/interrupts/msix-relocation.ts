@@ -1,8 +1,8 @@
 // Where the guest finds MSI-X table and PBA, if not where the device has them. Pure: no system calls.
-import type { RegionInfo } from "../../../regs/vfio/regions.ts";
 import type { Bar } from "../../pci/bars.ts";
 import { mappableAreas } from "../../pci/mappable-areas.ts";
 import type { MsixGeometry } from "../../pci/msix-geometry.ts";
+import type { RegionShape } from "../../pci/region-shape.ts";
 
 /** The geometry as the guest sees it, and the size of the BAR that grew for it. */
 export interface Relocation {
@@ -26,7 +26,7 @@ const up = (value: number, unit: number): number => Math.ceil(value / unit) * un
  */
 export function freesPages(
   physical: MsixGeometry,
-  regions: readonly RegionInfo[],
+  regions: readonly RegionShape[],
   pageSize: number,
 ): boolean {
   const structures = [physical.table, physical.pba];
