@@ -1,4 +1,5 @@
 // What a file is, told by its first bytes.
+import { isFlight } from "../device/replay/flight-format.ts";
 import { loggedLine } from "../image/bare-line.ts";
 import { configSizes } from "../image/image.ts";
 
@@ -39,6 +40,8 @@ export function fileKind(head: Uint8Array, whole: boolean): FileKind {
 
 /** What a file that is no text is, as far as its first bytes tell. */
 export function binaryText(head: Uint8Array, whole: boolean): string {
+  if (isFlight(head))
+    return "it is a flight recorder's file: bun-vfio trace prints it, replay and view take it alone";
   const named = magics.find(([magic]) => starts(head, magic))?.[1];
   const size = whole ? String(head.length) : `more than ${head.length}`;
   return named !== undefined

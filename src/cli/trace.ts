@@ -27,6 +27,9 @@ export function traceCommand(path: string, options: TraceOptions, color: boolean
 
 function printCommand(path: string, options: TraceOptions, style: Style): number {
   const { redact = false, output, force = false } = options;
+  const chosen = printedOnly.find((name) => options[name] !== undefined);
+  if (output !== undefined && chosen !== undefined)
+    throw new CliError(`-o writes the whole recording: without --${chosen}, which is of what is printed`);
   const name = inputName(path);
   let bytes = readFlightBytes(path, "a FlightRecorder writes one");
   if (redact) {
@@ -46,6 +49,9 @@ function printCommand(path: string, options: TraceOptions, style: Style): number
   }
   return exitCode.ok;
 }
+
+/** Options that mean nothing to a recording that is written. */
+const printedOnly = ["config", "bar", "vector", "slow", "why", "json"] as const;
 
 function followCommand(path: string, options: TraceOptions, style: Style): number {
   if (options.output !== undefined) throw new CliError("--live prints: without -o");

@@ -146,6 +146,25 @@ describe("replay of a recording", () => {
   });
 });
 
+test("what is no recording, or a recording where none is read, is told with what to do", () => {
+  const said = (...args: string[]) => {
+    const { code, out, err } = bunVfio(args);
+    expect({ code, out }).toEqual({ code: 2, out: "" });
+    return err;
+  };
+  for (const args of [["show"], ["diff", "images/edu.json"], ["import", "-o", "-"], ["export"]])
+    expect(said(...args, flight)).toContain("it is a flight recorder's file: bun-vfio trace prints it");
+  expect(said("replay", flight, "test/traces/edu.txt")).toContain("it is a flight recorder's file");
+  for (const path of [join(folder, "none.sock"), flight])
+    expect(said("trace", "--live", path)).toMatch(
+      /: connect fails with E\w+; no recorder is served at that path/,
+    );
+  for (const filter of ["--why", "--json", "--config", "--bar=0", "--vector=1", "--slow=1us"])
+    expect(said("trace", flight, "-o", "-", filter)).toBe(
+      `bun-vfio: -o writes the whole recording: without ${filter.replace(/=.*/, "")}, which is of what is printed\n`,
+    );
+});
+
 test("-o writes the recording, for its owner alone; with --redact, one that can be posted and replays the same", () => {
   const out = join(folder, "out.flight");
   const written = bunVfio(["trace", flight, "--redact", "-o", out]);

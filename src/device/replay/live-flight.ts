@@ -141,7 +141,9 @@ export const serveFlight = (recorder: FlightRecorder, path: string): Disposable 
  * @throws VfioError where nobody listens, and (`EBADFLIGHT`) for what is no recording
  */
 export function* readLiveFlight(path: string): Generator<Uint8Array, void> {
-  using socket = connectUnix(path);
+  using socket = connectUnix(path, {
+    hint: "No recorder is served at that path: serveFlight does that, in the process that records.",
+  });
   const size = new Uint8Array(new ArrayBuffer(sizeBytes));
   while (readWhole(socket.fd, size)) {
     const length = new DataView(size.buffer).getUint32(0, true);
