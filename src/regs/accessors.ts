@@ -1,6 +1,7 @@
 // The class of a map's accessors over plain memory: they are closures on one object a map.
 import { isWritable } from "./access.ts";
 import { checkIndex, isRegister, type BitArray, type RegisterArray } from "./array.ts";
+import { checkMemory } from "./check/memory.ts";
 import { bitsClass } from "./bits-view.ts";
 import type { Derived } from "./derived.ts";
 import { derivedValue, isJoinedWritable, partsOf, partValues, type Part } from "./derived-value.ts";
@@ -20,15 +21,23 @@ type Define = (name: string, path: string, accessors: PropertyDescriptor, writab
 /** What stands for accessors where they are printed; `where` is what they show, with the index of an element. */
 type Line = (where: string, memory: DataView, base: number) => string;
 
-/** An empty class over memory, and what adds accessors to it; `where` is what it shows. */
-function memoryClass(where: string, line: Line): { readonly View: ViewClass; readonly define: Define } {
+/**
+ * An empty class over memory, and what adds accessors to it; `where` is what it shows.
+ * @param size of the map, in bytes, which has to lie inside of the memory; 0 for a part of one that does
+ */
+function memoryClass(
+  where: string,
+  line: Line,
+  size = 0,
+): { readonly View: ViewClass; readonly define: Define } {
   // Two things keep construction cheap in JavaScriptCore. Fields are declared, so that they are defined and not stored: a
   // store first looks for a setter on the whole prototype chain, and gives up on a long one. The accessors lie one
   // prototype above: an instance gets room for each property of its own prototype that is no method, twice its size.
   class View implements Memory {
     readonly $memory: DataView;
     readonly $base: number;
-    constructor(memory: DataView, base: number) {
+    constructor(memory: DataView, base = 0) {
+      if (size > 0) checkMemory(where, size, memory, base);
       this.$memory = memory;
       this.$base = base;
     }
@@ -75,10 +84,12 @@ const isChangeable = (register: Register): boolean =>
  * Builds the class whose instances read and write registers in memory. It is flat: an object for each register would
  * have to be allocated at each access, since one body serves all registers and no compiler can see which class it makes.
  */
-export function accessorClass(map: string, parts: SortedEntries): ViewClass {
+export function accessorClass(map: string, size: number, parts: SortedEntries): ViewClass {
   const others = { ...parts.tables, ...parts.derived };
-  const { View, define } = memoryClass(map, (where, memory, base) =>
-    viewLine(where, parts.plain, others, memory, base),
+  const { View, define } = memoryClass(
+    map,
+    (where, memory, base) => viewLine(where, parts.plain, others, memory, base),
+    size,
   );
   for (const [name, register] of Object.entries(parts.plain))
     defineRegister(define, `${map}.${name}`, register, name, (field) => viewName(name, field));

@@ -5,7 +5,6 @@ import { mapLine, printsAs } from "./inspect.ts";
 import { lazy, onceEach } from "./lazy.ts";
 import { liveEntries, type Live, type RegisterIo } from "./live.ts";
 import { checkedEntries } from "./check/map.ts";
-import { checkMemory } from "./check/memory.ts";
 import { byteMasks } from "./masks.ts";
 import {
   fieldReference,
@@ -29,12 +28,13 @@ export interface RegisterMap<M extends Entries> extends RegisterBlock {
   readonly entries: M;
   /**
    * The class of the accessors over plain memory; `base` is the byte offset of the map in `memory`. Where instances are made
-   * often, hold it in a constant and call it with `new`: `view` serves every map, and no compiler sees through that.
+   * often, hold it in a constant and call it with `new`: `view` serves every map, and no compiler sees through that. It throws
+   * what `view` throws.
    */
   readonly View: new (memory: DataView, base: number) => View<M>;
   /**
    * Accessors over plain memory: an instance of `View`, at offset 0 by default.
-   * @throws TypeError for what is no DataView; RangeError where the map does not lie inside of it, which `View` does not check
+   * @throws TypeError for what is no DataView; RangeError where the map does not lie inside of it
    */
   view(memory: DataView, base?: number): View<M>;
   /** Accessors over registers that may change at any time, reached through `io`; `base` is added to each offset. */
@@ -75,7 +75,7 @@ export function registerMap<const M extends Entries>(name: string, size: number,
 export function ownMap<const M extends Entries>(name: string, size: number, make: () => M): RegisterMap<M> {
   const described = lazy(make);
   const parts = lazy(() => checkedEntries(name, size, described()));
-  const viewClass = lazy(() => accessorClass(name, parts()));
+  const viewClass = lazy(() => accessorClass(name, size, parts()));
   const masks = lazy(() => byteMasks(name, size, parts().all));
   // What stands there as one register needs no look at the others.
   const find = (register: string): Register | undefined => {
@@ -106,7 +106,6 @@ export function ownMap<const M extends Entries>(name: string, size: number, make
       return viewClass() as new (memory: DataView, base: number) => View<M>;
     },
     view(memory, base = 0) {
-      checkMemory(name, size, memory, base);
       return new this.View(memory, base);
     },
     live(io, base = 0) {

@@ -43,13 +43,13 @@ export interface FieldReference<F extends Field = Field, R extends Register = Re
   readonly mask: RawValue<R["width"]>;
   /** The byte of the map that holds the field's lowest bit, and the field's bits in that byte. */
   readonly byte: { readonly at: number; readonly mask: number };
-  /** Its value in a value of the register. */
+  /** Its value in a value of the register. @throws TypeError or RangeError, as all three, for what is no value of the register */
   of(raw: RawValue<R["width"]>): FieldValue<F>;
   /** Its bits in a value of the register, as an unsigned number: of a named field the number that the name stands for. */
   bits(raw: RawValue<R["width"]>): number;
   /**
    * The register's value with another value of the field.
-   * @throws TypeError or RangeError for what the field cannot hold
+   * @throws TypeError or RangeError for what the field cannot hold, or is no value of the register
    */
   with(raw: RawValue<R["width"]>, value: FieldValue<F>): RawValue<R["width"]>;
   /** Its value in memory where the map begins at byte `base`. */
@@ -133,8 +133,15 @@ export function fieldReference(map: Referred, path: string): FieldReference<Fiel
   const where = `${map.name}.${path}`;
   const wideMask = placedMask(field);
   const mask = Number(wideMask);
-  const of = (raw: number | bigint) => fieldValue(field, raw) as never;
+  // Any number would give some value: -1, 2.5 and what has too many bits are none of the register's.
+  const registerPath = `${map.name}.${register.name}`;
+  const check = (raw: number | bigint): void => checkRaw(registerPath, register.width, raw);
+  const of = (raw: number | bigint) => {
+    check(raw);
+    return fieldValue(field, raw) as never;
+  };
   const withValue = (raw: number | bigint, value: unknown): number | bigint => {
+    check(raw);
     if (typeof raw === "bigint") return (raw & ~wideMask) | placedBits(where, field, value);
     const bits = field.big ? Number(placedBits(where, field, value)) : fieldBits(where, field, value) << lo;
     return ((raw & ~mask) | bits) >>> 0;
@@ -149,8 +156,10 @@ export function fieldReference(map: Referred, path: string): FieldReference<Fiel
     mask: register.width === 64 ? wideMask : mask,
     byte: { at: register.at + (lo >>> 3), mask: Number((wideMask >> BigInt(lo & ~7)) & 0xffn) },
     of,
-    bits: (raw: number | bigint) =>
-      typeof raw === "bigint" ? Number((raw & wideMask) >> BigInt(lo)) : (raw & mask) >>> lo,
+    bits: (raw: number | bigint) => {
+      check(raw);
+      return typeof raw === "bigint" ? Number((raw & wideMask) >> BigInt(lo)) : (raw & mask) >>> lo;
+    },
     with: withValue,
     read: (memory: DataView, base = 0) => of(register.read(memory, base)),
     write: (memory: DataView, value: unknown, base = 0) =>

@@ -156,7 +156,7 @@ describe("accessors over memory", () => {
           this.base = base;
         }
       }
-      const memory = new DataView(new ArrayBuffer(0));
+      const memory = new DataView(new ArrayBuffer(256));
       const views = [msixCapability, expressCapability, endpointHeader].map((map) => new map.View(memory, 0));
       console.log(sizeOf(new ByHand(memory, 0)), ...views.map(sizeOf));`;
     const { stdout } = Bun.spawnSync([process.execPath, "-e", script], {

@@ -18,6 +18,7 @@ import {
   scaled,
   wo,
   type Entries,
+  type RegisterBlock,
 } from "../../src/regs/index.ts";
 
 /** The message of the RangeError that a map is refused with. */
@@ -216,13 +217,28 @@ test("a map's size is a number of bytes", () => {
     );
 });
 
-test("a table that is far too long is refused at once", () => {
-  expect(refusal({ it: array(1e9, 4, r32(0, "rw")) })).toContain(
-    '"map.it[4]" must lie within the map\'s 16 bytes',
-  );
-  expect(refusal({ it: bitArray(0, 2 ** 40, "rw") })).toContain(
-    '"map.it[4]" must lie within the map\'s 16 bytes',
-  );
+describe("tables that are far too long are refused at once", () => {
+  const told = "must have 262144 registers at most, with those of the tables before it, not ";
+  const long = r32(0, "rw");
+  const wrong: readonly (readonly [what: string, entries: Entries, message: string])[] = [
+    ["elements", { it: array(2 ** 30, 4, long) }, `"map.it" ${told}${2 ** 30}`],
+    [
+      "groups",
+      { it: array(2 ** 17, 12, { a: long, b: r32(4, "rw"), c: r32(8, "rw") }) },
+      `"map.it" ${told}393216`,
+    ],
+    ["bits", { it: bitArray(0, 2 ** 40, "rw") }, `"map.it" ${told}${2 ** 35}`],
+    ["several", { a: array(2 ** 18, 4, long), b: bitArray(2 ** 20, 1, "rw", 8) }, `"map.b" ${told}262145`],
+  ];
+  // Whether the map has room for them, or not.
+  for (const size of [16, 2 ** 40])
+    test.each(wrong)(`%s in ${size} bytes`, (_, entries, message) => {
+      expect(() => registerMap("map", size, entries)).toThrow(new RangeError(message));
+    });
+  test("and as many as that are taken", () => {
+    const map: RegisterBlock = registerMap("map", 2 ** 20, { it: array(2 ** 18, 4, long) });
+    expect(map.registers["it[262143]"]!.at).toBe(2 ** 20 - 4);
+  });
 });
 
 test("names that every object has, or that make a promise of it, are refused", () => {

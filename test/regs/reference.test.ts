@@ -7,8 +7,11 @@ import {
   extendedCapabilityId,
   msixCapability,
   powerManagementCapability,
+  r32,
   r64,
+  r8,
   registerMap,
+  rw,
   standardCapabilities,
 } from "../../src/regs/index.ts";
 
@@ -105,5 +108,50 @@ describe("the numbers of capabilities", () => {
     expect(new Set(extended).size).toBe(extended.length);
     for (const { id } of extendedCapabilities) expect(extended).toContain(id);
     expect(standardCapabilities.find(({ name }) => name === "PCIe")?.id).toBe(capabilityId.express);
+  });
+});
+
+describe("a field refuses what is no value of its register, by name", () => {
+  const map = registerMap("map", 16, {
+    byte: r8(0, { f: rw(5, 2) }),
+    long: r32(4, { f: rw(31, 30), flag: rw(0) }),
+    wide: r64(8, { f: rw(40, 33) }),
+  });
+  const wrong: readonly (readonly [path: "byte.f" | "long.f" | "wide.f", raw: unknown, type: string])[] = [
+    ["byte.f", 0x100, "RangeError"],
+    ["byte.f", -1, "RangeError"],
+    ["byte.f", 1.5, "RangeError"],
+    ["byte.f", NaN, "RangeError"],
+    ["byte.f", "1", "TypeError"],
+    ["byte.f", undefined, "TypeError"],
+    ["byte.f", 1n, "TypeError"],
+    ["long.f", 2 ** 32, "RangeError"],
+    ["long.f", -(2 ** 31), "RangeError"],
+    ["wide.f", 1, "TypeError"],
+    ["wide.f", -1n, "RangeError"],
+    ["wide.f", 1n << 64n, "RangeError"],
+  ];
+  test.each(wrong)("%s of %p: %s", (path, raw, type) => {
+    const field = map.field(path);
+    const told = new RegExp(`^${type}: "map.${path.slice(0, -2)}" must be `);
+    for (const use of [
+      () => field.of(raw as never),
+      () => field.bits(raw as never),
+      () => field.with(raw as never, 0),
+    ])
+      expect(String(thrown(use))).toMatch(told);
+  });
+  const thrown = (use: () => unknown): unknown => {
+    try {
+      return use();
+    } catch (error) {
+      return error;
+    }
+  };
+  test("and what fits it has", () => {
+    expect(map.field("long.f").of(0xc000_0000)).toBe(3);
+    expect(map.field("long.f").bits(0x8000_0000)).toBe(2);
+    expect(map.field("long.flag").with(0xffff_ffff, false)).toBe(0xffff_fffe);
+    expect(map.field("wide.f").of(0xffn << 33n)).toBe(255);
   });
 });

@@ -202,6 +202,10 @@ test("of what reaches the registers, and of memory that does not hold them", () 
         "map",
       );
       told(
+        thrown(() => new tables.View(value as DataView, 0)),
+        "map",
+      );
+      told(
         thrown(() => tables.live(value as never)),
         "map",
       );
@@ -210,6 +214,10 @@ test("of what reaches the registers, and of memory that does not hold them", () 
   expect(thrown(() => tables.view(new DataView(new ArrayBuffer(64)), 1))).toBe(
     `"map" must lie within the memory's 64 bytes, not at 1 with 64`,
   );
+  for (const base of [1, -1, 0.5, NaN, "0", 2 ** 40])
+    expect(thrown(() => new tables.View(new DataView(new ArrayBuffer(64)), base as number))).toStartWith(
+      `"map" must lie within the memory's 64 bytes, not at `,
+    );
 });
 
 test("of what is read-only in memory, and of names that it has not", () => {

@@ -5,7 +5,7 @@ import { checkDerived } from "./derived.ts";
 import { checkNames } from "./names.ts";
 import { checkOverlap } from "./overlap.ts";
 import { checkRegister } from "./register.ts";
-import { checkEntry } from "./tables.ts";
+import { checkEntry, countRegisters } from "./tables.ts";
 
 /** The checked entries of a map, sorted. @throws RangeError, or TypeError for a reset value of another type */
 export function checkedEntries(map: string, size: number, entries: Entries): SortedEntries {
@@ -16,9 +16,11 @@ export function checkedEntries(map: string, size: number, entries: Entries): Sor
   if (typeof entries !== "object" || entries === null || Array.isArray(entries))
     throw new RangeError(`"${map}" must be made of registers by their names, not of ${said(entries)}`);
   let empty = true;
+  let inTables = 0;
   for (const name in entries) {
     empty = false;
     checkEntry(`${map}.${name}`, entries[name]);
+    inTables = countRegisters(`${map}.${name}`, entries[name]!, inTables);
   }
   if (empty) throw new RangeError(`"${map}" must have a register at least, not none`);
   const sorted = sortEntries(entries, size);

@@ -1,5 +1,6 @@
 // What an entry of a map is: a register, a table of registers or of groups, bits, or a value of several.
 import { isRegister, type BitArray, type RegisterArray } from "../array.ts";
+import { isPlain, type Entry } from "../entries.ts";
 import type { Register } from "../register.ts";
 import { said } from "../said.ts";
 import { checkAccess, checkPlace } from "./register.ts";
@@ -27,9 +28,31 @@ function checkAliasNames(where: string, alias: unknown): void {
     throw new RangeError(`"${where}" must be an alias of another register, not of ${said(alias)}`);
 }
 
+/** Registers that the tables of a map may have: the doorbells of as many queues as NVMe can have, twice. */
+const maxRegisters = 2 ** 18;
+
 function checkCount(where: string, count: number, of: string): void {
   if (!Number.isSafeInteger(count) || count < 1)
     throw new RangeError(`"${where}" must have 1 ${of} or more, not ${said(count)}`);
+}
+
+/**
+ * Each register of a table is one of the map, and is checked as any other.
+ * @param before registers of the tables before
+ * @returns those with this one @throws RangeError where they are too many
+ */
+export function countRegisters(where: string, entry: Entry, before: number): number {
+  if (isPlain(entry) || (entry.kind !== "array" && entry.kind !== "bits")) return before;
+  const { count } = entry;
+  const registers =
+    entry.kind === "bits"
+      ? Math.ceil(count / entry.width)
+      : count * (isRegister(entry.element) ? 1 : Object.keys(entry.element).length);
+  if (before + registers > maxRegisters)
+    throw new RangeError(
+      `"${where}" must have ${maxRegisters} registers at most, with those of the tables before it, not ${before + registers}`,
+    );
+  return before + registers;
 }
 
 function checkArray(
@@ -65,9 +88,9 @@ function checkArray(
 }
 
 function checkBits(where: string, { at, count, access, width }: BitArray): void {
-  checkCount(where, count, "bit");
   checkAccess(where, access);
   if (width !== 8 && width !== 16 && width !== 32)
     throw new RangeError(`"${where}" must have registers of 8, 16 or 32 bits, not ${said(width)}`);
+  checkCount(where, count, "bit");
   checkPlace(where, at, width);
 }
