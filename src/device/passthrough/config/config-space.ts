@@ -11,6 +11,8 @@ const staleBits = Source.stale * bitOfEach;
 const dwordsOf = ({ buffer, byteOffset, byteLength }: Uint8Array): DataView =>
   new DataView(buffer, byteOffset, byteLength);
 
+const nothing = new Uint8Array(0);
+
 /** Who works out the bytes that are so marked in the tables. */
 export interface ComputedBytes {
   /** Brings them up to date in the shadow, before a guest reads one. */
@@ -26,10 +28,9 @@ export class ConfigSpace {
   /** The shadow, for register maps. */
   readonly view: DataView;
   readonly #device: ConfigDevice;
-  /** Whether reads may be answered from the shadow at once. */
-  #knows = true;
   readonly #computed: ComputedBytes;
-  readonly #source: Uint8Array;
+  /** The sources of bytes that may be answered from the shadow at once: none, when it is closed. */
+  #known: Uint8Array;
   readonly #shadow: Uint8Array;
   /** The tables by dwords. */
   readonly #sources: DataView;
@@ -39,7 +40,7 @@ export class ConfigSpace {
     this.#device = new ConfigDevice(backend, answers, () => this.close());
     this.tables = tables;
     this.#computed = computed;
-    this.#source = tables.source;
+    this.#known = tables.source;
     this.#shadow = tables.shadow;
     this.#sources = dwordsOf(tables.source);
     this.#emulated = dwordsOf(tables.emulated);
@@ -53,7 +54,7 @@ export class ConfigSpace {
 
   /** Has nothing answered at once any more: whoever reads is told why. */
   close(): void {
-    this.#knows = false;
+    this.#known = nothing;
   }
 
   /** Looks whether the device still answers; one that does not is gone. */
@@ -86,16 +87,15 @@ export class ConfigSpace {
    * without a call: it is the way that is taken a million times.
    */
   known(offset: number, width: number): number {
-    const source = this.#source;
-    const shadow = this.#shadow;
+    const source = this.#known;
     // What lies outside, or is no integer, has no source.
-    if (!this.#knows || source[offset] !== Source.shadow || (offset & 3) + width > 4) return -1;
-    if (width === 1) return shadow[offset]!;
-    if (source[offset + 1] !== Source.shadow) return -1;
-    if (width === 2) return this.view.getUint16(offset, true);
-    if (width !== 4 || source[offset + 2] !== Source.shadow || source[offset + 3] !== Source.shadow)
-      return -1;
-    return this.view.getUint32(offset, true);
+    if (source[offset] !== Source.shadow || (offset & 3) + width > 4) return -1;
+    if (width === 4) {
+      if ((source[offset + 1]! | source[offset + 2]! | source[offset + 3]!) !== 0) return -1;
+      return this.view.getUint32(offset, true);
+    }
+    if (width === 1) return this.#shadow[offset]!;
+    return width === 2 && source[offset + 1] === Source.shadow ? this.view.getUint16(offset, true) : -1;
   }
 
   /** Reads for the guest; the access must be accepted. All ones if the device fails. */
