@@ -118,7 +118,24 @@ const marked: readonly (readonly [text: string, secret: RegExp])[] = [
   ["node_guid 0002:c903:000e:0b72", /0002:c903|000e:0b72/],
   ["Node GUID: 0x0002c903000e0b72", /000e0b72/],
   ["Port GID fe80:0000:0000:0000:0002:c903:000e:0b72", /000e:0b72/],
-  ["inet6 fe80::202:c9ff:fe0e:b72", /fe0e:b72/],
+  ["inet6 fe80::1234:5678:9abc:def0", /9abc:def0/],
+  ["the serial number is ABC123, it says", /ABC123/],
+  ["The serial number is ABC123.", /ABC123/],
+  ["serial number of the card in slot 3 is S4EVNX0M123456.", /S4EV/],
+  ["Serial number was: 12345678", /12345678/],
+  ["serial number (S/N) is 99887766", /99887766/],
+  ["its serial is `X1Y2Z3`", /X1Y2Z3/],
+  ["serial #12345678", /12345678/],
+  ["S/N12345678", /12345678/],
+  ["| Serial Number | ABC1234 |", /ABC1234/],
+  ["Serial Number ......: ABC1234", /ABC1234/],
+  ["a0 36 9f 12 34 56", /12 34 56/],
+  ["burnt in A0 36 9F 12 34 56, irq 5", /12 34 56/],
+  ["MAC: 00 11 22 33 44 55", /22 33/],
+  ["mac address a0 36 9f 12 34 56 of eth0", /12 34 56/],
+  ["a0 36 9f ff fe 12 34 56", /12 34 56/],
+  ["Serial Number: a0 36 9f ff ff 12 34 56", /12 34 56/],
+  ["Device Serial Number a0 36 9f ff ff 12 34 56", /12 34 56/],
   ["80:00:02:08:fe:80:00:00:00:00:00:00:00:02:c9:03:00:0e:0b:73", /00:0e:0b:73/],
   ["EUI-64 00:1b:21:ff:fe:aa:bb:cc", /aa:bb:cc/],
   ["eui.0025385b71b00e2a", /5b71b00e2a/],
@@ -168,6 +185,34 @@ test("one number gets one replacement however it is written", () => {
   expect(new Set(last).size).toBe(1);
 });
 
+test("an IPv6 address that was made of a MAC address is made of its replacement, in any network", () => {
+  const redaction = new Redaction(new Uint8Array(32).fill(7));
+  const groups = (address: string): string[] => {
+    const [front, back = ""] = address.split("::");
+    const [a, b] = [front!, back].map((part) => part.split(":").filter((group) => group !== ""));
+    const zeros = Array.from({ length: address.includes("::") ? 8 - a!.length - b!.length : 0 }, () => "0");
+    return [...a!, ...zeros, ...b!].map((group) => group.padStart(4, "0"));
+  };
+  const nets = ["fe80::", "2001:db8::", "2001:db8:1:2:", "fd00:1:2:3:"];
+  fc.assert(
+    fc.property(fc.uint8Array({ minLength: 6, maxLength: 6 }), fc.constantFrom(...nets), (bytes, net) => {
+      const id = Uint8Array.of(bytes[0]! ^ 2, bytes[1]!, bytes[2]!, 0xff, 0xfe, ...bytes.subarray(3)).toHex();
+      const tail = id
+        .match(/..../g)!
+        .map((group) => group.replace(/^0{1,3}/, ""))
+        .join(":");
+      const address = net + tail;
+      const redacted = redaction.text(`inet6 ${address}/64 scope global`);
+      const [, shown] = /^inet6 ([0-9a-f:]+)\/64 scope global$/.exec(redacted)!;
+      expect(shown).toStartWith(net);
+      const replaced = redaction.text(bytes.toHex().match(/../g)!.join(":")).replaceAll(":", "");
+      const interfaceId = groups(shown!).slice(4).join("");
+      const first = (parseInt(replaced.slice(0, 2), 16) ^ 2).toString(16).padStart(2, "0");
+      expect(interfaceId).toBe(`${first}${replaced.slice(2, 6)}fffe${replaced.slice(6)}`);
+    }),
+  );
+});
+
 test("what names no machine stays: rows, addresses, IDs, times, names of classes", () => {
   const redaction = new Redaction();
   for (const text of [
@@ -184,6 +229,11 @@ test("what names no machine stays: rows, addresses, IDs, times, names of classes
     "Linux 6.12.0-1-amd64",
     "version 1.2.3.4",
     "class 0x020000, driver e1000e, MSI-X 65",
+    "10: 86 80 d3 10 07 04",
+    "lanes 10 11 12 13 14 15",
+    "86 80 d3 10 07 04 00 11",
+    "ff02::1:ff12:3456 and ::ffff:192.0.2.1",
+    "the serial number is unknown, the serial console is ttyS0",
   ])
     expect(redaction.text(text)).toBe(text);
   expect(redaction.text("Serial: see 0000:01:00.0")).toEndWith(" 0000:01:00.0");
