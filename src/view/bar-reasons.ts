@@ -39,16 +39,7 @@ export class BarReasons {
       if (known.at > at) break;
       last.set(known.about, known.at);
     }
-    return [...last.values()].map((found) => ({ at: found, text: this.#textOf(found) }));
-  }
-
-  /** An event's text, with what failed just before it in the same access. */
-  #textOf(at: number): string {
-    const { accessOf } = this.#index;
-    const text = textOf(this.#index.entry(at));
-    if (at === 0 || accessOf[at - 1] !== accessOf[at]) return text;
-    const before = this.#index.entry(at - 1);
-    return before.kind === TraceKind.failed ? `${text}: ${textOf(before)}` : text;
+    return [...last.values()].map((found) => ({ at: found, text: textOf(this.#index.entry(found)) }));
   }
 }
 

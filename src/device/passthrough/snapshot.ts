@@ -117,10 +117,14 @@ export function parseSnapshot(snapshot: unknown, name: string): DeviceSnapshot {
   const result = snapshotSchema().safeParse(snapshot);
   if (result.success) return result.data;
   const issue = result.error.issues[0]!;
-  throw bad(name, `${issue.path.join(".") || "the snapshot"}: ${issue.message}`);
+  throw bad(
+    name,
+    `${issue.path.join(".") || "the snapshot"}: ${issue.message}`,
+    "Give it as snapshot() gave it, all of it: as JSON it can be stored and sent.",
+  );
 }
 
-const bad = (name: string, message: string, hint?: string, cause?: unknown): VfioError =>
+const bad = (name: string, message: string, hint: string, cause?: unknown): VfioError =>
   new VfioError(`${name}: the snapshot cannot be restored: ${message}`, {
     code: "EBADSNAPSHOT",
     device: name,
@@ -142,7 +146,13 @@ export function restoring<T>(name: string, step: () => T): T {
   try {
     return step();
   } catch (cause) {
-    if (cause instanceof RangeError) throw bad(name, cause.message, undefined, cause);
+    if (cause instanceof RangeError)
+      throw bad(
+        name,
+        cause.message,
+        "Restore it as it was taken, on a device of the same model with the same options.",
+        cause,
+      );
     throw cause;
   }
 }
@@ -157,7 +167,11 @@ export function applySnapshot(attached: Attached, snapshot: DeviceSnapshot): voi
   const { name } = backend;
   checkIdentity(snapshot.device, identityOf(attached), name);
   if (snapshot.own !== undefined && !backend.ownState)
-    throw bad(name, "it has a state of the device's own, which this device cannot take");
+    throw bad(
+      name,
+      "it has a state of the device's own, which this device cannot take",
+      "Restore it on a device that migrates, with the driver that the saved one had.",
+    );
   checkOffered(snapshot.options, parts.interrupts, name);
   const restore = (): void => {
     if (snapshot.own !== undefined) backend.ownState!.restore(snapshot.own);
@@ -175,7 +189,11 @@ export function applySnapshot(attached: Attached, snapshot: DeviceSnapshot): voi
 function checkIdentity(saved: DeviceIdentity, here: DeviceIdentity, name: string): void {
   for (const key of ["vendorId", "deviceId", "subsystemVendorId", "subsystemId", "configSize"] as const)
     if (here[key] !== saved[key])
-      throw bad(name, `it is of another device: ${key} ${hex(saved[key])}, here ${hex(here[key])}`);
+      throw bad(
+        name,
+        `it is of another device: ${key} ${hex(saved[key])}, here ${hex(here[key])}`,
+        "Restore it on a device of the same model: bun-vfio ls VENDOR:DEVICE lists those of this host.",
+      );
 }
 
 /** A guest uses what it was offered: a host that gives fewer would lose interrupts without a word. */
@@ -192,5 +210,6 @@ function checkOffered(
       throw bad(
         name,
         `its guest was offered ${saved} ${kind} vectors, and this device and host have ${here}`,
+        `Restore it on a host that gives as many, or limit ${kind === "MSI" ? "msiVectors" : "msixVectors"} before the guest starts.`,
       );
 }

@@ -36,6 +36,7 @@ export interface DeviceEvent {
   readonly kind: DeviceEventKind;
   /** The backend's name. */
   readonly device: string;
+  /** What the model did instead, where, and why: the cause is in it. */
   readonly message: string;
   /**
    * Events of this kind so far, this one included. Of each kind the first 100 are told, then those whose count is a power
@@ -58,7 +59,8 @@ export function eventReporter(
   trace?: Tracer,
 ): ReportEvent {
   const counts = new EventCounts();
-  return (kind, message, cause) => {
+  return (kind, what, cause) => {
+    const message = withCause(what, cause);
     trace?.record(TraceKind.event, eventKinds.indexOf(kind), 0, 0, 0, 0, message);
     const count = counts.next(kind);
     if (count === undefined) return;
@@ -70,4 +72,11 @@ export function eventReporter(
       });
     }
   };
+}
+
+/** A log and a recording have the message alone. */
+function withCause(what: string, cause: unknown): string {
+  if (cause === undefined) return what;
+  const why = cause instanceof Error ? cause.message : String(cause);
+  return what.endsWith(why) ? what : `${what}: ${why}`;
 }

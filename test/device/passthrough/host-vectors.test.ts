@@ -148,7 +148,7 @@ describe("the vectors that the host gives are asked for once, at attach, and off
       Array.from({ length: 40 }, (_, i) => i),
     );
     expect(guest.eventsOf("interrupt-failed").map(({ message }) => message)).toEqual([
-      `MSI-X vectors ${Array.from({ length: 24 }, (_, i) => 40 + i).join(", ")} cannot be armed`,
+      `MSI-X vectors ${Array.from({ length: 24 }, (_, i) => 40 + i).join(", ")} cannot be armed: the host has 0 vectors left`,
     ]);
   });
 
@@ -197,6 +197,7 @@ test.each([
       message: expect.stringContaining(
         `its guest was offered ${taken} ${kind} vectors, and this device and host have ${here}`,
       ),
+      hint: expect.stringContaining("Restore it on a host that gives as many"),
     });
   },
 );

@@ -143,6 +143,29 @@ test("a snapshot whose GPUDirect clique does not fit the device is a bad snapsho
   }
 });
 
+test.each<[what: string, snapshot: (taken: DeviceSnapshot) => unknown, hint: RegExp]>([
+  ["nothing", () => null, /^Give it as snapshot\(\) gave it/],
+  ["a part of one", ({ version }) => ({ version }), /^Give it as snapshot\(\) gave it/],
+  ["one of a newer version", (taken) => ({ ...taken, version: 99 }), /^Restore it with a newer bun-vfio\.$/],
+  [
+    "one of an older version",
+    (taken) => ({ ...taken, version: 1 }),
+    /^Restore it with the bun-vfio that took it/,
+  ],
+  [
+    "one of another device",
+    (taken) => ({ ...taken, device: { ...taken.device, deviceId: 1 } }),
+    /^Restore it on a device of the same model/,
+  ],
+])("%s is a bad snapshot, with what to do", (_, change, hint) => {
+  using guest = attach(device);
+  const taken = JSON.parse(JSON.stringify(guest.device.snapshot())) as DeviceSnapshot;
+  expect(refusal(() => attach(device, { snapshot: change(taken) }))).toMatchObject({
+    code: "EBADSNAPSHOT",
+    hint: expect.stringMatching(hint),
+  });
+});
+
 describe("a field that the device cannot have is refused, with what it is", () => {
   const full: SyntheticDevice = { ...device, msi: { log2: 1, maskable: true } };
   const bare: SyntheticDevice = { bars: { 0: { size: 0x1000 } } };
@@ -152,7 +175,7 @@ describe("a field that the device cannot have is refused, with what it is", () =
   };
   const refused = (of: SyntheticDevice, change: (snapshot: DeviceSnapshot) => DeviceSnapshot): string => {
     const error = refusal(() => attach(of, { snapshot: change(taken(of)) })[Symbol.dispose]());
-    expect(error.code).toBe("EBADSNAPSHOT");
+    expect(error).toMatchObject({ code: "EBADSNAPSHOT", hint: expect.stringMatching(/^Restore it /) });
     return error.message.replace(/^.*cannot be restored: /, "");
   };
   type Kind = "msi" | "msix";

@@ -33,7 +33,9 @@ test("a config read and a config write look at the tracer once, and compare it w
   const compiled = graphs();
   for (const name of ["configRead", "configWrite"]) {
     const graph = compiled.get(name) ?? "";
-    const loads = [...graph.matchAll(/^\s*(D@\d+):<[^>]*>\s+GetByOffset\(.*\{#trace\}/gm)].map(([, node]) => node!);
+    const loads = [...graph.matchAll(/^\s*(D@\d+):<[^>]*>\s+GetByOffset\(.*\{#trace\}/gm)].map(
+      ([, node]) => node!,
+    );
     expect([name, loads.length]).toEqual([name, 1]);
     const uses = graph.split("\n").filter((line) => new RegExp(`[:(, ]${loads[0]}[,)]`).test(line));
     const work = uses.filter((line) => !/\s(?:MovHint|Phantom\w*|FilterGetByStatus)\(/.test(line));

@@ -204,7 +204,7 @@ export class BarMapping {
       dma.map({ iova, size, hva, readable: true, writable: !readOnly, deviceMemory: true, file });
       return true;
     } catch (cause) {
-      this.#report("peer-unavailable", `${what} is out of reach of other devices`, cause);
+      this.#report("peer-unavailable", `${what} at ${hex(iova)} is out of reach of other devices`, cause);
       return false;
     }
   }

@@ -75,8 +75,8 @@ export class BarPlacement implements Stateful<BarsState> {
       unreleased: new Unreleased<TrappedRange>(
         // It keeps everybody else out while there is a slot in it.
         (range) => (mapping.hasLeft(range) ? false : platform.bus.remove(range)),
-        ({ region }, cause) =>
-          report("teardown", `${barName(region)}: its trapped range cannot be taken back`, cause),
+        ({ region, base }, cause) =>
+          report("teardown", `${barName(region)}: its range at ${hex(base)} cannot be taken back`, cause),
       ),
       lastReported: undefined,
     }));

@@ -11,8 +11,8 @@ test("defect 52: a BAR read that fails is all ones, whatever the buffer held", (
   expect(data).toEqual(bytesOf(0xffffffff, 4));
   expect(guest.device.mmioWrite(base, bytesOf(1, 4))).toBe(true);
   expect(guest.eventsOf("access-failed").map(({ message }) => message)).toEqual([
-    "BAR0 read of 4 at 0x0: all ones",
-    "BAR0 write of 4 at 0x0: dropped",
+    "BAR0 read of 4 at 0x0: all ones: read fails as told",
+    "BAR0 write of 4 at 0x0: dropped: write fails as told",
   ]);
   const outside = bytesOf(0x12345678, 4);
   expect(guest.device.mmioRead(base + 0x100000, outside)).toBe(false);

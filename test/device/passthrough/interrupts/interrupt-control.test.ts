@@ -75,8 +75,8 @@ describe("what is left to a guest whose vectors the host refuses is told as it i
   });
 
   test.each([
-    [0, "MSI-X cannot be enabled: the guest has no interrupt"],
-    [1, "MSI-X cannot be enabled: the guest has INTx"],
+    [0, "MSI-X cannot be enabled: the guest has no interrupt: irqs fails as told"],
+    [1, "MSI-X cannot be enabled: the guest has INTx: irqs fails as told"],
   ])("at the enable, with pin %d", (pin, message) => {
     using guest = attach({ ...device, pin });
     guest.backend.fails = (call) => isArming(2, call);
@@ -94,7 +94,7 @@ test("an INTx line that cannot be turned on is told of once, until it could be o
   guest.backend.fails = (call) =>
     call.kind === "irqs" && call.request.index === 0 && call.request.data.kind === "eventfd";
   for (let times = 0; times < 3; times++) toggle();
-  expect(guest.events.map(({ message }) => message)).toEqual(["INTx cannot be enabled"]);
+  expect(guest.events.map(({ message }) => message)).toEqual(["INTx cannot be enabled: irqs fails as told"]);
   guest.backend.fails = () => false;
   toggle();
   guest.backend.fails = (call) =>
@@ -138,6 +138,9 @@ describe("at detach", () => {
 
   test("each kind of interrupt that cannot be given back has its name", () => {
     const messages = detached("msi-close").guest.events.map(({ message }) => message);
-    expect(messages).toEqual(["MSI-X cannot be given back", "MSI cannot be given back"]);
+    expect(messages).toEqual([
+      "MSI-X cannot be given back: fault injected by the test: msi-close group 1",
+      "MSI cannot be given back: fault injected by the test: msi-close group 0",
+    ]);
   });
 });

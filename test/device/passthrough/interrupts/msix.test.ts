@@ -450,7 +450,7 @@ describe("MSI-X relocation", () => {
     expect(guest.device.configRead(at.msix + 4, 4)).toBe(0x5200);
     expect(guest.platform.state().slots.map(({ size }) => size)).toEqual([0x5000, 0x7000, 0x2000]);
     expect(guest.eventsOf("msix").map(({ message }) => message)).toEqual([
-      "no guest address for a larger BAR0: the MSI-X table stays where it is",
+      "no guest address for a larger BAR0: the MSI-X table stays where it is: 0000:01:00.0: no guest addresses left for BAR0 (0x20000 bytes, memory64); the device needs BAR0 memory64 0x20000, each aligned to its size",
     ]);
     writeVector(guest.device, guest.device.describe().bars[0]!.base! + 0x5200, 3, 9);
     guest.device.configWrite(control, 2, enable);
