@@ -120,12 +120,15 @@ export class FunctionConfig {
     if (offset < standardStart) this.#bars.fix(this.#values);
     const { config } = this.#hardware;
     const { virtual } = this.#map;
-    data.set(config.subarray(offset, offset + data.length));
-    const end = Math.min(offset + data.length, virtual.length);
-    for (let at = offset; at < end; at++) {
+    const values = this.#values;
+    const end = offset + data.length;
+    const known = Math.min(end, virtual.length);
+    for (let at = offset; at < known; at++) {
       const own = virtual[at]!;
-      if (own !== 0) data[at - offset] = (config[at]! & ~own) | (this.#values[at]! & own);
+      data[at - offset] = (config[at]! & ~own) | (values[at]! & own);
     }
+    const rest = Math.max(offset, known);
+    if (rest < end) data.set(config.subarray(rest, end), rest - offset);
   }
 
   /** Splits a write as the kernel does: naturally aligned parts of 4, 2 or 1 bytes inside of one capability. */

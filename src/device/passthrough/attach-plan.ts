@@ -10,7 +10,7 @@ import type { DeviceEventKind } from "../seam/events.ts";
 import { emulateMsi, msiLayout, type MsiLayout } from "./interrupts/msi-state.ts";
 import { emulateMsix } from "./interrupts/msix-state.ts";
 import { WriteEffects } from "./write-effects.ts";
-import { barPlaces, type BarPlaces } from "./bars/bar-places.ts";
+import { accessMap, type AccessMap } from "./bars/access-map.ts";
 import type { PlanContext } from "./attach-context.ts";
 import {
   pendingProblem,
@@ -53,7 +53,7 @@ export interface AttachPlan {
   readonly patches: readonly Patch[];
   /** What of BARs shows config space: the model answers there. */
   readonly mirrors: readonly MirroredArea[];
-  readonly places: BarPlaces;
+  readonly accessMap: AccessMap;
   readonly notes: readonly PlanNote[];
 }
 
@@ -98,8 +98,8 @@ export function planAttach(context: PlanContext, image: ConfigImage): AttachPlan
   if (msix) emulateMsix(tables, msix.guest, msix.capability);
   const effects = new WriteEffects(image, tables.limit, bars, { msi, msix: msix?.capability });
   const mappable = bars.map((bar) => mappableParts(context, bar, msix, mirrors));
-  const places = barPlaces(bars, regions, msix?.guest, mirrors);
-  return { tables, effects, bars, mappable, msi, msix, patches, mirrors, places, notes };
+  const map = accessMap(bars, regions, msix?.guest, mirrors);
+  return { tables, effects, bars, mappable, msi, msix, patches, mirrors, accessMap: map, notes };
 }
 
 /** What of a BAR the guest may reach by itself. */

@@ -4,18 +4,20 @@ import type { ConfigSpace } from "./config/config-space.ts";
 import { badConfigValue } from "./config/config-value.ts";
 import { unansweredConfig } from "./config/unanswered-config.ts";
 import type { DecodeControl } from "./decoding.ts";
-import { WriteEffect } from "./write-effects.ts";
+import { WriteEffect, type WriteEffects } from "./write-effects.ts";
 
 /** A guest's accesses to config space, and what they set off: those to the space itself, and to a mirror of it in a BAR. */
 export class GuestConfig {
   readonly #parts: AttachedDevice;
   readonly #config: ConfigSpace;
+  readonly #effects: WriteEffects;
   readonly #decode: DecodeControl;
   #closed = false;
 
   constructor(parts: AttachedDevice, decode: DecodeControl) {
     this.#parts = parts;
     this.#config = parts.config;
+    this.#effects = parts.effects;
     this.#decode = decode;
   }
 
@@ -43,7 +45,7 @@ export class GuestConfig {
   /** See `VfioPciDevice.configWrite`. @throws TypeError, RangeError as that */
   write(offset: number, width: number, value: number): void {
     const config = this.#config;
-    const { effects, interrupts } = this.#parts;
+    const effects = this.#effects;
     if (!config.accepts(offset, width) || this.#closed || config.gone) {
       this.#unanswered("write", offset, width);
       return;
@@ -56,8 +58,8 @@ export class GuestConfig {
       return this.#decode.guestReset(offset, width, value);
     config.store(offset, width, value);
     config.forward(offset, width, value);
-    if (effect === WriteEffect.msix) interrupts.msixControlWritten();
-    if (effect === WriteEffect.msi) interrupts.msiWritten();
+    if (effect === WriteEffect.msix) this.#parts.interrupts.msixControlWritten();
+    if (effect === WriteEffect.msi) this.#parts.interrupts.msiWritten();
     // A BAR may have moved; and where INTx came or went, that may decide what can be mapped.
     const follows = effect !== WriteEffect.none && effect !== WriteEffect.reset;
     if (follows || config.gone) this.#decode.sync(effect === WriteEffect.bar && width < 4);

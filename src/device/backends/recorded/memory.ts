@@ -30,15 +30,16 @@ export class RecordedMemory implements RegionSpaces {
 
   /** @throws VfioError: EINVAL for an absent region, ENOMEM where the address space has no room */
   #of(region: number): AnonymousMemory {
-    const size = this.#image.regions.find(({ index }) => index === region)?.size ?? 0;
+    return this.#regions.get(region) ?? this.#make(region);
+  }
+
+  #make(region: number): AnonymousMemory {
+    const { size = 0 } = this.#image.regions.find(({ index }) => index === region) ?? {};
     if (size === 0) throw new VfioError(`region ${region} is absent`, { code: "EINVAL", errno: 22 });
-    let memory = this.#regions.get(region);
-    if (!memory) {
-      // Whole pages, so that the end of a small BAR can be mapped like any other.
-      memory = new AnonymousMemory(Math.ceil(size / pageSize) * pageSize);
-      this.#regions.set(region, memory);
-      this.#fill(region, memory);
-    }
+    // Whole pages, so that the end of a small BAR can be mapped like any other.
+    const memory = new AnonymousMemory(Math.ceil(size / pageSize) * pageSize);
+    this.#regions.set(region, memory);
+    this.#fill(region, memory);
     return memory;
   }
 

@@ -9,7 +9,7 @@ import { isAcknowledgement, readMirror, writeMirror, type ConfigPort } from "../
 import type { Intx } from "../interrupts/intx.ts";
 import type { InterruptControl } from "../interrupts/interrupt-control.ts";
 import type { MsixArea } from "../../pci/msix-geometry.ts";
-import type { BarPlaces, PlainPlaces } from "./bar-places.ts";
+import type { AccessMap, PlainAreas } from "./access-map.ts";
 import { hex } from "../../../regs/hex-text.ts";
 
 const Part = { device: 0, table: 1, pba: 2, nothing: 3, mirror: 4 } as const;
@@ -19,7 +19,7 @@ export interface BarAccessParts {
   readonly backend: DeviceBackend;
   readonly interrupts: InterruptControl;
   readonly answers: GuestAnswers;
-  readonly plan: { readonly places: BarPlaces };
+  readonly plan: { readonly accessMap: AccessMap };
 }
 
 /** Whether a failure is that of a device that has gone, or of the way to it. */
@@ -43,7 +43,7 @@ export class BarAccess {
   /** INTx where a trapped access unmasks it. */
   readonly #unmasked: Intx | undefined;
   /** By region. */
-  readonly #plain: readonly (PlainPlaces | undefined)[];
+  readonly #plain: readonly (PlainAreas | undefined)[];
   readonly #mirrors: readonly MirroredArea[];
   readonly #config: ConfigPort;
   readonly #isGone: (ask: boolean) => boolean;
@@ -65,11 +65,11 @@ export class BarAccess {
     this.#answers = answers;
     this.#config = config;
     this.#unmasked = interrupts.intx?.mode === "access" ? interrupts.intx : undefined;
-    this.#table = plan.places.table;
+    this.#table = plan.accessMap.table;
     this.#tableBytes = interrupts.msix?.state.table;
-    this.#pba = plan.places.pba;
-    this.#mirrors = plan.places.mirrors;
-    this.#plain = plan.places.plain;
+    this.#pba = plan.accessMap.pba;
+    this.#mirrors = plan.accessMap.mirrors;
+    this.#plain = plan.accessMap.plain;
   }
 
   /** Fills `data` with what the guest reads at byte `offset` of a BAR. All ones where nothing answers. */

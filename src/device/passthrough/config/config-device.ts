@@ -27,11 +27,6 @@ export class ConfigDevice {
     this.#lost = lost;
   }
 
-  /** See `ConfigSpace.gone`. */
-  get gone(): boolean {
-    return this.#gone;
-  }
-
   /** Looks whether the device still answers; one that does not is gone. */
   isPresent(): boolean {
     if (!this.#gone && !this.#answersStill()) this.#lose("read", offsetOf(command), 4, undefined);

@@ -28,6 +28,7 @@ export class ConfigSpace {
   /** The shadow, for register maps. */
   readonly view: DataView;
   readonly #device: ConfigDevice;
+  #gone = false;
   readonly #computed: ComputedBytes;
   /** The sources of bytes that may be answered from the shadow at once: none, when it is closed. */
   #known: Uint8Array;
@@ -37,7 +38,10 @@ export class ConfigSpace {
   readonly #emulated: DataView;
 
   constructor(backend: DeviceBackend, tables: ConfigTables, answers: GuestAnswers, computed: ComputedBytes) {
-    this.#device = new ConfigDevice(backend, answers, () => this.close());
+    this.#device = new ConfigDevice(backend, answers, () => {
+      this.#gone = true;
+      this.close();
+    });
     this.tables = tables;
     this.#computed = computed;
     this.#known = tables.source;
@@ -49,7 +53,7 @@ export class ConfigSpace {
 
   /** Whether the device was found to be gone. It does not come back: everything reads all ones. */
   get gone(): boolean {
-    return this.#device.gone;
+    return this.#gone;
   }
 
   /** Has nothing answered at once any more: whoever reads is told why. */
@@ -202,6 +206,8 @@ export class ConfigSpace {
   #forwardRun(offset: ConfigOffset, width: number, value: number): boolean {
     const { emulated, write, clear, source, shadow } = this.tables;
     let wanted = 0;
+    for (let at = offset; at < offset + width; at++) wanted |= (write[at]! | clear[at]!) & ~emulated[at]!;
+    if (wanted === 0) return true;
     let told = 0;
     let changes = 0;
     for (let i = width - 1; i >= 0; i--) {
@@ -210,10 +216,8 @@ export class ConfigSpace {
       const before = shadow[at]!;
       const byte = (((value >>> (8 * i)) & ~owned) | (before & owned)) & 0xff;
       told = (told << 8) | byte;
-      wanted |= (write[at]! | clear[at]!) & ~owned;
       changes |= source[at]! | clear[at]! | (byte ^ before);
     }
-    if (wanted === 0) return true;
     if (!this.#device.write(offset, width, told)) return false;
     // What is known, and written once more, changes nothing. What the device makes of another value is known only after a read:
     // of the whole dword, whose fields may depend on each other.

@@ -1,7 +1,10 @@
 import { allOnes, type GuestAnswers, type Unanswered } from "../../seam/guest-answers.ts";
 import type { ConfigSpace } from "./config-space.ts";
 
-/** A guest's access to config space that nothing answers, and why. @returns all ones in its width */
+/**
+ * A guest's access to config space that goes to no device, and why; of one that a device fails `ConfigDevice` tells.
+ * @returns all ones in its width
+ */
 export function unansweredConfig(
   { config, answers }: { readonly config: ConfigSpace; readonly answers: GuestAnswers },
   unanswered: Unanswered,

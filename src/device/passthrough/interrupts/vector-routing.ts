@@ -1,5 +1,6 @@
 // Carries out what the MSI and MSI-X state machines decide: which vectors the host signals (VFIO), and which
-// reach the guest (the platform). The order matters and is in one place.
+// reach the guest (the platform). The order matters and is in one place. Nothing is masked at the host: a vector that the guest
+// masks stays armed and loses its irqfd, so that its events wait in its eventfd.
 import { IrqIndex } from "../../../regs/vfio/irqs.ts";
 import { ArmedVectors } from "../../seam/armed-vectors.ts";
 import { runsOf } from "../../seam/irq-requests.ts";
