@@ -14,20 +14,26 @@ export interface Library {
 
 interface Manifest {
   readonly exports: Readonly<Record<string, string | Readonly<Record<string, string>>>>;
-  readonly bin: Readonly<Record<string, string>>;
 }
 
 /** The package.json below `root`. */
-export const manifestOf = (root: string): Manifest =>
+const manifestOf = (root: string): Manifest =>
   JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as Manifest;
+
+/** Where the source of an entry point may be: what Bun loads of it may be built, and its types are made of the source. */
+const sourcesOf = ({ bun, types }: Readonly<Record<string, string>>): readonly string[] => [
+  ...(bun?.startsWith("./src/") ? [bun] : []),
+  ...(types ? [types.replace(/^\.\/dist\/(.*)\.d\.ts$/, "src/$1.ts")] : []),
+];
 
 /** The source file of each entry point, by its name in the package's `exports`: `.`, `./regs`. */
 export function entryPoints(root: string): ReadonlyMap<string, string> {
   const entries = Object.entries(manifestOf(root).exports);
   return new Map(
     entries.flatMap(([name, targets]) => {
-      const source = typeof targets === "string" ? undefined : targets["bun"];
-      return source && existsSync(join(root, source)) ? [[name, join(root, source)] as const] : [];
+      const sources = typeof targets === "string" ? [] : sourcesOf(targets);
+      const source = sources.map((path) => join(root, path)).find(existsSync);
+      return source === undefined ? [] : [[name, source] as const];
     }),
   );
 }

@@ -2,7 +2,7 @@
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { entryPoints, manifestOf } from "./library.ts";
+import { entryPoints } from "./library.ts";
 import type { Checkout } from "./revision.ts";
 import type { Findings, Mode } from "./subject.ts";
 
@@ -55,7 +55,7 @@ function subject({ root }: Checkout, mode: Mode, { smoke }: Effort): Findings {
 
 /** Programs whose processor time counts, in nanoseconds, by name. */
 function programs({ root }: Checkout): Readonly<Record<string, string[]>> {
-  const command = join(root, Object.values(manifestOf(root).bin)[0]!);
+  const command = join(root, "src/cli/main.ts");
   const load = [process.execPath, join(here, "import.ts")];
   return {
     "bun, an empty program": load,

@@ -4,6 +4,7 @@ import { VfioError } from "./errors.ts";
 import { Eventfd } from "./eventfd.ts";
 import { FileDescriptor } from "./file-descriptor.ts";
 import { systemCalls, systemError } from "./system-calls.ts";
+import { workerModule } from "./worker-module.ts";
 
 const closeOnExec = 0o2000000; // EPOLL_CLOEXEC
 const stop = 0;
@@ -32,15 +33,13 @@ class EpollLoop {
     if (fd < 0) throw systemError("epoll_create1", -fd, "the epoll thread");
     this.#epoll = failed.use(new FileDescriptor(fd, "the epoll thread"));
     this.#control(epollOperation.ADD, this.#stop.fd, epollFlag.IN, stop);
-    this.#worker = new Worker(new URL("./epoll-worker.ts", import.meta.url), { ref: false });
+    this.#worker = new Worker(workerModule("epoll-worker", import.meta.url), { ref: false });
     failed.move();
     this.#worker.addEventListener("message", ({ data }: MessageEvent<number[]>) => {
       for (const value of data) this.#report(value);
     });
     this.#worker.addEventListener("error", ({ message }) => {
-      const hint =
-        'For `bun build --compile`, src/ffi/epoll-worker.ts is one more entry point, with --entry-naming "[name].[ext]".';
-      onFailure(new VfioError(`the epoll thread fails: ${message}`, { code: "EWORKER", hint }));
+      onFailure(new VfioError(`the epoll thread fails: ${message}`, { code: "EWORKER" }));
     });
     // The thread has left epoll_wait by then: no number is closed under it.
     this.#worker.addEventListener("close", () => this.#close());

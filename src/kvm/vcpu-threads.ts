@@ -1,4 +1,5 @@
 import { VfioError } from "../ffi/errors.ts";
+import { workerModule } from "../ffi/worker-module.ts";
 import { AccessMailbox } from "./access-mailbox.ts";
 import type { Kvm } from "./kvm.ts";
 import type { VirtualMachine } from "./machine.ts";
@@ -23,7 +24,7 @@ export interface VcpuThreadsOptions {
 /** One Worker, from this side: an order at a time. */
 class Thread {
   readonly control = new VcpuControl();
-  readonly #worker = new Worker(new URL("./vcpu-thread.ts", import.meta.url).href);
+  readonly #worker = new Worker(workerModule("vcpu-thread", import.meta.url));
   #waiting: PromiseWithResolvers<VcpuAnswer> | undefined;
   /** What every order is answered with from now on: there is no thread any more. */
   #gone: VcpuAnswer | undefined;
@@ -37,9 +38,7 @@ class Thread {
   }
 
   #end(why: string): void {
-    const hint =
-      'For `bun build --compile`, src/kvm/vcpu-thread.ts is one more entry point, with --entry-naming "[name].[ext]".';
-    this.#gone ??= { failure: { message: `the thread of a vCPU fails: ${why}`, code: "EWORKER", hint } };
+    this.#gone ??= { failure: { message: `the thread of a vCPU fails: ${why}`, code: "EWORKER" } };
     this.#waiting?.resolve(this.#gone);
   }
 

@@ -4,7 +4,9 @@ import manifest from "../../package.json" with { type: "json" };
 import { root } from "../support/tree.ts";
 
 const entries = Object.values(manifest.exports).flatMap((target) =>
-  typeof target === "string" ? [] : [join(root, target.bun)],
+  typeof target === "string"
+    ? []
+    : [join(root, target.types.replace("./dist/", "src/").replace(".d.ts", ".ts"))],
 );
 
 /** Packages whose files a program has loaded after it has run. */

@@ -200,7 +200,7 @@ describe("an installed copy", () => {
     }
   }
 
-  test("runs from source under Bun", () => {
+  test("runs under Bun", () => {
     expect(must([bun, "right.ts"], "plain")).toBe("5 0000:01:00.0 true true 32 1048576\n");
   });
 
@@ -261,6 +261,123 @@ console.log(readImage(JSON.stringify(nvme)).bdf);
   });
 });
 
+/** Uses every entry point, and the threads that need no KVM; says what each did. An image's own error is of no device. */
+const everything = `
+import { mkdtempSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { RecordedDevice, VfioError } from "${manifest.name}";
+import { EventfdListener, Eventfd, VfioError as OfFfi } from "${manifest.name}/ffi";
+import { readImage } from "${manifest.name}/image";
+import { parseBzImage, TrapBus, VcpuThreads } from "${manifest.name}/kvm";
+import { formatBdf, parseBdf } from "${manifest.name}/regs";
+import { bytesOf, create, VfioRegionInfo } from "${manifest.name}/regs/ioctl";
+import { connectDevice, serveDevice } from "${manifest.name}/vfio-user";
+
+const failed = (name: string, step: () => unknown): void => {
+  try {
+    step();
+  } catch (error) {
+    console.log(name, error instanceof VfioError);
+  }
+};
+console.log("ffi", VfioError === OfFfi);
+failed("image", () => readImage("{}"));
+failed("kvm", () => parseBzImage(new Uint8Array(8), "none"));
+failed("vfio-user", () => connectDevice("/nowhere"));
+console.log(formatBdf(parseBdf("0000:01:00.0")), bytesOf(create(VfioRegionInfo)).length, typeof VcpuThreads, new TrapBus() instanceof TrapBus);
+
+using eventfd = new Eventfd();
+const told = Promise.withResolvers<number>();
+using listener = new EventfdListener(eventfd.fd, told.resolve, { via: "worker" });
+eventfd.signal(3);
+console.log("epoll thread", await told.promise);
+
+const socket = mkdtempSync(tmpdir() + "/") + "/edu.sock";
+await using server = serveDevice(new URL("file://" + process.argv.at(-1)), { socket });
+await server.ready;
+using device = connectDevice(socket);
+const id = new Uint8Array(4);
+device.read(7, 0, id);
+console.log("device's thread", id.toHex());
+`;
+const answers = `ffi true
+image false
+kvm true
+vfio-user true
+0000:01:00.0 32 function true
+epoll thread 3
+device's thread 3412e811
+`;
+
+describe("a program of every entry point, whose classes are the same in all", () => {
+  const device = (): string => join(box.path, "plain/device.ts");
+  beforeAll(() => {
+    box.write("plain/everything.ts", everything);
+    box.write(
+      "plain/device.ts",
+      `import edu from "${manifest.name}/images/edu.json" with { type: "json" };
+import { RecordedDevice } from "${manifest.name}";
+import { readImage } from "${manifest.name}/image";
+export default () => new RecordedDevice(readImage(JSON.stringify(edu)));
+`,
+    );
+  });
+
+  test("runs", () => {
+    expect(must([bun, "everything.ts", device()], "plain")).toBe(answers);
+  });
+
+  test("bundled without a word more, runs", () => {
+    must([bun, "build", "everything.ts", "--target=bun", "--outfile", join(box.path, "bundled.js")], "plain");
+    expect(must([bun, "bundled.js", device()], "")).toBe(answers);
+  });
+
+  test(
+    "compiled without a word more, runs",
+    () => {
+      must([bun, "build", "everything.ts", "--compile", "--outfile", join(box.path, "compiled")], "plain");
+      // Such a program finds no packages: what it imports by its path brings them.
+      const bundled = join(box.path, "device.js");
+      must([bun, "build", "device.ts", "--target=bun", "--outfile", bundled], "plain");
+      expect(must([join(box.path, "compiled"), bundled], "")).toBe(answers);
+    },
+    2 * minute,
+  );
+
+  test("holds the vCPU's thread, which needs KVM to do more", () => {
+    expect(must(["grep", "-c", "KVM_RUN", join(box.path, "bundled.js")], "").trim()).not.toBe("0");
+  });
+});
+
+test("what a program does not use is not in its bundle", () => {
+  const sizeOf = (entry: string, name: string): number => {
+    box.write(
+      "plain/small.ts",
+      `import { ${name} } from "${manifest.name}${entry}";\nconsole.log(${name});\n`,
+    );
+    const outfile = join(box.path, "small.js");
+    must([bun, "build", "small.ts", "--target=bun", "--outfile", outfile], "plain");
+    return Bun.file(outfile).size;
+  };
+  expect(sizeOf("/regs", "parseBdf")).toBeLessThan(3000);
+  expect(sizeOf("/ffi", "Eventfd")).toBeLessThan(150_000);
+  expect(sizeOf("", "VfioPciDevice")).toBeLessThan(700_000);
+});
+
+test("the licenses of what is bundled come with it", async () => {
+  const path = join(box.path, "plain/node_modules", manifest.name, "dist/bun/licenses.txt");
+  const names = (await Bun.file(path).text()).match(/^[a-z-]+$/gm);
+  expect(names).toEqual(["commander", "typed-struct", "zod"]);
+});
+
+test("source maps lead to the sources, which are there", async () => {
+  const folder = join(box.path, "plain/node_modules", manifest.name, "dist/bun");
+  const { sources } = (await Bun.file(join(folder, "index.js.map")).json()) as { sources: string[] };
+  const own = sources.filter((path) => path.includes("src/"));
+  expect(own.length).toBeGreaterThan(10);
+  expect(own.filter((path) => !existsSync(join(folder, path)))).toEqual([]);
+});
+
 test("an installed copy makes a page, of the sources that came with it", () => {
   const from = join(box.path, "plain/node_modules", manifest.name);
   const page = must([bun, join(from, "src/cli/main.ts"), "view", join(from, "images/edu.json")], "");
@@ -271,12 +388,7 @@ test("an installed copy makes a page, of the sources that came with it", () => {
 test(
   "a program of one file makes the same page, of what the build made",
   () => {
-    // typed-struct asks for these two and does without.
-    const absent = ["--external=debug", "--external=iconv-lite"];
-    must(
-      [bun, "build", "--compile", "src/cli/main.ts", ...absent, "--outfile", join(box.path, "one")],
-      "built",
-    );
+    must([bun, "build", "--compile", "dist/bun/main.js", "--outfile", join(box.path, "one")], "built");
     const pageOf = (command: readonly string[]): string =>
       must([...command, "view", join(root, "images/edu.json")], "").replace(/[\d-]+T[\d:.]+Z/g, "");
     expect(pageOf([join(box.path, "one")])).toBe(pageOf([bun, join(root, "src/cli/main.ts")]));

@@ -1,5 +1,6 @@
 // A device in a thread of its own: this side of it.
 import { VfioError } from "../../../ffi/errors.ts";
+import { workerModule } from "../../../ffi/worker-module.ts";
 import type { DeviceServer, ServeOptions, ServerEvent } from "./options.ts";
 import { newStopWord, StopWord } from "./stop-word.ts";
 
@@ -28,7 +29,7 @@ export function startThread(module: URL, options: ServeOptions, data: unknown): 
   const ended = Promise.withResolvers<void>();
   // Whoever does not wait for it hears of a failure by `stop`, or not at all.
   ready.promise.catch(() => {});
-  const worker = new Worker(new URL("./server-worker.ts", import.meta.url));
+  const worker = new Worker(workerModule("server-worker", import.meta.url));
   const fail = (message: string, code = "EWORKER"): void =>
     ready.reject(new VfioError(message, { code, device: module.href }));
   worker.addEventListener("message", ({ data: said }: MessageEvent<ThreadMessage>) => {
