@@ -1,4 +1,4 @@
-import { RegionIndex, RegionRegisters, type KernelDevice, type KernelMapping } from "bun-vfio";
+import { KernelDevice, RegionIndex, RegionRegisters, type DeviceBackend } from "bun-vfio";
 import { waitReadable, type Eventfd } from "bun-vfio/ffi";
 import { endpointHeader, type Live } from "bun-vfio/regs";
 import { dmaDone, eduMap, ownMemory } from "./registers.ts";
@@ -10,15 +10,17 @@ export const patience = 10_000;
 export class Edu implements Disposable {
   readonly registers: Live<typeof eduMap.registers>;
   readonly #command: Live<typeof endpointHeader.registers>["command"];
-  readonly #bar: KernelMapping;
+  readonly #bar: Disposable | undefined;
 
-  /** @throws Error where the device is another */
-  constructor(device: KernelDevice) {
+  /** @param device of this host, or any other for tests: one in TypeScript behind a socket @throws Error where it is another */
+  constructor(device: DeviceBackend) {
     this.#command = endpointHeader.live(new RegionRegisters(device, RegionIndex.config)).command;
     // Before anything touches the mapping: what reads a BAR that the device does not decode is killed by a SIGBUS.
     this.#command.modify({ memorySpace: true });
-    this.#bar = device.map(0, { offset: 0, size: eduMap.size });
-    this.registers = eduMap.live(this.#bar.registers);
+    const bar = device instanceof KernelDevice ? device.map(0, { offset: 0, size: eduMap.size }) : undefined;
+    this.#bar = bar;
+    // A device in TypeScript has no memory to map: it answers each access.
+    this.registers = eduMap.live(bar?.registers ?? new RegionRegisters(device, RegionIndex.bar0));
     const { magic, major } = this.registers.identification.read();
     if (magic !== 0xed || major !== 1) {
       this[Symbol.dispose]();
