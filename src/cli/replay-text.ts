@@ -42,7 +42,11 @@ export function replayText(report: ReplayReport, style: Style): string[] {
     ...title("Values that differ from the recorded guest's"),
     ...differenceLines(report, style),
     ...(report.events.length > 0
-      ? [...title("Events"), ...report.events.map(({ kind, message }) => `  ${kind}: ${message}`)]
+      ? [
+          ...title("Events"),
+          ...report.events.map(({ kind, message }) => `  ${kind}: ${message}`),
+          ...moreLine(report.eventCount - report.events.length),
+        ]
       : []),
   ];
 }

@@ -18,12 +18,12 @@ export const maxTraceAccesses = 1_000_000;
 const isWrite = 0x1000;
 /** What is kept of an access: its offset with the kind, its value and its line. */
 const [offsetAt, valueAt, lineAt, numbersEach] = [0, 1, 2, 3];
-const bytesEach = numbersEach * Float64Array.BYTES_PER_ELEMENT;
+const bytesEach = numbersEach * Uint32Array.BYTES_PER_ELEMENT;
 
 /** The accesses of a trace in order, kept as numbers side by side: a million objects would take several times as much. */
 export class TraceAccesses implements Iterable<TraceAccess> {
   readonly #buffer = new ArrayBuffer(bytesEach, { maxByteLength: maxTraceAccesses * bytesEach });
-  readonly #numbers = new Float64Array(this.#buffer);
+  readonly #numbers = new Uint32Array(this.#buffer);
   #length = 0;
 
   /** How many there are. */

@@ -74,7 +74,7 @@ describe("--json", () => {
       [
         ...keys("", "formatVersion", "image", "trace", "attached", "final", "reads", "writes", "counts"),
         ...keys("", "deviceReadsPerRead", "mostReadsPerAccess", "steps", "differences", "events"),
-        ...keys("", "stepCount", "differenceCounts"),
+        ...keys("", "stepCount", "differenceCounts", "eventCount"),
         ...keys(".differenceCounts", "bar-address", "hidden-capability", "msix-relocated", "patched-bit"),
         ...keys(".differenceCounts", "host-virtual", "recorded-later", "unexplained"),
         ...keys(".counts", "configReads", "configWrites", "regionReads", "regionWrites"),

@@ -128,18 +128,23 @@ test("below 200 MB: 64 MB of newlines in an access list, and a million accesses"
   expect(many.peak).toBeLessThan(200 * megabyte);
 });
 
-test("below 200 MB: a million reads that differ, and a million writes that set something off", () => {
+/** A million accesses each, and the exit code of their replay. */
+const millions: readonly (readonly [what: string, accesses: string, code: number])[] = [
+  ["reads that differ", "read 0x0 0x101b37\n".repeat(4), 1],
+  ["writes that set something off", "write 0x4 0x4\nwrite 0x4 0\n".repeat(2), 0],
+  [
+    "writes that move a BAR",
+    "write 0x10 0xffffffff\nread 0x10 0\nwrite 0x10 0x80000000\nwrite 0x10 0x80100000\n",
+    1,
+  ],
+];
+test.each(millions)("below 200 MB: a million %s, as a report and as a trace", (_, accesses, code) => {
   using folder = temporary();
-  put(folder.at("reads"), 10, () => "read 0x0 0x101b37\n".repeat(100_000));
-  put(folder.at("writes"), 10, () => "write 0x4 0x4\nwrite 0x4 0\n".repeat(50_000));
-  for (const args of [[], ["--json"]])
-    for (const [name, code] of [
-      ["reads", 1],
-      ["writes", 0],
-    ] as const) {
-      const run = measured("replay", image, folder.at(name), ...args);
-      expect([name, run.code, run.err, run.peak < 200 * megabyte]).toEqual([name, code, "", true]);
-    }
+  put(folder.at("accesses"), 10, () => accesses.repeat(25_000));
+  for (const args of [[], ["--json"], ["--trace"], ["--trace", "--json"]]) {
+    const run = measured("replay", image, folder.at("accesses"), ...args);
+    expect([args, run.code, run.err, run.peak < 200 * megabyte]).toEqual([args, code, "", true]);
+  }
 });
 
 test("what is read on standard input: - for each command", () => {

@@ -36,7 +36,7 @@ export interface ReplayStep {
   readonly what: string;
 }
 
-/** Entries that a report lists of each kind: steps, and differences by each rule. All are counted. */
+/** Entries that a report lists of each kind: steps, events, and differences by each rule. All are counted. */
 export const maxListed = 10_000;
 
 /** What a replay came to. */
@@ -56,7 +56,9 @@ export interface ReplayReport {
   readonly differences: readonly ReplayDifference[];
   /** All of them, by rule. */
   readonly differenceCounts: Readonly<Record<DifferenceRule | "unexplained", number>>;
+  /** The first `maxListed` of `eventCount`. */
   readonly events: readonly DeviceEvent[];
+  readonly eventCount: number;
 }
 
 /**
@@ -91,10 +93,13 @@ export function replay(
   options: AttachOptions = {},
 ): ReplayReport {
   const events: DeviceEvent[] = [];
+  let eventCount = 0;
   const counted = new CountedBackend(backend);
   using device = VfioPciDevice.attach(counted, platform, {
     ...options,
-    onEvent: (event) => events.push(event),
+    onEvent: (event) => {
+      if (eventCount++ < maxListed) events.push(event);
+    },
   });
   const layout = layoutOf(config);
   const attached = device.describe();
@@ -150,5 +155,6 @@ export function replay(
     differences,
     differenceCounts,
     events,
+    eventCount,
   };
 }
