@@ -82,6 +82,7 @@ const sharedMemory = [
 
 /** A bridge to conventional PCI, which puts what is behind it into one IOMMU group with itself; its driver is shpchp. */
 const oldBus = ["-device", "pcie-pci-bridge,id=old,addr=1d.0", "-device", "virtio-rng-pci,bus=old,addr=1"];
+const nativeHotplug = ["-global", "ICH9-LPC.acpi-pci-hotplug-with-bridge-support=off"];
 /** What the firmware would show its messages on. */
 const display = ["-device", "VGA,addr=1b.0,romfile="];
 /** An IOMMU that remaps no interrupts: a device could send any. */
@@ -94,6 +95,8 @@ const cpus = 1;
 
 export const machines: readonly Machine[] = [
   { name: "intel", iommu: "intel", devices, qemu: [...oldBus, ...display] },
+  // Slots that the kernel serves by itself, by registers of their ports, in place of the firmware's tables.
+  { name: "native", iommu: "intel", devices, qemu: nativeHotplug },
   { name: "virtio", iommu: "virtio", devices, words: unsafe },
   { name: "none", iommu: "none", devices },
   // With interrupt remapping, and without.

@@ -1,8 +1,8 @@
-// machines: (intel, none)
+// machines: (intel, native, none)
 // takes: 15 s
 // A device is unplugged while it is open: it is asked for, closed, and gone; nothing of it is left, and it can come back.
 import { afterAll, expect, test } from "bun:test";
-import { existsSync } from "node:fs";
+import { existsSync, readdirSync } from "node:fs";
 import { RegionIndex } from "../../../src/regs/vfio/regions.ts";
 import { open, ways } from "./support/apis.ts";
 import { deviceMappings, ownDescriptors, sysDevices, take, type DeviceName } from "./support/devices.ts";
@@ -47,6 +47,11 @@ test("a device with a disk has its disk again", async () => {
   await unplug("nvme");
   await gone(bdf);
   expect(await plug("nvme")).toBe(bdf);
+});
+
+test("whose slots these are: the kernel's own by registers of the ports, or the firmware's", () => {
+  const ports = readdirSync("/sys/bus/pci_express/drivers/pciehp").filter((name) => name.includes(":pcie"));
+  expect(ports.length > 0).toBe(process.env["BUN_VFIO_VM_MACHINE"] === "native");
 });
 
 test("what the machine has not is told", async () => {

@@ -138,6 +138,7 @@ function machineRows(): string {
       list([
         ...(more.modules?.includes("kvm") ? ["KVM, on AMD's virtualization"] : []),
         ...(more.virtualization ? ["KVM, by EL2"] : []),
+        ...(more.qemu?.some((word) => word.includes("acpi-pci-hotplug")) ? ["hot-plug by pciehp"] : []),
         ...(more.libc === "musl" ? ["Bun over musl"] : []),
         ...(Object.values(devices).some(({ served }) => served) ? ["devices of vfio-user servers"] : []),
         ...(more.words?.includes("iommu.passthrough=1") ? ["nothing translated"] : []),

@@ -1,5 +1,5 @@
 // Devices that come and go: the harness is asked through the folder that it shares with the guest.
-import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { find, sysDevices, type DeviceName } from "./devices.ts";
 
 /** How long the harness, or the kernel, may take; in milliseconds. */
@@ -31,6 +31,14 @@ export const unplug = (name: DeviceName): Promise<void> => ask(`unplug ${name}`)
 export const gone = (bdf: string): Promise<void> =>
   until(`${bdf} goes`, () => !existsSync(`${sysDevices}/${bdf}`));
 
+function turnSlotsOn(): void {
+  const slots = "/sys/bus/pci/slots";
+  for (const slot of existsSync(slots) ? readdirSync(slots) : []) {
+    const power = `${slots}/${slot}/power`;
+    if (existsSync(power) && readFileSync(power, "utf8").trim() === "0") writeFileSync(power, "1");
+  }
+}
+
 /** Plugs a device that was unplugged, and waits until the kernel has it again, at the BDF that it had. @returns the BDF */
 export async function plug(name: DeviceName): Promise<string> {
   await ask(`plug ${name}`);
@@ -41,6 +49,9 @@ export async function plug(name: DeviceName): Promise<string> {
       return false;
     }
   };
+  // Native slots (pciehp) wait a second after they were turned off, and take no button meanwhile; and five after one that they took.
+  for (let turn = 0; turn < 100 && !isThere(); turn++) await Bun.sleep(20);
+  if (!isThere()) turnSlotsOn();
   await until(`${name} comes`, isThere);
   return find(name);
 }
