@@ -104,14 +104,14 @@ export class ConfigSpace {
 
   /** Reads for the guest; the access must be accepted. All ones if the device fails. */
   read(offset: ConfigOffset, width: number): number {
-    const { source, shadow, limit } = this.tables;
-    if (offset >= limit) return this.#device.readNumber(offset, width);
+    if (offset >= this.view.byteLength) return this.#device.readNumber(offset, width);
     if (width === 4) {
       const sources = this.#sources.getUint32(offset, true);
       if (sources === 0) return this.view.getUint32(offset, true);
       if ((sources & (sources >>> 1) & bitOfEach) === 0) return this.#readDword(offset, sources);
       return this.#refresh(offset, 4) ? this.view.getUint32(offset, true) : allOnes(4);
     }
+    const { source, shadow } = this.tables;
     if (width === 2) {
       if (source[offset]! | source[offset + 1]!) if (!this.#refresh(offset, 2)) return allOnes(2);
       return this.view.getUint16(offset, true);
@@ -170,8 +170,9 @@ export class ConfigSpace {
 
   /** Stores the emulated bits of a guest write in the shadow. The device is not touched. */
   store(offset: ConfigOffset, width: number, value: number): void {
-    const { shadow, emulated, write, clear, limit } = this.tables;
-    if (offset >= limit) return;
+    const { emulated, limit } = this.tables;
+    if (offset >= limit || (width === 1 && emulated[offset] === 0)) return;
+    const { shadow, write, clear } = this.tables;
     for (let i = 0; i < width; i++) {
       const at = offset + i;
       const byte = (value >>> (8 * i)) & 0xff;
