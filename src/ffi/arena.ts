@@ -17,6 +17,7 @@ export class Arena implements Disposable {
   readonly #mapping: Mapping;
   /** All of it; it has no bytes left after `dispose`. */
   readonly bytes: Uint8Array<ArrayBuffer>;
+  /** The same bytes, for numbers of any width. */
   readonly view: DataView<ArrayBuffer>;
   #used = 0;
 

@@ -28,6 +28,7 @@ export interface HwptRequest {
   readonly flags?: number | undefined;
   /** Of `iommuHwptDataType`, with its struct. */
   readonly dataType?: number | undefined;
+  /** What the driver of the IOMMU wants, as its struct; none without it. */
   readonly data?: Uint8Array | undefined;
   /** Id of a fault queue. */
   readonly fault?: number | undefined;

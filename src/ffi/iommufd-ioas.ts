@@ -95,8 +95,11 @@ export function allowIovas(
 
 /** What IOAS_COPY takes: a mapping made before, of another address space too. */
 export interface IoasCopy {
+  /** ID of the address space that has it. */
   readonly from: number;
+  /** The first address there. */
   readonly fromIova: number | bigint;
+  /** ID of the address space that gets it. */
   readonly to: number;
   /** With FIXED_IOVA; else the kernel chooses. */
   readonly toIova: number | bigint;

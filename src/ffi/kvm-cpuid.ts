@@ -10,10 +10,15 @@ export interface CpuidEntry {
   readonly leaf: number;
   /** ECX of the leaf; counts where `indexed`. */
   readonly index: number;
+  /** Whether `index` counts: the leaf has sub-leaves. */
   readonly indexed: boolean;
+  /** 32 bits. */
   readonly eax: number;
+  /** 32 bits. */
   readonly ebx: number;
+  /** 32 bits. */
   readonly ecx: number;
+  /** 32 bits. */
   readonly edx: number;
 }
 

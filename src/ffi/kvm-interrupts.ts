@@ -22,8 +22,11 @@ import { hex } from "../regs/hex-text.ts";
 
 /** A message that a device sends: 32 bits each. */
 export interface RoutedMessage {
+  /** Low 32 bits of the address. */
   readonly addressLow: number;
+  /** High 32 bits. */
   readonly addressHigh: number;
+  /** What is written there. */
   readonly data: number;
   /** Requester ID of the sender, for interrupt controllers that route by it. */
   readonly requesterId: number;
@@ -31,9 +34,11 @@ export interface RoutedMessage {
 
 /** A pin of an interrupt chip in the kernel, reached by a GSI. */
 export interface ChipRoute {
+  /** The line, as the guest's interrupts are counted. */
   readonly gsi: number;
   /** `kvmIrqchipId`: PIC master 0, PIC slave 1, IOAPIC 2. */
   readonly chip: number;
+  /** Of the chip. */
   readonly pin: number;
 }
 
@@ -187,6 +192,7 @@ export function setIrqLine(vm: number, gsi: number, high: boolean, context: Ioct
 
 /** A guest write that signals an eventfd instead of leaving to the VMM. */
 export interface IoeventfdWrite {
+  /** Memory, or I/O ports. */
   readonly kind: "mmio" | "io";
   /** Guest physical address, or port. */
   readonly address: number;

@@ -8,6 +8,7 @@ import { hex } from "../regs/hex-text.ts";
 
 /** A memory slot. Addresses and sizes in bytes, multiples of a page. */
 export interface MemoryRegion {
+  /** The number by which KVM knows it. */
   readonly slot: number;
   /** Guest physical address. */
   readonly gpa: number;

@@ -121,6 +121,7 @@ export function setCpuid(vcpu: number, entries: readonly CpuidEntry[], context: 
 
 /** A model-specific register. */
 export interface Msr {
+  /** Of the register, as WRMSR has it in ECX. */
   readonly index: number;
   /** 64 bits. */
   readonly data: bigint;

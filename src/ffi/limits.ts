@@ -7,6 +7,7 @@ import { systemCalls, systemError } from "./system-calls.ts";
 export interface ResourceLimit {
   /** What is enforced; it can be raised up to `hard`. */
   readonly soft: number;
+  /** Up to which the soft one may be raised; undefined: no limit. */
   readonly hard: number;
 }
 

@@ -68,6 +68,7 @@ function setAddress(view: DataView, at: number, address: number): void {
  * came are in `received`, the caller's to close, and are closed on exec.
  */
 export class MessageSocket {
+  /** The connection. */
   readonly fd: number;
   /** Descriptors that came with the last `receive`, in order; the caller empties it. */
   readonly received: number[] = [];

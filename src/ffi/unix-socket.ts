@@ -99,8 +99,11 @@ export const shutdownSocket = (fd: number): void => {
 
 /** Who is at the other end, as of when it connected. */
 export interface PeerCredentials {
+  /** Its process ID when it connected. */
   readonly pid: number;
+  /** Its effective user ID. */
   readonly uid: number;
+  /** Its effective group ID. */
   readonly gid: number;
 }
 

@@ -17,6 +17,7 @@ import { askInfo, capabilityView, infoCapabilities, type InfoCapability } from "
 export interface DeviceInfo {
   /** Of `vfioDeviceFlag`. */
   readonly flags: number;
+  /** Whether vfio-pci, or a driver made of it, has it. */
   readonly isPci: boolean;
   /** DEVICE_RESET works. */
   readonly resettable: boolean;

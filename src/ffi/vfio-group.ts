@@ -10,6 +10,7 @@ import { ioctl, type IoctlContext } from "./ioctl.ts";
 export interface GroupStatus {
   /** Every device of the group is bound to VFIO, or to nothing that could do DMA. */
   readonly viable: boolean;
+  /** Whether it is in a container already. */
   readonly containerSet: boolean;
 }
 

@@ -9,7 +9,9 @@ const maxInfo = 2 ** 20;
 
 /** What the structs of INFO requests have in common. */
 export interface InfoStruct {
+  /** Its name in the kernel's headers. */
   readonly __struct: string;
+  /** In bytes, with what the kernel has room for. */
   argsz: number;
 }
 
@@ -39,7 +41,9 @@ export function askInfo<Info extends InfoStruct>(
 
 /** One capability of an INFO struct, as it lies there: its header and all that follows. */
 export interface InfoCapability {
+  /** What it describes. */
   readonly id: number;
+  /** Of its struct. */
   readonly version: number;
   /** From its header to the end of the whole struct: a capability does not tell its length. */
   readonly bytes: Uint8Array;

@@ -8,7 +8,9 @@ import { exact, ioctl, type IoctlContext } from "./ioctl.ts";
 export interface PrecopyInfo {
   /** Of `vfioPrecopyFlag`. */
   readonly flags: number;
+  /** What is still to come of the data that is to be read first. */
   readonly initialBytes: number;
+  /** What has changed since it was read. */
   readonly dirtyBytes: number;
 }
 

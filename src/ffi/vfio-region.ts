@@ -25,6 +25,7 @@ export interface DeviceRegionInfo extends RegionInfo {
   readonly offset: number;
   /** NVLink2: base of the short address window. */
   readonly nvlinkTarget: bigint | undefined;
+  /** Of an NVLink on POWER9; undefined of any other region. */
   readonly nvlinkSpeed: number | undefined;
   /** All of them, those above too. */
   readonly capabilities: readonly InfoCapability[];

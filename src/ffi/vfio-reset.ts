@@ -24,7 +24,9 @@ export function resetDevice(device: number, context: IoctlContext = {}): void {
 
 /** A function that a hot reset reaches. */
 export interface DependentDevice {
+  /** Its PCI domain. */
   readonly segment: number;
+  /** 0 to 255. */
   readonly bus: number;
   /** Device << 3 | function. */
   readonly devfn: number;
@@ -38,6 +40,7 @@ export interface DependentDevice {
 
 /** The functions that a hot reset would reach (VFIO_DEVICE_GET_PCI_HOT_RESET_INFO). */
 export interface HotResetInfo {
+  /** All that such a reset would reset. */
   readonly devices: readonly DependentDevice[];
   /** Through an iommufd: all are ours to reset. Undefined through a group. */
   readonly allOwned: boolean | undefined;

@@ -28,7 +28,9 @@ const maxRanges = 4096;
 
 /** IOVAs, both ends included; a bigint, since the last one may be all ones. */
 export interface IovaSpan {
+  /** The first address. */
   readonly first: bigint;
+  /** The last address. */
   readonly last: bigint;
 }
 
@@ -149,6 +151,7 @@ export function unmapDma(
 
 /** One mapping, and where the log of the pages written through it goes. */
 export interface DirtyRange {
+  /** The first address, on pages. */
   readonly iova: number | bigint;
   /** In bytes. */
   readonly size: number | bigint;

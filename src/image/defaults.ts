@@ -27,6 +27,7 @@ const toldByCapabilities: readonly number[] = [1, 2, 3];
 export interface BarKind {
   /** Region index: 0 to 5, or 6 for the ROM. */
   readonly index: number;
+  /** Whether it decodes I/O ports. */
   readonly io: boolean;
   /** The next BAR holds its upper half. */
   readonly wide: boolean;

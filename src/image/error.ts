@@ -1,6 +1,7 @@
 import { hexDigits } from "../regs/hex-text.ts";
 /** One thing that is wrong with an input, and where. */
 export interface Problem {
+  /** In words. */
   readonly message: string;
   /** Path in a structured file, as `regions[0].size`. */
   readonly path?: string | undefined;
@@ -26,6 +27,7 @@ const shownProblems = 20;
 
 /** An image, an lspci dump or a raw recording that cannot be used. Its message has one line for each problem. */
 export class ImageError extends Error {
+  /** Always this. */
   override readonly name = "ImageError";
   /** At least one; in the order of the text. */
   readonly problems: readonly Problem[];

@@ -20,7 +20,9 @@ export type ImageArea = RegionArea;
 
 /** Bits of a dword of config space: a `mask` of 32 bits, 1 to 0xffffffff, little-endian from byte `offset`, a multiple of 4. */
 export interface ConfigBits {
+  /** Of the dword in config space, a multiple of 4. */
   readonly offset: number;
+  /** Its bits, 1 to 0xffffffff. */
   readonly mask: number;
 }
 
@@ -49,6 +51,7 @@ export interface ImageHost {
   readonly iommu?: string | undefined;
   /** The driver that the host used. */
   readonly driver?: string | undefined;
+  /** What a reader should know, a sentence each. */
   readonly notes?: readonly string[] | undefined;
 }
 
@@ -84,9 +87,11 @@ export interface DeviceImage {
   readonly writable?: readonly ImageArea[] | undefined;
   /** Bits of config space that the specification lets a reset clear, but that this device keeps. As `readOnlyBits`. */
   readonly keptByReset?: readonly ConfigBits[] | undefined;
+  /** What of it nobody could read; undefined: nothing. */
   readonly unknown?: ImageUnknowns | undefined;
   /** Whether the host could reset the function. */
   readonly resettable: boolean;
+  /** Where it was recorded. */
   readonly host: ImageHost;
 }
 

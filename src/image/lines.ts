@@ -25,7 +25,9 @@ export function bytesSource(bytes: Uint8Array): ByteSource {
 export class Lines {
   /** The line is `bytes` from `start` to `end`, without what ends it. */
   readonly bytes = new Uint8Array(4 * maxLine);
+  /** Byte of `bytes` at which the line begins. */
   start = 0;
+  /** Byte behind its last. */
   end = 0;
   /** Of the line, counted from 1. */
   number = 0;

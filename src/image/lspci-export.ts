@@ -5,7 +5,9 @@ import { hexDigits } from "../regs/hex-text.ts";
 
 /** A device as a dump shows it. */
 export interface DumpedDevice {
+  /** In full, as `0000:01:00.0`. */
   readonly bdf: string;
+  /** 64, 256 or 4096 bytes. */
   readonly config: Uint8Array;
   /** Bytes of `config` that nobody read: rows leave them out. */
   readonly unknown?: { readonly config?: readonly ImageArea[] | undefined } | undefined;

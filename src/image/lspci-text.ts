@@ -24,9 +24,11 @@ export interface LspciDevice {
 
 /** A number of lines or devices of one kind, and the first of them. */
 export interface Counted {
+  /** How many there are. */
   readonly count: number;
   /** Counted from 1; 0 where there is none. */
   readonly line: number;
+  /** The first of them. */
   readonly text: string;
 }
 
@@ -81,6 +83,7 @@ class Counter implements Counted {
  * behind a blank line counts where it goes on with the dump, and one that is damaged costs itself alone.
  */
 export class LspciText {
+  /** What was left out so far, of each kind the first. */
   readonly skipped = {
     lines: new Counter(),
     rows: new Counter(),

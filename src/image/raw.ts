@@ -125,11 +125,13 @@ function isUpperHalf(view: DataView, registers: Registers, index: number): boole
 
 /** What `/sys/bus/pci/devices/BDF` gives. */
 export interface RawDevice {
+  /** In full, as `0000:01:00.0`. */
   readonly bdf: string;
   /** The file `config`: 64 (without privileges), 256 or 4096 bytes. */
   readonly config: Uint8Array;
   /** The text of the file `resource`. */
   readonly resource: string;
+  /** Where it was read. */
   readonly host?: ImageHost | undefined;
   /** Bytes of `config` that are 0 because nobody read them; in order, apart from each other. */
   readonly unknown?: readonly ImageArea[] | undefined;

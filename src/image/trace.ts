@@ -3,6 +3,7 @@ import { bytesSource, textLines } from "./lines.ts";
 
 /** One config access of a recorded guest. */
 export interface TraceAccess {
+  /** What the guest did. */
   readonly kind: "read" | "write";
   /** Byte offset in config space. */
   readonly offset: number;

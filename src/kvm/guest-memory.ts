@@ -11,12 +11,15 @@ import type { KvmMemorySlots } from "./memory-slots.ts";
 
 /** Where a part of a guest's memory is. Both in bytes, multiples of a page. */
 export interface MemoryPlace {
+  /** Its first guest address, on pages. */
   readonly gpa: number;
+  /** In bytes, whole pages. */
   readonly size: number;
 }
 
 /** What RAM a guest gets. */
 export interface GuestMemoryOptions {
+  /** Where the guest finds it; places do not overlap. */
   readonly places: readonly MemoryPlace[];
   /**
    * Pages of hugetlbfs, which the administrator has set aside; or `transparent`: large pages where the kernel finds some, in
@@ -30,7 +33,9 @@ export interface GuestMemoryOptions {
 export interface MemoryPart extends MemoryPlace {
   /** The memory's own file (memfd): other processes and iommufd can map it. None with transparent huge pages. */
   readonly file: MemoryFile | undefined;
+  /** Where this process has it. */
   readonly mapping: Mapping;
+  /** The machine's number for it. */
   readonly slot: number;
 }
 
@@ -54,6 +59,7 @@ export function pcMemoryPlaces(size: number, hole = 3 * gib): MemoryPlace[] {
  * reach whatever this process has there next.
  */
 export class GuestMemory implements GuestAddresses, Disposable {
+  /** Where the guest finds it, ascending by guest address. */
   readonly parts: readonly MemoryPart[];
   readonly #ram: GuestRam;
   readonly #unreleased: Unreleased<MemoryPart>;

@@ -4,6 +4,7 @@ import { TrapBus, type TrapTarget } from "./trap-bus.ts";
 
 /** One of them, with its range. */
 export interface LocalDevice {
+  /** Memory, or I/O ports. */
   readonly kind: "io" | "mmio";
   /** A port, or a guest physical address. */
   readonly base: number;

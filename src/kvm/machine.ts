@@ -28,14 +28,19 @@ export interface MachineOptions {
 
 /** A virtual machine of KVM, x86-64 or aarch64 with a GICv3. `dispose` closes it with its interrupts; close its vCPUs before. */
 export class VirtualMachine implements Disposable {
+  /** Where its interrupt controllers are. */
   readonly irqchip: IrqchipPlace;
+  /** Whether KVM has its timer. */
   readonly pit: boolean;
   /** On aarch64 its interrupt controller, to be started once all vCPUs are made; undefined on x86-64. */
   readonly gic: Gic | undefined;
   /** As `Kvm.runSize`, for whoever makes a vCPU. */
   readonly runSize: number;
+  /** Memory that the guest reaches without an exit. */
   readonly slots: KvmMemorySlots;
+  /** Its routes and the eventfds that drive them. */
   readonly interrupts: KvmInterrupts;
+  /** Guest writes that signal an eventfd without an exit. */
   readonly ioeventfds: Ioeventfds;
   readonly #withDevid: boolean;
   readonly #descriptor: FileDescriptor;

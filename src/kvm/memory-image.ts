@@ -16,6 +16,7 @@ const maxWords = 2 ** 16;
 export interface MemoryContents {
   /** In bytes: the sum of the parts. */
   readonly size: number;
+  /** Where they were, ascending. */
   readonly parts: readonly MemoryPlace[];
   /** The bytes of a range that lies in one part. @param size in bytes */
   view(gpa: number, size: number): Uint8Array;

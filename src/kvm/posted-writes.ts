@@ -18,6 +18,7 @@ export const ringWords = first + slots * slotWords;
  * instruction depends on without looking: an index, a transmit register, a doorbell.
  */
 export interface PostedRange {
+  /** Memory, or I/O ports. */
   readonly kind: "io" | "mmio";
   /** A port, or a guest physical address. */
   readonly base: number;

@@ -6,8 +6,11 @@ import type { VcpuControl } from "./vcpu-control.ts";
 
 /** A `Vcpu`, as a loop needs it. */
 export interface RunnableVcpu {
+  /** Of its machine, from 0 on. */
   readonly id: number;
+  /** What it shares with the VMM. */
   readonly page: RunPage;
+  /** How another thread stops it. */
   readonly control: VcpuControl | undefined;
   /** Runs the guest. @returns whether `page` holds an exit to handle; false: a kick */
   run(): boolean;

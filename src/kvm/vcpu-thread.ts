@@ -15,6 +15,7 @@ import type { VcpuState, VcpuStateOptions } from "./x86/vcpu-state.ts";
 export interface VcpuStart {
   /** What it says of itself: `cpuidOf`. */
   readonly cpuid: readonly CpuidEntry[];
+  /** Set before it runs first. */
   readonly msrs?: readonly Msr[] | undefined;
   /** Where it is entered. Without, it is as after a reset: number 0 runs the firmware, the others wait for a startup IPI. */
   readonly longMode?: LongModeEntry | undefined;

@@ -27,9 +27,11 @@ export interface VcpuOptions {
  * reached by the functions of `bun-vfio/ffi`: `getRegs(vcpu.fd)`. `dispose`, in the same thread, closes it.
  */
 export class Vcpu implements Disposable {
+  /** Of its machine, from 0 on. */
   readonly id: number;
   /** What it shares with the VMM: the reason of the last exit, and its data. */
   readonly page: RunPage;
+  /** How another thread stops it; undefined for one that none was given. */
   readonly control: VcpuControl | undefined;
   readonly #descriptor: FileDescriptor;
   readonly #name: string;

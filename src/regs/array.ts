@@ -6,19 +6,24 @@ import type { FieldTraits } from "./traits.ts";
 
 /** Registers, or groups of them, that repeat every `stride` bytes; the first lies where `element` says. */
 export interface RegisterArray<E extends Register | Registers = Register | Registers> extends Aliased {
+  /** What kind of entry it is. */
   readonly kind: "array";
+  /** Elements. */
   readonly count: number;
   /** In bytes, from one element to the next. */
   readonly stride: number;
+  /** What is repeated, where the first lies. */
   readonly element: E;
 }
 /** One bit each for `count` things, in registers of `width` bits: bit n is bit `n % width` of the register `n / width`. */
 export interface BitArray<A extends Access = Access> extends FieldTraits, Aliased {
+  /** What kind of entry it is. */
   readonly kind: "bits";
   /** Of the first register, in bytes. */
   readonly at: number;
   /** Bits. */
   readonly count: number;
+  /** Of each bit. */
   readonly access: A;
   /** Of one register, in bits. */
   readonly width: 8 | 16 | 32;

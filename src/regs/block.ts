@@ -4,6 +4,7 @@ import type { Registers } from "./register.ts";
 
 /** A map of any registers: what walkers, decoders and tables work on. */
 export interface RegisterBlock {
+  /** In messages. */
   readonly name: string;
   /** In bytes. */
   readonly size: number;
@@ -11,5 +12,6 @@ export interface RegisterBlock {
   readonly registers: Registers;
   /** Values of several registers or fields, by their names. */
   readonly derived: Readonly<Record<string, Derived>>;
+  /** Tables of a byte for each of the map: what software may do to each bit. */
   readonly masks: ByteMasks;
 }

@@ -4,7 +4,9 @@ import { r32, r8 } from "./register.ts";
 
 /** One kind of capability: how it is called and how its registers lie. */
 export interface CapabilityType {
+  /** Of the specification. */
   readonly id: number;
+  /** Whether it is in the list of extended capabilities. */
   readonly extended: boolean;
   /** The short name, as `MSI-X`. */
   readonly name: string;

@@ -21,6 +21,7 @@ export type { UndescribedBytes } from "./undescribed.ts";
 
 /** A config space as data. */
 export interface DecodedConfig {
+  /** Bytes 0 to 63. */
   readonly header: {
     readonly type: "endpoint" | "bridge" | "cardbus" | "unknown";
     readonly registers: DecodedRegisters;
@@ -30,6 +31,7 @@ export interface DecodedConfig {
   readonly capabilities: readonly DecodedCapability[];
   /** All else that is not zero: reserved bits that are set, and what lies between the capabilities. */
   readonly undescribed?: readonly UndescribedBytes[];
+  /** What is wrong with its lists. */
   readonly malformations: readonly Malformation[];
 }
 

@@ -10,14 +10,17 @@ export type DecodedRegisters = { readonly [register: string]: DecodedRegister };
 
 /** A capability as data. */
 export interface DecodedCapability {
+  /** Of the specification. */
   readonly id: number;
   /** Short name; `unknown` for an ID without a map. */
   readonly name: string;
   /** Byte offset in config space. */
   readonly offset: number;
+  /** Whether it is in the list of extended capabilities. */
   readonly extended: boolean;
   /** Of an extended capability alone. */
   readonly version?: number;
+  /** By name. */
   readonly registers: DecodedRegisters;
   /** What its registers mean together, where the map says so. */
   readonly values?: DecodedValues;

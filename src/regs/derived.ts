@@ -8,7 +8,9 @@ export type ComposedValue =
 
 /** How a derived value is printed. */
 export interface DerivedTraits {
+  /** What lspci calls it, or a datasheet. */
   readonly label?: string | undefined;
+  /** Whether it is printed in hexadecimal. */
   readonly hex?: boolean | undefined;
   /** Behind the value, as `W`. */
   readonly unit?: string | undefined;
@@ -19,16 +21,20 @@ export interface Joined<
   V extends number | bigint = number | bigint,
   P extends string = string,
 > extends DerivedTraits {
+  /** What kind of entry it is. */
   readonly kind: "joined";
   /** Registers and `register.field`s of the same map, the highest bits first. */
   readonly parts: readonly P[];
+  /** What its number counts. */
   readonly scale: Scale;
+  /** Whether its value is a bigint. */
   readonly big?: boolean | undefined;
   /** Carries the value's type; never present at run time. */
   readonly $value?: V;
 }
 /** What fields of a map mean together. */
 export interface Composed<V = unknown, P extends string = string> extends DerivedTraits {
+  /** What kind of entry it is. */
   readonly kind: "composed";
   /** Registers and `register.field`s of the same map. */
   readonly from: readonly P[];
@@ -40,6 +46,7 @@ export interface Composed<V = unknown, P extends string = string> extends Derive
   readonly needed?: number | undefined;
   /** The value in words, where its own text does not do. */
   text?(value: V): string;
+  /** Carries the value's type; never present at run time. */
   readonly $value?: V;
 }
 /** A value of several fields. */

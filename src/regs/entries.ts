@@ -22,10 +22,13 @@ export const isPlain = (entry: Entry): entry is Register => !("kind" in entry);
 
 /** The entries of a map by what they are. */
 export interface SortedEntries {
+  /** Registers. */
   readonly plain: Registers;
   /** Also those of tables, as `table[3]`. */
   readonly all: Registers;
+  /** Tables of registers or bits. */
   readonly tables: Readonly<Record<string, RegisterArray | BitArray>>;
+  /** Values made of several. */
   readonly derived: Readonly<Record<string, Derived>>;
 }
 

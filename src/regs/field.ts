@@ -6,8 +6,11 @@ export { emulated, hex, precious, volatile, type FieldTraits } from "./traits.ts
 
 /** Bits `hi` to `lo` of a register, both inclusive, counted from 0 as in a datasheet. */
 export interface Field<A extends Access = Access, V = unknown> extends FieldTraits {
+  /** Its highest bit. */
   readonly hi: number;
+  /** Its lowest bit. */
   readonly lo: number;
+  /** What software may do to it. */
   readonly access: A;
   /** Name of each value that has one. Of several that mean the same the first is written. */
   readonly values?: ValueNames | undefined;

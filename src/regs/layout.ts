@@ -31,7 +31,9 @@ import { GappedView, isUnknown, noGaps, type Gaps } from "./gaps.ts";
 export interface LocatedCapability extends FoundCapability {
   /** Short name; `unknown` for an ID without a map. */
   readonly name: string;
+  /** What this package knows of it; undefined: nothing. */
   readonly type: CapabilityType | undefined;
+  /** Its registers, as far as they are known. */
   readonly map: RegisterBlock;
   /** Bytes up to the next capability or the end of the space: the most that it can take. */
   readonly limit: number;
@@ -65,6 +67,7 @@ export interface ConfigLayout {
   readonly header: RegisterBlock | undefined;
   /** In list order, the standard ones first. */
   readonly capabilities: readonly LocatedCapability[];
+  /** What is wrong with its lists; none: all is well. */
   readonly malformations: readonly Malformation[];
 }
 

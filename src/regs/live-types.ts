@@ -89,6 +89,7 @@ type LiveOf<R> = R extends Register<infer W, infer A, infer F> ? LiveRegister<W,
 export type LiveRegisters<M extends Registers> = { readonly [K in keyof M]: LiveOf<M[K]> };
 /** A table of live registers, or of groups of them. */
 export interface LiveArray<E extends Register | Registers> {
+  /** Elements. */
   readonly length: number;
   /** @throws RangeError for an index that is none of the table's */
   at(index: number): E extends Register ? LiveOf<E> : E extends Registers ? LiveRegisters<E> : never;

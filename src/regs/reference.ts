@@ -13,6 +13,7 @@ export interface RegisterReference<R extends Register = Register<8 | 16 | 32>> {
   readonly map: string;
   /** The register's name in the map. */
   readonly name: string;
+  /** As it was described. */
   readonly register: R;
   /** Byte offset in the map. */
   readonly at: number;
@@ -32,12 +33,17 @@ export interface RegisterReference<R extends Register = Register<8 | 16 | 32>> {
 
 /** A field of a register of a map. */
 export interface FieldReference<F extends Field = Field, R extends Register = Register<8 | 16 | 32>> {
+  /** The register that it is in. */
   readonly register: RegisterReference<R>;
   /** The field's name in the register. */
   readonly name: string;
+  /** As it was described. */
   readonly field: F;
+  /** What software may do to it. */
   readonly access: F["access"];
+  /** Its highest bit. */
   readonly hi: number;
+  /** Its lowest bit. */
   readonly lo: number;
   /** Its bits in a value of the register: not negative for bit 31, so compare `(raw & mask) !== 0`. */
   readonly mask: RawValue<R["width"]>;

@@ -14,9 +14,13 @@ export interface Register<
   A extends Access = Access,
   F extends Fields = Fields,
 > extends FieldTraits {
+  /** Its first byte in its map. */
   readonly at: number;
+  /** In bits. */
   readonly width: W;
+  /** Of the whole, where it has no fields. */
   readonly access: A;
+  /** By name; none: the register is one value. */
   readonly fields: F;
   /** Value after a reset, where the specification fixes one for the whole; else fields may have their own, and the rest is 0. */
   readonly reset?: number | bigint | undefined;
@@ -25,6 +29,7 @@ export interface Register<
 }
 /** What `alias` can be said of: a register or a table. */
 export interface Aliased {
+  /** What it shares its bytes with on purpose, by name. */
   readonly alias?: string | readonly string[] | undefined;
 }
 /** The registers of a map by their names. */

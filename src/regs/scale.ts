@@ -2,6 +2,7 @@
 
 /** How bits become the value that they stand for: `bits * by + plus`, or with a base `by * base ** bits + plus`. */
 export interface Scale {
+  /** What 1 stands for. */
   readonly by: number;
   /** Added last; 0 without it. */
   readonly plus?: number | undefined;

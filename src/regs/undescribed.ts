@@ -5,6 +5,7 @@ import type { RegisterBlock } from "./block.ts";
 export interface UndescribedBytes {
   /** In config space. */
   readonly offset: number;
+  /** In hexadecimal. */
   readonly bytes: string;
 }
 

@@ -70,6 +70,7 @@ type FieldsView<F extends Fields> = {
 
 /** A table of registers, or of groups of them, in memory. */
 export interface ArrayView<E extends Register | Registers> {
+  /** Elements. */
   readonly length: number;
   /** @throws RangeError for an index that is none of the table's */
   at(index: number): E extends Register ? RegisterView<E> : E extends Registers ? RegistersView<E> : never;

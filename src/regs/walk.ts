@@ -19,11 +19,13 @@ const extendedLimit = (extendedEnd - extendedStart) / 4;
 
 /** A capability of a list, as its head says. */
 export interface FoundCapability {
+  /** Of the specification. */
   readonly id: number;
   /** Byte offset in config space. */
   readonly offset: number;
   /** Offset of the next one as the device states it; 0 ends the list. */
   readonly next: number;
+  /** Whether it is in the list of extended capabilities. */
   readonly extended: boolean;
   /** Of an extended capability, 0 to 15; 0 for a standard one. */
   readonly version: number;
@@ -35,15 +37,19 @@ export type MalformationKind =
 
 /** What is wrong with a capability list, as data. */
 export interface Malformation {
+  /** What it is. */
   readonly kind: MalformationKind;
   /** Of the register that holds the fault. */
   readonly offset: number;
+  /** In words. */
   readonly message: string;
 }
 
 /** What a walk found, in the order of the list, and what is wrong with it. */
 export interface Walk {
+  /** In list order. */
   readonly found: readonly FoundCapability[];
+  /** What is wrong with the list. */
   readonly malformations: readonly Malformation[];
 }
 

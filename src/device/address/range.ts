@@ -6,7 +6,9 @@ export { hex };
 
 /** `size` bytes (or ports) from `base`; the end is below 2^53. */
 export interface Range {
+  /** The first address. */
   readonly base: number;
+  /** In bytes, or ports. */
   readonly size: number;
 }
 

@@ -40,6 +40,7 @@ const largePage = 2 ** 21;
 export class DmaBuffer implements Disposable {
   /** In bytes, as asked for. The rest of the last page is zeros, and the device's too. */
   readonly size: number;
+  /** What it is for, in messages. */
   readonly label: string;
   /** Words that a device writes while this process looks, each read from memory anew: a completion's phase bit. */
   readonly registers: MappedRegisters;

@@ -21,6 +21,7 @@ const zeroesAtOnce = 64 * 1024;
 
 /** Owned: `dispose` waits for what is under way, tells nobody, and closes the medium. */
 export class DmaFile implements Disposable {
+  /** What is behind the device; closed with this. */
   readonly medium: DmaMedium;
   /** Of the device. */
   readonly memory: DeviceMemory;

@@ -28,6 +28,7 @@ interface Held extends DmaEntry {
  * counted, and takes as many `unmap`s. `dispose` unmaps what is there; the IOMMU stays open, and its owner's.
  */
 export class DmaMap implements Dma, Disposable {
+  /** What it maps in. */
   readonly iommu: Iommu;
   readonly #table = new RangeTable<Held>();
   readonly #lockable: (() => number | undefined) | undefined;

@@ -4,7 +4,9 @@ import type { DeviceMemory } from "../seam/device-memory.ts";
 
 /** A part of memory that a device reaches; in bytes. */
 export interface DmaPiece {
+  /** Its first address as the device sees it. */
   readonly iova: number;
+  /** In bytes. */
   readonly size: number;
 }
 

@@ -3,7 +3,9 @@ import { toRange, type Range } from "../address/range.ts";
 
 /** What is to be mapped; addresses and sizes in bytes. */
 export interface DmaRequest {
+  /** The first address for the device, on pages of the IOMMU. */
   readonly iova: number | bigint;
+  /** In bytes, whole pages of the IOMMU. */
   readonly size: number | bigint;
   /** Host virtual address of the memory. */
   readonly hva: number | bigint;
@@ -22,6 +24,7 @@ export interface DmaRequest {
 /** A mapping that is there. */
 export interface DmaEntry extends IommuMapping, Range {
   readonly deviceMemory: boolean;
+  /** What it is for, in messages. */
   readonly label: string | undefined;
 }
 

@@ -24,11 +24,15 @@ export interface MappedDevice {
 
 /** What a guest asks its IOMMU for. Addresses and sizes are integers from 0 to 2^53 - 1. */
 export interface ExternalMapping {
+  /** The first address for the device, on pages of the IOMMU. */
   readonly iova: number | bigint;
+  /** The guest address that it stands for. */
   readonly gpa: number | bigint;
   /** In bytes, at least 1. */
   readonly size: number | bigint;
+  /** Whether the device may read it. */
   readonly readable: boolean;
+  /** Whether the device may write to it. */
   readonly writable: boolean;
 }
 

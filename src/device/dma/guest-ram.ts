@@ -9,6 +9,7 @@ import { contains, formatRange, toRange, type Range } from "../address/range.ts"
 export interface RamPiece {
   /** Guest physical address. */
   readonly gpa: number;
+  /** In bytes. */
   readonly size: number;
   /** The memory that it is a part of: a mapping of any size. */
   readonly memory: Mapping;

@@ -35,6 +35,7 @@ export class HostedFunction extends InspectableBackend implements DeviceBackend 
   readonly resettable: boolean;
   readonly regions: readonly RegionInfo[];
   readonly irqs: readonly IrqInfo[];
+  /** What was asked of it so far. */
   readonly accesses: RecordedAccesses;
   readonly #hardware: FunctionHardware;
   readonly #config: FunctionConfig;

@@ -6,14 +6,19 @@ import { deviceFolder, driverOf } from "./device-folder.ts";
 
 /** Which driver drives a function, and which one alone may. */
 export interface Binding {
+  /** In full, as `0000:01:00.0`. */
   readonly bdf: string;
+  /** Undefined: none has it. */
   readonly driver: string | undefined;
+  /** The one driver that may have it; undefined: any that knows it. */
   readonly driverOverride: string | undefined;
 }
 
 /** One write to a file of sysfs; `value` without the line's end that goes with it. */
 export interface SysfsWrite {
+  /** Of the host, from `/sys` on. */
   readonly path: string;
+  /** Empty to clear it. */
   readonly value: string;
 }
 
@@ -22,7 +27,9 @@ export interface SysfsWrite {
  * host's takes it.
  */
 export interface WantedBinding {
+  /** Null for none, undefined for whichever of the host's takes it. */
   readonly driver: string | null | undefined;
+  /** Undefined clears it. */
   readonly driverOverride: string | undefined;
 }
 
@@ -115,6 +122,8 @@ export const attributeWriter =
 
 /** A function and what it is to become. */
 export interface Rebinding {
+  /** What it is. */
   readonly now: Binding;
+  /** What it is to be. */
   readonly wanted: WantedBinding;
 }

@@ -7,6 +7,7 @@ export type IommuType = "intel" | "amd" | "smmu" | "virtio" | "other";
 export interface HostIommu {
   /** `dmar0`, `ivhd0`, `smmu3.0x0000000009050000`, or the place of a virtio device. */
   readonly name: string;
+  /** Whose it is, which says how it is turned on. */
   readonly type: IommuType;
   /** Bits of an IOVA that it can translate; of Intel's alone. */
   readonly addressBits: number | undefined;
@@ -16,7 +17,9 @@ export interface HostIommu {
 
 /** A limit in bytes; undefined for none. */
 export interface MemlockLimit {
+  /** In bytes, what counts; undefined: no limit. */
   readonly soft: number | undefined;
+  /** In bytes, up to which a process may raise it; undefined: no limit. */
   readonly hard: number | undefined;
   /** CAP_IPC_LOCK: no limit holds. */
   readonly ignored: boolean;
@@ -28,9 +31,11 @@ export interface HostInfo {
   readonly kernel: string | undefined;
   /** As `x86_64`; undefined where the kernel does not say, before Linux 6.2. */
   readonly architecture: string | undefined;
+  /** Those that the kernel drives. */
   readonly iommus: readonly HostIommu[];
   /** What the firmware's tables describe, whether or not the kernel uses it. */
   readonly firmwareIommu: "intel" | "amd" | "arm" | undefined;
+  /** The kernel's, word by word. */
   readonly commandLine: readonly string[];
   /** Interrupts are remapped or isolated by hardware, so that no device can forge another's; undefined if unknown. */
   readonly interruptsIsolated: boolean | undefined;
@@ -44,6 +49,7 @@ export interface HostInfo {
   readonly modules: readonly VfioModule[];
   /** PCI drivers that are registered. */
   readonly drivers: readonly string[];
+  /** How much this process may lock; undefined where that cannot be read. */
   readonly memlock: MemlockLimit | undefined;
 }
 

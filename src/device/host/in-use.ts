@@ -3,7 +3,9 @@ import { blockPaths, functionsOn } from "./function-of.ts";
 
 /** Why the host would miss a device: each a clause such as `nvme0n1p2 is mounted at /`. */
 export interface InUse {
+  /** By what. */
   readonly kind: "mounted" | "swap" | "held" | "network";
+  /** In words, as `nvme0n1 is mounted at /`. */
   readonly text: string;
 }
 

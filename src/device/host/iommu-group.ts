@@ -11,7 +11,9 @@ export type MemberState = "vfio" | "stub" | "unbound" | "bridge" | "blocks";
 export interface GroupMember {
   /** BDF, or the name of a device that is no PCI function. */
   readonly name: string;
+  /** Undefined: none has it. */
   readonly driver: string | undefined;
+  /** What it does to its group. */
   readonly state: MemberState;
   /** Undefined for a device that is no PCI function. */
   readonly pci: PciDevice | undefined;
@@ -19,7 +21,9 @@ export interface GroupMember {
 
 /** A range of IOVAs that an IOMMU group reserves, its last byte included; 64 bits. */
 export interface ReservedRegion {
+  /** The first address. */
   readonly start: bigint;
+  /** The last address. */
   readonly end: bigint;
   /** `msi`: its writes interrupt; `direct`: mapped one to one for firmware; `direct-relaxable`; `reserved`. */
   readonly kind: string;
@@ -27,14 +31,17 @@ export interface ReservedRegion {
 
 /** The smallest set of devices that the IOMMU keeps apart from others. */
 export interface IommuGroup {
+  /** The kernel's number. */
   readonly id: number;
   /** Type of its default domain: `DMA`, `DMA-FQ`, `identity`. */
   readonly domain: string | undefined;
   /** There is no IOMMU behind it: made by vfio for `enable_unsafe_noiommu_mode`. */
   readonly noiommu: boolean;
+  /** All functions of it, by BDF. */
   readonly members: readonly GroupMember[];
   /** No member blocks it: what VFIO_GROUP_GET_STATUS calls viable. */
   readonly viable: boolean;
+  /** What no mapping may use. */
   readonly reserved: readonly ReservedRegion[];
 }
 

@@ -2,7 +2,9 @@ import type { Sysroot } from "./sysroot.ts";
 
 /** A process that has a device node open. */
 export interface NodeHolder {
+  /** Its process ID. */
   readonly pid: number;
+  /** Its command, cut as the kernel cuts it. */
   readonly name: string;
   /** As `/dev/vfio/14`. */
   readonly node: string;

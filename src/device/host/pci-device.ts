@@ -11,23 +11,31 @@ export interface PciDevice {
   readonly bdf: string;
   /** Where it sits, with every bridge above it: `/sys/devices/pci0000:00/0000:00:02.0/0000:01:00.0`. */
   readonly path: string;
+  /** 16 bits; undefined where sysfs does not tell. */
   readonly vendorId: number | undefined;
+  /** 16 bits; undefined where sysfs does not tell. */
   readonly deviceId: number | undefined;
+  /** 16 bits; undefined where sysfs does not tell. */
   readonly subsystemVendorId: number | undefined;
+  /** 16 bits; undefined where sysfs does not tell. */
   readonly subsystemId: number | undefined;
   /** 24 bits: base class 23:16, subclass 15:8, programming interface 7:0. */
   readonly classCode: number | undefined;
+  /** 8 bits; undefined where sysfs does not tell. */
   readonly revision: number | undefined;
   /** It forwards the requests of others: a PCI-to-PCI bridge, as a root port, or one of its kind. */
   readonly bridge: boolean;
+  /** Undefined: none has it. */
   readonly driver: string | undefined;
   /** The one driver that may bind to it, whatever IDs it knows. */
   readonly driverOverride: string | undefined;
   /** Bound to vfio-pci or a driver made of it. */
   readonly vfio: boolean;
+  /** The kernel's number; undefined without an IOMMU. */
   readonly iommuGroup: number | undefined;
   /** VFIO has it without an IOMMU: nothing keeps it from writing all memory. */
   readonly noiommu: boolean;
+  /** Undefined where the firmware does not tell. */
   readonly numaNode: number | undefined;
   /** BDF of the physical function that this one is a virtual function of. */
   readonly physicalFunction: string | undefined;
@@ -37,6 +45,7 @@ export interface PciDevice {
   readonly maxVirtualFunctions: number | undefined;
   /** Ways to reset it in the order in which the kernel tries them: `flr`, `pm`, `bus`, ...; undefined before Linux 5.15. */
   readonly resetMethods: readonly string[] | undefined;
+  /** Whether the kernel knows a way to reset it. */
   readonly resettable: boolean;
   /** The firmware's console is on it. */
   readonly bootVga: boolean;
@@ -46,6 +55,7 @@ export interface PciDevice {
   readonly configBytes: number;
   /** Name of its character device below `/dev/vfio/devices`, where there is one. */
   readonly cdev: string | undefined;
+  /** What modules match, as udev has it. */
   readonly modalias: string | undefined;
   /** Attributes whose content makes no sense, told as `class: "0xzz"`. */
   readonly problems: readonly string[];

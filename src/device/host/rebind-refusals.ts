@@ -11,6 +11,7 @@ import { deviceNodes } from "./vfio-nodes.ts";
 
 /** Why a function's driver should not change. `reason` and `remedy` are clauses for people, without the BDF. */
 export interface RebindRefusal {
+  /** In full, as `0000:01:00.0`. */
   readonly bdf: string;
   /**
    * - `in-use`: the host would miss the function
@@ -19,6 +20,7 @@ export interface RebindRefusal {
    * - `bridge`: no VFIO driver takes it, whatever is said
    */
   readonly kind: "in-use" | "open" | "no-iommu" | "bridge";
+  /** In words, a part of a sentence. */
   readonly reason: string;
   /** What would make it free. */
   readonly remedy: string | undefined;

@@ -6,8 +6,11 @@ export interface PciResource {
   readonly start: number;
   /** In bytes. */
   readonly size: number;
+  /** What it decodes. */
   readonly kind: "memory" | "io";
+  /** As the device says. */
   readonly prefetchable: boolean;
+  /** Whether it takes two registers. */
   readonly wide: boolean;
 }
 

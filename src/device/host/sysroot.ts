@@ -19,6 +19,7 @@ const maxEntries = 65536;
  * meanwhile is undefined or empty: on a running host that is no failure. Paths are those of the host, as `/sys/class/net`.
  */
 export class Sysroot {
+  /** Where the host's tree lies: `/`, or a copy's folder. */
   readonly root: string;
 
   /**

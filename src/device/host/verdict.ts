@@ -13,6 +13,7 @@ import { isHostPart, type PciDevice } from "./pci-device.ts";
  * - `no-iommu`: no IOMMU stands before it
  */
 export interface DeviceVerdict {
+  /** Whether it can be passed through, as `bun-vfio ls` words it. */
   readonly state: "ready" | "bindable" | "in-use" | "blocked" | "bridge" | "no-iommu";
   /** For people, without the state. Empty where that says it all. */
   readonly reason: string;

@@ -10,9 +10,13 @@ import type { Patch } from "./config/patches.ts";
 
 /** A BAR as it is now. */
 export interface DescribedBar {
+  /** One of `RegionIndex`. */
   readonly region: number;
+  /** As `BAR0`, or `ROM`. */
   readonly name: string;
+  /** What it decodes. */
   readonly kind: BarKind;
+  /** As the device says. */
   readonly prefetchable: boolean;
   /** Bytes behind it on the device. */
   readonly physicalSize: number;
@@ -22,33 +26,47 @@ export interface DescribedBar {
   readonly address: number | undefined;
   /** Where its accesses trap; undefined while it decodes nothing. */
   readonly base: number | undefined;
+  /** What of it the guest reaches without the VMM. */
   readonly mapped: readonly MappedArea[];
 }
 
 /** A capability of the device, and whether the guest is shown it. `offset` is in bytes, in config space. */
 export interface DescribedCapability {
+  /** Of the specification. */
   readonly id: number;
+  /** As `MSI-X`. */
   readonly name: string;
+  /** Of its first byte in config space. */
   readonly offset: number;
+  /** Whether it is in the list of extended capabilities. */
   readonly extended: boolean;
+  /** Whether the guest finds it skipped in the list, and its registers 0. */
   readonly hidden: boolean;
 }
 
 /** A device as it is now: what was found, what the guest sees of it, where it is. */
 export interface DeviceDescription {
+  /** The backend's. */
   readonly name: string;
+  /** 16 bits. */
   readonly vendorId: number;
+  /** 16 bits. */
   readonly deviceId: number;
   /** COMMAND as the guest last wrote it. */
   readonly command: number;
+  /** In the order of the device's lists. */
   readonly capabilities: readonly DescribedCapability[];
+  /** Where the guest reads something else than the device has. */
   readonly patches: readonly Patch[];
+  /** Those that there are, by region index. */
   readonly bars: readonly DescribedBar[];
+  /** Undefined without MSI-X. */
   readonly msix:
     | { readonly relocated: boolean; readonly physical: MsixGeometry; readonly guest: MsixGeometry }
     | undefined;
   /** Places in BARs that show config space, where the model answers. `region` of `RegionIndex`; the others in bytes. */
   readonly configMirrors: readonly MirroredArea[];
+  /** Which kind is on, and what it delivers. */
   readonly interrupts: {
     readonly mode: "none" | "INTx" | "MSI" | "MSI-X";
     /** How INTx is unmasked; undefined without INTx. */

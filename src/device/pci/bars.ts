@@ -14,10 +14,13 @@ type BarRegister = RegisterReference<Register<32>>;
 export interface Bar {
   /** Region index: 0 to 5, or 6 for the ROM. */
   readonly region: number;
+  /** Where it is in config space; of 64 bits the lower half. */
   readonly register: BarRegister;
   /** The upper half of a 64-bit one. */
   readonly upper: BarRegister | undefined;
+  /** What it decodes. */
   readonly kind: BarKind;
+  /** Whether a read of it has no side effect, as the device says. */
   readonly prefetchable: boolean;
   /** Bytes behind it on the device. */
   readonly physicalSize: number;

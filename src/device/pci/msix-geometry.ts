@@ -29,7 +29,9 @@ const registers = {
 export interface MsixGeometry {
   /** 1 to 2048. */
   readonly vectors: number;
+  /** Where the vectors are. */
   readonly table: MsixArea;
+  /** Where their pending bits are. */
   readonly pba: MsixArea;
 }
 

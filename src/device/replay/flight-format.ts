@@ -52,6 +52,7 @@ export interface FlightEntry {
   readonly kind: number;
   /** Five of them; see `traceFields`. */
   readonly numbers: readonly number[];
+  /** Of an event or a failure, 512 bytes at most. */
   readonly text: string | undefined;
 }
 

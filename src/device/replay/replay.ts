@@ -19,8 +19,11 @@ export type { DifferenceRule } from "./difference-rules.ts";
  * `width` are in bytes.
  */
 export interface ReplayDifference {
+  /** Of the access list, counted from 1. */
   readonly line: number;
+  /** In config space. */
   readonly offset: number;
+  /** 1, 2 or 4 bytes. */
   readonly width: number;
   /** What the recorded guest read. */
   readonly recorded: number;
@@ -32,7 +35,9 @@ export interface ReplayDifference {
 
 /** Something that a guest's write set off. */
 export interface ReplayStep {
+  /** Of the access list, counted from 1. */
   readonly line: number;
+  /** In words. */
   readonly what: string;
 }
 
@@ -41,9 +46,13 @@ export const maxListed = 10_000;
 
 /** What a replay came to. */
 export interface ReplayReport {
+  /** The device before the first access. */
   readonly attached: DeviceDescription;
+  /** The device after the last one. */
   readonly final: DeviceDescription;
+  /** Of config space, by the guest. */
   readonly reads: number;
+  /** Of config space, by the guest. */
   readonly writes: number;
   /** Calls at the seam during the replay, attach apart. */
   readonly counts: BackendCounts;
@@ -51,6 +60,7 @@ export interface ReplayReport {
   readonly mostReadsPerAccess: number;
   /** The first `maxListed` of `stepCount`. */
   readonly steps: readonly ReplayStep[];
+  /** Of all steps, those that are not listed too. */
   readonly stepCount: number;
   /** The first `maxListed` of each rule, in order. */
   readonly differences: readonly ReplayDifference[];
@@ -58,6 +68,7 @@ export interface ReplayReport {
   readonly differenceCounts: Readonly<Record<DifferenceRule | "unexplained", number>>;
   /** The first `maxListed` of `eventCount`. */
   readonly events: readonly DeviceEvent[];
+  /** Of all events, those that are not listed too. */
   readonly eventCount: number;
 }
 

@@ -30,6 +30,7 @@ function openAnew(path: string): { readonly fd: number; readonly isFile: boolean
  * more, and `failure` says why: a full disk stops no guest. Whoever made it disposes of it, which writes what is kept back.
  */
 export class TraceFile implements Disposable {
+  /** The newer of its two files. */
   readonly path: string;
   readonly #maxBytes: number;
   #fd: number | undefined;

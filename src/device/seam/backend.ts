@@ -16,7 +16,9 @@ export interface RegionMapping extends Disposable {
 
 /** What a device can be asked by VFIO_DEVICE_FEATURE; undefined where it does not know the feature. */
 export interface FeatureSupport {
+  /** Whether it can be read. */
   readonly get: boolean;
+  /** Whether it can be set. */
   readonly set: boolean;
 }
 

@@ -5,18 +5,26 @@ import { RegionIndex } from "../../regs/vfio/regions.ts";
 
 /** Calls that went through, by kind. */
 export interface BackendCounts {
+  /** Reads of config space. */
   configReads: number;
+  /** Writes to config space. */
   configWrites: number;
+  /** Reads of other regions. */
   regionReads: number;
+  /** Writes to other regions. */
   regionWrites: number;
+  /** Areas that were mapped. */
   maps: number;
+  /** Interrupt requests. */
   setIrqs: number;
+  /** Resets, those that failed too. */
   resets: number;
 }
 
 /** A backend around another that counts the calls: each is one system call, or one message, for a real device. */
 export class CountedBackend implements DeviceBackend {
   readonly #inner: DeviceBackend;
+  /** Calls so far, by what they were. */
   readonly counts: BackendCounts = {
     configReads: 0,
     configWrites: 0,

@@ -27,6 +27,7 @@ export interface DeviceMemory {
 
 /** Where a served or modelled device lives: its memory, and time. */
 export interface DeviceEnvironment {
+  /** What the device reaches by DMA. */
   readonly memory: DeviceMemory;
   /** Calls back once, after `milliseconds`, between two accesses of the device. @returns disposing of it calls that off */
   after(milliseconds: number, callback: () => void): Disposable;

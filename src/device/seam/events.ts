@@ -33,6 +33,7 @@ export type DeviceEventKind = (typeof eventKinds)[number];
 
 /** Something that the model could not do as asked. It goes to `onEvent`; nothing is thrown then. */
 export interface DeviceEvent {
+  /** Which of the things that can be less than was asked. */
   readonly kind: DeviceEventKind;
   /** The backend's name. */
   readonly device: string;
@@ -43,6 +44,7 @@ export interface DeviceEvent {
    * of two: a guest can cause any number. A number that is left out is an event that was not told.
    */
   readonly count: number;
+  /** What was thrown; undefined where nothing was. */
   readonly cause?: unknown;
 }
 

@@ -7,8 +7,11 @@ import type { DeviceBackend } from "./backend.ts";
 
 /** A backend that prints as one line: its name, regions with their sizes, interrupts with their vectors. */
 export abstract class InspectableBackend {
+  /** For messages. */
   abstract readonly name: DeviceBackend["name"];
+  /** By region index, with no gap: an absent region has size 0. */
   abstract readonly regions: DeviceBackend["regions"];
+  /** By interrupt index, with no gap: an absent one has count 0. */
   abstract readonly irqs: DeviceBackend["irqs"];
 
   /** As `RecordedDevice 0000:01:00.0 (BAR0 16 KiB, CONFIG 4 KiB; INTX 1, MSIX 65)`. */

@@ -28,8 +28,11 @@ export interface MemorySlots {
 
 /** Guest-programmed address and data of an MSI or MSI-X vector. */
 export interface MsiMessage {
+  /** Low 32 bits of the address that the device writes to. */
   readonly addressLow: number;
+  /** High 32 bits. */
   readonly addressHigh: number;
+  /** What it writes: 32 bits, of MSI 16. */
   readonly data: number;
   /** Requester ID of the device, for interrupt controllers that route by it. */
   readonly requesterId: number;
@@ -37,6 +40,7 @@ export interface MsiMessage {
 
 /** What becomes of one vector: routed to the guest with this message, or not at all. */
 export interface VectorChange {
+  /** In its group, from 0 on. */
   readonly vector: number;
   /** Undefined: masked or unused. Its irqfd goes first, then its route. */
   readonly message: MsiMessage | undefined;
@@ -97,10 +101,15 @@ export interface Interrupts {
 
 /** A mapping of the IOMMU that stands between the device and memory. */
 export interface DmaMapping {
+  /** Its first address as the device sees it, on pages. */
   readonly iova: number;
+  /** In bytes, whole pages. */
   readonly size: number;
+  /** Its first byte in this process. */
   readonly hva: number;
+  /** Whether the device may read it. */
   readonly readable: boolean;
+  /** Whether the device may write to it. */
   readonly writable: boolean;
   /** A device's memory: nothing to lock, and not for every IOMMU to map. RAM without. */
   readonly deviceMemory?: boolean | undefined;
@@ -148,8 +157,11 @@ export interface AddressWindows {
 
 /** A range of guest addresses whose accesses the VMM hands to the device. */
 export interface TrappedRange {
+  /** Memory, or I/O ports. */
   readonly kind: AddressSpace;
+  /** Its first guest address, or port. */
   readonly base: number;
+  /** In bytes, or ports. */
   readonly size: number;
   /** Region index of the device. */
   readonly region: number;
@@ -178,9 +190,13 @@ export interface GuestBus {
 export interface Platform {
   /** Bytes of a host page; a power of two, 4096 or more. */
   readonly pageSize: number;
+  /** Memory that the guest reaches without the VMM. */
   readonly memory: MemorySlots;
+  /** The guest's vectors and interrupt lines. */
   readonly interrupts: Interrupts;
+  /** Where BARs may be. */
   readonly addresses: AddressWindows;
+  /** Where accesses of the guest go to this device. */
   readonly bus: GuestBus;
   /** Where peers of this device can reach its BARs; absent behind a virtual IOMMU. */
   readonly dma?: Dma | undefined;

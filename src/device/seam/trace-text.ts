@@ -18,6 +18,7 @@ import {
 
 /** An entry as plain data: its kind, its numbers by the names of `traceFields`, indexes of tables as their words. */
 export interface TraceEntry {
+  /** What it is about. */
   readonly kind: TraceKindName;
   /** By name; see `traceFields`. */
   readonly [field: string]: number | string | undefined;

@@ -150,9 +150,13 @@ export const lineKinds = ["none", "resample", "notified", "access"] as const;
 
 /** What was attached, for a recording that is to be replayed. */
 export interface TracedDevice {
+  /** The backend's. */
   readonly name: string;
+  /** By region index. */
   readonly regions: readonly RegionInfo[];
+  /** By interrupt index. */
   readonly irqs: readonly IrqInfo[];
+  /** As the backend said. */
   readonly resettable: boolean;
   /** Config space as read at attach. */
   readonly config: Uint8Array;

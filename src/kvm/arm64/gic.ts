@@ -24,6 +24,7 @@ const translater = 0x1_0040;
 
 /** A GICv3 with one ITS. */
 export class Gic implements Disposable {
+  /** Interrupt lines of devices, above those of each CPU. */
   readonly lines: number;
   /** Where a device's messages go: the guest physical address that a guest gives to its devices. */
   readonly doorbell: number;

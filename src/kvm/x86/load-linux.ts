@@ -37,9 +37,11 @@ export interface MemoryArea {
 
 /** What Linux is loaded with. Places are guest physical addresses below 4 GiB. */
 export interface LinuxOptions {
+  /** As `parseBzImage` gave it. */
   readonly kernel: BzImage;
   /** Without a byte it is none. */
   readonly initrd?: Uint8Array | undefined;
+  /** Up to what the kernel says that it takes. */
   readonly commandLine: string;
   /** All that the guest may know of, ascending; at most 128. */
   readonly map: readonly MemoryArea[];

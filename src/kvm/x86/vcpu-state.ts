@@ -14,6 +14,7 @@ export type { VcpuState } from "./vcpu-state-schema.ts";
 
 /** A vCPU as this file needs it: stopped, and of the calling thread. */
 export interface StoppedVcpu {
+  /** Its descriptor. */
   readonly fd: number;
 }
 

@@ -3,7 +3,9 @@
 type Values = Readonly<Record<string, number | bigint>>;
 /** How the C names of a table are built: prefix + key + suffix. */
 export interface UapiName {
+  /** What all names of the group begin with. */
   readonly prefix: string;
+  /** What they end with. */
   readonly suffix: string;
 }
 

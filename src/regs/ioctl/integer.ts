@@ -8,7 +8,9 @@ export interface IntegerRange {
   readonly name: string;
   /** 1 to 4 bytes take a number, 8 take a bigint or a number that is exact. */
   readonly bytes: 1 | 2 | 4 | 8;
+  /** The least that fits. */
   readonly min: number | bigint;
+  /** The most that fits. */
   readonly max: number | bigint;
 }
 

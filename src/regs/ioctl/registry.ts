@@ -22,7 +22,9 @@ export const allStructs: readonly AnyStruct[] = Object.values<unknown>(declarati
 
 /** One constant under its C name. */
 export interface UapiConstant {
+  /** As the kernel's headers have it. */
   readonly name: string;
+  /** What it stands for. */
   readonly value: number | bigint;
 }
 

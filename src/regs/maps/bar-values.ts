@@ -6,11 +6,13 @@ import { hexDigits } from "../hex-text.ts";
 /** One region of a function, as its registers give it. */
 export interface Region {
   readonly [name: string]: ComposedValue;
+  /** What it decodes. */
   readonly space: "memory" | "I/O";
   /** In hexadecimal, with `0x`. */
   readonly address: string;
   /** Bits of the address: of memory 20 for below 1 MB, 32, 64, or 0 for the reserved type. */
   readonly width: number;
+  /** As the device says. */
   readonly prefetchable: boolean;
 }
 

@@ -3,6 +3,7 @@ import { composed } from "../derived.ts";
 /** A power in W, or that it is above that much. */
 export interface PowerLimit {
   readonly [name: string]: number | boolean;
+  /** In W. */
   readonly watts: number;
   /** It is more. */
   readonly above: boolean;

@@ -9,8 +9,11 @@ export interface IrqInfo {
   readonly index: number;
   /** Vectors. */
   readonly count: number;
+  /** Whether an eventfd can be signalled by it. */
   readonly eventfd: boolean;
+  /** Whether it can be masked by a request. */
   readonly maskable: boolean;
+  /** Whether each of its interrupts masks it until it is unmasked. */
   readonly automasked: boolean;
   /** Vectors cannot be added while others are enabled. */
   readonly noResize: boolean;
@@ -20,9 +23,11 @@ export interface IrqInfo {
 export interface IrqRequest {
   /** Of `IrqIndex`, or device-specific. */
   readonly index: number;
+  /** What to do. */
   readonly action: "trigger" | "mask" | "unmask";
   /** First vector. */
   readonly start: number;
+  /** For which of them: by eventfds, by yes or no, or all alike. */
   readonly data:
     | { readonly kind: "none"; readonly count: number }
     | { readonly kind: "bool"; readonly values: readonly boolean[] }

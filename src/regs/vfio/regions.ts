@@ -15,7 +15,9 @@ export const RegionIndex = {
 
 /** Bytes of a region, or of config space, from its start. */
 export interface RegionArea {
+  /** In bytes from the region's beginning. */
   readonly offset: number;
+  /** In bytes. */
   readonly size: number;
 }
 
@@ -25,8 +27,11 @@ export interface RegionInfo {
   readonly index: number;
   /** In bytes; 0 where the region is absent, or where nothing tells its size, as in an lspci dump. */
   readonly size: number;
+  /** Whether `read` works. */
   readonly readable: boolean;
+  /** Whether `write` works. */
   readonly writable: boolean;
+  /** Whether areas of it can be mapped. */
   readonly mappable: boolean;
   /** The areas that can be mapped, where not the whole region can. In order, apart from each other. */
   readonly sparse?: readonly RegionArea[] | undefined;

@@ -135,6 +135,20 @@ describe("a recording", () => {
 
   test("of a million entries takes less than 64 MB", () => {
     expect(flightSize(1_000_000)).toBeLessThan(64e6);
+    const module = JSON.stringify(join(root, "src/device/replay/flight-recorder.ts"));
+    const code = `
+      import { FlightRecorder } from ${module};
+      import { readFileSync } from "node:fs";
+      const resident = () => (Bun.gc(true), 1024 * /VmRSS:\\s+(\\d+)/.exec(readFileSync("/proc/self/status", "utf8"))[1]);
+      const fill = (recorder, count) => { for (let i = 0; i < count; i++) recorder.record(0, i, 4, i, 0, 0); };
+      { using first = new FlightRecorder({ entries: 1000 }); fill(first, 100_000); }
+      const before = resident();
+      using recorder = new FlightRecorder({ entries: 1_000_000 });
+      fill(recorder, 1_500_000);
+      console.log(resident() - before);`;
+    const run = Bun.spawnSync([process.execPath, "-e", code]);
+    const bytes = Number(run.stdout.toString());
+    expect([run.stderr.toString(), bytes > 50e6, bytes < 64e6]).toEqual(["", true, true]);
   });
 
   test("in a mapped file is whole after SIGKILL", async () => {

@@ -26,6 +26,7 @@ interface Way {
 
 /** The way that a device is opened, and why. */
 export interface ApiChoice {
+  /** By which API. */
   readonly api: DeviceApi;
   /** Of each way whether it is open and why, the best first; the one that was chosen is among them. */
   readonly explain: readonly string[];

@@ -26,6 +26,7 @@ export interface ContainerOptions {
   readonly node?: "vfio" | "iommufd" | undefined;
   /** A descriptor of a container or an iommufd, which stays the caller's; else the node is opened. */
   readonly fd?: number | undefined;
+  /** Whose containers; this host's without it. */
   readonly host?: Sysroot | undefined;
 }
 
@@ -41,6 +42,7 @@ interface Member {
  * `dispose` refuses new devices at once, and closes the descriptor when the last device has left.
  */
 export class Container implements Iommu {
+  /** What maps in it: a type1 IOMMU, or none. */
   readonly iommu: ContainerIommu;
   /** Whether an iommufd stands in the container's place. */
   readonly isIommufd: boolean;
@@ -48,6 +50,7 @@ export class Container implements Iommu {
   readonly exclusive: boolean;
   /** What is mapped in it, for all of its devices; undefined for one that does not map. */
   readonly dma: DmaMap | undefined;
+  /** The host whose container it is. */
   readonly host: Sysroot;
   readonly #descriptor: FileDescriptor;
   readonly #groups = new Map<number, Member>();

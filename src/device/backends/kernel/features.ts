@@ -7,26 +7,43 @@ import type { FeatureSupport } from "../../seam/backend.ts";
 
 /** What a device migrates by. */
 export interface MigrationSupport extends FeatureSupport {
+  /** Whether its state can be read while it is stopped; always there. */
   readonly stopCopy: boolean;
+  /** Whether it can be kept from reaching peers while they are stopped. */
   readonly peerToPeer: boolean;
+  /** Whether its state can be read while it runs. */
   readonly preCopy: boolean;
 }
 
 /** Each feature that Linux has; undefined where the device does not have it. */
 export interface FeatureReport {
+  /** VFIO_DEVICE_FEATURE_PCI_VF_TOKEN. */
   readonly vfToken: FeatureSupport | undefined;
+  /** VFIO_DEVICE_FEATURE_MIGRATION, with what the device can. */
   readonly migration: MigrationSupport | undefined;
+  /** VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE. */
   readonly migrationState: FeatureSupport | undefined;
+  /** VFIO_DEVICE_FEATURE_MIG_DATA_SIZE. */
   readonly migrationDataSize: FeatureSupport | undefined;
+  /** VFIO_DEVICE_FEATURE_MIG_PRECOPY_INFOv2. */
   readonly preCopyInfo2: FeatureSupport | undefined;
+  /** VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY. */
   readonly lowPowerEntry: FeatureSupport | undefined;
+  /** VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY_WITH_WAKEUP. */
   readonly lowPowerEntryWithWakeup: FeatureSupport | undefined;
+  /** VFIO_DEVICE_FEATURE_LOW_POWER_EXIT. */
   readonly lowPowerExit: FeatureSupport | undefined;
+  /** VFIO_DEVICE_FEATURE_DMA_LOGGING_START. */
   readonly dmaLoggingStart: FeatureSupport | undefined;
+  /** VFIO_DEVICE_FEATURE_DMA_LOGGING_STOP. */
   readonly dmaLoggingStop: FeatureSupport | undefined;
+  /** VFIO_DEVICE_FEATURE_DMA_LOGGING_REPORT. */
   readonly dmaLoggingReport: FeatureSupport | undefined;
+  /** VFIO_DEVICE_FEATURE_BUS_MASTER. */
   readonly busMaster: FeatureSupport | undefined;
+  /** VFIO_DEVICE_FEATURE_DMA_BUF. */
   readonly dmaBuf: FeatureSupport | undefined;
+  /** VFIO_DEVICE_FEATURE_ZPCI_ERROR, of s390x. */
   readonly zpciError: FeatureSupport | undefined;
 }
 

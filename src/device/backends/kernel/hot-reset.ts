@@ -8,9 +8,11 @@ import type { Container } from "./container.ts";
 
 /** A function that the reset reaches. */
 export interface HotResetDevice {
+  /** In full, as `0000:01:00.0`. */
   readonly bdf: string;
   /** IOMMU group; undefined for a device that was opened through an iommufd. */
   readonly group: number | undefined;
+  /** Undefined: none has it. */
   readonly driver: string | undefined;
   /** In our hands: its group is in our container, or nobody but our iommufd has it. */
   readonly ours: boolean;

@@ -23,11 +23,13 @@ const everything = 2n ** 64n - 1n;
 export interface IommufdOptions {
   /** A descriptor of an iommufd, which stays the caller's; else `/dev/iommu` is opened. */
   readonly fd?: number | undefined;
+  /** Whose iommufd; this host's without it. */
   readonly host?: Sysroot | undefined;
 }
 
 /** An iommufd: where address spaces and devices live. `dispose` closes it once the last address space is gone. */
 export class Iommufd implements Disposable {
+  /** The host whose iommufd it is. */
   readonly host: Sysroot;
   readonly #descriptor: FileDescriptor;
   readonly #life: SharedLifetime;
@@ -80,6 +82,7 @@ export class Iommufd implements Disposable {
  * `dispose` refuses new devices at once, and destroys it when the last device has left.
  */
 export class Ioas implements Iommu {
+  /** The iommufd whose address space it is; it stays open as long as that. */
   readonly iommufd: Iommufd;
   /** In its iommufd. */
   readonly id: number;

@@ -45,6 +45,7 @@ export class KernelDevice extends InspectableBackend implements DeviceBackend {
   readonly api: DeviceApi;
   /** Why so: what was looked for, found and missed, a line each. */
   readonly explain: readonly string[];
+  /** What the kernel told of it when it was opened. */
   readonly info: DeviceInfo;
   readonly regions: readonly DeviceRegionInfo[];
   readonly irqs: readonly IrqInfo[];

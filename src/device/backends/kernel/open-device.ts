@@ -32,8 +32,11 @@ export interface OpenedDescriptors {
    * its address space is with who opened it: `dma` is undefined.
    */
   readonly device?: number | undefined;
+  /** Of /dev/vfio/GROUP. */
   readonly group?: number | undefined;
+  /** Of /dev/vfio/vfio, or of an iommufd in its place. */
   readonly container?: number | undefined;
+  /** Of /dev/iommu. */
   readonly iommufd?: number | undefined;
 }
 
@@ -50,9 +53,11 @@ export interface OpenOptions {
   readonly type1?: Exclude<ContainerIommu, "noiommu"> | undefined;
   /** The UUID that the user of the physical function has set, for a function that wants it. */
   readonly vfToken?: string | undefined;
+  /** Opened by somebody else, as a process without rights gets them. */
   readonly fds?: OpenedDescriptors | undefined;
   /** How long a device may take to answer after a reset, in ms; 1000 without it. */
   readonly resetTimeout?: number | undefined;
+  /** Whose devices; this host's without it. */
   readonly host?: Sysroot | undefined;
 }
 

@@ -9,6 +9,7 @@ export interface PhysicalPiece {
   readonly offset: number;
   /** Of the host's physical memory: what the device sends on the bus. */
   readonly address: number;
+  /** In bytes. */
   readonly size: number;
 }
 

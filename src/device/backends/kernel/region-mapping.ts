@@ -19,6 +19,7 @@ export class KernelMapping implements RegionMapping {
   readonly size: number;
   /** For people who drive the device: `registers` is the way to touch it. */
   readonly mapping: Mapping;
+  /** Its registers, each touched by one access of its width. */
   readonly registers: MappedRegisters;
   readonly #options: KernelMappingOptions;
   /** `null` where there is none; undefined before it is asked for. */

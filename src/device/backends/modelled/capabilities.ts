@@ -17,7 +17,9 @@ import type { FieldAt, FieldPath } from "../../../regs/reference.ts";
 
 /** A capability with the values of its fields; `modelCapability` makes it. */
 export interface PlacedCapability {
+  /** Of the specification. */
   readonly id: number;
+  /** Whether it goes into the list of extended capabilities. */
   readonly extended: boolean;
   /** In bytes. */
   readonly size: number;

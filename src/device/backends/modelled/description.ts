@@ -17,6 +17,7 @@ export interface ModelBar {
   readonly size?: number | undefined;
   /** `memory32` unless given; a `memory64` takes the next BAR's register too. */
   readonly kind?: "memory32" | "memory64" | "io" | undefined;
+  /** No without it. */
   readonly prefetchable?: boolean | undefined;
 }
 /** By BAR, 0 to 5. */
@@ -51,6 +52,7 @@ export type BarHandlers<M extends Entries> = {
 
 /** What a device does: all that its maps do not say. */
 export interface ModelBehaviour<B extends ModelBars> {
+  /** What the access words cannot say, by register. */
   readonly bars?: { readonly [K in keyof B]?: BarHandlers<MapOf<B[K]>> } | undefined;
   /** After each access of a BAR: what follows from the registers as they are, such as the interrupt line. */
   accessed?(): void;
@@ -70,6 +72,7 @@ export interface ModelContext<B extends ModelBars> {
   readonly bars: { readonly [K in keyof B]-?: RegisterBank<MapOf<B[K]>> };
   /** Memory by IOVA. While bus mastering is off each access throws a VfioError (`EACCES`), as the bus would drop it. */
   readonly memory: DeviceEnvironment["memory"];
+  /** The device's own. */
   readonly interrupts: ModelInterrupts;
   /** Whether the guest lets it do DMA and send messages. */
   readonly busMaster: boolean;
@@ -83,14 +86,19 @@ export interface ModelContext<B extends ModelBars> {
 export interface ModelDescription<B extends ModelBars> {
   /** For messages. */
   readonly name: string;
+  /** 16 bits. */
   readonly vendorId: number;
+  /** 16 bits. */
   readonly deviceId: number;
   /** Base class, subclass and programming interface, as 0x010802. */
   readonly classCode: number;
   /** 0 unless given. */
   readonly revision?: number | undefined;
+  /** 16 bits; 0 without it. */
   readonly subsystemVendorId?: number | undefined;
+  /** 16 bits; 0 without it. */
   readonly subsystemId?: number | undefined;
+  /** By number, 0 to 5. */
   readonly bars: B;
   /** It has an INTx pin, INTA. */
   readonly intx?: boolean | undefined;

@@ -52,6 +52,7 @@ export class LocalMemory implements DeviceMemory {
 
 /** An environment in this thread. With `manual` time stands still until `advance`. */
 export class LocalEnvironment implements DeviceEnvironment, Disposable {
+  /** What the device reaches by DMA. */
   readonly memory: DeviceMemory;
   readonly #manual: boolean;
   readonly #due = new Set<{ readonly at: number; readonly callback: () => void }>();

@@ -67,6 +67,7 @@ function byteKinds({ size, registers, masks }: RegisterMap<Entries>): ByteKinds 
 
 /** The registers of one BAR, as the device itself reaches them: whatever their access words say. */
 export class RegisterBank<M extends Entries = Entries> {
+  /** What its registers are. */
   readonly map: RegisterMap<M>;
   /** Accessors as of any register map; tables are here too. Read-only ones are set by `set`. */
   readonly view: View<M>;

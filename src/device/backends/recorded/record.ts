@@ -21,6 +21,7 @@ import { readConfigBytes } from "../../../regs/config-reader.ts";
 export interface RecordOptions {
   /** In full, as `0000:01:00.0`. */
   readonly bdf: string;
+  /** What is told of the host. */
   readonly host?: ImageHost | undefined;
   /** The ROM's contents. */
   readonly rom?: boolean | undefined;

@@ -10,8 +10,11 @@ import { hex, intersects, type Range } from "../../address/range.ts";
 
 /** An area of a BAR that the guest reaches without the VMM. */
 export interface MappedArea extends RegionArea {
+  /** The platform's number for it. */
   readonly slot: number;
+  /** Where the guest finds it. */
   readonly gpa: number;
+  /** Where this process has it. */
   readonly hva: number;
   /** Peers reach it at the same address through the IOMMU. */
   readonly peer: boolean;

@@ -19,6 +19,7 @@ export interface ConfigMirror {
 
 /** The same in a region that the device has. */
 export interface MirroredArea extends RegionArea {
+  /** One of `RegionIndex`. */
   readonly region: number;
 }
 

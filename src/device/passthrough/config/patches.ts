@@ -51,10 +51,13 @@ export interface PatchOptions {
 
 /** A difference between the config space of the device and the one that the guest sees. */
 export interface Patch {
+  /** What was done. */
   readonly kind: "hidden" | "added" | "bit" | "relinked";
   /** Byte offset in config space, and bytes that the patch takes there. */
   readonly offset: number;
+  /** In bytes. */
   readonly size: number;
+  /** Of the capability or the field. */
   readonly name: string;
 }
 

@@ -60,7 +60,10 @@ export type PlatformActionKind = PlatformAction["kind"];
 export interface DeliveredInterrupt {
   /** Requester ID of the message's device. */
   readonly requesterId: number;
+  /** Of the device's vectors, as the platform counts them. */
   readonly group: number;
+  /** In its group, from 0 on. */
   readonly vector: number;
+  /** What the guest's interrupt controller was sent. */
   readonly message: MsiMessage;
 }

@@ -3,8 +3,11 @@ import { refuse } from "./journal.ts";
 
 /** One entry of the routing table. */
 export interface Route {
+  /** Of the device's vectors, as the platform counts them. */
   readonly group: number;
+  /** In its group, from 0 on. */
   readonly vector: number;
+  /** What the guest's interrupt controller is sent. */
   readonly message: MsiMessage;
 }
 

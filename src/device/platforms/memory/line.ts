@@ -7,9 +7,11 @@ export type EndOfInterrupt = "resample" | "notify" | "none";
 
 /** An INTx line as it is now. */
 export interface LineState {
+  /** As the platform counts them. */
   readonly line: number;
   /** 1 to 4 for INTA to INTD. */
   readonly pin: number;
+  /** Whether the device's interrupts reach it. */
   readonly connected: boolean;
   /** The guest sees the line high and has not handled the interrupt. */
   readonly asserted: boolean;

@@ -3,6 +3,7 @@ import { formatRange, intersects, isAligned, toRange } from "../../address/range
 import { type Journal, refuse } from "./journal.ts";
 
 export interface SlotState extends SlotRequest {
+  /** The platform's number for it. */
   readonly slot: number;
 }
 

@@ -6,15 +6,21 @@ import type { SlotState } from "./slots.ts";
 
 /** Everything that the platform holds now, as plain data, each list in ascending order. */
 export interface MemoryPlatformState {
+  /** Memory that the guest reaches. */
   readonly slots: readonly SlotState[];
   /** The interrupt routing table. */
   readonly routes: readonly Route[];
+  /** Eventfds that go to the guest. */
   readonly irqfds: readonly { readonly group: number; readonly vector: number }[];
+  /** Lines, those that are disconnected too. */
   readonly intx: readonly LineState[];
+  /** What peers reach. */
   readonly dma: readonly DmaMapping[];
+  /** Ranges whose accesses go to a device. */
   readonly trapped: readonly TrappedRange[];
   /** Rests of pages that slots show beside BARs smaller than a page. */
   readonly kept: readonly Range[];
+  /** What of the windows is taken. */
   readonly addresses: {
     readonly mmio32: readonly Range[];
     readonly mmio64: readonly Range[];

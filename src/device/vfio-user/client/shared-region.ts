@@ -11,6 +11,7 @@ import type { DescribedRegion } from "./describe.ts";
 /** Region memory of a server's device in this process. `dispose` unmaps it. */
 export class SharedRegion implements RegionMapping {
   readonly size: number;
+  /** Where this process has it. */
   readonly mapping: Mapping;
   /** For people who drive the device. */
   readonly registers: MappedRegisters;

@@ -30,6 +30,7 @@ export interface ServeOptions {
   readonly socket: string | number;
   /** Users whose clients are taken; without, whoever may connect: the server's own user and root. */
   readonly allowUids?: readonly number[] | undefined;
+  /** What a client may have at most; sensible ones without it. */
   readonly limits?: Partial<ServerLimits> | undefined;
   /** How long a client may take to answer a DMA request; 5,000 without. */
   readonly dmaTimeout?: number | undefined;
@@ -41,7 +42,9 @@ export interface ServeOptions {
 
 /** A device, and the IOMMU of this host that follows its client's DMA maps: for a real device. */
 export interface ServedDevice {
+  /** What is served. */
   readonly device: DeviceBackend;
+  /** What the client's memory is mapped in, for the device to reach. */
   readonly dma?: Dma | undefined;
 }
 
