@@ -36,6 +36,7 @@ export const table: Readonly<Record<string, Then>> = {
       "slotControl.inBandPresenceDisable",
     ],
     unnamed: {
+      "linkCapabilities.maxSpeed": [0],
       "linkStatus.speed": [0],
       "linkControl2.targetSpeed": [0],
       "linkCapabilities2.supportedSpeeds": speedsWithGaps,

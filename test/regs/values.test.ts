@@ -431,3 +431,13 @@ describe("power budgeting, PCI Express Base Specification 6.3, 7.8.1", () => {
     });
   });
 });
+
+test("what has no link says so: 0 is no reserved speed (PCI Express Base Specification 6.3, 7.5.3.6 and 7.9.9.2)", () => {
+  const express = standard(0x10, 0x02, ...Array.from({ length: 0x3a }, () => 0));
+  expect(decodeConfig(express).capabilities[0]!.registers["linkCapabilities"]).toMatchObject({
+    maxSpeed: "unknown",
+  });
+  const internal = decodeConfig(extended(0x06, 1, [0, 0])).capabilities[0]!.registers;
+  expect(internal).toMatchObject({ linkCapabilities: { maxLinkSpeed: "none", supportedLinkSpeeds: "none" } });
+  expect(JSON.stringify(internal)).not.toContain("reserved");
+});

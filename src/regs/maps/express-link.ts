@@ -45,7 +45,8 @@ export const expressLink = {
   linkCapabilities: r32(
     0x0c,
     {
-      maxSpeed: ro(3, 0, speeds, "Speed"),
+      // What has no link, as an integrated endpoint, has 0 in all of its registers.
+      maxSpeed: ro(3, 0, { unknown: 0, ...speeds }, "Speed"),
       /** In lanes. */
       maxWidth: ro(9, 4, "Width"),
       aspm: ro(11, 10, aspm, "ASPM"),

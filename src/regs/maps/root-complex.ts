@@ -99,7 +99,8 @@ export const rootComplexLink = extendedCapability(
 export const rootComplexInternalLinkCapability = ownMap("RCInternalLink", 12, () => ({
   ...extendedHead,
   linkCapabilities: r32(0x04, {
-    maxLinkSpeed: ro(3, 0, speeds),
+    /** Not reported where it is none. */
+    maxLinkSpeed: ro(3, 0, { none: 0, ...speeds }),
     /** In lanes. */
     maxLinkWidth: ro(9, 4),
     aspmSupport: ro(11, 10, aspm),

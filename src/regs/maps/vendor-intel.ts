@@ -8,14 +8,17 @@ import { r32, r8 } from "../register.ts";
 
 export const intelVendorId = 0x8086;
 
+/** Intel's own: nothing says that another is reserved. */
+const types = [
+  "Capabilities",
+  "Feature Detection",
+  ...Array.from({ length: 14 }, (_, at) => `type ${at + 2}` as const),
+] as const;
+
 const head = {
   ...standardHead,
   length: hex(r8(0x02, "ro", "Len")),
-  kind: r8(
-    0x03,
-    { version: ro(3, 0, "Version"), type: ro(7, 4, { Capabilities: 0, "Feature Detection": 1 }, "Intel") },
-    "Kind",
-  ),
+  kind: r8(0x03, { version: ro(3, 0, "Version"), type: ro(7, 4, types, "Intel") }, "Kind"),
 } as const;
 
 const capabilityA = r32(
