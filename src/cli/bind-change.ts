@@ -11,6 +11,7 @@ import {
   type WriteAttribute,
 } from "../device/host/binding.ts";
 import type { Sysroot } from "../device/host/sysroot.ts";
+import { printable } from "../regs/printable.ts";
 import { readGroup } from "../device/host/iommu-group.ts";
 import { rebind } from "../device/host/rebind.ts";
 import { refuse } from "./bind-refusals.ts";
@@ -99,7 +100,7 @@ export function change(
   else
     print(
       [
-        ...devices.map(({ bdf, from, to }) => `${bdf}: ${changeText(from, to)}`),
+        ...devices.map(({ bdf, from, to }) => printable(`${bdf}: ${changeText(from, to)}`)),
         ...wanted.map(({ path }) => `${path}: written, for the next start`),
         ...remove.map((path) => `${path}: deleted`),
       ]
