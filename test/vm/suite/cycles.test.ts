@@ -1,4 +1,4 @@
-// machines: (intel, virtio, none)
+// machines: (intel, virtio, none) [arm]
 // takes: 60 s
 // A thousand times open, use, close: nothing grows.
 import { expect, test } from "bun:test";

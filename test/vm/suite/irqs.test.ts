@@ -1,4 +1,4 @@
-// machines: intel (virtio, none, amd, none-new, arm)
+// machines: intel (virtio, none, amd, none-new, arm) [intel-old]
 // VFIO_DEVICE_SET_IRQS in all its forms, on devices that raise interrupts by themselves too.
 import { describe, expect, test } from "bun:test";
 import { Eventfd, waitReadable } from "../../../src/ffi/eventfd.ts";
@@ -10,7 +10,7 @@ import { vfioRequest } from "../../../src/regs/ioctl/vfio-requests.ts";
 import { driverOf, sysDevices, take } from "./support/devices.ts";
 import { open, ways } from "./support/apis.ts";
 import { quieten } from "./support/edu.ts";
-import { offersErrorsEverywhere } from "./support/rules.ts";
+import { addsVectors, offersErrorsEverywhere } from "./support/rules.ts";
 
 const none = (index: number, action: IrqRequest["action"], start = 0, count = 1): IrqRequest => ({
   index,
@@ -143,12 +143,20 @@ describe("MSI", () => {
 });
 
 describe("MSI-X", () => {
-  test("vectors are added while others are on (NORESIZE is clear), taken away, and raised one by one", () => {
+  test("vectors are added while others are on, where NORESIZE is clear, taken away, and raised one by one", () => {
     using device = open(take("nvme"), way);
-    expect(device.irqs[IrqIndex.msix]).toMatchObject({ count: 65, noResize: false });
+    expect(device.irqs[IrqIndex.msix]).toMatchObject({ count: 65, noResize: !addsVectors });
     using resources = new DisposableStack();
     const fds = Array.from({ length: 8 }, () => resources.use(new Eventfd()));
     const counts = (): number[] => fds.map((fd) => fd.drain());
+    if (!addsVectors) {
+      // All that will be wanted have to be there first.
+      device.setIrqs(eventfds(IrqIndex.msix, "trigger", 0, fds[0]!.fd));
+      const more = (): void => device.setIrqs(eventfds(IrqIndex.msix, "trigger", 5, fds[5]!.fd));
+      expect(more).toThrow(expect.objectContaining({ code: "EINVAL" }));
+      device.setIrqs(none(IrqIndex.msix, "trigger", 0, 0));
+      device.setIrqs(eventfds(IrqIndex.msix, "trigger", 0, fds[0]!.fd, ...Array<number>(7).fill(-1)));
+    }
     device.setIrqs(eventfds(IrqIndex.msix, "trigger", 0, fds[0]!.fd));
     device.setIrqs(eventfds(IrqIndex.msix, "trigger", 5, fds[5]!.fd, fds[6]!.fd));
     device.setIrqs(bool(IrqIndex.msix, "trigger", 0, true, false, false, false, false, true, true));
@@ -168,13 +176,14 @@ describe("MSI-X", () => {
   });
 });
 
-test("a driver's vectors: added one by one on nvme, whose kernel can; on edu, which has one", () => {
+test("a driver's vectors: added one by one on nvme; on edu, which has one", () => {
   using nvme = open(take("nvme"), way);
   using vectors = nvme.vectors(IrqIndex.msix);
   const fds = [3, 0, 64].map((vector) => vectors.arm(vector));
   nvme.setIrqs(bool(IrqIndex.msix, "trigger", 0, true));
   nvme.setIrqs(bool(IrqIndex.msix, "trigger", 64, true));
-  expect(fds.map((fd) => fd.drain())).toEqual([0, 1, 1]);
+  // Where a kernel cannot add 64 to the others, those are off for a moment, and each is told that it may have missed something.
+  expect(fds.map((fd) => fd.drain())).toEqual(addsVectors ? [0, 1, 1] : [1, 2, 1]);
   using edu = open(take("edu"), way);
   using single = edu.vectors(IrqIndex.msi);
   enable(edu);

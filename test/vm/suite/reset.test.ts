@@ -1,4 +1,4 @@
-// machines: intel (none)
+// machines: intel (none) [intel-old, arm]
 // Resets: of the function, of the bus, how, and what is left of the device afterwards.
 import { afterAll, describe, expect, test } from "bun:test";
 import { RegionIndex } from "../../../src/regs/vfio/regions.ts";

@@ -1,4 +1,4 @@
-// machines: intel (virtio, none, arm-16k)
+// machines: intel (virtio, none, arm-16k) [intel-old]
 // Devices that share an address space, what it maps, and every order of closing.
 import { describe, expect, test } from "bun:test";
 import { AnonymousMemory } from "../../../src/ffi/anonymous-memory.ts";

@@ -51,5 +51,8 @@ export const offersErrorsEverywhere = isSince(7, 3);
 export const messageWindow =
   process.arch === "arm64" ? { base: 0x800_0000, size: 0x10_0000 } : { base: 0xfee0_0000, size: 0x10_0000 };
 
+/** MSI-X vectors are added while others are on (Linux 6.5): VFIO_IRQ_INFO_NORESIZE is clear. */
+export const addsVectors = isSince(6, 5);
+
 /** In bytes: what the kernel maps at least, in a process and by an IOMMU. */
 export const page = pageSize();
