@@ -33,7 +33,7 @@ export function fileKind(head: Uint8Array, whole: boolean): FileKind {
   if (head.includes(nul) || magics.some(([magic]) => starts(head, magic))) return "binary";
   const [firstLine = ""] = latin1(head, head.length).split("\n", 1);
   if (loggedLine(firstLine) !== undefined) return "text";
-  return /^\ufeff?\s*(?:\{\s*["}]|\[\s*(?:[[{"\]]|(?:-?\d+|true|false|null)\s*,))/.test(latin1(head, 4096))
+  return /^\ufeff?\s*(?:\{\s*["}]|\[\s*(?:[[{\]]|(?:-?\d+|true|false|null)\s*,))/.test(latin1(head, 4096))
     ? "json"
     : "text";
 }

@@ -4,6 +4,8 @@
 const escapes = /\u001b(?:\[[0-?]*[ -/]*[@-~]|\][^\u0007\u001b]*(?:\u0007|\u001b\\)?|[@-Z\\-_])/g;
 /** Marks at the beginning of text that is Unicode, and characters without width. */
 const invisible = /[\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff]/g;
+/** The end of a line as programs write it in a string. */
+const lineEnd = /(?:\\[nr])+(?=["'),;\]]*\s*$)/;
 /** Blanks of every width, and letters and signs of full width, which NFKC makes plain. */
 const wide = /[\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000\uff01-\uff5e]/;
 const tags =
@@ -47,6 +49,7 @@ export function loggedLine(text: string): string | undefined {
 /** The letters of a line, as a terminal without colours shows them; without blanks at its end. */
 export function bareLine(raw: string): string {
   let text = raw.replace(escapes, "").replace(invisible, "");
+  if (text.includes("\\")) text = text.replace(lineEnd, "");
   if (text.includes("&")) text = text.replace(entity, entityText);
   if (text.includes("<")) text = text.replace(tags, "");
   if (wide.test(text)) text = text.normalize("NFKC");

@@ -11,10 +11,10 @@ export type DumpLine =
 
 const bdf = "(?:[0-9a-f]{4,8}:)?[0-9a-f]{2}:[0-9a-f]{2}\\.[0-9a-f]";
 /** Signs of quotation, of a diff, of a list, and what follows them. */
-const quoted = /^(?:\s*(?:[A-Za-z]{0,3}>|[|:*#;%+-])\s?)+/;
+const quoted = /^(?:\s*(?:[A-Za-z]{0,3}>|[|:*#;%+"'-])\s?)+/;
 
 /** What closes a cell of a table, or what is set apart. */
-const wrapping = /[\s|*`]+$/;
+const wrapping = /[\s|*`"',]+$/;
 /** Nothing, or nothing in quotation. */
 const blank = /^(?:\s|[A-Za-z]{0,3}>|\|)*$/;
 /** With a colon behind the BDF only where nothing or a class follows: the kernel begins its own lines so. */
@@ -25,7 +25,7 @@ const slot = new RegExp(`^(?:Slot|Device):\\s+(${bdf})$`, "i");
 const time = "\\d{1,2}:\\d\\d:\\d\\d";
 /** What stands before a line: it ends as prefixes do, or is a name with a sign behind it, a number, a time, a level. */
 const prefixes = [
-  ".{0,200}?[>|\\];$#*`]\\s*",
+  ".{0,200}?[>|\\];$#*`\"']\\s*",
   ".{0,200}?:\\s+",
   "\\d{1,3}:",
   "\\s*\\d+[.:)>\\]|]?\\s+",
@@ -44,7 +44,7 @@ const bytes = "[0-9a-f]{2}(?:\\s+[0-9a-f]{2})";
 const row = /^(?:0x)?[0-9a-f]{2,8}:\s/i;
 /** A row behind other text has bytes enough to be none by chance, and the offset of a row. */
 const prefixedRow = new RegExp(
-  `(?:^|[\\s>|\\]:;$#*\`"-])((?:0x)?(?:0{4,5})?[0-9a-f]{1,2}0: ${bytes}{3,}.*)$`,
+  `(?:^|[\\s>|\\]:;$#*\`"'-])((?:0x)?(?:0{4,5})?[0-9a-f]{1,2}0: ${bytes}{3,}.*)$`,
   "i",
 );
 /** What lspci and its library say between the lines that matter. */

@@ -26,7 +26,8 @@ const endsByte = (byte: number): boolean =>
   byte === 0x7c ||
   byte === 0x60 ||
   byte === 0x2a ||
-  byte === 0x22;
+  byte === 0x22 ||
+  byte === 0x27;
 
 /** `0x` before an offset. */
 const isHexMark = (text: Uint8Array, at: number): boolean =>

@@ -129,6 +129,12 @@ export const wrappings: Readonly<Record<string, (line: string) => string>> = {
   "a colon behind the address": (line) => line.replace(/^([0-9a-f:]+\.[0-7]) /, "$1: "),
   "lspci -vmm": (line) => line.replace(/^([0-9a-f:]+\.[0-7]) .*/, "Slot:\t$1\nClass:\tEthernet controller"),
   "tabs between bytes": (line) => line.replace(/^([0-9a-f]{2,3}:) (.*)$/, (row) => row.replaceAll(" ", "\t")),
+  "a string": (line) => `"${line}"`,
+  "a string of a list": (line) => `            "${line}",`,
+  "a string of Python": (line) => `    '${line}',`,
+  "a string of C": (line) => `"${line}\\n"`,
+  "a list of YAML": (line) => `  - "${line}"`,
+  "a column of a table of values": (line) => `7,"${line}"`,
   "blanks of other widths": (line) => line.replaceAll(" ", "\u2007"),
   "blanks at the end": (line) => `${line} \t `,
 };
