@@ -122,3 +122,17 @@ test("every path can be taken, and is counted", () => {
   expect(of("an attached nvme keeps").rounds[0]).toBeGreaterThan(1000);
   expect(of("import of all entry points").rounds[0]).toBeGreaterThan(of("bun, an empty program").rounds[0]!);
 }, 120_000);
+
+test("the traps beside Rust are measured with a device that does nothing", () => {
+  const { exitCode, stdout, stderr } = Bun.spawnSync({
+    cmd: [process.execPath, join(root, "bench/traps/subject.ts"), root, "igb", "--mixed", "8", "--smoke"],
+    stdout: "pipe",
+    stderr: "pipe",
+  });
+  expect([stderr.toString(), exitCode]).toEqual(["", 0]);
+  const found = JSON.parse(stdout.toString()) as Record<string, number>;
+  const traps = ["bar-read", "bar-write", "msix-write-off", "msix-write-on", "msix-mask-flip", "msix-read"];
+  const others = ["config-read-emulated", "config-read-passed", "config-write", "attach", "heap-bytes"];
+  expect(Object.keys(found).sort()).toEqual([...traps, ...others].sort());
+  expect(traps.every((path) => found[path]! > 0)).toBe(true);
+});
