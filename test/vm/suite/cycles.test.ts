@@ -10,7 +10,7 @@ import { isMapped, LiveMappings } from "../../support/live-mappings.ts";
 import { descriptors, deviceMappings, take } from "./support/devices.ts";
 import { open, ways } from "./support/apis.ts";
 
-// A close takes the kernel 30 ms: all thousand are done on one machine, and a hundred where the IOMMU is another or missing.
+// A close takes the kernel 30 ms: all thousand are done on one machine of each architecture, and a hundred elsewhere.
 const cycles = (["intel", "arm"].includes(process.env.BUN_VFIO_VM_MACHINE!) ? 1000 : 100) / ways.length;
 const lockedPages = (): string => /VmLck:\s+(\d+)/.exec(readFileSync("/proc/self/status", "utf8"))![1]!;
 
