@@ -77,7 +77,11 @@ export class DecodeControl implements Stateful<DecodingState> {
     this.sync();
     config.store(offset, width, value);
     this.#command = config.forward(offset, width, value) ? next : before;
-    if (this.#silent) this.#look();
+    if (this.#silent) {
+      this.#look();
+      // Nor was what it said of its power state an answer.
+      if (!this.#silent) this.#power = this.#readPower();
+    }
     this.sync();
   }
 

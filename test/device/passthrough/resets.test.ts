@@ -239,19 +239,22 @@ describe("a device that does not come back from a reset", () => {
     },
   );
 
-  test("is an event where the guest reset it, and is mapped again when it answers", () => {
-    using guest = attach({ bars: { 0: { size: 0x4000 } }, pcie: true });
-    const { read, write } = guest.backend;
-    guest.backend.write = (region, offset, data) => {
-      write.call(guest.backend, region, offset, data);
-      if (offset === at.pcie + 8) guest.backend.fallOff();
-    };
-    functionReset(guest);
-    expect(guest.eventsOf("reset-failed")).toHaveLength(1);
-    guest.backend.read = read;
-    guest.backend.write = write;
-    guest.device.configWrite(0x10, 4, 0xd0000000);
-    guest.device.configWrite(0x04, 2, memory);
-    expect(guest.platform.state().slots).toHaveLength(1);
-  });
+  test.each([true, false])(
+    "is an event where the guest reset it, and is mapped again when it answers (power management: %p)",
+    (pm) => {
+      using guest = attach({ bars: { 0: { size: 0x4000 } }, pm, pcie: true });
+      const { read, write } = guest.backend;
+      guest.backend.write = (region, offset, data) => {
+        write.call(guest.backend, region, offset, data);
+        if (offset === at.pcie + 8) guest.backend.fallOff();
+      };
+      functionReset(guest);
+      expect(guest.eventsOf("reset-failed")).toHaveLength(1);
+      guest.backend.read = read;
+      guest.backend.write = write;
+      guest.device.configWrite(0x10, 4, 0xd0000000);
+      guest.device.configWrite(0x04, 2, memory);
+      expect(guest.platform.state().slots).toHaveLength(1);
+    },
+  );
 });
