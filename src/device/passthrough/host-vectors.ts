@@ -5,6 +5,9 @@ import { IrqIndex } from "../../regs/vfio/irqs.ts";
 import type { DeviceBackend } from "../seam/backend.ts";
 import { trigger, turnOff, unarmed } from "../seam/irq-requests.ts";
 
+/** Of a host that gives fewer, and does not say how many. Why it refuses is clear if it says that it has no more. */
+type Refusal = "full" | "unclear";
+
 /** Vectors to offer to the guest, by kind. */
 export interface HostVectors {
   readonly msi: number;
@@ -26,27 +29,30 @@ function vectorsOf(backend: DeviceBackend, index: number): number {
   // A guest with a single one finds out when it enables that: there is nothing to offer instead.
   if (count <= 1) return count;
   const told = given(backend, index, count);
-  if (told !== undefined) return told;
+  if (typeof told === "number") return told;
   let max = 0;
   for (let refused = count; refused - max > 1;) {
     const asked = Math.floor((max + refused) / 2);
     if (given(backend, index, asked) === asked) max = asked;
     else refused = asked;
   }
-  return max;
+  // What is unclear and holds for any number need not be for want of vectors.
+  return max === 0 && told === "unclear" ? count : max;
 }
 
 /**
- * How many of so many vectors the host gives; undefined for fewer, where it does not say how many. Where it fails for another
- * reason the guest finds out, as it would later.
+ * How many of so many vectors the host gives. Where it fails for another reason than their number the guest finds out, as it
+ * would later.
  */
-function given(backend: DeviceBackend, index: number, asked: number): number | undefined {
+function given(backend: DeviceBackend, index: number, asked: number): number | Refusal {
   try {
     backend.setIrqs(trigger(index, 0, new Array<number>(asked).fill(unarmed)));
   } catch (cause) {
-    if (!(cause instanceof VfioError && cause.code === "ENOSPC")) return asked;
-    const { available } = cause;
-    return available !== undefined && available >= 0 && available < asked ? available : undefined;
+    if (!(cause instanceof VfioError)) return asked;
+    const { code, available } = cause;
+    if (code === "EINVAL") return "unclear";
+    if (code !== "ENOSPC") return asked;
+    return available !== undefined && available >= 0 && available < asked ? available : "full";
   }
   backend.setIrqs(turnOff(index));
   return asked;

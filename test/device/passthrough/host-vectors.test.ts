@@ -14,12 +14,12 @@ import { at, type SyntheticDevice } from "../../support/synthetic-image.ts";
 
 /** A host that has so many vectors left, as VFIO_DEVICE_SET_IRQS tells: it gives all that are asked for, or none. */
 const left =
-  (index: number, vectors: number): AttachTest["prepare"] =>
+  (index: number, vectors: number, code = "ENOSPC"): AttachTest["prepare"] =>
   (backend) => {
     const setIrqs = backend.setIrqs.bind(backend);
     backend.setIrqs = (request) => {
       if (request.index === index && request.data.kind === "eventfd" && request.data.fds.length > vectors)
-        throw new VfioError(`the host has ${vectors} vectors left`, { code: "ENOSPC" });
+        throw new VfioError(`the host has ${vectors} vectors left`, { code });
       setIrqs(request);
     };
   };
@@ -54,6 +54,23 @@ describe("the vectors that the host gives are asked for once, at attach, and off
     using guest = attach(msix, { prepare: left(IrqIndex.msix, vectors)! });
     expect(offeredMsix(guest)).toBe(vectors);
     expect(guest.device.describe().msix!.guest.table.size).toBe(16 * vectors);
+  });
+
+  test.each([
+    [5, 4, 5],
+    [1, 1, 1],
+    // None: that may be another reason.
+    [0, 8, 64],
+  ])("a host that refuses more than %d with EINVAL is asked for fewer", (vectors, messages, entries) => {
+    const invalid = (index: number): AttachTest => ({ prepare: left(index, vectors, "EINVAL")! });
+    {
+      using guest = attach(msi, invalid(IrqIndex.msi));
+      expect(offeredMsi(guest)).toBe(messages);
+    }
+    for (const of of [msix, growing]) {
+      using guest = attach(of, invalid(IrqIndex.msix));
+      expect(offeredMsix(guest)).toBe(entries);
+    }
   });
 
   test("a kind that the host has none of is hidden, and INTx works", () => {
