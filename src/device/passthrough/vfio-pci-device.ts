@@ -272,10 +272,10 @@ export class VfioPciDevice implements Disposable {
 
   /** @param present whether it must be there, too @throws VfioError (`ECLOSED`, `ENODEV`) */
   #open(present = false): AttachedDevice {
-    const { name } = this.#backend;
-    if (this.#config.closed) throw new VfioError(`${name} is closed`, { code: "ECLOSED", device: name });
+    const device = this.name;
+    if (this.#config.closed) throw new VfioError(`${device} is closed`, { code: "ECLOSED", device });
     if (present && this.#parts.config.gone)
-      throw new VfioError(`${name} is gone`, { code: "ENODEV", device: name });
+      throw new VfioError(`${device} is gone`, { code: "ENODEV", device });
     return this.#parts;
   }
 }

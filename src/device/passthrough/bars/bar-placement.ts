@@ -4,6 +4,7 @@ import type { BarsState } from "./bars-schema.ts";
 import { Unreleased } from "../../../ffi/unreleased.ts";
 import { barName, type Bar } from "../../pci/bars.ts";
 import type { BarMapping } from "./bar-mapping.ts";
+import { PlacedRanges } from "./placed-ranges.ts";
 import { isNeeded, obstacleOf, rangeOf, type Obstacle, type Placement } from "./placement-rules.ts";
 import { BarReservations } from "./bar-reservations.ts";
 import { reserveFirst, type AskedAddresses } from "./first-addresses.ts";
@@ -52,12 +53,7 @@ export class BarPlacement implements Stateful<BarsState> {
   #paused = false;
   /** BARs, by region index, that get their addresses before the others in the next `sync`. */
   #priority: ReadonlySet<number> | undefined;
-  /** Sorted copy of what is placed, for the trap path. */
-  #table: readonly TrappedRange[] = [];
-  /** The range found last, since a driver goes on where it was; of size 0 for none. */
-  #last: TrappedRange | undefined;
-  #lastBase = 0;
-  #lastSize = 0;
+  readonly #ranges = new PlacedRanges();
 
   constructor(platform: Platform, bars: readonly { bar: Bar; mapping: BarMapping }[], report: ReportEvent) {
     this.#platform = platform;
@@ -132,7 +128,7 @@ export class BarPlacement implements Stateful<BarsState> {
       placement.mapping.show(placement.placed.base);
       placement.mapped = true;
     }
-    this.#rebuild();
+    this.#setRanges();
   }
 
   /** Takes a BAR, or its mapping alone, from where it was, and tries again what could not be taken before. */
@@ -227,26 +223,13 @@ export class BarPlacement implements Stateful<BarsState> {
     }
   }
 
-  #rebuild(): void {
-    this.#table = this.#placements
-      .flatMap(({ placed }) => (placed ? [placed] : []))
-      .sort((a, b) => a.base - b.base);
-    this.#lastSize = 0;
-    this.#last = undefined;
+  #setRanges(): void {
+    this.#ranges.set(this.#placements.flatMap(({ placed }) => (placed ? [placed] : [])));
   }
 
-  /** The range that holds a guest address. A device has seven at most: a scan beats a search, and allocates nothing. */
+  /** The range that holds a guest address. */
   find(kind: "mmio" | "io", address: number): TrappedRange | undefined {
-    const inLast = address - this.#lastBase;
-    if (inLast >= 0 && inLast < this.#lastSize && this.#last!.kind === kind) return this.#last;
-    for (const range of this.#table) {
-      if (range.kind !== kind || address < range.base || address - range.base >= range.size) continue;
-      this.#last = range;
-      this.#lastBase = range.base;
-      this.#lastSize = range.size;
-      return range;
-    }
-    return undefined;
+    return this.#ranges.find(kind, address);
   }
 
   /** Every BAR, with the place it has. */
@@ -276,7 +259,7 @@ export class BarPlacement implements Stateful<BarsState> {
       placement.lastAddress = undefined;
       placement.reservations.release((base) => isNeeded(placement, base));
     }
-    this.#rebuild();
+    this.#setRanges();
   }
 
   /** Releases, then unmaps what no slot shows any more. Called again, it tries again. */
