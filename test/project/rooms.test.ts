@@ -20,6 +20,12 @@ describe("the project", () => {
   });
 });
 
+test("no file of src/ has more than 280 lines, and half of them have 80 at most", () => {
+  const lengths = [...source].map(([path, text]) => [path, text.split("\n").length - 1] as const);
+  expect(lengths.filter(([, length]) => length > 280)).toEqual([]);
+  expect(lengths.filter(([, length]) => length <= 80).length).toBeGreaterThanOrEqual(lengths.length / 2);
+});
+
 describe("a breach is said in plain words", () => {
   const breaches: [path: string, specifier: string, why: string][] = [
     ["seam/x.ts", "../passthrough/a.ts", "seam may not reach up to passthrough"],

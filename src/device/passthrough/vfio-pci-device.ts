@@ -127,8 +127,7 @@ export class VfioPciDevice implements Disposable {
   /**
    * A guest's config write; see `configRead`. Dropped where it cannot be.
    * @param value an integer from 0 to 0xffffffff, of which `width` bytes count
-   * @throws TypeError or RangeError if `value` is no unsigned 32-bit integer. Only the VMM can cause this; a malformed access of
-   * a guest is dropped
+   * @throws TypeError or RangeError if `value` is no unsigned 32-bit integer, which only the VMM can cause
    */
   configWrite(offset: number, width: number, value: number): void {
     if (this.#trace !== undefined) this.#trace.record(TraceKind.configWrite, offset, width, value, 0, 0);
