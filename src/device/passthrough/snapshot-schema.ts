@@ -1,5 +1,6 @@
 // The snapshot of a device: the object of its parts' states, each described beside its part.
 import * as z from "zod";
+import { RegionIndex } from "../../regs/vfio/regions.ts";
 import { barsSchema } from "./bars/bars-schema.ts";
 import { configSchema } from "./config/config-schema.ts";
 import { decodingSchema } from "./decoding-schema.ts";
@@ -9,7 +10,7 @@ import { longestName, snapshotVersion } from "./snapshot-format.ts";
 const id = () => z.int().min(0).max(0xffff);
 const ids = () => z.array(id()).max(0x10000);
 
-/** The kind of device that a state fits: identifiers that never change, and the size of config space. */
+/** The kind of device that a state fits: identifiers that never change, the size of config space, and BARs as the guest sized them. */
 const identitySchema = () =>
   z.strictObject({
     name: z.string().max(longestName),
@@ -18,6 +19,16 @@ const identitySchema = () =>
     subsystemVendorId: id(),
     subsystemId: id(),
     configSize: z.union([z.literal(256), z.literal(4096)]),
+    bars: z
+      .array(
+        z.strictObject({
+          region: z.int().min(RegionIndex.bar0).max(RegionIndex.rom),
+          kind: z.enum(["io", "memory32", "memory64", "rom"]),
+          /** In bytes. */
+          size: z.int().min(1),
+        }),
+      )
+      .max(RegionIndex.rom + 1),
   });
 export type DeviceIdentity = z.infer<ReturnType<typeof identitySchema>>;
 

@@ -1,6 +1,8 @@
 // The state of an attached device as plain data: the object of its parts' states. Restoring goes through attach and the parts'
 // own ways in: there is no second way to build a device, so nothing that attach does can be missing after a restore.
 import { VfioError } from "../../ffi/errors.ts";
+import { RegionIndex } from "../../regs/vfio/regions.ts";
+import { barName } from "../pci/bars.ts";
 import { offsetOf } from "../pci/config-offset.ts";
 import { command as commandRegister, identity, memorySpace } from "../pci/header-registers.ts";
 import type { DeviceBackend } from "../seam/backend.ts";
@@ -45,13 +47,14 @@ function interruptsOf({ backend, parts: { interrupts, config }, decoding }: Atta
 }
 
 /** Which device it is, from config space as it was read at attach. */
-const identityOf = ({ backend, parts: { kind, config } }: Attached): DeviceIdentity => ({
+const identityOf = ({ backend, parts: { kind, config, placement } }: Attached): DeviceIdentity => ({
   name: backend.name.slice(0, longestName),
   vendorId: identity.vendorId.read(kind.view),
   deviceId: identity.deviceId.read(kind.view),
   subsystemVendorId: identity.subsystemVendorId.read(kind.view),
   subsystemId: identity.subsystemId.read(kind.view),
   configSize: config.tables.size === 256 ? 256 : 4096,
+  bars: placement.bars.map(({ bar: { region, kind, size } }) => ({ region, kind, size })),
 });
 
 /**
@@ -194,7 +197,20 @@ function checkIdentity(saved: DeviceIdentity, here: DeviceIdentity, name: string
         `it is of another device: ${key} ${hex(saved[key])}, here ${hex(here[key])}`,
         "Restore it on a device of the same model: bun-vfio ls VENDOR:DEVICE lists those of this host.",
       );
+  // Two of a model may differ in them, as virtual functions and devices with resizable BARs do.
+  for (let region = 0; region <= RegionIndex.rom; region++) {
+    const [was, is] = [saved, here].map(({ bars }) => barText(bars.find((bar) => bar.region === region)));
+    if (was !== is)
+      throw bad(
+        name,
+        `${barName(region)} of its guest is ${was}, and here ${is}`,
+        "Give the device the BAR sizes of the saved one before it is attached, or restore it on another.",
+      );
+  }
 }
+
+const barText = (bar: DeviceIdentity["bars"][number] | undefined): string =>
+  bar ? `${bar.kind} of ${hex(bar.size)} bytes` : "absent";
 
 /** A guest uses what it was offered: a host that gives fewer would lose interrupts without a word. */
 function checkOffered(

@@ -166,6 +166,18 @@ test.each<[what: string, snapshot: (taken: DeviceSnapshot) => unknown, hint: Reg
   });
 });
 
+test.each([
+  [{ size: 0x8000 }, "BAR0 of its guest is memory32 of 0x4000 bytes, and here memory32 of 0x8000 bytes"],
+  [{ size: 0x4000, kind: "memory64" as const }, "and here memory64 of 0x4000 bytes"],
+])("a snapshot of a device of the same model with other BARs is refused: %p", (bar, message) => {
+  using guest = attach(device);
+  const snapshot = guest.device.snapshot();
+  expect(refusal(() => attach({ ...device, bars: { 0: bar } }, { snapshot }))).toMatchObject({
+    code: "EBADSNAPSHOT",
+    message: expect.stringContaining(message),
+  });
+});
+
 describe("a field that the device cannot have is refused, with what it is", () => {
   const full: SyntheticDevice = { ...device, msi: { log2: 1, maskable: true } };
   const bare: SyntheticDevice = { bars: { 0: { size: 0x1000 } } };
