@@ -20,6 +20,9 @@ const magics: readonly (readonly [bytes: readonly number[], name: string])[] = [
   [[0x25, 0x50, 0x44, 0x46], "a PDF file: the text itself is needed"],
 ];
 
+/** A row of a dump within a string. */
+const dumpInString = /\\n[0-9a-f]{2,3}:(?: [0-9a-f]{2}){4}/i;
+
 const starts = (head: Uint8Array, magic: readonly number[]): boolean =>
   magic.every((byte, at) => head[at] === byte);
 
@@ -32,7 +35,7 @@ export function fileKind(head: Uint8Array, whole: boolean): FileKind {
   if (isConfig && (head.includes(nul) || !head.includes(0x0a))) return "config";
   if (head.includes(nul) || magics.some(([magic]) => starts(head, magic))) return "binary";
   const [firstLine = ""] = latin1(head, head.length).split("\n", 1);
-  if (loggedLine(firstLine) !== undefined) return "text";
+  if (loggedLine(firstLine) !== undefined || dumpInString.test(latin1(head, 65536))) return "text";
   return /^\ufeff?\s*(?:\{\s*["}]|\[\s*(?:[[{\]]|(?:-?\d+|true|false|null)\s*,))/.test(latin1(head, 4096))
     ? "json"
     : "text";

@@ -8,6 +8,8 @@ export const maxLine = 65536;
 
 const newline = 0x0a;
 const carriageReturn = 0x0d;
+const backslash = 0x5c;
+const letterR = 0x72;
 const lastAscii = 0x7f;
 
 /** The source of bytes that are all here. */
@@ -36,6 +38,8 @@ export class Lines {
   #next = 0;
   #filled = 0;
   #ended = false;
+  /** The line is a part of one that goes on. */
+  #goesOn = false;
   /** The next carriage return, or where none was found before: most texts have none. */
   #return = -1;
 
@@ -49,6 +53,8 @@ export class Lines {
     let from = this.#next;
     for (;;) {
       const at = this.#endFrom(from);
+      const inner = (at < 0 ? this.#filled : at) - this.#next >= maxLine ? this.#innerEnd() : -1;
+      if (inner > this.#next) return this.#take(inner, inner, true);
       if (at >= 0) return this.#take(at, at + 1);
       // The newline of a carriage return at the end may be still to come.
       from = this.#filled - (this.#filled > from && this.bytes[this.#filled - 1] === carriageReturn ? 1 : 0);
@@ -95,11 +101,22 @@ export class Lines {
     return (this.#return = at < 0 || at > this.#filled ? this.#filled : at);
   }
 
-  #take(end: number, next: number): true {
+  /** Where a long line may be parted: the last end of a line within it, as strings and pages have them. */
+  #innerEnd(): number {
+    const last = this.#next + maxLine - 1;
+    let at = Math.max(this.#ascii.lastIndexOf("\\n", last), this.#ascii.lastIndexOf("<br", last));
+    // Where that of a string begins: more backslashes within another string, and a carriage return.
+    while (at > this.#next && (this.bytes[at - 1] === backslash || this.bytes[at - 1] === letterR)) at--;
+    return at;
+  }
+
+  /** @param goesOn the next one is a part of the same line */
+  #take(end: number, next: number, goesOn = false): true {
     this.start = this.#next;
     this.end = end > this.start && this.bytes[end - 1] === carriageReturn ? end - 1 : end;
     this.#next = next;
-    this.number++;
+    if (!this.#goesOn) this.number++;
+    this.#goesOn = goesOn;
     return true;
   }
 

@@ -2,8 +2,9 @@
 import { imageError, quote } from "./error.ts";
 import type { ImageArea, ImageUnknowns } from "./image.ts";
 import { loggedLine } from "./bare-line.ts";
+import { innerLines, shortestDump } from "./inner-lines.ts";
 import { bytesSource, Lines, type ByteSource } from "./lines.ts";
-import { dumpLine, slotFault, slotName } from "./lspci-line.ts";
+import { dumpLine, slotFault, slotName, type DumpLine } from "./lspci-line.ts";
 import { NumberedLines } from "./numbered-line.ts";
 import { SoftBreaks, WrappedLines, type Piece } from "./soft-breaks.ts";
 import { DumpRow, maxConfig } from "./lspci-row.ts";
@@ -125,6 +126,12 @@ export class LspciText {
           continue;
         }
       }
+      const inner = end - start < shortestDump ? undefined : innerLines(lines.text());
+      if (inner) {
+        yield* this.#takeAll(this.#soft.end());
+        for (const text of inner) yield* this.#takeLine(dumpLine(text.slice(0, lookedAt)), text, number);
+        continue;
+      }
       const whole = bytes[start] === openBrace ? loggedLine(lines.text()) : undefined;
       yield* this.#takeAll(this.#soft.take(whole?.slice(0, lookedAt) ?? lines.text(lookedAt), number));
     }
@@ -144,15 +151,19 @@ export class LspciText {
         line = dumpLine(whole.text);
         this.skipped.lines.takeBack(whole.skipped);
       }
-      if (line.kind === "heading") {
-        const done = this.#finish();
-        this.#begin(line.bdf, line.title, number);
-        if (line.kernel) this.skipped.early.add(number, line.bdf);
-        if (done) yield done;
-      } else if (line.kind === "row") this.#takeText(line.text, number);
-      else if (line.kind === "blank") this.#afterBlank = true;
-      else if (line.kind === "other") this.skipped.lines.add(number, text.trim());
+      yield* this.#takeLine(line, text, number);
     }
+  }
+
+  *#takeLine(line: DumpLine, text: string, number: number): Generator<LspciDevice> {
+    if (line.kind === "heading") {
+      const done = this.#finish();
+      this.#begin(line.bdf, line.title, number);
+      if (line.kernel) this.skipped.early.add(number, line.bdf);
+      if (done) yield done;
+    } else if (line.kind === "row") this.#takeText(line.text, number);
+    else if (line.kind === "blank") this.#afterBlank = true;
+    else if (line.kind === "other") this.skipped.lines.add(number, text.slice(0, lookedAt).trim());
   }
 
   #begin(text: string, title: string, line: number): void {

@@ -12,6 +12,7 @@ import {
   printedBetween,
   prose,
   quotedPrintable,
+  strings,
   wrappedAt,
   wrappings,
   type PastedDevice,
@@ -58,6 +59,33 @@ describe("around every line is", () => {
         { numRuns: 30 },
       );
     });
+});
+
+describe("all in one line is", () => {
+  for (const [name, wrap] of Object.entries(strings))
+    test(name, () => {
+      fc.assert(
+        fc.property(pastedDevices, fc.boolean(), (devices, blank) => {
+          const { found } = read(utf8(`before\n${wrap(textOf(devices, blank ? "\n" : ""))}\nbehind\n`));
+          expect(facts(found)).toEqual(facts(devices));
+          expect(found.every(({ unknown }) => unknown === undefined)).toBe(true);
+        }),
+        { numRuns: 30 },
+      );
+    });
+
+  test("longer than what is kept of a line", () => {
+    const devices = Array.from({ length: 40 }, (_, bus) => ({
+      ...{ bdf: `0000:${bus.toString(16).padStart(2, "0")}:00.0`, cuts: [16], order: bus },
+      config: Uint8Array.from({ length: 4096 }, (_, at) => (at * 7 + bus) & 0xff),
+    }));
+    for (const wrap of Object.values(strings)) {
+      const { found, skipped } = read(utf8(`${wrap(textOf(devices, "\n"))}\n01:00.0 one more\n`));
+      expect(facts(found)).toEqual(facts(devices));
+      // It is one line of the text, or that of a JSON.
+      expect([2, 5]).toContain(skipped.withoutRows.line);
+    }
+  });
 });
 
 describe("a program for mails broke the lines, before which stands", () => {

@@ -139,6 +139,17 @@ export const wrappings: Readonly<Record<string, (line: string) => string>> = {
   "blanks at the end": (line) => `${line} \t `,
 };
 
+/** A whole text in one line. */
+export const strings: Readonly<Record<string, (text: string) => string>> = {
+  "a string of JSON": (text) => JSON.stringify({ changed: true, stdout: text, rc: 0 }),
+  "a line of a JSON that was laid out": (text) => JSON.stringify({ rc: 0, stdout: text }, undefined, 2),
+  "a string of JSON within one": (text) => JSON.stringify({ body: JSON.stringify({ stdout: text }) }),
+  "line ends of another system in a string": (text) => JSON.stringify([text.replaceAll("\n", "\r\n")]),
+  "a string of Python": (text) => `b'${text.replaceAll("\n", "\\n")}'`,
+  "a page": (text) => `<p>${text.replaceAll("\n", "<br>")}</p>`,
+  "a page, and a blank": (text) => `<code>${text.replaceAll("\n", " <br />")}</code>`,
+};
+
 /** Lines that lspci itself prints in between. */
 export const printedBetween: readonly string[] = [
   "pcilib: sysfs_read_vpd: read failed: Input/output error",
