@@ -26,8 +26,7 @@ export const hostVectors = (backend: DeviceBackend): HostVectors => ({
 
 function vectorsOf(backend: DeviceBackend, index: number): number {
   const count = backend.irqs[index]?.count ?? 0;
-  // A guest with a single one finds out when it enables that: there is nothing to offer instead.
-  if (count <= 1) return count;
+  if (count === 0) return 0;
   const told = given(backend, index, count);
   if (typeof told === "number") return told;
   let max = 0;

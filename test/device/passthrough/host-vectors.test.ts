@@ -33,6 +33,13 @@ const askedFor = ({ backend }: Attached, index: number): IrqRequest[] =>
   backend.irqRequests.filter((request) => request.index === index);
 const offeredMsi = ({ device }: Attached): number => 2 ** ((device.configRead(at.msi + 2, 2) >>> 1) & 7);
 const offeredMsix = ({ device }: Attached): number => (device.configRead(at.msix + 2, 2) & 0x7ff) + 1;
+/** IDs of the capabilities that the guest finds. */
+function capabilitiesOf({ device }: Attached): number[] {
+  const found: number[] = [];
+  for (let at = device.configRead(0x34, 1); at !== 0 && found.length < 48; at = device.configRead(at + 1, 1))
+    found.push(device.configRead(at, 1));
+  return found;
+}
 
 describe("the vectors that the host gives are asked for once, at attach, and offered", () => {
   test.each([8, 7, 4, 1])("MSI messages: the largest power of two in %d", (vectors) => {
@@ -123,9 +130,20 @@ describe("the vectors that the host gives are asked for once, at attach, and off
     },
   );
 
-  test("one vector is not asked for: there is nothing to offer instead", () => {
-    using single = attach({ bars: msix.bars!, msi: { log2: 0 }, msix: { ...msix.msix!, vectors: 1 } });
-    expect([askedFor(single, IrqIndex.msi), askedFor(single, IrqIndex.msix)]).toEqual([[], []]);
+  test("where the host has not even one, neither kind is offered, and the guest has INTx", () => {
+    const single = { bars: msix.bars!, pin: 1, msi: { log2: 0 }, msix: { ...msix.msix!, vectors: 1 } };
+    using whole = attach(single);
+    expect([askedFor(whole, IrqIndex.msi).length, askedFor(whole, IrqIndex.msix).length]).toEqual([2, 2]);
+    expect(capabilitiesOf(whole)).toEqual(expect.arrayContaining([0x05, 0x11]));
+    using none = attach(single, {
+      prepare: (backend, platform) => {
+        left(IrqIndex.msi, 0)!(backend, platform);
+        left(IrqIndex.msix, 0)!(backend, platform);
+      },
+    });
+    expect(capabilitiesOf(none)).not.toEqual(expect.arrayContaining([0x05]));
+    expect(capabilitiesOf(none)).not.toEqual(expect.arrayContaining([0x11]));
+    expect(askedFor(none, IrqIndex.intx).length).toBeGreaterThan(0);
   });
 
   test("a guest that uses all that it is offered has each, and INTx no more", () => {
