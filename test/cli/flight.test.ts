@@ -75,6 +75,18 @@ describe("trace", () => {
     expect(err).toContain("nothing in it is as asked for");
   });
 
+  test("--bar has the write that turned it on where it cannot be, which makes an event alone", () => {
+    const moved = join(folder, "moved.flight");
+    using recorder = new FlightRecorder({ entries: 1000 });
+    using guest = attach({ bars: { 0: { size: 0x4000 } } }, { attach: { trace: recorder } });
+    guest.device.configWrite(0x10, 4, 0x4000);
+    guest.device.configWrite(0x04, 2, memory);
+    recorder.save(moved);
+    const { out } = bunVfio(["trace", moved, "--bar", "0"]);
+    expect(out).toContain("BAR0 cannot be at 0x4000");
+    expect(bunVfio(["trace", moved, "--json", "--bar", "1"]).out).toBe("");
+  });
+
   test("--vector has the write that routed it", () => {
     const entries = traced("--vector", "1");
     expect(entries.find(({ kind }) => kind === "route")).toMatchObject({ vector: 1, data: 0x42 });

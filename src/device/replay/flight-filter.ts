@@ -1,5 +1,6 @@
 // What of a recording is looked for: of each thing that the guest or the VMM did, with what it set off.
 import { irqName } from "../../regs/vfio/irqs.ts";
+import { barName } from "../pci/bars.ts";
 import { traceFields, TraceKind } from "../seam/trace.ts";
 import type { FlightEntry } from "./flight-format.ts";
 import type { FlightGroup } from "./flight-groups.ts";
@@ -22,7 +23,7 @@ export interface FlightFilter {
 export function isWanted({ cause, entries }: FlightGroup, filter: FlightFilter): boolean {
   const { config, bar, vector, slow, why } = filter;
   if (config && cause?.kind !== TraceKind.configRead && cause?.kind !== TraceKind.configWrite) return false;
-  if (bar !== undefined && !entries.some((entry) => numberOf(entry, "region") === bar)) return false;
+  if (bar !== undefined && !entries.some((entry) => isOfBar(entry, bar))) return false;
   if (vector !== undefined && !entries.some((entry) => isOfVector(entry, vector))) return false;
   if (why && !entries.some(({ kind }) => unexpected.has(kind))) return false;
   return slow === undefined || entries.at(-1)!.seconds - entries[0]!.seconds >= slow;
@@ -35,6 +36,12 @@ const fieldsOf: readonly (readonly string[])[] = Object.values(traceFields);
 function numberOf({ kind, numbers }: FlightEntry, name: string): number | undefined {
   const index = fieldsOf[kind]?.indexOf(name) ?? -1;
   return index < 0 ? undefined : numbers[index];
+}
+
+/** An event is text alone, which names the BAR. */
+function isOfBar(entry: FlightEntry, bar: number): boolean {
+  if (entry.kind !== TraceKind.event) return numberOf(entry, "region") === bar;
+  return new RegExp(`\\b${barName(bar)}\\b`).test(entry.text ?? "");
 }
 
 function isOfVector(entry: FlightEntry, vector: number): boolean {
