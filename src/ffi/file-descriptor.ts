@@ -9,6 +9,7 @@ const interrupted = 4;
 /** AT_FDCWD of openat(2). */
 const currentFolder = -100;
 
+/** How a file is opened, and what messages say of it. */
 export interface OpenOptions extends FailureContext {
   /** What the descriptor is for; `"rw"` without. */
   readonly access?: "r" | "w" | "rw";

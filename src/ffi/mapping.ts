@@ -14,6 +14,7 @@ const descriptor = int32("a file descriptor");
 /** Of a huge page as x86-64 and aarch64 have them: no larger alignment is of use. In bytes. */
 export const maxAlignment = 2 ** 30;
 
+/** What is mapped, how, and what messages say of it. */
 export interface MappingOptions extends FailureContext {
   /** In bytes, at least 1; below 2^47. The kernel maps whole pages. */
   readonly size: number;

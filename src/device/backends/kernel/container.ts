@@ -250,10 +250,12 @@ export class Container implements Iommu {
     mapDma(fd, flags, hva, iova, size, { device: this.name, hint: mapHint });
   }
 
+  /** @returns bytes unmapped @throws VfioError of the kernel, as EINVAL of `type1v2` where a mapping lies in the range in part */
   unmap(iova: number, size: number): number {
     return unmapDma(this.#mapping(), 0, iova, size, { device: this.name, hint: unmapHint });
   }
 
+  /** Takes back every mapping of the container. @returns bytes unmapped @throws VfioError of the kernel */
   unmapAll(): number {
     const fd = this.#mapping();
     const context = { device: this.name };

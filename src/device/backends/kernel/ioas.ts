@@ -196,6 +196,7 @@ export class Ioas implements Iommu {
   unmap(iova: number, size: number): number {
     return this.#unmap(iova, size);
   }
+  /** Takes back every mapping of the IOAS. @returns bytes unmapped @throws VfioError of the kernel */
   unmapAll(): number {
     return this.#unmap(0, everything);
   }

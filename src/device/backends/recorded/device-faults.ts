@@ -3,6 +3,7 @@ import { VfioError } from "../../../ffi/errors.ts";
 
 /** Calls of a backend that can be made to fail. */
 export type FailingCall = "read" | "write" | "map" | "setIrqs" | "reset";
+const failingCalls: readonly FailingCall[] = ["read", "write", "map", "setIrqs", "reset"];
 
 /** Calls that are to fail, each once, in the order in which that was asked for. */
 export class DeviceFaults {
@@ -15,7 +16,12 @@ export class DeviceFaults {
     this.#device = device;
   }
 
+  /** @throws RangeError for a call that there is not */
   failNext(call: FailingCall, error?: Error): void {
+    if (!failingCalls.includes(call))
+      throw new RangeError(
+        `what fails must be one of ${failingCalls.join(", ")}, not ${JSON.stringify(call)}`,
+      );
     const message = `${this.#device}: ${call} fails with EIO: fault injected by the test`;
     this.#next.push({
       call,

@@ -2,6 +2,7 @@ import type { MemorySlots, SlotRequest } from "../../seam/platform.ts";
 import { formatRange, intersects, isAligned, toRange } from "../../address/range.ts";
 import { type Journal, refuse } from "./journal.ts";
 
+/** A memory slot, as a test finds it. */
 export interface SlotState extends SlotRequest {
   /** The platform's number for it. */
   readonly slot: number;

@@ -57,6 +57,13 @@ test("each kind of call can be made to fail, and the others go on", () => {
   }
 });
 
+test("a call that there is not cannot be made to fail", () => {
+  using device = nvme();
+  expect(() => device.failNext("rest" as "reset")).toThrow(
+    new RangeError('what fails must be one of read, write, map, setIrqs, reset, not "rest"'),
+  );
+});
+
 test("a request to give the device back is the request interrupt", () => {
   using device = nvme();
   expect(device.requestRemoval()).toBe(false);
