@@ -65,7 +65,10 @@ test("registers, DMA by descriptor and a recording's config space are the guest'
 
 test("a page's device does in a guest what the page says; its server is killed: all ones, one event", async () => {
   using box = new Sandbox();
-  box.link(root, "node_modules/bun-vfio");
+  // As in the project itself, by the sources.
+  box.copy(["tsconfig.json"]);
+  box.link(join(root, "src"), "src");
+  box.link(join(root, "node_modules"), "node_modules");
   for (const [name, { code }] of Object.entries(pageFiles)) box.write(name, code);
   const socket = join(box.path, "summer.sock");
   const server = Bun.spawn([process.execPath, "serve.ts", socket], {
