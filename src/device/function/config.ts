@@ -53,8 +53,7 @@ import {
 
 /** 128 to 4096 bytes; what is above is reserved. */
 const maxSize = Math.max(...Object.values(maxReadRequest.field.values!).flat());
-/** Of 32 vectors. */
-const maxMsiExponent = Math.max(...Object.values(msiCount.field.values!).flat());
+const maxMsiExponent = Math.max(...Object.values(msiCount.field.values!).flat()); // of 32 vectors
 const vpdFlag = vpdCapability.field("address.flag");
 const msiData = msi32.register("data");
 const vpdData = vpdCapability.register("data");
@@ -120,12 +119,11 @@ export class FunctionConfig {
     if (offset < standardStart) this.#bars.fix(this.#values);
     const { config } = this.#hardware;
     const { virtual } = this.#map;
-    const values = this.#values;
     const end = offset + data.length;
     const known = Math.min(end, virtual.length);
     for (let at = offset; at < known; at++) {
       const own = virtual[at]!;
-      data[at - offset] = (config[at]! & ~own) | (values[at]! & own);
+      data[at - offset] = (config[at]! & ~own) | (this.#values[at]! & own);
     }
     const rest = Math.max(offset, known);
     if (rest < end) data.set(config.subarray(rest, end), rest - offset);
@@ -160,11 +158,14 @@ export class FunctionConfig {
           : undefined;
       case capabilityId.vpd: {
         const flag = capability.offset + vpdFlag.byte.at;
-        return at <= flag && at + data.length > flag ? this.#transferVpd(capability) : undefined;
+        if (at <= flag && at + data.length > flag && this.#has(capability, vpdFlag.register))
+          this.#transferVpd(capability);
+        return;
       }
       case capabilityId.msi: {
         const flags = offsetOf(msiControl, capability);
-        if (at <= flags && at + data.length >= flags) this.#fixMsiFlags(capability);
+        const isWritten = at <= flags && at + data.length >= flags;
+        if (isWritten && this.#has(capability, msiControl)) this.#fixMsiFlags(capability);
         return this.#effects.msiMask();
       }
       case capabilityId.express:
@@ -179,9 +180,9 @@ export class FunctionConfig {
     }
   }
 
-  /** Whether a register lies inside of the space. */
+  /** Whether a register lies inside of what is described: of one beyond, every bit is the hardware's. */
   #has(capability: Located, register: RegisterReference): boolean {
-    return offsetOf(register, capability) + register.size <= this.#hardware.config.length;
+    return offsetOf(register, capability) + register.size <= this.#view.byteLength;
   }
 
   /** Writable bits go where they live. What goes to the device goes in the part's whole width, other bits as they read. */

@@ -118,3 +118,19 @@ test("pulled out, config space and reset fail with ENODEV, and stay so", () => {
   device.read(RegionIndex.bar0, 0, bar);
   expect([...bar]).toEqual([0xff, 0xff, 0xff, 0xff]);
 });
+
+test.each([0x03, 0x05, 0x10, 0x13])(
+  "a capability of ID %d whose registers lie behind what is described takes writes",
+  (id) => {
+    const image = readImage(readFileSync("images/nvme.json", "utf8"));
+    const config = new Uint8Array(image.config);
+    config.fill(0, 0x40, 0x100);
+    config[0x34] = 0xfc;
+    config[0xfc] = id;
+    using device = new RecordedDevice({ ...image, config });
+    device.write(RegionIndex.config, 0xf7, new Uint8Array(20).fill(0xff));
+    const read = new Uint8Array(1);
+    device.read(RegionIndex.config, 0xfc, read);
+    expect(read[0]).toBe(id);
+  },
+);
