@@ -7,6 +7,7 @@ import { sameBytes } from "../regs/diff-bytes.ts";
 import { diffRegisters } from "../regs/diff.ts";
 import { regionName } from "../regs/vfio/regions.ts";
 import { CliError } from "./failure.ts";
+import { messageOf } from "../regs/message-of.ts";
 
 /** Register maps by region index. */
 export type RegionMaps = Readonly<Record<number, RegisterBlock>>;
@@ -32,9 +33,7 @@ export function loadMaps(path: string): RegionMaps {
   try {
     exported = (require(resolve(path)) as { default?: unknown }).default;
   } catch (error) {
-    throw new CliError(
-      `${path}: it cannot be loaded: ${error instanceof Error ? error.message : String(error)}`,
-    );
+    throw new CliError(`${path}: it cannot be loaded: ${messageOf(error)}`);
   }
   const maps = Object.entries(isMap(exported) ? { 0: exported } : (exported ?? {}));
   if (maps.length === 0 || !maps.every(([bar, map]) => /^[0-5]$/.test(bar) && isMap(map)))

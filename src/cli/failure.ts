@@ -1,5 +1,6 @@
 import { ImageError, problemText } from "../image/error.ts";
 import { printable } from "../regs/printable.ts";
+import { messageOf } from "../regs/message-of.ts";
 
 /** Something that the user can put right: told in one line, with exit code 2. */
 export class CliError extends Error {
@@ -32,8 +33,7 @@ export function knownText(error: unknown): string | undefined {
 
 /** What a person reads of an error, in one line and without a stack. */
 export const failureText = (error: unknown): string =>
-  knownText(error) ??
-  `internal error, please report it: ${error instanceof Error ? error.message : String(error)}`;
+  knownText(error) ?? `internal error, please report it: ${messageOf(error)}`;
 
 /** Keeps text from an input on one line: control characters could also drive a terminal. */
 export const oneLine = (text: string): string => printable(text.replace(/\s*\n\s*/g, "; "));

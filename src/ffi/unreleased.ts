@@ -1,3 +1,4 @@
+import { messageOf } from "../regs/message-of.ts";
 const nothing: readonly unknown[] = Object.freeze([]);
 
 /**
@@ -55,7 +56,7 @@ export class Unreleased<T> implements Iterable<T> {
     } catch (cause) {
       causes.push(cause);
       const told = this.#items.get(item);
-      const why = cause instanceof Error ? cause.message : String(cause);
+      const why = messageOf(cause);
       this.#items.set(item, why);
       if (told !== why) this.#failed?.(item, cause);
     }

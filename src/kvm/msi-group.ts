@@ -3,6 +3,7 @@ import { Eventfd } from "../ffi/eventfd.ts";
 import { VfioError } from "../ffi/errors.ts";
 import type { IrqCalls } from "./irq-calls.ts";
 import type { RouteChange, RoutingTable } from "./routing-table.ts";
+import { messageOf } from "../regs/message-of.ts";
 
 /** One vector. Its GSI is its own while it is routed; afterwards it is the one to ask for first. */
 interface Vector {
@@ -223,5 +224,3 @@ function withUndoing(error: unknown, failures: readonly unknown[]): Error {
   const details = { code, errno, syscall, request, device, hint, cause: all };
   return new VfioError(`${message}; taking the update back fails too: ${messageOf(failures[0])}`, details);
 }
-
-const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));

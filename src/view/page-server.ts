@@ -1,6 +1,7 @@
 // Serves one page to this machine alone, at an address that nobody guesses. A page of another site can send requests to a
 // loopback port, but knows no token, and a name that was made to lead here is no Host of this server.
 import { randomBytes, timingSafeEqual } from "node:crypto";
+import { messageOf } from "../regs/message-of.ts";
 
 /** A page that is made anew for each request. */
 export interface ServedPage {
@@ -80,7 +81,7 @@ async function answer(
       text: html,
     };
   } catch (error) {
-    return { status: 500, text: `${error instanceof Error ? error.message : String(error)}\n` };
+    return { status: 500, text: `${messageOf(error)}\n` };
   }
 }
 

@@ -4,6 +4,7 @@ import { bytesText } from "../address/size-text.ts";
 import { entriesHint, mapHint, memlockHint } from "./map-hints.ts";
 import type { Iommu } from "../seam/iommu.ts";
 import { formatRange, hex, type Range } from "../address/range.ts";
+import { messageOf } from "../../regs/message-of.ts";
 
 /** What stands against a mapping. */
 export type DmaProblem =
@@ -109,7 +110,7 @@ function explain(asked: Asked, problem: DmaProblem): { code: string; why: string
 }
 
 function explainKernel(cause: unknown, mappings: number): { code: string; why: string; hint?: string } {
-  const why = cause instanceof Error ? cause.message : String(cause);
+  const why = messageOf(cause);
   if (!(cause instanceof VfioError)) return { code: "EIO", why };
   const { code } = cause;
   const hint = mapHint(code) ?? cause.hint;

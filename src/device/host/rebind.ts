@@ -12,6 +12,7 @@ import {
 } from "./binding.ts";
 import type { Sysroot } from "./sysroot.ts";
 import { rebindRefusals } from "./rebind-refusals.ts";
+import { messageOf } from "../../regs/message-of.ts";
 
 /** How to change drivers. All of it is optional. */
 export interface RebindOptions {
@@ -91,7 +92,7 @@ function undo(files: Sysroot, touched: readonly Binding[], write: WriteAttribute
       for (const one of bindingWrites(readBinding(files, before.bdf), wanted)) write(one, before.bdf);
       checkBinding(readBinding(files, before.bdf), wanted);
     } catch (error) {
-      failed.push(error instanceof Error ? error.message : String(error));
+      failed.push(messageOf(error));
     }
   return failed;
 }

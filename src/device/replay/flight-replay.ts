@@ -9,6 +9,7 @@ import { putEntryBytes, recordedBackend, recordedPlatform } from "./flight-answe
 import type { FlightEntry } from "./flight-format.ts";
 import type { FlightRecording } from "./read-flight.ts";
 import { isCause, isMiss, standsLast } from "./flight-groups.ts";
+import { messageOf } from "../../regs/message-of.ts";
 
 /** Where a replay left its recording. */
 export interface FlightDifference {
@@ -35,7 +36,7 @@ function asEntry({ index, kind, numbers, text }: FlightEntry, name: string): Tra
   try {
     return traceEntry(kind, numbers, text);
   } catch (cause) {
-    const why = cause instanceof Error ? cause.message : String(cause);
+    const why = messageOf(cause);
     throw new VfioError(`${name}: its entry ${index} cannot be read: ${why}`, { code: "EBADFLIGHT", cause });
   }
 }
@@ -177,7 +178,7 @@ function attachAgain(name: string, comparison: Comparison, attach: () => VfioPci
   } catch (cause) {
     const { recorded } = comparison.difference ?? {};
     if (recorded) asEntry(recorded, name);
-    const why = cause instanceof Error ? cause.message : String(cause);
+    const why = messageOf(cause);
     throw new VfioError(`${name}: its attach cannot be run again: ${why}`, { code: "EBADFLIGHT", cause });
   }
 }

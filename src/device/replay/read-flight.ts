@@ -8,6 +8,7 @@ import {
   readFlightEntries,
   type FlightEntries,
 } from "./flight-format.ts";
+import { messageOf } from "../../regs/message-of.ts";
 
 /** What a recorder's file holds. */
 export interface FlightRecording extends FlightEntries {
@@ -34,9 +35,6 @@ function deviceOf(bytes: Uint8Array, name: string): TracedDevice | undefined {
   try {
     return parseDevice(JSON.parse(new TextDecoder().decode(bytes.subarray(deviceAt, deviceAt + size))));
   } catch (cause) {
-    throw badFlight(
-      name,
-      `its device cannot be read: ${cause instanceof Error ? cause.message : String(cause)}`,
-    );
+    throw badFlight(name, `its device cannot be read: ${messageOf(cause)}`);
   }
 }

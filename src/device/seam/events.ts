@@ -1,5 +1,6 @@
 import { EventCounts } from "./event-counts.ts";
 import { TraceKind, type Tracer } from "./trace.ts";
+import { messageOf } from "../../regs/message-of.ts";
 
 /** Kinds of events: why the model did less than the guest or the VMM asked. The order is part of recorded traces. */
 export const eventKinds = [
@@ -79,6 +80,6 @@ export function eventReporter(
 /** A log and a recording have the message alone. */
 function withCause(what: string, cause: unknown): string {
   if (cause === undefined) return what;
-  const why = cause instanceof Error ? cause.message : String(cause);
+  const why = messageOf(cause);
   return what.endsWith(why) ? what : `${what}: ${why}`;
 }

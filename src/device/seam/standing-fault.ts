@@ -1,4 +1,5 @@
 import type { DeviceEventKind, ReportEvent } from "./events.ts";
+import { messageOf } from "../../regs/message-of.ts";
 
 /** Something that stays as it should not be: told once, and again where the reason is another, or it was mended meanwhile. */
 export class StandingFault {
@@ -15,7 +16,7 @@ export class StandingFault {
 
   /** It is not as it should be, or still not. */
   tell(message: string, cause?: unknown): void {
-    const told = `${message}: ${cause instanceof Error ? cause.message : String(cause)}`;
+    const told = `${message}: ${messageOf(cause)}`;
     if (told === this.#told) return;
     this.#told = told;
     this.#report(this.#kind, message, cause);

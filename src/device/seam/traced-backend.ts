@@ -3,13 +3,14 @@ import type { IrqRequest } from "../../regs/vfio/irqs.ts";
 import type { RegionArea } from "../../regs/vfio/regions.ts";
 import type { DeviceBackend, RegionMapping } from "./backend.ts";
 import { irqActions, littleEndian, TraceKind, type Tracer } from "./trace.ts";
+import { messageOf } from "../../regs/message-of.ts";
 
 /** Tells `trace` of what failed and throws it again. */
 export function traced<T>(trace: Tracer, kind: number, act: () => T): T {
   try {
     return act();
   } catch (cause) {
-    trace.record(TraceKind.failed, kind, 0, 0, 0, 0, cause instanceof Error ? cause.message : String(cause));
+    trace.record(TraceKind.failed, kind, 0, 0, 0, 0, messageOf(cause));
     throw cause;
   }
 }

@@ -5,6 +5,7 @@ import { irqName } from "../../../regs/vfio/irqs.ts";
 import type { IrqInfo } from "../../../regs/vfio/irqs.ts";
 import { raise, trigger, turnOff } from "../../seam/irq-requests.ts";
 import type { DeviceBackend } from "../../seam/backend.ts";
+import { messageOf } from "../../../regs/message-of.ts";
 
 /** What became of the vectors of one interrupt index. */
 export interface InterruptSelfTestResult {
@@ -60,7 +61,7 @@ function test(device: DeviceBackend, { index, count }: IrqInfo, limit: number): 
     }
     resources.dispose();
   } catch (error) {
-    problems.push(error instanceof Error ? error.message : String(error));
+    problems.push(messageOf(error));
   }
   return { index, name, vectors: count, tried, problems };
 }

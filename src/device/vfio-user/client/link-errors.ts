@@ -1,5 +1,6 @@
 // What a client says of a server that has gone, is silent, or is no server.
 import { VfioError } from "../../../ffi/errors.ts";
+import { messageOf } from "../../../regs/message-of.ts";
 
 const hint = "The server has ended, or hangs. Unplug the device; start the server again, and connect again.";
 
@@ -34,7 +35,7 @@ export const lateError = (device: string, request: string, timeout: number): Vfi
 export const asVfioError = (device: string, cause: unknown): VfioError =>
   cause instanceof VfioError
     ? cause
-    : new VfioError(`${device}: ${cause instanceof Error ? cause.message : String(cause)}`, {
+    : new VfioError(`${device}: ${messageOf(cause)}`, {
         code: "EPROTO",
         errno: 71,
         device,

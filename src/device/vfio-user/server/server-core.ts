@@ -15,6 +15,7 @@ import { PeerMemory } from "./peer-memory.ts";
 import { Session } from "./session.ts";
 import { SharedFiles } from "./shared-files.ts";
 import { listenAt } from "../../../ffi/listening-path.ts";
+import { messageOf } from "../../../regs/message-of.ts";
 
 /** Mappings of a client's files at once, each of which may be of any size. */
 const maxMappings = 1024;
@@ -77,11 +78,11 @@ export class ServerCore implements Disposable {
 
   /** What a device's own callback threw. */
   readonly deviceFailed = (error: unknown): void =>
-    this.tell({ kind: "device-failed", message: textOf(error) });
+    this.tell({ kind: "device-failed", message: messageOf(error) });
 
   /** A client that could not be taken: no descriptor is left, or no memory. */
   clientFailed(error: unknown): void {
-    this.tell({ kind: "client-left", reason: textOf(error) });
+    this.tell({ kind: "client-left", reason: messageOf(error) });
   }
 
   /** @param socket of a client that was accepted; taken over @returns undefined for one that is not welcome */
@@ -121,7 +122,7 @@ export class ServerCore implements Disposable {
       {
         dmaTimeout,
         onRefused: ({ command, errno, cause }) =>
-          this.tell({ kind: "request-failed", command, errno, message: textOf(cause) }),
+          this.tell({ kind: "request-failed", command, errno, message: messageOf(cause) }),
       },
     );
     failed.move();
@@ -137,7 +138,10 @@ export class ServerCore implements Disposable {
       this.deviceFailed(error);
     }
     const isGone = reason instanceof VfioError && reason.code === "EPIPE";
-    this.tell({ kind: "client-left", reason: reason === undefined || isGone ? undefined : textOf(reason) });
+    this.tell({
+      kind: "client-left",
+      reason: reason === undefined || isGone ? undefined : messageOf(reason),
+    });
   }
 
   /** Closes the socket and the device. Safe to call twice. */
@@ -145,8 +149,6 @@ export class ServerCore implements Disposable {
     this.#all[Symbol.dispose]();
   }
 }
-
-const textOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
 /** What a client counts on being there, absent or not. */
 const padded = <Info>(

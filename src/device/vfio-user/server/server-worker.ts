@@ -4,6 +4,7 @@ import type { DeviceModule } from "./options.ts";
 import { serveDeviceBlocking } from "./serve-blocking.ts";
 import type { ThreadMessage, ThreadStart } from "./server-thread.ts";
 import { StopWord } from "./stop-word.ts";
+import { messageOf } from "../../../regs/message-of.ts";
 
 declare const self: Worker;
 
@@ -24,7 +25,7 @@ self.onmessage = async ({ data: start }: MessageEvent<ThreadStart>): Promise<voi
       start.data,
     );
   } catch (error) {
-    const message = error instanceof Error ? error.message : String(error);
+    const message = messageOf(error);
     say({ kind: "failed", message, code: error instanceof VfioError ? error.code : undefined });
   }
   process.exit();
