@@ -1,4 +1,5 @@
 // Two devices of which not all is known, as they can be compared: where one of them has no bytes, nothing differs.
+import { areasOfZeros } from "../image/areas.ts";
 import type { ImageArea } from "../image/image.ts";
 import type { InputDevice } from "./input.ts";
 
@@ -14,7 +15,7 @@ export function knownOfBoth(first: InputDevice, second: InputDevice): KnownOfBot
   const from = first.known.slice();
   const to = second.known.slice();
   const common = Math.min(from.length, to.length);
-  const differs = new Uint8Array(common);
+  const compared = new Uint8Array(common).fill(1);
   for (const [into, { unknown }, source] of [
     [from, first, second.known],
     [to, second, first.known],
@@ -24,18 +25,7 @@ export function knownOfBoth(first: InputDevice, second: InputDevice): KnownOfBot
       if (offset >= end) continue;
       into.set(source.subarray(offset, end), offset);
       // What neither knows was said to be missing of each.
-      for (let at = offset; at < end; at++) differs[at]! ^= 1;
+      for (let at = offset; at < end; at++) compared[at]! ^= 1;
     }
-  return { from, to, notCompared: areasOf(differs) };
-}
-
-function areasOf(marks: Uint8Array): ImageArea[] {
-  const areas: ImageArea[] = [];
-  for (let at = marks.indexOf(1); at >= 0; at = marks.indexOf(1, at)) {
-    const next = marks.indexOf(0, at);
-    const end = next < 0 ? marks.length : next;
-    areas.push({ offset: at, size: end - at });
-    at = end;
-  }
-  return areas;
+  return { from, to, notCompared: areasOfZeros(compared, common) };
 }

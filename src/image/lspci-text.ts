@@ -1,6 +1,7 @@
 // Reads what `lspci -x`, `-xxx` or `-xxxx` printed, out of whatever text it stands in, device by device.
 import { imageError, quote } from "./error.ts";
-import type { ImageArea, ImageUnknowns } from "./image.ts";
+import { areasOfZeros } from "./areas.ts";
+import type { ImageUnknowns } from "./image.ts";
 import { loggedLine } from "./bare-line.ts";
 import { innerLines, shortestDump } from "./inner-lines.ts";
 import { bytesSource, Lines, type ByteSource } from "./lines.ts";
@@ -203,24 +204,13 @@ export class LspciText {
     this.#top = 0;
     const size = top <= headerSize ? headerSize : top <= 256 ? 256 : maxConfig;
     const config = this.#config.slice(0, size);
-    const unknown = unknownAreas(this.#known, size);
+    const unknown = areasOfZeros(this.#known, size);
     this.#config.fill(0, 0, top);
     this.#known.fill(0, 0, top);
     if (this.#seen.has(device.bdf)) this.skipped.repeated.add(device.line, device.bdf);
     else if (this.#seen.size < rememberedDevices) this.#seen.add(device.bdf);
     return { ...device, config, ...(unknown.length > 0 && { unknown: { config: unknown } }) };
   }
-}
-
-function unknownAreas(known: Uint8Array, size: number): ImageArea[] {
-  const areas: ImageArea[] = [];
-  for (let at = known.indexOf(0); at >= 0 && at < size; at = known.indexOf(0, at)) {
-    const next = known.indexOf(1, at);
-    const end = next < 0 || next > size ? size : next;
-    areas.push({ offset: at, size: end - at });
-    at = end;
-  }
-  return areas;
 }
 
 /**
