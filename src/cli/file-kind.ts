@@ -2,6 +2,8 @@
 import { isFlight } from "../device/replay/flight-format.ts";
 import { loggedLine } from "../image/bare-line.ts";
 import { configSizes } from "../image/image.ts";
+import { innerLines } from "../image/inner-lines.ts";
+import { formatName } from "../image/schema-words.ts";
 
 /** `json`: an image if anything, and no log whose records are JSON; `config`: the raw bytes of a config space; `text`: what may hold a dump. */
 export type FileKind = "json" | "config" | "text" | "utf-16le" | "utf-16be" | "binary";
@@ -20,9 +22,6 @@ const magics: readonly (readonly [bytes: readonly number[], name: string])[] = [
   [[0x25, 0x50, 0x44, 0x46], "a PDF file: the text itself is needed"],
 ];
 
-/** A row of a dump within a string. */
-const dumpInString = /\\n[0-9a-f]{2,3}:(?: [0-9a-f]{2}){4}/i;
-
 const starts = (head: Uint8Array, magic: readonly number[]): boolean =>
   magic.every((byte, at) => head[at] === byte);
 
@@ -35,10 +34,14 @@ export function fileKind(head: Uint8Array, whole: boolean): FileKind {
   if (isConfig && (head.includes(nul) || !head.includes(0x0a))) return "config";
   if (head.includes(nul) || magics.some(([magic]) => starts(head, magic))) return "binary";
   const [firstLine = ""] = latin1(head, head.length).split("\n", 1);
-  if (loggedLine(firstLine) !== undefined || dumpInString.test(latin1(head, 65536))) return "text";
-  return /^\ufeff?\s*(?:\{\s*["}]|\[\s*(?:[[{\]]|(?:-?\d+|true|false|null)\s*,))/.test(latin1(head, 4096))
-    ? "json"
-    : "text";
+  if (loggedLine(firstLine) !== undefined) return "text";
+  const isJson = /^\ufeff?\s*(?:\{\s*["}]|\[\s*(?:[[{\]]|(?:-?\d+|true|false|null)\s*,))/.test(
+    latin1(head, 4096),
+  );
+  if (!isJson) return "text";
+  // A dump may stand in a string of a JSON; in one of an image it is a note.
+  const text = latin1(head, head.length);
+  return text.includes(formatName) || innerLines(text) === undefined ? "json" : "text";
 }
 
 /** What a file that is no text is, as far as its first bytes tell. */

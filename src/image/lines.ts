@@ -1,5 +1,7 @@
 // Lines of a text that is read as it comes: one buffer, whatever the length of the text or of a line.
 
+import { lastInnerEnd } from "./inner-lines.ts";
+
 /** Puts the next bytes at the beginning of `into`. @returns how many; 0 at the end */
 export type ByteSource = (into: Uint8Array) => number;
 
@@ -8,8 +10,6 @@ export const maxLine = 65536;
 
 const newline = 0x0a;
 const carriageReturn = 0x0d;
-const backslash = 0x5c;
-const letterR = 0x72;
 const lastAscii = 0x7f;
 
 /** The source of bytes that are all here. */
@@ -53,8 +53,8 @@ export class Lines {
     let from = this.#next;
     for (;;) {
       const at = this.#endFrom(from);
-      const inner = (at < 0 ? this.#filled : at) - this.#next >= maxLine ? this.#innerEnd() : -1;
-      if (inner > this.#next) return this.#take(inner, inner, true);
+      const inner = (at < 0 ? this.#filled : at) - this.#next >= maxLine ? this.#innerEnd() : 0;
+      if (inner > 0) return this.#take(this.#next + inner, this.#next + inner, true);
       if (at >= 0) return this.#take(at, at + 1);
       // The newline of a carriage return at the end may be still to come.
       from = this.#filled - (this.#filled > from && this.bytes[this.#filled - 1] === carriageReturn ? 1 : 0);
@@ -101,13 +101,9 @@ export class Lines {
     return (this.#return = at < 0 || at > this.#filled ? this.#filled : at);
   }
 
-  /** Where a long line may be parted: the last end of a line within it, as strings and pages have them. */
+  /** Bytes of a long line to its last end of a line within it, as strings and pages have them; 0 or less where there is none. */
   #innerEnd(): number {
-    const last = this.#next + maxLine - 1;
-    let at = Math.max(this.#ascii.lastIndexOf("\\n", last), this.#ascii.lastIndexOf("<br", last));
-    // Where that of a string begins: more backslashes within another string, and a carriage return.
-    while (at > this.#next && (this.bytes[at - 1] === backslash || this.bytes[at - 1] === letterR)) at--;
-    return at;
+    return lastInnerEnd(this.#ascii.toString("latin1", this.#next, this.#next + maxLine));
   }
 
   /** @param goesOn the next one is a part of the same line */

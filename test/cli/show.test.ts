@@ -65,6 +65,17 @@ test("standard input is a file like any other", () => {
   expect(out).toBe(bunVfio(["show", dump]).out);
 });
 
+test("a dump in a string of a JSON is shown, but for that of an image's note", () => {
+  const text = readFileSync(dump, "utf8");
+  expect(bunVfio(["show", "-"], { input: JSON.stringify({ stdout: text }) }).out).toBe(
+    bunVfio(["show", dump]).out,
+  );
+  const image = JSON.parse(readFileSync(nvme, "utf8")) as { host: object };
+  const noted = { ...image, host: { ...image.host, notes: [text.slice(0, 1500)] } };
+  const { out, err } = bunVfio(["show", "-"], { input: JSON.stringify(noted) });
+  expect({ out, err }).toEqual({ out: bunVfio(["show", nvme]).out, err: "" });
+});
+
 test("--json is what docs/show-json.md says", () => {
   const image = readImage(readFileSync(nvme, "utf8"));
   const shown = JSON.parse(bunVfio(["show", nvme, "--json"]).out) as Record<string, unknown>;
