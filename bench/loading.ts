@@ -4,6 +4,7 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import manifest from "../package.json" with { type: "json" };
 import { entryPoints } from "./compare/library.ts";
+import { median } from "./compare/table.ts";
 
 const root = join(import.meta.dir, "..");
 const built = Object.values(manifest.exports).flatMap((target) =>
@@ -41,7 +42,6 @@ function timeOf(words: readonly string[]): number {
   return Number(resourceUsage.cpuTime.total) / 1000;
 }
 
-const median = (values: readonly number[]): number => values.toSorted((a, b) => a - b)[values.length >> 1]!;
 const rounds = Number(process.argv[2] ?? 11);
 for (const [name, [source, installed]] of Object.entries(programs)) {
   const times: [number, number][] = Array.from({ length: rounds }, () => [timeOf(source), timeOf(installed)]);

@@ -1,7 +1,7 @@
 // Makes dist/bun/, what Bun loads of an installed package: one build in chunks that all entry points share, so that a class is the
 // same whichever entry point it came from, with the licenses of the packages in it; and dist/worker-texts.json, the threads' modules
 // for programs of one file.
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { basename, dirname, join, relative } from "node:path";
 import type { BunPlugin } from "bun";
 
@@ -34,23 +34,27 @@ const call = (path: string): string =>
 const placeholder = (path: string): string => `${"$".repeat(call(path).length - path.length - 4)}("${path}")`;
 const placeholders = /\${40,}\("([^"]+)"\)/g;
 
+const requireOf = /\brequire\("(\.\/[^"]+\.ts)"\)/g;
+/** Every module that is loaded later, by its name beside the chunks. */
 const later = new Map<string, string>();
+for (const file of new Bun.Glob("**/*.ts").scanSync({ cwd: source, absolute: true }))
+  for (const [, name] of readFileSync(file, "utf8").matchAll(requireOf)) {
+    const target = join(dirname(file), name!);
+    later.set(flatName(target), target);
+  }
 const requires: BunPlugin = {
   name: "what is loaded later",
   setup(build) {
     build.onLoad({ filter: /\/src\/.*\.ts$/ }, async ({ path }) => {
       const text = await Bun.file(path).text();
       const contents = text
-        .replace(/\brequire\("(\.\/[^"]+\.ts)"\)/g, (_, name: string) => {
-          const target = join(dirname(path), name);
-          later.set(flatName(target), target);
-          return placeholder(`./${flatName(target)}.js`);
-        })
+        .replace(requireOf, (_, name: string) => placeholder(`./${flatName(join(dirname(path), name))}.js`))
         .replace(/\brequire\("[./]+\/dist\/([^"]+)"\)/g, (_, name: string) => placeholder(`../${name}`));
       return { contents, loader: "ts" };
     });
   },
 };
+
 /** Two packages that typed-struct asks for and does without. */
 const absent: BunPlugin = {
   name: "what is not there",
@@ -98,30 +102,24 @@ function licenses(maps: readonly string[]): string {
   return texts.join("\n\n");
 }
 
-mkdirSync(out, { recursive: true });
-const folder = mkdtempSync(join(root, "dist/entries-"));
+// Names of chunks follow from the paths that they are made of: the same sources make the same files.
+const folder = join(root, "dist/entries");
+for (const each of [out, folder]) mkdirSync(each, { recursive: true });
 try {
   const threads = workers.map((path) => join(source, path));
   const texts: Record<string, string> = {};
   for (const path of threads) texts[basename(path, ".ts")] = await (await build([path], false))[0]!.text();
   await Bun.write(join(root, "dist/worker-texts.json"), JSON.stringify(texts));
   const given = Object.entries(entries).map(([name, path]) => [name, join(source, path)] as const);
-  const own = [...threads, join(source, command), ...standIns(folder, given)];
-  // Once to find what is loaded later, and again with that.
-  for (let before = -1; before !== later.size;) {
-    before = later.size;
-    rmSync(out, { recursive: true });
-    const outputs = await build([...own, ...standIns(folder, later)], true);
-    for (const { path } of outputs.filter((each) => each.path.endsWith(".js"))) {
-      const text = await Bun.file(path).text();
-      writeFileSync(
-        path,
-        text.replace(placeholders, (_, name: string) => call(name)),
-      );
-    }
-    const maps = outputs.map(({ path }) => path).filter((path) => path.endsWith(".map"));
-    writeFileSync(join(out, "licenses.txt"), licenses(maps));
+  const own = [...threads, join(source, command), ...standIns(folder, given), ...standIns(folder, later)];
+  const outputs = await build(own, true);
+  for (const { path } of outputs.filter((each) => each.path.endsWith(".js"))) {
+    const text = await Bun.file(path).text();
+    const called = text.replace(placeholders, (_, name: string) => call(name));
+    writeFileSync(path, called);
   }
+  const maps = outputs.map(({ path }) => path).filter((path) => path.endsWith(".map"));
+  writeFileSync(join(out, "licenses.txt"), licenses(maps));
 } finally {
   rmSync(folder, { recursive: true });
 }

@@ -4,7 +4,8 @@ import type { Measured, Row } from "./measure.ts";
 /** A path is slower where the median of the rounds' ratios is above this. */
 export const slower = 1.1;
 
-const median = (values: readonly number[]): number => {
+/** The middle one, or the mean of the two in the middle. */
+export const median = (values: readonly number[]): number => {
   const sorted = values.toSorted((a, b) => a - b);
   const half = sorted.length >> 1;
   return sorted.length % 2 === 1 ? sorted[half]! : (sorted[half - 1]! + sorted[half]!) / 2;

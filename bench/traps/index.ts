@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { checkOut } from "../compare/revision.ts";
+import { median } from "../compare/table.ts";
 import type { Figures } from "./subject.ts";
 
 const { values, positionals } = parseArgs({
@@ -57,8 +58,6 @@ function peerFigures(peer: string): Figures {
   );
   return Object.fromEntries([...lines].map(([, path, value]) => [path!, Number(value)]));
 }
-
-const median = (list: readonly number[]): number => list.toSorted((a, b) => a - b)[list.length >> 1]!;
 
 const folder = mkdtempSync(join(tmpdir(), "bun-vfio-traps-"));
 using cleanup = new DisposableStack();

@@ -2,6 +2,7 @@
 import { heapStats } from "bun:jsc";
 import { processorTime } from "../clock.ts";
 import { loadLibrary } from "../compare/library.ts";
+import { median } from "../compare/table.ts";
 import { idleBackend, idlePlatform, type Backend } from "./idle.ts";
 
 /** By path, as the peer names them: nanoseconds, and bytes for what is kept. */
@@ -72,7 +73,6 @@ function crowd(count: number): Device[] {
 
 const rounds = smoke ? 1 : 9;
 const accesses = smoke ? 100 : 200_000;
-const median = (values: number[]): number => values.sort((a, b) => a - b)[values.length >> 1]!;
 const sink: { last: unknown } = { last: undefined };
 
 /** Nanoseconds of this thread an access. */

@@ -14,9 +14,7 @@ const folder = "summer";
 beforeAll(() => {
   box.link(root, `${folder}/node_modules/${manifest.name}`);
   for (const [name, { code }] of Object.entries(pageFiles)) box.write(`${folder}/${name}`, code);
-  // The types are those of the sources, which the project's own settings find.
-  box.copy(["tsconfig.json"]);
-  for (const name of ["node_modules", "src"]) box.link(join(root, name), name);
+  box.linkSources();
   box.write(`${folder}/tsconfig.json`, { extends: "../tsconfig.json", include: ["*.ts"] });
 });
 afterAll(() => box[Symbol.dispose]());

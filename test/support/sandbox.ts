@@ -27,6 +27,12 @@ export class Sandbox implements Disposable {
     for (const name of names) cpSync(join(root, name), join(this.path, to, name), { recursive: true });
   }
 
+  /** The project's sources and settings: programs here find the package by them, as in the project itself. */
+  linkSources(): void {
+    this.copy(["tsconfig.json"]);
+    for (const name of ["node_modules", "src"]) this.link(join(root, name), name);
+  }
+
   link(target: string, name: string): void {
     const path = join(this.path, name);
     mkdirSync(dirname(path), { recursive: true });

@@ -9,7 +9,6 @@ import { RecordedDevice } from "bun-vfio";
 import { readImage } from "bun-vfio/image";
 import { connectDevice, serveDevice } from "bun-vfio/vfio-user";
 import { guestCommands, pageFiles } from "../../project/devices-page.ts";
-import { root } from "../../support/tree.ts";
 import { boot, makeInitramfs } from "./support/nested-linux.ts";
 import { Sandbox } from "../../support/sandbox.ts";
 
@@ -65,10 +64,7 @@ test("registers, DMA by descriptor and a recording's config space are the guest'
 
 test("a page's device does in a guest what the page says; its server is killed: all ones, one event", async () => {
   using box = new Sandbox();
-  // As in the project itself, by the sources.
-  box.copy(["tsconfig.json"]);
-  box.link(join(root, "src"), "src");
-  box.link(join(root, "node_modules"), "node_modules");
+  box.linkSources();
   for (const [name, { code }] of Object.entries(pageFiles)) box.write(name, code);
   const socket = join(box.path, "summer.sock");
   const server = Bun.spawn([process.execPath, "serve.ts", socket], {
